@@ -1,0 +1,31 @@
+"""The table of commands."""
+
+import click
+
+import kerasgan3d
+from kerasgan3d.cli.group import CommandGroup
+
+# name: (module, help). The help stands here so that ``kerasgan3d --help`` imports no command.
+COMMANDS = {
+    "list": ("kerasgan3d.cli.list", "List the generators that come with kerasgan3d."),
+    "info": ("kerasgan3d.cli.info", "Show the facts of a generator: phases, training data, measured fidelity."),
+    "sample": ("kerasgan3d.cli.sample", "Generate a volume."),
+    "render": ("kerasgan3d.cli.render", "Draw a volume: solid body, three slices, phase fractions."),
+    "train": ("kerasgan3d.cli.train", "Train a generator on a segmented image."),
+}
+
+
+@click.group(
+    cls=CommandGroup,
+    table=COMMANDS,
+    name="kerasgan3d",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+)
+@click.version_option(kerasgan3d.__version__, prog_name="kerasgan3d", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show where an error arose, and all that TensorFlow says.")
+def main(debug):
+    """Generate periodic 3D images of multi-phase microstructures.
+
+    Axes are in the order z, y, x; lengths are in µm.
+    """

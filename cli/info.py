@@ -1,0 +1,84 @@
+"""``kerasgan3d info``."""
+
+import click
+
+from kerasgan3d.cli.options import json_option
+from kerasgan3d.cli.output import megabytes, print_facts, print_json, print_table
+
+
+@click.command(
+    "info",
+    epilog="""\b
+Examples:
+  kerasgan3d info nmc-cathode
+  kerasgan3d info nmc-cathode --json
+""",
+)
+@click.argument("name")
+@json_option
+def command(name, as_json):
+    """Show the facts of a generator: phases, training data, measured fidelity.
+
+    NAME is one of those that ``kerasgan3d list`` prints.
+    """
+    import kerasgan3d
+
+    facts = kerasgan3d.zoo.info(name)
+    if as_json:
+        print_json(facts)
+        return
+    weights = facts.get("weights") or {}
+    size = facts.get("voxel_size")
+    print_facts(
+        [
+            ("name", facts.get("name", name)),
+            ("description", facts.get("description")),
+            ("phases", ", ".join(facts.get("phases") or ())),
+            ("voxel size", f"{size:g} µm" if size else "unknown"),
+            ("weights", megabytes(weights["bytes"]) if weights.get("bytes") else None),
+            ("sha256", weights.get("sha256")),
+        ]
+    )
+    for title in ("generator", "training"):
+        if facts.get(title):
+            click.echo(f"\n{title}")
+            print_facts([(_words(key), _text(value)) for key, value in facts[title].items()], indent="  ")
+    rows = list(_fidelity(facts.get("fidelity") or {}, facts.get("phases") or ()))
+    if rows:
+        click.echo("\nfidelity")
+        print_table(("measure", "real", "generated"), rows, indent="  ")
+
+
+def _fidelity(fidelity, phases):
+    """Yield (measure, real, generated) as texts, one row per phase where there is one number per phase."""
+    for measure, values in fidelity.items():
+        if not isinstance(values, dict):
+            yield _words(measure), "", _text(values)
+            continue
+        real, generated = values.get("real"), values.get("generated")
+        given = [value for value in (real, generated) if value is not None]
+        if given and all(isinstance(value, (list, tuple)) and len(value) == len(phases) for value in given):
+            for index, phase in enumerate(phases):
+                yield (
+                    f"{_words(measure)}, {phase}",
+                    *("-" if value is None else _text(value[index]) for value in (real, generated)),
+                )
+        else:
+            yield _words(measure), *("-" if value is None else _text(value) for value in (real, generated))
+
+
+def _words(key):
+    return str(key).replace("_", " ")
+
+
+def _text(value):
+    """Return a value of a preset's record as text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, dict):
+        return "; ".join(f"{_words(key)} {_text(item)}" for key, item in value.items())
+    return "" if value is None else str(value)

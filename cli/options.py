@@ -1,0 +1,106 @@
+"""What options hold: types that turn text into the arguments of the Python functions."""
+
+import re
+
+import click
+
+
+class Size(click.ParamType):
+    """One or three numbers of voxels: ``128``, ``64 256 256``, ``64x256x256`` -> a tuple of three ints."""
+
+    name = "n | z y x"
+
+    def convert(self, value, param, ctx):
+        """Return (z, y, x)."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part for part in re.split(r"[\s,x]+", value.strip()) if part]
+        if len(parts) not in (1, 3) or not all(re.fullmatch(r"\d{1,9}", part) and int(part) for part in parts):
+            self.fail(
+                f"must be one or three whole numbers of voxels (z y x), each at least 1. Received: {value}", param, ctx
+            )
+        return tuple(int(part) for part in parts) * (3 // len(parts))
+
+
+class NumbersCommand(click.Command):
+    """A command whose options of type `Size` take all numbers that follow: ``--size 64 256 256``."""
+
+    def parse_args(self, ctx, args):
+        """Parse, once the numbers that follow such an option are one word."""
+        names = {name for param in self.params if isinstance(param.type, Size) for name in param.opts}
+        joined, numbers = [], None
+        for position, word in enumerate(args):
+            if word == "--":
+                joined.extend(args[position:])
+                break
+            if numbers is not None and re.fullmatch(r"[-+]?[\d.]+", word):
+                numbers.append(word)
+                joined[-1 if len(numbers) > 1 else len(joined) :] = [" ".join(numbers)]
+                continue
+            numbers = [] if word in names else None
+            joined.append(word)
+        return super().parse_args(ctx, joined)
+
+
+class Phases(click.ParamType):
+    """Names with commas between them -> a tuple of names."""
+
+    name = "a,b,c"
+
+    def convert(self, value, param, ctx):
+        """Return the names."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in value.split(","))
+        if not all(names):
+            self.fail(f"must be names with commas between them, such as pore,NMC,CBD. Received: {value}", param, ctx)
+        return names
+
+
+class Mapping(click.ParamType):
+    """Grey values and names, ``0=pore,127=NMC`` -> dict from int to name."""
+
+    name = "grey=name,..."
+
+    def convert(self, value, param, ctx):
+        """Return the dict."""
+        if isinstance(value, dict):
+            return value
+        mapping = {}
+        for part in value.split(","):
+            grey, equals, name = (text.strip() for text in part.partition("="))
+            if not (equals and name and re.fullmatch(r"-?\d+", grey)) or int(grey) in mapping:
+                self.fail(
+                    f"must give each grey value once, such as 0=pore,127=NMC,255=CBD. Received: {value}", param, ctx
+                )
+            mapping[int(grey)] = name
+        return mapping
+
+
+class Axes(click.ParamType):
+    """Letters of axes, ``yx`` -> three bools for z, y, x."""
+
+    name = "zyx"
+
+    def convert(self, value, param, ctx):
+        """Return the bools."""
+        if isinstance(value, tuple):
+            return value
+        letters = value.replace(",", "").lower()
+        if not letters or len(set(letters)) != len(letters) or set(letters) - set("zyx"):
+            self.fail(f"must be one or more of the letters z, y and x, each once. Received: {value}", param, ctx)
+        return tuple(axis in letters for axis in "zyx")
+
+
+phases_option = click.option("--phases", type=Phases(), help="Names of the phases, in the order of their values.")
+map_option = click.option(
+    "--map", "mapping", type=Mapping(), help="Grey values and the phases they mean: 0=pore,127=NMC,255=CBD."
+)
+voxel_size_option = click.option(
+    "--voxel-size",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="µm",
+    help="Edge of a voxel, where the file does not say it.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that exist.")

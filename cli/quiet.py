@@ -1,0 +1,67 @@
+"""Keep TensorFlow's messages off the user's terminal."""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+import click
+
+
+@contextlib.contextmanager
+def quiet_tensorflow():
+    """Run a block in which Keras is imported and used, without what TensorFlow writes to stderr.
+
+    Settings silence most of it; a few lines come from libraries that know no setting (oneDNN, absl before its start,
+    CUDA plug-ins), so that file descriptor 2 itself is turned away. What was written is shown where the block fails
+    for a reason that is not the user's. ``kerasgan3d --debug`` lets everything pass.
+
+    Yields:
+        A text stream to the real stderr, for progress and messages of our own.
+    """
+    ctx = click.get_current_context(silent=True)
+    if ctx is not None and ctx.find_root().params.get("debug"):
+        yield sys.stderr
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    with contextlib.ExitStack() as stack:
+        try:
+            terminal = os.dup(2)
+        except OSError:
+            # Closed, as for some services: nothing reaches anybody.
+            yield sys.stderr
+            return
+        stack.callback(os.close, terminal)
+        stream = stack.enter_context(_stream_to(terminal))
+        messages = stack.enter_context(tempfile.TemporaryFile())
+        sys.stderr.flush()
+        os.dup2(messages.fileno(), 2)
+        try:
+            yield stream
+        except (click.ClickException, click.Abort, ValueError, OSError, MemoryError, KeyboardInterrupt):
+            raise
+        except BaseException:
+            messages.seek(0)
+            stream.write(messages.read().decode(errors="replace"))
+            raise
+        finally:
+            sys.stderr.flush()
+            stream.flush()
+            os.dup2(terminal, 2)
+
+
+@contextlib.contextmanager
+def _stream_to(descriptor):
+    """Yield a stream to a descriptor, or ``sys.stderr`` itself where it does not write to descriptor 2."""
+    try:
+        direct = sys.stderr.fileno() == 2
+    except (AttributeError, OSError, ValueError):
+        direct = False
+    if not direct:
+        yield sys.stderr
+        return
+    with open(
+        os.dup(descriptor), "w", encoding=sys.stderr.encoding, errors="replace", buffering=1, newline=None
+    ) as stream:
+        yield stream

@@ -1,0 +1,8 @@
+"""Layers: periodic padding, and up-sampling that leaves no checkerboard and no boundary."""
+
+from kerasgan3d.layers.circular_pad3d import CircularPad3D
+from kerasgan3d.layers.conv3d import PaddedConv3D
+from kerasgan3d.layers.transposed_conv3d import TransposedConv3D
+from kerasgan3d.layers.upsample_conv3d import UpsampleConv3D
+
+__all__ = ["CircularPad3D", "PaddedConv3D", "TransposedConv3D", "UpsampleConv3D"]

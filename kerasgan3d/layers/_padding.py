@@ -1,0 +1,47 @@
+"""What the layers share: the three ways of meeting a boundary, and cropping."""
+
+PADDINGS = ("valid", "circular", "zeros")
+
+
+def check_padding(padding):
+    """Return ``padding`` if it is one of "valid", "circular" and "zeros"; raise ValueError otherwise."""
+    if padding not in PADDINGS:
+        raise ValueError(f"`padding` must be one of {', '.join(map(repr, PADDINGS))}. Received: {padding!r}.")
+    return padding
+
+
+def check_filters(filters):
+    """Return ``filters`` as an int if it is a positive one; raise ValueError otherwise."""
+    if isinstance(filters, bool) or int(filters) != filters or filters < 1:
+        raise ValueError(f"`filters` must be a positive integer. Received: {filters!r}.")
+    return int(filters)
+
+
+def crop(x, n):
+    """Take ``n`` voxels off both ends of the three spatial axes of ``x``: (batch, z, y, x, channels)."""
+    return x if n == 0 else x[:, n:-n, n:-n, n:-n, :]
+
+
+def pad_circular(x, padding):
+    """Continue ``x``: (batch, z, y, x, channels) periodically, by ((before, after), ...) voxels per spatial axis.
+
+    Any width is allowed, wider than the volume itself included: it is then repeated as often as it takes.
+    """
+    from keras import ops
+
+    for axis, (before, after) in enumerate(padding, start=1):
+        if before == 0 and after == 0:
+            continue
+        n = x.shape[axis]
+        if n is None or (before <= n and after <= n):
+            head = _take(x, axis, -before, None) if before else None
+            tail = _take(x, axis, None, after) if after else None
+            x = ops.concatenate([part for part in (head, x, tail) if part is not None], axis=axis)
+        else:
+            indices = [i % n for i in range(-before, n + after)]
+            x = ops.take(x, ops.convert_to_tensor(indices, dtype="int32"), axis=axis)
+    return x
+
+
+def _take(x, axis, start, stop):
+    return x[(slice(None),) * axis + (slice(start, stop),)]

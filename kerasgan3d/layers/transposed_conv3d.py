@@ -1,0 +1,106 @@
+"""The paper's transposed convolution, with a boundary that is a setting."""
+
+import keras
+from keras import ops
+
+from kerasgan3d.layers._padding import check_filters, check_padding, crop, pad_circular
+
+
+def transposed_conv3d(x, kernel, padding):
+    """Up-sample by 2 with a transposed convolution of kernel 4, its boundary as ``padding`` says.
+
+    Computed as one ordinary 2^3 convolution: the 2^3 output voxels around each corner between input voxels depend on
+    the 2^3 input voxels that meet there, each through its own eighth of the kernel. The multiplications are the same,
+    a convolution with 8 times the channels runs several times faster, and no voxel that saw a boundary is computed.
+
+    Args:
+        x: (batch, z, y, x, in).
+        kernel: (4, 4, 4, in, out).
+        padding: "zeros" is the ordinary one, n -> 2n, whose outermost voxels lack a neighbour's contribution; "valid"
+            leaves these out, n -> 2n - 2; "circular" takes them from the other side, n -> 2n.
+    """
+    n_in, n_out = kernel.shape[3:]
+    taps = ops.flip(ops.reshape(kernel, (2, 2, 2, 2, 2, 2, n_in, n_out)), axis=(0, 2, 4))
+    taps = ops.reshape(ops.transpose(taps, (0, 2, 4, 6, 1, 3, 5, 7)), (2, 2, 2, n_in, 8 * n_out))
+    if padding == "circular":
+        x = pad_circular(x, ((1, 1),) * 3)
+    elif padding == "zeros":
+        x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)))
+    y = _interleave(ops.conv(x, taps, padding="valid"), n_out)
+    return y if padding == "valid" else crop(y, 1)
+
+
+def _interleave(y, channels):
+    """(batch, z, y, x, 2 * 2 * 2 * channels) to (batch, 2z, 2y, 2x, channels)."""
+    _, depth, rows, columns, _ = ops.shape(y)
+    y = ops.reshape(y, (-1, depth, rows, columns, 2, 2, 2 * channels))
+    y = ops.transpose(y, (0, 1, 4, 2, 5, 3, 6))
+    return ops.reshape(y, (-1, 2 * depth, 2 * rows, 2 * columns, channels))
+
+
+@keras.saving.register_keras_serializable(package="kerasgan3d")
+class TransposedConv3D(keras.layers.Layer):
+    """Transposed convolution with a 4^3 kernel, as in the generator of Gayon-Lombardo et al. (2020), Table 4.
+
+    Args:
+        filters: Number of output channels.
+        strides: 2 doubles the resolution. 1 is the paper's first layer, which grows one voxel into 4^3.
+        padding: "zeros": n -> 2n for stride 2 and n -> n + 3 for stride 1, as in the paper. "valid": n -> 2n - 2 and
+            n -> n - 3, only what saw no boundary. "circular": n -> 2n and n -> n, wrapped.
+        use_bias: Whether to add a bias per channel (the paper does not).
+        kernel_initializer: Initialiser of the (4, 4, 4, out, in) kernel.
+
+    Input shape: (batch, z, y, x, channels). In coordinates, output voxel i of stride 1 (circular) is made of input
+    voxels i - 2 to i + 1; output voxels 2i and 2i + 1 of stride 2 lie over input voxel i.
+
+    Raises:
+        ValueError: if ``filters``, ``strides`` or ``padding`` is not of the above.
+    """
+
+    def __init__(
+        self, filters, strides=2, padding="valid", use_bias=False, kernel_initializer="glorot_uniform", **kwargs
+    ):
+        super().__init__(**kwargs)
+        if strides not in (1, 2):
+            raise ValueError(f"`strides` must be 1 or 2. Received: {strides!r}.")
+        self.filters = check_filters(filters)
+        self.strides = strides
+        self.padding = check_padding(padding)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.input_spec = keras.layers.InputSpec(ndim=5)
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            name="kernel", shape=(4, 4, 4, self.filters, input_shape[-1]), initializer=self.kernel_initializer
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
+
+    def call(self, inputs):
+        if self.strides == 2:
+            kernel = ops.transpose(ops.cast(self.kernel, inputs.dtype), (0, 1, 2, 4, 3))
+            x = transposed_conv3d(inputs, kernel, self.padding)
+        else:
+            x = pad_circular(inputs, ((2, 1),) * 3) if self.padding == "circular" else inputs
+            x = ops.conv_transpose(x, self.kernel, strides=1, padding="valid")
+            x = x if self.padding == "zeros" else crop(x, 3)
+        return x if self.bias is None else ops.add(x, ops.cast(self.bias, x.dtype))
+
+    def compute_output_shape(self, input_shape):
+        change = {"zeros": 3, "valid": -3, "circular": 0} if self.strides == 1 else {"valid": -2}
+        add = change.get(self.padding, 0)
+        return (
+            input_shape[0],
+            *(None if n is None else self.strides * n + add for n in input_shape[1:4]),
+            self.filters,
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "strides": self.strides,
+            "padding": self.padding,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

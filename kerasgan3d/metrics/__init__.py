@@ -1,0 +1,26 @@
+"""Measures of labelled volumes: pure functions of labels, axes z, y, x, lengths in µm.
+
+Every measure takes a :class:`~kerasgan3d.volume.Volume` or an integer array (z, y, x) of phases 0..n-1, leaves it as
+it is, and returns numbers. A volume brings its voxel size, periodic axes and number of phases along; for an array, or
+to overrule the volume, they are the keywords `voxel_size` (µm), `periodic` (one bool or three) and `phases` (a count).
+"""
+
+from kerasgan3d.metrics.connectivity import connected_fractions, percolating_voxels
+from kerasgan3d.metrics.correlation import normalised_two_point_correlation, two_point_correlation
+from kerasgan3d.metrics.fractions import volume_fractions
+from kerasgan3d.metrics.slices import SliceStatistics, slice_statistics
+from kerasgan3d.metrics.surface import interfacial_areas, specific_surface_area
+from kerasgan3d.metrics.tpb import triple_phase_boundary_density
+
+__all__ = [
+    "SliceStatistics",
+    "connected_fractions",
+    "interfacial_areas",
+    "normalised_two_point_correlation",
+    "percolating_voxels",
+    "slice_statistics",
+    "specific_surface_area",
+    "triple_phase_boundary_density",
+    "two_point_correlation",
+    "volume_fractions",
+]

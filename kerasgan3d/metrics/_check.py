@@ -1,0 +1,106 @@
+"""What every measure asks of its input, checked in one place."""
+
+import numbers
+from typing import NamedTuple
+
+import numpy as np
+
+from kerasgan3d.phases import MAX_PHASES
+from kerasgan3d.volume import Volume, checked_voxel_size
+
+
+class Checked(NamedTuple):
+    """A labelled image that passed: uint8 `labels`, the number of `phases`, `periodic` per axis, `voxel_size` in µm."""
+
+    labels: np.ndarray
+    phases: int
+    periodic: tuple
+    voxel_size: float | None
+
+
+def check_volume(volume, *, phases=None, periodic=None, voxel_size=None):
+    """Return a volume, or an integer array (z, y, x), as `Checked`; what is not given comes from the volume."""
+    if isinstance(volume, Volume):
+        phases = len(volume.phases) if phases is None else phases
+        periodic = volume.periodic if periodic is None else periodic
+        voxel_size = volume.voxel_size if voxel_size is None else voxel_size
+        volume = volume.labels
+    return _check_labels(volume, 3, phases=phases, periodic=periodic, voxel_size=voxel_size)
+
+
+def check_slice(labels_2d, *, phases=None, periodic=None, voxel_size=None):
+    """Return an integer array (y, x) as `Checked`."""
+    return _check_labels(labels_2d, 2, phases=phases, periodic=periodic, voxel_size=voxel_size)
+
+
+def require_voxel_size(checked):
+    """Return the voxel size in µm, or say how to give one."""
+    if checked.voxel_size is None:
+        raise ValueError("The voxel size is unknown and this measure has a unit: pass `voxel_size=` in µm.")
+    return checked.voxel_size
+
+
+def check_integer(value, name, low, high):
+    """Return an integer within low..high, both included; `high` may be None."""
+    integral = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+    if not integral or value < low or (high is not None and value > high):
+        rule = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+        raise ValueError(f"`{name}` must be {rule}. Received: {value!r}.")
+    return int(value)
+
+
+def _check_labels(labels, ndim, *, phases, periodic, voxel_size):
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iub":
+        raise ValueError(
+            f"Labels must be integers, one phase index per voxel. Received dtype {labels.dtype}: "
+            "read a file with `Volume.load`, or turn grey values or probabilities into labels first."
+        )
+    if labels.ndim != ndim:
+        rule = (
+            "a volume (z, y, x); one slice goes to `slice_statistics`"
+            if ndim == 3
+            else "one slice (y, x); take one from a volume, as in `labels[k]`"
+        )
+        raise ValueError(f"Labels must be {rule}. Received an array of shape {labels.shape}.")
+    if labels.size == 0:
+        raise ValueError(f"Labels must hold at least one voxel. Received an array of shape {labels.shape}.")
+    boolean = labels.dtype.kind == "b"
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= MAX_PHASES:
+        raise ValueError(
+            f"Labels must be phase indices from 0 to {MAX_PHASES - 1}. Received values from {low} to {high}: "
+            "grey values become labels with `PhaseMap.infer(image).encode(image)`."
+        )
+    return Checked(
+        labels=labels.astype(np.uint8, copy=False),
+        phases=(2 if boolean else high + 1) if phases is None else _check_phases(phases, high),
+        periodic=_check_periodic(periodic, ndim),
+        voxel_size=checked_voxel_size(voxel_size),
+    )
+
+
+def _check_phases(phases, highest):
+    phases = check_integer(phases, "phases", 1, MAX_PHASES)
+    if phases <= highest:
+        raise ValueError(
+            f"`phases` must be the number of phases, more than the highest label. "
+            f"Received {phases} with label {highest} present: pass at least {highest + 1}."
+        )
+    return phases
+
+
+def _check_periodic(periodic, ndim):
+    if periodic is None:
+        return (False,) * ndim
+    if isinstance(periodic, (bool, np.bool_)):
+        return (bool(periodic),) * ndim
+    try:
+        flags = tuple(periodic)
+    except TypeError:
+        flags = ()
+    if len(flags) != ndim or not all(isinstance(flag, (bool, np.bool_)) for flag in flags):
+        raise ValueError(
+            f"`periodic` must be one bool, or one per axis ({', '.join('zyx'[-ndim:])}). Received: {periodic!r}."
+        )
+    return tuple(map(bool, flags))

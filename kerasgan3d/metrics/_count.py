@@ -1,0 +1,79 @@
+"""Exact counts on a lattice of labels, for images of two and of three dimensions alike.
+
+All of them take the number of voxels along an axis that is not periodic as it is (nothing lies beyond the outer
+boundary), and join the last voxel to the first along a periodic one.
+"""
+
+import numpy as np
+import scipy.fft
+
+_CHUNK = 2**20  # values transformed at once: 8 MiB in float64, whatever the size of the volume
+
+
+def count_unlike_neighbours(labels, phases, periodic):
+    """Count the neighbouring voxels (across faces) of each pair of unlike phases: (n, n) int64, symmetric.
+
+    A pair of neighbours of phases i and j is one interface; it stands once at [i, j] and once at [j, i].
+    """
+    counts = np.zeros(phases**2, np.int64)
+    for axis in range(labels.ndim):
+        lines = np.moveaxis(labels, axis, 0)
+        neighbours = [(lines[:-1], lines[1:])]
+        if periodic[axis]:
+            neighbours.append((lines[-1], lines[0]))
+        for before, after in neighbours:
+            unlike = before != after
+            pairs = before[unlike].astype(np.intp) * phases + after[unlike]
+            counts += np.bincount(pairs, minlength=phases**2)
+    counts = counts.reshape(phases, phases)
+    return counts + counts.T
+
+
+def count_junctions(labels, candidates, plane, periodic, within=None):
+    """Count the places where four voxels meet in a `plane` (two axes) and at least three `candidates` are among them.
+
+    In two dimensions the places are pixel corners, in three the voxel edges normal to the plane. Voxels outside the
+    boolean mask `within` do not count as any phase.
+    """
+    met = None
+    for phase in candidates:
+        here = labels == phase
+        if within is not None:
+            here &= within
+        for axis in plane:
+            here = _here_or_next(here, axis, periodic[axis])
+        met = here.astype(np.uint8) if met is None else met + here
+    return int(np.count_nonzero(met >= 3))
+
+
+def count_pairs(indicator, axis, max_lag, periodic):
+    """Count the pairs of True voxels that are 0..max_lag apart along an axis: (max_lag + 1,) int64.
+
+    By the Wiener-Khinchin theorem, from the power spectra of the lines along that axis, summed before one inverse
+    transform. The lines are zero-padded unless the axis is periodic. The result is a number of pairs, so that rounding
+    it removes the transform's error altogether.
+    """
+    size = indicator.shape[axis]
+    length = size if periodic else scipy.fft.next_fast_len(size + max_lag, real=True)
+    lines = np.moveaxis(indicator, axis, -1).reshape(-1, size)
+    power = np.zeros(length // 2 + 1)
+    rows = max(1, _CHUNK // length)
+    for start in range(0, len(lines), rows):
+        spectra = scipy.fft.rfft(lines[start : start + rows].astype(np.float64), length, axis=-1)
+        power += np.einsum("ij,ij->j", spectra.real, spectra.real) + np.einsum("ij,ij->j", spectra.imag, spectra.imag)
+    return np.rint(scipy.fft.irfft(power, length)[: max_lag + 1]).astype(np.int64)
+
+
+def count_places(shape, axis, max_lag, periodic):
+    """Count the pairs of voxels, whatever their phase, that are 0..max_lag apart along an axis: (max_lag + 1,)."""
+    size = shape[axis]
+    lags = np.arange(max_lag + 1)
+    return (np.full(max_lag + 1, size) if periodic else size - lags) * (int(np.prod(shape)) // size)
+
+
+def _here_or_next(mask, axis, periodic):
+    """Mark where a voxel or the next one along an axis is True; one place fewer along an axis that is not periodic."""
+    if periodic:
+        return mask | np.roll(mask, -1, axis)
+    lines = np.moveaxis(mask, axis, 0)
+    return np.moveaxis(lines[:-1] | lines[1:], 0, axis)

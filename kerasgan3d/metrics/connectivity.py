@@ -1,0 +1,108 @@
+"""Which part of each phase is connected from one end of the volume to the other."""
+
+import numpy as np
+from scipy import ndimage, sparse
+
+from kerasgan3d.metrics._check import check_integer, check_volume
+
+_CONNECTIVITY = {6: 1, 18: 2, 26: 3}  # neighbours of a voxel -> the rank that scipy gives their structure
+
+
+def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
+    """Return the share of each phase that percolates along each axis.
+
+    A cluster of a phase percolates along an axis if it touches both ends of the volume along that axis. Side faces
+    that are periodic are joined: a cluster may leave through one and come back through the opposite one. The two ends
+    themselves are not, even if that axis is periodic, for else every cluster at one end would touch the other.
+
+    Args:
+        volume: Volume, or integer array (z, y, x) of labels 0..n-1.
+        periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
+        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        connectivity: Neighbours of a voxel: 6 (they share a face), 18 (or an edge) or 26 (or a corner).
+
+    Returns:
+        float64 array (n, 3): the fraction of each phase's voxels that belong to clusters percolating along z, y, x;
+        0 for a phase that is absent.
+
+    Raises:
+        ValueError: If `connectivity` is not 6, 18 or 26, or an argument is not as above.
+    """
+    checked = check_volume(volume, periodic=periodic, phases=phases)
+    structure = _structure(connectivity)
+    fractions = np.zeros((checked.phases, 3))
+    for phase in range(checked.phases):
+        clusters, count = ndimage.label(checked.labels == phase, structure)
+        if count == 0:
+            continue
+        sizes = np.bincount(clusters.ravel())
+        for axis in range(3):
+            spanning = _spanning(clusters, count, axis, checked.periodic, structure)
+            fractions[phase, axis] = sizes[spanning].sum() / sizes[1:].sum()
+    return fractions
+
+
+def percolating_voxels(volume, axis=None, *, periodic=None, connectivity=6):
+    """Return which voxels belong to a cluster, of their own phase, that percolates.
+
+    Args:
+        volume: Volume, or integer array (z, y, x) of labels 0..n-1.
+        axis: 0, 1 or 2 for z, y, x: percolating along that axis; default: along at least one of the three.
+        periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
+        connectivity: Neighbours of a voxel: 6, 18 or 26.
+
+    Returns:
+        bool array (z, y, x). What percolating means is said at `connected_fractions`.
+
+    Raises:
+        ValueError: If `axis` is not 0, 1 or 2, or an argument is not as above.
+    """
+    checked = check_volume(volume, periodic=periodic)
+    axes = range(3) if axis is None else (check_integer(axis, "axis", 0, 2),)
+    structure = _structure(connectivity)
+    percolating = np.zeros(checked.labels.shape, bool)
+    for phase in range(checked.phases):
+        clusters, count = ndimage.label(checked.labels == phase, structure)
+        if count:
+            spanning = [_spanning(clusters, count, axis, checked.periodic, structure) for axis in axes]
+            percolating |= np.any(spanning, axis=0)[clusters]
+    return percolating
+
+
+def _structure(connectivity):
+    if connectivity not in tuple(_CONNECTIVITY):
+        raise ValueError(f"`connectivity` must be 6, 18 or 26 neighbours. Received: {connectivity!r}.")
+    return ndimage.generate_binary_structure(3, _CONNECTIVITY[connectivity])
+
+
+def _spanning(clusters, count, axis, periodic, structure):
+    """Tell for each cluster 0..count whether it, with those joined to it across periodic sides, spans the axis.
+
+    Returns bool (count + 1,); cluster 0, which is no cluster but all other phases, never does.
+    """
+    sides = tuple(wraps and side != axis for side, wraps in enumerate(periodic))
+    groups = _joined(clusters, count, sides, structure)
+    at_start, at_end = (groups[np.setdiff1d(clusters.take(end, axis), 0)] for end in (0, -1))
+    return np.isin(groups, np.intersect1d(at_start, at_end))
+
+
+def _joined(clusters, count, wraps, structure):
+    """Number the groups of clusters that touch each other across the faces that wrap: (count + 1,) integers."""
+    pairs = [_touching(clusters, count, axis, wraps, structure) for axis in range(3) if wraps[axis]]
+    before, after = np.concatenate([np.empty((2, 0), np.int64), *pairs], axis=1)
+    graph = sparse.coo_array((np.ones(len(before), bool), (before, after)), shape=(count + 1, count + 1))
+    return sparse.csgraph.connected_components(graph, directed=False)[1]
+
+
+def _touching(clusters, count, axis, wraps, structure):
+    """List the pairs of clusters that are neighbours across the two faces normal to an axis: (2, pairs)."""
+    last, first = clusters.take(-1, axis), clusters.take(0, axis)
+    sides = wraps[:axis] + wraps[axis + 1 :]
+    first = np.pad(first, [(1, 1) if periodic else (0, 0) for periodic in sides], mode="wrap")
+    first = np.pad(first, [(0, 0) if periodic else (1, 1) for periodic in sides])
+    codes = []  # a pair as one integer, as np.unique is many times slower on rows
+    for u, v in np.argwhere(structure.take(-1, axis)):
+        neighbour = first[u : u + last.shape[0], v : v + last.shape[1]]
+        both = (last > 0) & (neighbour > 0)
+        codes.append(np.unique(last[both].astype(np.int64) * (count + 1) + neighbour[both]))
+    return np.stack(np.divmod(np.unique(np.concatenate(codes)), count + 1))

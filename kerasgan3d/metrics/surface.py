@@ -1,0 +1,88 @@
+"""Areas of interfaces per volume."""
+
+import numpy as np
+
+from kerasgan3d.metrics._check import check_volume, require_voxel_size
+from kerasgan3d.metrics._count import count_unlike_neighbours
+
+METHODS = ("faces", "marching_cubes")
+
+
+def specific_surface_area(volume, method="faces", *, voxel_size=None, periodic=None, phases=None):
+    """Return the area of each phase's interfaces, over the whole volume.
+
+    ``"faces"`` counts the voxel faces between unlike voxels, as TauFactor's face counting does (Cooper et al.,
+    SoftwareX 5, 2016, 203-210). It is exact for faces along the axes, and independent of any meshing, but a staircase
+    is longer than the slope it follows: a surface with unit normal (a, b, c) shows |a| + |b| + |c| times its area,
+    1 to sqrt(3), and 3/2 on average over all directions. A sphere of radius r has 6 pi r^2 instead of 4 pi r^2,
+    however fine the voxels are.
+
+    ``"marching_cubes"`` is the area of the mesh that scikit-image's `marching_cubes` lays through the phase's
+    indicator at level 0.5. It is exact for faces along the axes. As the indicator is not smoothed, terraces remain: on
+    spheres of radius 10 to 40 voxels it measures 8.0 to 9.3 % too much, 8.8 % for the finest, where faces measure 49 to
+    52 % too much. It takes some 40 times as long.
+
+    The outer boundary is no interface and is not counted. Across a periodic axis the last voxels are neighbours of the
+    first, and that interface is counted once.
+
+    Args:
+        volume: Volume, or integer array (z, y, x) of labels 0..n-1.
+        method: ``"faces"`` or ``"marching_cubes"``.
+        voxel_size: Edge length of a voxel in µm; default: the volume's.
+        periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
+        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+
+    Returns:
+        float64 array (n,) in 1/µm; 0 for a phase that is absent or fills the volume.
+
+    Raises:
+        ValueError: If the voxel size is unknown, the method is not one of the two, or an argument is not as above.
+    """
+    if method not in METHODS:
+        raise ValueError(f"`method` must be one of {', '.join(map(repr, METHODS))}. Received: {method!r}.")
+    if method == "faces":
+        return interfacial_areas(volume, voxel_size=voxel_size, periodic=periodic, phases=phases).sum(axis=1)
+    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+    size = require_voxel_size(checked)
+    areas = [_mesh_area(checked.labels == phase, checked.periodic) for phase in range(checked.phases)]
+    return np.array(areas) / (checked.labels.size * size)
+
+
+def interfacial_areas(volume, *, voxel_size=None, periodic=None, phases=None):
+    """Return the area of the interface between each two phases, over the whole volume, by counting voxel faces.
+
+    A row adds up to the phase's `specific_surface_area(volume, "faces")`; what is said there of staircases and of the
+    outer boundary holds here.
+
+    Args:
+        volume: Volume, or integer array (z, y, x) of labels 0..n-1.
+        voxel_size: Edge length of a voxel in µm; default: the volume's.
+        periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
+        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+
+    Returns:
+        float64 array (n, n) in 1/µm, symmetric, its diagonal zero.
+
+    Raises:
+        ValueError: If the voxel size is unknown, or an argument is not as above.
+    """
+    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+    size = require_voxel_size(checked)
+    faces = count_unlike_neighbours(checked.labels, checked.phases, checked.periodic)
+    return faces / (checked.labels.size * size)
+
+
+def _mesh_area(indicator, periodic):
+    """Return the area of the phase's surface in voxel faces, by marching cubes."""
+    if indicator.all() or not indicator.any():
+        return 0.0
+    from skimage.measure import marching_cubes, mesh_surface_area  # here: nothing else needs it
+
+    # The mesh spans from the centre of the first voxel to that of the last. A periodic axis lacks the cell that wraps;
+    # any other lacks half a voxel at either end, across which the surface goes straight on.
+    padded = np.pad(indicator, [(0, 1) if wraps else (0, 0) for wraps in periodic], mode="wrap")
+    padded = np.pad(padded, [(0, 0) if wraps else (1, 1) for wraps in periodic], mode="edge")
+    vertices, triangles, _, _ = marching_cubes(padded.astype(np.float32), 0.5)
+    low = [0.0 if wraps else 0.5 for wraps in periodic]
+    high = [size if wraps else size + 0.5 for wraps, size in zip(periodic, indicator.shape, strict=True)]
+    return float(mesh_surface_area(np.clip(vertices, low, high), triangles))

@@ -1,0 +1,77 @@
+"""Triple-phase boundaries."""
+
+from itertools import combinations
+
+from kerasgan3d.metrics._check import check_integer, check_volume, require_voxel_size
+from kerasgan3d.metrics._count import count_junctions
+from kerasgan3d.metrics.connectivity import percolating_voxels
+
+# A voxelised line in the direction of the unit vector (x, y, z) takes |x| + |y| + |z| times its length; the mean of
+# |x| over the unit sphere is the integral of u from 0 to 1, that is 1/2.
+STAIRCASE_3D = 3 / 2
+
+
+def triple_phase_boundary_density(
+    volume,
+    active=False,
+    *,
+    phases_triple=None,
+    staircase_correction=False,
+    voxel_size=None,
+    periodic=None,
+    phases=None,
+):
+    """Return the length of the lines where three phases meet, over the whole volume.
+
+    The lines are voxel edges: an edge counts, with the length of a voxel, if at least three distinct phases are among
+    the four voxels around it. For three phases these are the edges that TauFactor counts, which reports their share of
+    all edges instead of a length. Edges in the outer boundary have fewer than four voxels around and are not counted;
+    across a periodic axis they are, once.
+
+    **Staircase correction.** Voxel edges follow a smooth line in steps along the axes. A line in the direction of a
+    unit vector (x, y, z) so becomes |x| + |y| + |z| times as long. The mean of |x| over the unit sphere, where x is
+    uniform in -1..1, is 1/2: over all directions the factor is 3/2 on average, and `staircase_correction=True` divides
+    by it. That is right for lines that are isotropic and smooth on the scale of a voxel; lines along the axes need no
+    correction.
+
+    **Active** boundary is what transport can reach: only voxels in clusters that percolate count as any phase. A
+    cluster, of voxels that share faces, percolates if it touches both ends of the volume along at least one axis
+    (`percolating_voxels`; periodic side faces are joined). So an edge is active if each of at least three phases has a
+    percolating voxel among the four around it.
+
+    Args:
+        volume: Volume, or integer array (z, y, x) of labels 0..n-1.
+        active: Count only edges where the phases that meet percolate.
+        phases_triple: Three phase indices that must all meet at an edge; default: any three.
+        staircase_correction: Divide by 3/2.
+        voxel_size: Edge length of a voxel in µm; default: the volume's.
+        periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
+        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+
+    Returns:
+        float, in µm of line per µm³, 1/µm²; 0 where fewer than three phases are present.
+
+    Raises:
+        ValueError: If the voxel size is unknown, `phases_triple` does not name three phases, or an argument is not as
+            above.
+    """
+    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+    size = require_voxel_size(checked)
+    candidates = range(checked.phases) if phases_triple is None else _check_triple(phases_triple, checked.phases)
+    within = percolating_voxels(checked.labels, periodic=checked.periodic) if active else None
+    edges = sum(
+        count_junctions(checked.labels, candidates, plane, checked.periodic, within)
+        for plane in combinations(range(3), 2)
+    )
+    length = edges / STAIRCASE_3D if staircase_correction else edges
+    return length / (checked.labels.size * size**2)
+
+
+def _check_triple(phases_triple, phases):
+    triple = tuple(phases_triple) if isinstance(phases_triple, (tuple, list)) else ()
+    triple = tuple(check_integer(phase, "phases_triple", 0, phases - 1) for phase in triple)
+    if len(set(triple)) != 3 or len(triple) != 3:
+        raise ValueError(
+            f"`phases_triple` must be three different phase indices, as in (0, 1, 2). Received: {phases_triple!r}."
+        )
+    return triple

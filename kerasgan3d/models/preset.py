@@ -1,0 +1,130 @@
+"""Preset folders: a generator with all that is known about it; `kerasgan3d.folder` says which files they hold."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import keras
+
+from kerasgan3d.folder import CARD, CONFIG, REFERENCE, WEIGHTS, read_json, write_json
+from kerasgan3d.models.generator import Generator
+
+FORMAT = 1
+_MAX_WEIGHTS = 2**30
+_INITIALIZERS = {"HeNormal": (), "GlorotUniform": (), "RandomNormal": ("mean", "stddev")}
+
+
+def save_preset(generator, folder, card=None, reference=None):
+    """Write a generator to a preset folder, replacing the files of one that is there.
+
+    Args:
+        generator: The Generator.
+        folder: Where to; made if need be, its parent must exist.
+        card: dict that JSON can hold; ``generator.card`` if None. The format's number, the phases, the voxel size and
+            the weights' sha256 and size are put in.
+        reference: dict of statistics of the real data, or None.
+
+    Returns:
+        Path of the folder.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as partial:
+        partial = Path(partial)
+        keras.saving.save_model(generator, partial / "model", zipped=False)
+        weights = (partial / "model" / WEIGHTS).read_bytes()
+        card = {
+            **(generator.card if card is None else card),
+            "format": FORMAT,
+            "phases": list(generator.phases),
+            "voxel_size": generator.voxel_size,
+            "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)},
+        }
+        write_json(card, partial / "model" / CARD)
+        if reference is not None:
+            write_json(reference, partial / "model" / REFERENCE)
+        for path in sorted((partial / "model").iterdir()):
+            os.replace(path, folder / path.name)
+    return folder
+
+
+def load_preset(folder):
+    """Load the generator of a preset folder, executing nothing that it holds.
+
+    The configuration is read as JSON against the names and bounds of the generator's own hyper-parameters, the network
+    is made by its own constructor, and the weights are checked against their sha256.
+
+    Args:
+        folder: Path of the folder.
+
+    Returns:
+        Generator with its ``card``.
+
+    Raises:
+        FileNotFoundError: if the folder or one of its files is missing.
+        ValueError: if a file is not what it should be.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no preset folder {folder}.")
+    card, config = read_json(folder / CARD), read_json(folder / CONFIG)
+    arguments = _checked_arguments(config, folder / CONFIG)
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise FileNotFoundError(f"{folder} holds no {WEIGHTS}.")
+    if weights.stat().st_size > _MAX_WEIGHTS:
+        raise ValueError(f"{weights} must hold at most {_MAX_WEIGHTS} bytes. Received: {weights.stat().st_size}.")
+    known = card.get("weights", {}).get("sha256") if isinstance(card.get("weights"), dict) else None
+    actual = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if known is not None and known != actual:
+        raise ValueError(f"{weights} is not the file that {CARD} names: its sha256 is {actual}, not {known}.")
+    generator = Generator(**arguments)
+    try:
+        generator.load_weights(weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{weights} does not hold the weights of this generator: {str(error).splitlines()[0]}") from error
+    generator.card = {**card, "sha256": actual}
+    return generator
+
+
+def _checked_arguments(config, path):
+    """The constructor's arguments from Keras's ``config.json``, refused unless they are the generator's own."""
+    arguments = config.get("config")
+    if config.get("class_name") != "Generator" or not isinstance(arguments, dict):
+        raise ValueError(f"{path} must describe a Generator. Received: {config.get('class_name')!r}.")
+    names = {
+        "phases",
+        "latent_channels",
+        "widths",
+        "upsampling",
+        "padding",
+        "normalization",
+        "output_bias",
+        "initializer",
+        "voxel_size",
+    }
+    ignored = {"name", "trainable", "dtype"}
+    unknown = set(arguments) - names - ignored
+    if unknown:
+        raise ValueError(f"{path} has hyper-parameters that a Generator does not have: {sorted(unknown)}.")
+    arguments = {name: value for name, value in arguments.items() if name in names}
+    if not all(isinstance(arguments.get(name, []), list) for name in ("phases", "widths")):
+        raise ValueError(f"{path} must give lists of phases and widths.")
+    if "initializer" in arguments:
+        arguments["initializer"] = _checked_initializer(arguments["initializer"], path)
+    return arguments
+
+
+def _checked_initializer(initializer, path):
+    name = initializer.get("class_name") if isinstance(initializer, dict) else None
+    settings = initializer.get("config") if isinstance(initializer, dict) else None
+    if name not in _INITIALIZERS or not isinstance(settings, dict):
+        raise ValueError(f"{path} must name an initializer of {sorted(_INITIALIZERS)}. Received: {initializer!r}.")
+    kept = {key: settings[key] for key in _INITIALIZERS[name] if key in settings}
+    if not all(isinstance(value, int | float) and abs(value) <= 1 for value in kept.values()):
+        raise ValueError(f"{path} has an initializer out of bounds. Received: {initializer!r}.")
+    return getattr(keras.initializers, name)(**kept)

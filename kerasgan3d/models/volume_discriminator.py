@@ -1,0 +1,87 @@
+"""The critic of whole sub-volumes."""
+
+import keras
+from keras import layers, ops
+
+from kerasgan3d.layers._padding import check_filters
+
+
+@keras.saving.register_keras_serializable(package="kerasgan3d")
+class VolumeDiscriminator(keras.Model):
+    """Tells real sub-volumes from generated ones.
+
+    Five 4^3 convolutions with 16, 32, 64, 128 and 1 channels and LeakyReLU 0.2 (Gayon-Lombardo et al. 2020, Table 4):
+    four of stride 2, the last over the 4^3 that are left of 64^3. It gives logits: the paper's sigmoid is part of the
+    loss here, where it is numerically stable.
+
+    Args:
+        phases: Number of phases, the channels of the input.
+        widths: Channels after each convolution but the last.
+        normalization: None, or "batch" for batch normalisation after each convolution but the first and the last.
+        initializer: Initialiser of the kernels.
+
+    Input shape: (batch, z, y, x, phases), 64^3 or more for four widths. Output shape: (batch,), the mean over the
+    positions of the last convolution.
+
+    Raises:
+        ValueError: if an argument is not of the above.
+    """
+
+    def __init__(
+        self, phases=3, widths=(16, 32, 64, 128), normalization=None, initializer="glorot_uniform", **kwargs
+    ):
+        super().__init__(**kwargs)
+        if normalization not in (None, "batch"):
+            raise ValueError(f"`normalization` must be None or 'batch'. Received: {normalization!r}.")
+        self.phases = check_filters(phases)
+        self.widths = tuple(check_filters(width) for width in widths)
+        self.normalization = normalization
+        self.initializer = keras.initializers.get(initializer)
+        options = {"use_bias": normalization is None}
+        self.convolutions = [
+            layers.Conv3D(f, 4, 2, "same", kernel_initializer=_again(self.initializer), name=f"convolution_{i}", **options)
+            for i, f in enumerate(self.widths)
+        ]
+        self.normalizations = [
+            layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"normalization_{i}")
+            for i in range(1, len(self.widths) if normalization else 0)
+        ]
+        self.head = layers.Conv3D(1, 4, kernel_initializer=_again(self.initializer), name="head", **options)
+        self.build((None, None, None, None, self.phases))
+
+    def build(self, input_shape):
+        """Make the weights; done by the constructor."""
+        channels = input_shape[-1]
+        for i, convolution in enumerate(self.convolutions):
+            convolution.build((None, None, None, None, channels))
+            channels = convolution.filters
+            if i > 0 and self.normalizations:
+                self.normalizations[i - 1].build((None, None, None, None, channels))
+        self.head.build((None, None, None, None, channels))
+        self.built = True
+
+    def call(self, volumes, training=False):
+        x = volumes
+        for i, convolution in enumerate(self.convolutions):
+            x = convolution(x)
+            if i > 0 and self.normalizations:
+                x = self.normalizations[i - 1](x, training=training)
+            x = ops.leaky_relu(x, 0.2)
+        return ops.mean(ops.cast(self.head(x), "float32"), axis=(1, 2, 3, 4))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0],)
+
+    def get_config(self):
+        """Hyper-parameters from which the constructor makes the same network."""
+        return {
+            **super().get_config(),
+            "phases": self.phases,
+            "widths": list(self.widths),
+            "normalization": self.normalization,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
+
+
+def _again(initializer):
+    return initializer.clone()

@@ -1,0 +1,74 @@
+"""Saving figures: the formats, the checks beforehand, and one step from nothing to the finished file."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import matplotlib
+
+SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def check_picture(path, *, overwrite=True):
+    """Check that a figure can be saved as `path`, without writing it.
+
+    Args:
+        path: the file, its suffix one of .png, .pdf and .svg.
+        overwrite: whether a file that exists may be replaced.
+
+    Returns:
+        The path as a `pathlib.Path`.
+
+    Raises:
+        ValueError: an unknown suffix.
+        FileNotFoundError: the folder does not exist.
+        FileExistsError: the file exists and `overwrite` is false.
+        IsADirectoryError: the path is a folder.
+        PermissionError: the folder cannot be written to.
+    """
+    path = Path(path)
+    folder = path.parent
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"the name of a picture must end in {', '.join(SUFFIXES)}. Received: {path}")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"the folder of the picture must exist; make it first. Received: {folder}")
+    if path.is_dir():
+        raise IsADirectoryError(f"the picture must be a file, not a folder. Received: {path}")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"the picture exists already; choose another name or allow overwriting. Received: {path}")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"the folder of the picture must be writable. Received: {folder}")
+    return path
+
+
+def save_figure(figure, path, *, dpi):
+    """Save a figure; `path` holds the whole file or what it held before.
+
+    The same figure gives the same bytes: no dates are stored.
+
+    Raises:
+        ValueError, OSError: as `check_picture`.
+    """
+    path = check_picture(path)
+    suffix = path.suffix.lower()
+    metadata = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}[suffix]
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=suffix, dir=path.parent)
+    try:
+        with (
+            os.fdopen(handle, "wb") as stream,
+            matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "kerasgan3d"}),
+        ):
+            figure.savefig(stream, format=suffix[1:], dpi=dpi, metadata=metadata)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _umask():
+    """Return the umask, which Python can only read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

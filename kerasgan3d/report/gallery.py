@@ -1,0 +1,92 @@
+"""Slices side by side, at one scale."""
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from kerasgan3d.report.files import check_picture, save_figure
+from kerasgan3d.report.overview import check_dpi
+from kerasgan3d.report.palette import phase_colors
+from kerasgan3d.report.slices import draw_slice
+from kerasgan3d.report.style import (
+    ABOVE_SLICE,
+    BELOW_SLICE,
+    LEFT_OF_SLICE,
+    MARGIN,
+    STYLE,
+    draw_legend,
+    legend_height,
+)
+from kerasgan3d.volume import checked_voxel_size
+
+_PANEL_HEIGHT = 3.4
+_WIDTH = 12.0
+_MOST = 8
+
+
+def render_slices(slices, phases, voxel_size=None, path=None, *, colors=None, names=("y", "x"), dpi=150):
+    """Draw slices side by side at one scale, such as a generated one beside a real one.
+
+    Args:
+        slices: list of (title, labels), labels an integer array (rows, columns) of values 0..n-1.
+        phases: names of the n phases.
+        voxel_size: µm, the same for all slices; None where it is not known.
+        path: where to save the figure, as .png, .pdf or .svg; a file that exists is replaced.
+        colors: one colour per phase, or a dict from phase name to colour; see `phase_colors`.
+        names: names of the row axis and the column axis.
+        dpi: dots per inch, 10 to 1200.
+
+    Returns:
+        The `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: no slices or more than 8, labels that are not two-dimensional integers 0..n-1, a
+            voxel size that is not positive, or an unknown suffix or colour.
+        OSError: the file cannot be written.
+    """
+    phases = tuple(phases)
+    slices = [(title, _check_labels(title, labels, len(phases))) for title, labels in slices]
+    if not 1 <= len(slices) <= _MOST:
+        raise ValueError(f"`slices` must hold 1 to {_MOST} pairs (title, labels). Received: {len(slices)}")
+    voxel_size = checked_voxel_size(voxel_size)
+    check_dpi(dpi)
+    if path is not None:
+        check_picture(path)
+    palette = phase_colors(phases, colors)
+
+    around = LEFT_OF_SLICE + MARGIN
+    rows = max(labels.shape[0] for _, labels in slices)
+    columns = sum(labels.shape[1] for _, labels in slices)
+    scale = min(_PANEL_HEIGHT / rows, (_WIDTH - MARGIN - len(slices) * around) / columns)
+    width = max(MARGIN + columns * scale + len(slices) * around, 3.0)
+    foot = MARGIN + legend_height(phases, width)
+    with matplotlib.rc_context(STYLE):
+        height = foot + BELOW_SLICE + rows * scale + ABOVE_SLICE + MARGIN
+        figure = Figure(figsize=(width, height), dpi=dpi)
+        left = 0.0
+        for index, (title, labels) in enumerate(slices):
+            across, up = labels.shape[1] * scale, labels.shape[0] * scale
+            box = (left + LEFT_OF_SLICE, foot + BELOW_SLICE + rows * scale - up, across, up)
+            draw_slice(
+                figure, box, labels, palette, voxel_size=voxel_size, names=names, title=title, scale_bar=index == 0
+            )
+            left += across + around
+        draw_legend(figure, phases, palette)
+        if path is not None:
+            save_figure(figure, path, dpi=dpi)
+    return figure
+
+
+def _check_labels(title, labels, n):
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"slice {title!r} must be an integer array (rows, columns). "
+            f"Received: {labels.dtype} of shape {labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= n:
+        raise ValueError(
+            f"slice {title!r} must hold the labels 0 to {n - 1} of its {n} phases. "
+            f"Received: {labels.min()} to {labels.max()}"
+        )
+    return labels

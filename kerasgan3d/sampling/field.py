@@ -1,0 +1,89 @@
+"""The latent field: an infinite lattice of normal numbers, each a pure function of the seed and its place."""
+
+import secrets
+from functools import cache
+
+import numpy as np
+
+_WORDS = np.uint64(0xFFFFFFFF)
+_MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_WEYL = 0x9E3779B9, 0xBB67AE85
+
+
+class LatentField:
+    """Standard normal latents on an infinite lattice.
+
+    The value at (i, j, k) depends on nothing but (seed, i, j, k, channel): any window of the field can be computed
+    anywhere, in any order, and again. Along a periodic axis the index counts modulo the period.
+
+    The numbers come from Philox4x32-10 (Salmon et al., SC11, doi 10.1145/2063384.2063405), a counter-based generator:
+    the counter is (i, j, k, block of channels), the key the seed. Each 16 bits become one of 65,536 equally probable
+    values of the normal distribution, by table: no transcendental function is called, so that machines agree.
+
+    Args:
+        seed: int, 0 <= seed < 2**64.
+        channels: Channels of a latent.
+
+    Raises:
+        ValueError: if the seed is out of range or ``channels`` not positive.
+    """
+
+    def __init__(self, seed, channels):
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
+            raise ValueError(f"`seed` must be an integer from 0 to 2**64 - 1. Received: {seed!r}.")
+        if isinstance(channels, bool) or not isinstance(channels, int | np.integer) or channels < 1:
+            raise ValueError(f"`channels` must be a positive integer. Received: {channels!r}.")
+        self.seed = int(seed)
+        self.channels = int(channels)
+
+    def window(self, start, shape, period=(None, None, None)):
+        """The latents of a window of the lattice.
+
+        Args:
+            start: First index (z, y, x); may be negative, within 32 bits.
+            shape: Number of latents (z, y, x).
+            period: Period per axis in latents, or None where the field is open.
+
+        Returns:
+            float32 array (z, y, x, channels).
+        """
+        axes = []
+        for first, count, modulus in zip(start, shape, period, strict=True):
+            index = np.arange(first, first + count, dtype=np.int64)
+            axes.append((index if modulus is None else index % modulus).astype(np.uint64) & _WORDS)
+        blocks = -(-self.channels // 8)
+        counter = np.broadcast_arrays(*np.meshgrid(*axes, np.arange(blocks, dtype=np.uint64), indexing="ij", sparse=True))
+        words = np.stack(_philox(counter, self.seed), axis=-1).astype("<u4")
+        halves = words.view("<u2").reshape(*shape, blocks * 8)[..., : self.channels]
+        return _normal_table()[halves]
+
+
+def draw_seed():
+    """A seed that nobody chose, below 2**32."""
+    return secrets.randbits(32)
+
+
+def _philox(counter, key):
+    """Philox4x32-10: four arrays of 32-bit words (in uint64), enciphered by a 64-bit key."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key & 0xFFFFFFFF, key >> 32
+    for _ in range(10):
+        p0, p1 = _MULTIPLIERS[0] * c0, _MULTIPLIERS[1] * c2
+        c0, c1, c2, c3 = (
+            (p1 >> np.uint64(32)) ^ c1 ^ np.uint64(k0),
+            p1 & _WORDS,
+            (p0 >> np.uint64(32)) ^ c3 ^ np.uint64(k1),
+            p0 & _WORDS,
+        )
+        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
+    return c0, c1, c2, c3
+
+
+@cache
+def _normal_table():
+    """The normal quantiles at the middles of 65,536 equal parts of probability, float32."""
+    from scipy.special import ndtri
+
+    table = ndtri((np.arange(65536) + 0.5) / 65536).astype("float32")
+    table.setflags(write=False)
+    return table

@@ -1,0 +1,233 @@
+"""A volume of labels with everything that is needed to make sense of it."""
+
+import json
+import math
+import operator
+
+import numpy as np
+
+from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names, one_hot
+
+AXES = "zyx"
+
+
+class Volume:
+    """A segmented 3D image: labels, phase names, voxel size, periodic axes and where it came from.
+
+    Args:
+        labels: integer or boolean array (z, y, x), values 0 to n - 1. It becomes uint8; an array that is uint8 already
+            is not copied.
+        phases: the n phase names in the order of the labels, or a PhaseMap; "phase 0", "phase 1", ... if left out.
+        voxel_size: edge of a voxel in µm; voxels are cubes. None where it is unknown.
+        periodic: whether the volume continues at the opposite face: one bool, or one for each of z, y, x.
+        provenance: dict that JSON can hold: generator, seed, source file ...
+
+    Raises:
+        ValueError: if one of these is not as above.
+
+    Example:
+        >>> volume = Volume(np.zeros((4, 5, 6), int), phases=("pore", "solid"), voxel_size=0.5, periodic=True)
+        >>> volume
+        Volume(4 x 5 x 6 voxels of 0.5 µm, phases pore/solid, periodic zyx)
+        >>> volume.size_um
+        (2.0, 2.5, 3.0)
+    """
+
+    def __init__(self, labels, phases=None, voxel_size=None, periodic=False, provenance=None):
+        self._labels, n = _checked_labels(labels)
+        self._phases = _checked_phases(phases, n)
+        self._voxel_size = checked_voxel_size(voxel_size)
+        self._periodic = checked_periodic(periodic)
+        self._provenance = _checked_provenance(provenance)
+
+    @property
+    def labels(self):
+        """The labels: uint8 (z, y, x), values 0 to n - 1."""
+        return self._labels
+
+    @property
+    def phases(self):
+        """The names of the phases, in the order of the labels."""
+        return self._phases
+
+    @property
+    def voxel_size(self):
+        """The edge of a voxel in µm, or None where it is unknown."""
+        return self._voxel_size
+
+    @property
+    def periodic(self):
+        """Whether the volume is periodic along z, y and x: three bools."""
+        return self._periodic
+
+    @property
+    def provenance(self):
+        """Where the volume came from: a dict that JSON can hold."""
+        return self._provenance
+
+    @property
+    def shape(self):
+        """The number of voxels along z, y and x."""
+        return self._labels.shape
+
+    @property
+    def size_um(self):
+        """The extent along z, y and x in µm, or None where the voxel size is unknown."""
+        return None if self._voxel_size is None else tuple(length * self._voxel_size for length in self.shape)
+
+    @property
+    def fractions(self):
+        """The volume fraction of every phase: float64 (n,)."""
+        # Plane by plane: bincount works on a copy that takes eight times the memory of the labels.
+        counts = sum(np.bincount(plane.ravel(), minlength=len(self._phases)) for plane in self._labels)
+        return counts / self._labels.size
+
+    def one_hot(self, dtype="float32"):
+        """Return one channel per phase: (z, y, x, n) of 0 and 1."""
+        return one_hot(self._labels, len(self._phases), dtype)
+
+    def roll(self, shift):
+        """Move the origin of a periodic volume.
+
+        Args:
+            shift: voxels along z, y, x by which the content moves; 0 along axes that are not periodic.
+
+        Returns:
+            A new Volume of the same shape.
+
+        Raises:
+            ValueError: if shift is not three integers, or moves along an axis that is not periodic.
+        """
+        try:
+            shift = tuple(operator.index(step) for step in shift)
+        except TypeError:
+            shift = ()
+        if len(shift) != 3:
+            raise ValueError("`shift` must be three integers: voxels along z, y and x.")
+        for axis, step, periodic in zip(AXES, shift, self._periodic, strict=True):
+            if step and not periodic:
+                raise ValueError(
+                    f"A volume can only be rolled along axes on which it is periodic. Received: a shift of {step} "
+                    f"along {axis} of {self!r}."
+                )
+        return self._derived(np.roll(self._labels, shift, (0, 1, 2)), self._periodic, {"roll": list(shift)})
+
+    def save(self, path, **options):
+        """Write the volume to a file; see `kerasgan3d.io.write` for the formats and options."""
+        # Files are a floor above volumes: only this convenience looks up there.
+        from kerasgan3d import io
+
+        io.write(self, path, **options)
+
+    @classmethod
+    def load(cls, path, **options):
+        """Read a volume from a file; see `kerasgan3d.io.read` for the formats and options."""
+        from kerasgan3d import io
+
+        return io.read(path, **options)
+
+    def __getitem__(self, window):
+        """Crop: `volume[0:64, :, 10:]` is a Volume, periodic only along the axes that were not cut.
+
+        Raises:
+            ValueError: if the window is not three slices of step 1, or holds no voxel.
+        """
+        if not isinstance(window, tuple) or len(window) != 3 or not all(isinstance(part, slice) for part in window):
+            raise ValueError(
+                "A crop must be three slices (z, y, x), such as volume[0:64, :, :]. Single voxels are in volume.labels."
+            )
+        if any(part.step not in (None, 1) for part in window):
+            raise ValueError("A crop must have steps of 1: leaving out voxels would change their size.")
+        bounds = [part.indices(length)[:2] for part, length in zip(window, self.shape, strict=True)]
+        if any(stop <= start for start, stop in bounds):
+            raise ValueError(f"A crop must hold voxels. Received: {bounds} of shape {self.shape}.")
+        whole = [stop - start == length for (start, stop), length in zip(bounds, self.shape, strict=True)]
+        periodic = tuple(p and w for p, w in zip(self._periodic, whole, strict=True))
+        return self._derived(self._labels[window], periodic, {"crop": [list(part) for part in bounds]})
+
+    # Without this, Python would iterate by asking for volume[0], volume[1], ...
+    __iter__ = None
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._labels, dtype=dtype, copy=copy)
+
+    def __repr__(self):
+        size = " x ".join(str(length) for length in self.shape)
+        edge = "unknown size" if self._voxel_size is None else f"{self._voxel_size:g} µm"
+        names = "/".join(self._phases[:8]) + ("/..." if len(self._phases) > 8 else "")
+        axes = "".join(axis for axis, wraps in zip(AXES, self._periodic, strict=True) if wraps)
+        periodic = f"periodic {axes}" if axes else "not periodic"
+        return f"Volume({size} voxels of {edge}, phases {names}, {periodic})"
+
+    def _derived(self, labels, periodic, step):
+        """Return a Volume of these labels whose provenance tells how it was made from this one."""
+        before = self._provenance.get("history", [])
+        history = [*before, step] if isinstance(before, list) else [before, step]
+        provenance = {**self._provenance, "history": history}
+        return Volume(labels, self._phases, self._voxel_size, periodic, provenance)
+
+
+def checked_voxel_size(voxel_size):
+    """Return a voxel size in µm as a float, or None; ValueError unless it is positive and finite."""
+    if voxel_size is None:
+        return None
+    try:
+        size = float(voxel_size) if not isinstance(voxel_size, (bool, str, bytes)) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        size = math.nan
+    if not (math.isfinite(size) and size > 0):
+        raise ValueError(
+            "`voxel_size` must be one positive number, the edge of a cubic voxel in µm, or None where it is unknown. "
+            f"Received: {voxel_size!r}."
+        )
+    return size
+
+
+def checked_periodic(periodic):
+    """Return `periodic` as three bools for z, y, x; ValueError unless it is one bool or three."""
+    axes = (periodic,) * 3 if isinstance(periodic, (bool, np.bool_)) else periodic
+    try:
+        axes = tuple(axes)
+    except TypeError:
+        axes = ()
+    if len(axes) != 3 or not all(isinstance(axis, (bool, np.bool_)) for axis in axes):
+        raise ValueError(f"`periodic` must be a bool, or three bools for z, y and x. Received: {periodic!r}.")
+    return tuple(bool(axis) for axis in axes)
+
+
+def _checked_labels(labels):
+    """Return labels as uint8 (z, y, x), and the least number of phases that they need."""
+    labels = np.asarray(labels)
+    if labels.ndim != 3 or 0 in labels.shape:
+        raise ValueError(f"`labels` must be a 3D array (z, y, x) that is not empty. Received: shape {labels.shape}.")
+    if labels.dtype.kind not in "iub":
+        raise ValueError(f"`labels` must be integers from 0 to n - 1. Received: {labels.dtype}.")
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= MAX_PHASES:
+        raise ValueError(
+            f"`labels` must lie in 0 to {MAX_PHASES - 1}. Received: {lowest} to {highest}. Grey values become labels "
+            "with PhaseMap.infer(image).encode(image)."
+        )
+    return labels.astype(np.uint8, copy=False), highest + 1
+
+
+def _checked_phases(phases, n):
+    names = default_names(n) if phases is None else PhaseMap(phases).names
+    if len(names) < n:
+        raise ValueError(
+            f"`phases` must name every label: labels reach {n - 1}, so there must be at least {n} names. Received: "
+            f"{len(names)} ({', '.join(names)})."
+        )
+    return names
+
+
+def _checked_provenance(provenance):
+    if provenance is None:
+        return {}
+    if not isinstance(provenance, dict):
+        raise ValueError(f"`provenance` must be a dict. Received: {provenance!r:.200}.")
+    try:
+        # There and back again: what is kept is what a file would give back, and nobody else's to change.
+        return json.loads(json.dumps(provenance, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"`provenance` must be a dict that JSON can hold. Received: {error}.") from error

@@ -1,0 +1,96 @@
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import kerasgan3d
+from kerasgan3d.cli import main
+
+FACTS = {
+    "nmc": {
+        "name": "nmc",
+        "description": "Li-ion cathode,\n  calendered.",
+        "phases": ["pore", "NMC", "CBD"],
+        "voxel_size": 0.398,
+        "generator": {"latent_channels": 64, "widths": [192, 96, 48, 24]},
+        "training": {"data": "NREL", "citation": "Usseglio-Viretta et al. 2018", "hours": 8.25, "isotropic": False},
+        "fidelity": {
+            "volume_fraction": {"real": [0.4, 0.5, 0.1], "generated": [0.41, 0.49, 0.1]},
+            "tpb_density": {"real": 0.1234567, "generated": 0.125},
+            "tortuosity_factor": {"real": [1.5, 1.6], "generated": None},
+        },
+        "weights": {"sha256": "ab12", "bytes": 4_200_000},
+    },
+    "bare": {},
+}
+
+
+class Zoo:
+    @staticmethod
+    def list_presets():
+        return list(FACTS)
+
+    @staticmethod
+    def info(name):
+        if name not in FACTS:
+            raise ValueError(f"`name` must be one of nmc, bare. Received: {name!r}")
+        return FACTS[name]
+
+
+@pytest.fixture(autouse=True)
+def _zoo(monkeypatch):
+    monkeypatch.setitem(vars(kerasgan3d), "zoo", Zoo)
+
+
+def run(*args):
+    return CliRunner().invoke(main, args, catch_exceptions=False)
+
+
+def test_list_prints_one_line_per_generator():
+    lines = [line.split("  ") for line in run("list").stdout.splitlines()]
+    rows = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    assert rows == [
+        ["NAME", "PHASES", "VOXEL", "WEIGHTS", "DESCRIPTION"],
+        ["nmc", "pore, NMC, CBD", "0.398 µm", "4.2 MB", "Li-ion cathode, calendered."],
+        ["bare", "-", "-", "-"],
+    ]
+
+
+def test_list_prints_json():
+    nmc, bare = json.loads(run("list", "--json").stdout)
+    assert nmc["phases"] == ["pore", "NMC", "CBD"]
+    assert (nmc["voxel_size"], nmc["bytes"]) == (0.398, 4_200_000)
+    assert bare["name"] == "bare"
+
+
+def test_info_prints_facts_and_a_table_of_fidelity():
+    text = run("info", "nmc").stdout
+    for fact in ("pore, NMC, CBD", "0.398 µm", "ab12", "192, 96, 48, 24", "Usseglio-Viretta et al. 2018", "8.25", "no"):
+        assert fact in text
+    table = [line.strip() for line in text.split("fidelity\n")[1].splitlines()]
+    cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in table]
+    assert cells == [
+        ["measure", "real", "generated"],
+        ["volume fraction, pore", "0.4", "0.41"],
+        ["volume fraction, NMC", "0.5", "0.49"],
+        ["volume fraction, CBD", "0.1", "0.1"],
+        ["tpb density", "0.1235", "0.125"],
+        ["tortuosity factor", "1.5, 1.6", "-"],
+    ]
+
+
+def test_info_prints_what_there_is():
+    assert run("info", "bare").stdout.split() == ["name", "bare", "voxel", "size", "unknown"]
+
+
+def test_info_prints_json_numpy_or_not(monkeypatch):
+    monkeypatch.setitem(FACTS["bare"], "fidelity", {"s": np.array([1.0, 2.0]), "n": np.float32(0.5)})
+    assert json.loads(run("info", "nmc", "--json").stdout) == FACTS["nmc"]
+    assert json.loads(run("info", "bare", "--json").stdout)["fidelity"] == {"s": [1.0, 2.0], "n": 0.5}
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    result = run("info", "nmx")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "kerasgan3d: `name` must be one of nmc, bare. Received: 'nmx'\n"

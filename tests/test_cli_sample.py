@@ -1,0 +1,202 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import kerasgan3d
+from kerasgan3d.cli import main
+from kerasgan3d.sampling.plan import plan_tiles
+from kerasgan3d.volume import Volume
+
+PHASES = ("pore", "NMC", "CBD")
+
+
+class Zoo:
+    @staticmethod
+    def info(name):
+        if name != "nmc":
+            raise ValueError(f"`name` must be one of nmc. Received: {name!r}")
+        return {"phases": list(PHASES), "generator": {"widths": [8, 8, 8, 8]}}
+
+
+class Generator:
+    """Noise, drawn as a generator draws: the same for the same seed."""
+
+    stride = 16
+
+    def plan(self, size, *, periodic=False, offset=(0, 0, 0), tile=None, batch=None):
+        return plan_tiles(
+            size, stride=16, margin=(1, 1), periodic=periodic, offset=offset, tile=tile or 64, batch=batch
+        )
+
+    def sample(self, size, *, seed=None, progress=None, **options):
+        probabilities = self.sample_probabilities(size, seed=7 if seed is None else seed, progress=progress, **options)
+        return Volume(
+            probabilities.argmax(axis=-1).astype(np.uint8),
+            phases=PHASES,
+            voxel_size=0.398,
+            periodic=self.plan(size, **options).periodic,
+            provenance={"seed": 7 if seed is None else seed},
+        )
+
+    def sample_probabilities(self, size, *, seed=None, progress=None, **options):
+        drawn = np.random.default_rng(seed).random((*self.plan(size, **options).size, 3), dtype=np.float32)
+        if progress is not None:
+            progress(1, 1)
+        return drawn / drawn.sum(axis=-1, keepdims=True)
+
+
+@pytest.fixture(autouse=True)
+def loads(monkeypatch, tmp_path):
+    """Put a small generator in place, work in an empty folder, and count how often one is loaded."""
+    monkeypatch.chdir(tmp_path)
+    loaded = []
+
+    def load_generator(source):
+        loaded.append(source)
+        return Generator()
+
+    monkeypatch.setitem(vars(kerasgan3d), "zoo", Zoo)
+    monkeypatch.setitem(vars(kerasgan3d), "load_generator", load_generator)
+    return loaded
+
+
+def run(text):
+    return CliRunner().invoke(main, ["sample", *text.split()], catch_exceptions=False)
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_volume_is_written_as_the_generator_gives_it(tmp_path):
+    result = run("nmc --size 16 32 48 --periodic-axes yx --seed 3 -o a.tif")
+    assert (result.exit_code, result.stderr) == (0, "")
+    volume = Volume.load(tmp_path / "a.tif")
+    expected = Generator().sample((16, 32, 48), seed=3, periodic=(False, True, True))
+    np.testing.assert_array_equal(volume.labels, expected.labels)
+    assert volume.periodic == (False, True, True)
+    assert (volume.phases, volume.voxel_size) == (PHASES, 0.398)
+    assert files(tmp_path) == ["a.tif"]
+    facts = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in result.stdout.splitlines())
+    assert facts["wrote"] == "a.tif"
+    assert facts["voxels"] == "16 x 32 x 48, periodic along y, x"
+    assert facts["extent"] == "6.368 x 12.74 x 19.1 µm, voxels of 0.398 µm"
+    assert facts["seed"] == "3"
+    assert re.fullmatch(r"\d+\.\d s", facts["time"])
+    shares = [float(share.split()[-1]) for share in facts["fractions"].split(", ")]
+    np.testing.assert_allclose(shares, expected.fractions, atol=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "periodic"),
+    [("", (False,) * 3), ("--periodic", (True,) * 3), ("--periodic --periodic-axes z", (True, False, False))],
+)
+def test_periodic_axes(tmp_path, options, periodic):
+    assert run(f"nmc --size 16 {options} -o a.tif").exit_code == 0
+    assert Volume.load(tmp_path / "a.tif").periodic == periodic
+
+
+def test_json_tells_the_seed_that_was_drawn(tmp_path):
+    result = json.loads(run("nmc --size 16 --json -o a.npy").stdout)
+    assert result["outputs"] == ["a.npy"]
+    assert (result["shape"], result["seed"], result["voxel_size"]) == ([16, 16, 16], 7, 0.398)
+    assert sum(result["fractions"].values()) == pytest.approx(1)
+    assert list(result["fractions"]) == list(PHASES)
+
+
+def test_probabilities_are_written_beside_the_labels(tmp_path):
+    assert run("nmc --size 16 16 32 --probabilities -o a.npy").exit_code == 0
+    labels, maps = Volume.load(tmp_path / "a.npy").labels, np.load(tmp_path / "a-probabilities.npy")
+    assert maps.dtype == np.float32
+    np.testing.assert_array_equal(maps.argmax(axis=-1), labels)
+
+
+@pytest.mark.parametrize("output", ["", "-o a.tif"])
+def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, output):
+    result = run(f"nmc --size 128 --tile 64 --dry-run {output}")
+    assert result.exit_code == 0
+    assert "8 of up to 64 x 64 x 64 voxels from 6 x 6 x 6 latents" in result.stdout
+    assert ("would write a.tif" in result.stdout) == bool(output)
+    assert files(tmp_path) == []
+
+
+def test_a_dry_run_prints_json(tmp_path):
+    plan = json.loads(run("nmc --size 128 --tile 64 --dry-run --json -o a.tif").stdout)
+    assert (plan["size"], plan["tiles"], plan["bytes_output"]) == ([128] * 3, 8, 128**3)
+    assert plan["outputs"] == ["a.tif"]
+
+
+def test_existing_files_are_replaced_only_on_request(tmp_path, loads):
+    (tmp_path / "a.tif").write_bytes(b"old")
+    result = run("nmc --size 16 -o a.tif")
+    assert result.exit_code == 2
+    assert result.stderr == "kerasgan3d: a.tif exists already; choose another name, or replace it with --overwrite\n"
+    assert (tmp_path / "a.tif").read_bytes() == b"old"
+    assert loads == []
+    assert run("nmc --size 16 -o a.tif --overwrite").exit_code == 0
+    assert Volume.load(tmp_path / "a.tif").shape == (16, 16, 16)
+
+
+def test_existing_probabilities_are_kept_too(tmp_path):
+    (tmp_path / "a-probabilities.tif").write_bytes(b"old")
+    assert run("nmc --size 16 --probabilities -o a.tif").exit_code == 2
+    assert files(tmp_path) == ["a-probabilities.tif"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nmc --size 0 -o a.tif", "one or three whole numbers of voxels.*Received: 0"),
+        ("nmc --size -16 -o a.tif", "one or three whole numbers of voxels.*Received: -16"),
+        ("nmc --size 64 64 -o a.tif", "one or three whole numbers of voxels.*Received: 64 64"),
+        ("nmc --size 20 --periodic -o a.tif", "multiple of 16 along periodic axes. Received: 20 along z.*16 and 32"),
+        ("nmc --size 16 16 24 --periodic-axes x -o a.tif", "multiple of 16 along periodic axes. Received: 24 along x"),
+        ("nmx --size 16 -o a.tif", "must be one of nmc. Received: 'nmx'"),
+        ("nmc --size 16 -o a.jpg", r"must end in one of .tif.*Received: a\.jpg"),
+        ("nmc --size 16 -o missing/a.tif", "folder to write to must exist.*Received: missing"),
+        ("nmc --size 16 --probabilities -o a.vti", r"must end in one of .tif, .tiff, .npy.*a-probabilities\.vti"),
+        ("nmc --size 16", "Missing option '-o'"),
+        ("nmc -o a.tif", "Missing option '--size'"),
+        ("nmc --size 16 --seed -1 -o a.tif", "Invalid value for '--seed'"),
+        ("nmc --size 16 --tile 0 -o a.tif", "Invalid value for '--tile'"),
+        ("nmc --size 16 --periodic-axes w -o a.tif", "letters z, y and x"),
+    ],
+)
+def test_mistakes_are_one_line_before_anything_is_loaded(tmp_path, loads, text, message):
+    result = run(text)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert re.search(message, result.stderr)
+    assert files(tmp_path) == []
+    assert loads == []
+
+
+@pytest.mark.parametrize("name", ["run", "org/name"])
+def test_folders_and_names_on_the_hub_are_left_to_the_loader(tmp_path, loads, name):
+    (tmp_path / "run").mkdir()
+    assert run(f"{name} --size 16 -o a.tif").exit_code == 0
+    assert loads == [name]
+
+
+def test_what_the_generator_refuses_is_one_line(tmp_path, monkeypatch):
+    def load_generator(source):
+        raise ValueError(f"`source` must be a generator. Received: {source}")
+
+    monkeypatch.setitem(vars(kerasgan3d), "load_generator", load_generator)
+    result = run("org/name --size 16 -o a.tif")
+    assert (result.exit_code, result.stderr) == (2, "kerasgan3d: `source` must be a generator. Received: org/name\n")
+    assert files(tmp_path) == []
+
+
+def test_an_interrupt_leaves_no_file(tmp_path, monkeypatch):
+    def interrupt(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Generator, "sample", interrupt)
+    result = run("nmc --size 16 -o a.tif")
+    assert (result.exit_code, result.stderr) == (130, "kerasgan3d: interrupted\n")
+    assert files(tmp_path) == []

@@ -1,0 +1,111 @@
+"""The card and the picture of a preset folder, made from what it holds."""
+
+from pathlib import Path
+
+from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, read_facts, read_json
+
+_TEMPLATE = Path(__file__).resolve().parent / "card.md"
+_TITLES = {
+    "volume_fractions": ("volume fraction", ""),
+    "specific_surface_area": ("specific surface area", "1/µm"),
+    "triple_phase_boundary_density": ("triple-phase boundary density", "1/µm²"),
+}
+
+
+def complete(folder, *, size=128, seed=0):
+    """Write ``README.md`` (the card) and ``preview.png`` into a preset folder, from what is in it.
+
+    Args:
+        folder: Path of the preset folder.
+        size: Edge length in voxels of the periodic volume that is drawn.
+        seed: Its seed.
+
+    Returns:
+        Path of the folder.
+
+    Raises:
+        ValueError, OSError: if the folder is not whole or cannot be written.
+    """
+    from kerasgan3d.models.preset import load_preset
+    from kerasgan3d.report import render
+
+    folder = Path(folder)
+    volume = load_preset(folder).sample(size, periodic=True, seed=seed)
+    render(volume, folder / PREVIEW, title=None)
+    partial = folder / (README + ".partial")
+    partial.write_text(card_text(folder), "utf-8")
+    partial.replace(folder / README)
+    return folder
+
+
+def card_text(folder):
+    """The card of a preset folder; every number comes from its files.
+
+    Raises:
+        ValueError, FileNotFoundError: if the folder is not whole.
+    """
+    facts = read_facts(folder)
+    reference = read_json(Path(folder) / REFERENCE) if (Path(folder) / REFERENCE).is_file() else {}
+    training = facts.get("training", {})
+    settings = training.get("recipe", {})
+    samples = reference.get("sub_volumes", {})
+    judged = facts.get("samples", {})
+    size = facts.get("voxel_size")
+    return _TEMPLATE.read_text("utf-8").format(
+        name=facts.get("name", Path(folder).name),
+        description=facts.get("description", "A generator of 3D microstructures."),
+        preview=PREVIEW,
+        phase_list=", ".join(facts["phases"]),
+        voxel_size=f"{size:g} µm a voxel" if size else "a voxel size that is not known",
+        stride=2 ** len(facts["generator"].get("widths", ())),
+        megabytes=f"{facts['weights']['bytes'] / 1e6:.1f}",
+        measured=_measured(facts),
+        real=f"{samples.get('count', '?')} random sub-volumes of {samples.get('size', '?')} voxels per side",
+        generated=f"{judged.get('count', '?')} volumes of {judged.get('size', '?')} voxels per side",
+        training=_training(training, settings),
+        crop=settings.get("crop", "few"),
+        data=facts.get("data", "Not stated."),
+        citation=facts.get("citation", "not stated."),
+        licence=facts.get("licence", "not stated."),
+        licence_tag=facts.get("licence_tag", "other"),
+    )
+
+
+def _measured(facts):
+    """The fidelity as a table in Markdown."""
+    unit = "µm" if facts.get("voxel_size") else "voxel"
+    rows = ["| measure | real | generated | difference |", "|---|---|---|---|"]
+    for key, values in facts.get("fidelity", {}).items():
+        real, generated = values["real"], values["generated"]
+        title, dimension = _TITLES.get(key, (key, ""))
+        dimension = dimension.replace("µm", unit)
+        names = facts["phases"] if isinstance(real, list) else [None]
+        for i, name in enumerate(names):
+            a, b = (real[i], generated[i]) if isinstance(real, list) else (real, generated)
+            label = ", ".join(part for part in (title, name, dimension) if part)
+            rows.append(f"| {label} | {a:.4g} | {b:.4g} | {f'{100 * (b - a) / a:+.1f} %' if a else ''} |")
+    return "\n".join(rows)
+
+
+def _training(training, settings):
+    """How it was trained, in sentences."""
+    if not training:
+        return "Not stated."
+    data = training.get("data", {})
+    shape = " x ".join(str(n) for n in data.get("shape", ()))
+    symmetry = training.get("symmetry", {})
+    kind = f"{symmetry['kind']} along {'zyx'[symmetry['axis']]}" if symmetry.get("kind") == "axial" else symmetry.get("kind")
+    lines = [
+        f"Recipe `{settings.get('name')}` ({settings.get('source')}), {settings.get('architecture')} architecture, "
+        f"on `{data.get('file')}` ({shape} voxels), {kind} symmetry.",
+        f"The kept checkpoint is that of step {training.get('steps')} of {settings.get('steps')}, after "
+        f"{training.get('hours')} hours"
+        + (f" on {training['hardware']}" if training.get("hardware") else "")
+        + ", chosen by the morphology of the averaged generator. All settings stand in `" + CARD + "`.",
+    ]
+    if "calibration" in training:
+        before, after = (
+            " / ".join(f"{value:.3f}" for value in training["calibration"][key]) for key in ("before", "after")
+        )
+        lines.append(f"Its output biases were calibrated to the volume fractions of the data: {before} before, {after} after.")
+    return "\n".join(lines)
