@@ -14,9 +14,11 @@ __version__ = "0.1.0"
 
 # In a checkout the zoo and the command line live beside this folder; installed, they live in it.
 _here = Path(__file__).resolve().parent
-if not (_here / "zoo").is_dir() and (_here.parent / "zoo" / "__init__.py").is_file() and (
-    _here.parent / "pyproject.toml"
-).is_file():
+if (
+    not (_here / "zoo").is_dir()
+    and (_here.parent / "zoo" / "__init__.py").is_file()
+    and (_here.parent / "pyproject.toml").is_file()
+):
     __path__.append(str(_here.parent))
 
 _EXPORTS = {

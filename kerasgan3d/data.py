@@ -65,7 +65,7 @@ class SliceSampler:
         ValueError: if the data are smaller than the crop, or one slice is given of a material that is not isotropic.
     """
 
-    def __init__(self, labels, crop, counts, symmetry=Symmetry(), seed=0):  # noqa: B008 (frozen)
+    def __init__(self, labels, crop, counts, symmetry=Symmetry(), seed=0):
         if labels.ndim == 2 and symmetry.kind != "isotropic":
             raise ValueError(
                 f"one slice can only train an isotropic material. Received: a 2D image and {symmetry.kind!r} symmetry."
@@ -110,7 +110,7 @@ class VolumeSampler:
         ValueError: if the data are not 3D or smaller than the crop.
     """
 
-    def __init__(self, labels, crop, count, symmetry=Symmetry(), spacing=1, seed=0):  # noqa: B008 (frozen)
+    def __init__(self, labels, crop, count, symmetry=Symmetry(), spacing=1, seed=0):
         if labels.ndim != 3:
             raise ValueError(f"a critic of sub-volumes needs a 3D image. Received: shape {labels.shape}.")
         _check_fits(labels.shape, crop)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -20,22 +21,26 @@ def calls(monkeypatch):
     return noted
 
 
+@pytest.fixture(autouse=True)
+def completed(monkeypatch):
+    """Put a list of the completed folders in the place of drawing cards and pictures."""
+    folders = []
+    monkeypatch.setattr(kerasgan3d.zoo, "complete", folders.append)
+    return folders
+
+
 def run(text):
     return CliRunner().invoke(main, ["train", *text.split()], catch_exceptions=False)
 
 
-def test_what_is_not_given_is_left_to_the_defaults_of_train(calls):
+def test_what_is_not_given_is_left_to_the_defaults_of_train(calls, completed):
     result = run("scan.tif -o run")
     assert (result.exit_code, result.stderr) == (0, "")
     (call,) = calls
-    assert call == {
-        "data": Path("scan.tif"),
-        "output": Path("run"),
-        "resume": True,
-        "dry_run": False,
-        "progress": None,
-    }
+    assert callable(call.pop("progress"))
+    assert call == {"data": Path("scan.tif"), "output": Path("run"), "resume": True, "dry_run": False}
     generator = Path("run") / "generator"
+    assert completed == [generator]
     assert f"wrote {generator}\n" in result.stdout
     assert f"kerasgan3d sample {generator}" in result.stdout
 
@@ -47,6 +52,7 @@ def test_what_is_given_reaches_train(calls):
         "--monitor-every 2 --name anode"
     )
     (call,) = calls
+    assert callable(call.pop("progress"))
     assert call == {
         "data": Path("scan.tif"),
         "output": Path("run"),
@@ -55,7 +61,7 @@ def test_what_is_given_reaches_train(calls):
         "phases": ("pore", "Ni"),
         "mapping": {0: "pore", 9: "Ni"},
         "voxel_size": 0.065,
-        "through_plane": "z",
+        "symmetry": "axial-z",
         "steps": 10,
         "minutes": 1.5,
         "batch": 4,
@@ -65,14 +71,23 @@ def test_what_is_given_reaches_train(calls):
         "monitor_every": 2,
         "name": "anode",
         "dry_run": False,
-        "progress": None,
     }
 
 
-def test_a_dry_run_prints_the_plan(calls):
+def test_each_measurement_is_a_line(monkeypatch):
+    def train(data, output, *, progress, **options):
+        progress(SimpleNamespace(step=100, steps=200, seconds=90.0, fidelity={"error": 0.5}, best_error=0.25))
+        return Path(output) / "best"
+
+    monkeypatch.setitem(vars(kerasgan3d), "train", train)
+    assert "step 100 of 200, 1.5 min: error 0.500, best 0.250\n" in run("scan.tif -o run").stdout
+
+
+def test_a_dry_run_prints_the_plan(calls, completed):
     assert run("scan.tif -o run --isotropic --dry-run").stdout == "the plan\n"
     assert calls[0]["dry_run"] is True
-    assert "through_plane" not in calls[0]
+    assert "symmetry" not in calls[0]
+    assert completed == []
 
 
 @pytest.mark.parametrize(

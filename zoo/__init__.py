@@ -1,11 +1,12 @@
 """The model zoo: generators by name, and the folders that hold them.
 
-    >>> from kerasgan3d import zoo
-    >>> zoo.list_presets()
-    ['nmc-cathode']
+>>> from kerasgan3d import zoo
+>>> zoo.list_presets()
+['nmc-cathode']
 """
 
 from kerasgan3d.zoo.card import complete
+from kerasgan3d.zoo.fidelity import measure_fidelity
 from kerasgan3d.zoo.presets import info, list_presets, load_generator, path
 
-__all__ = ["complete", "info", "list_presets", "load_generator", "path"]
+__all__ = ["complete", "info", "list_presets", "load_generator", "measure_fidelity", "path"]

@@ -10,6 +10,7 @@ _TITLES = {
     "specific_surface_area": ("specific surface area", "1/µm"),
     "triple_phase_boundary_density": ("triple-phase boundary density", "1/µm²"),
 }
+_COLUMNS = ("real", "generated", "real_std", "generated_std")
 
 
 def complete(folder, *, size=128, seed=0):
@@ -62,6 +63,7 @@ def card_text(folder):
         measured=_measured(facts),
         real=f"{samples.get('count', '?')} random sub-volumes of {samples.get('size', '?')} voxels per side",
         generated=f"{judged.get('count', '?')} volumes of {judged.get('size', '?')} voxels per side",
+        large=_large(facts),
         training=_training(training, settings),
         crop=settings.get("crop", "few"),
         data=facts.get("data", "Not stated."),
@@ -74,17 +76,35 @@ def card_text(folder):
 def _measured(facts):
     """The fidelity as a table in Markdown."""
     unit = "µm" if facts.get("voxel_size") else "voxel"
-    rows = ["| measure | real | generated | difference |", "|---|---|---|---|"]
+    rows = ["| measure | real | generated | difference | spread, generated over real |", "|---|---|---|---|---|"]
     for key, values in facts.get("fidelity", {}).items():
-        real, generated = values["real"], values["generated"]
         title, dimension = _TITLES.get(key, (key, ""))
         dimension = dimension.replace("µm", unit)
-        names = facts["phases"] if isinstance(real, list) else [None]
+        names = facts["phases"] if isinstance(values["real"], list) else [None]
         for i, name in enumerate(names):
-            a, b = (real[i], generated[i]) if isinstance(real, list) else (real, generated)
+            a, b, a_std, b_std = (_pick(values.get(column), i) for column in _COLUMNS)
             label = ", ".join(part for part in (title, name, dimension) if part)
-            rows.append(f"| {label} | {a:.4g} | {b:.4g} | {f'{100 * (b - a) / a:+.1f} %' if a else ''} |")
+            difference = f"{100 * (b - a) / a:+.1f} %" if a else ""
+            spread = f"{b_std / a_std:.2f}" if a_std and b_std is not None else ""
+            rows.append(f"| {label} | {a:.4g} | {b:.4g} | {difference} | {spread} |")
     return "\n".join(rows)
+
+
+def _large(facts):
+    """The volume fractions of larger volumes, in a sentence."""
+    found = facts.get("large_volumes")
+    if not found:
+        return ""
+    shares = " / ".join(f"{share:.3f}" for share in found["generated"])
+    wanted = " / ".join(f"{share:.3f}" for share in found["real"])
+    return (
+        f"Over {found['count']} volumes of {found['size']} voxels per side the volume fractions are {shares}; "
+        f"those of the whole image are {wanted}."
+    )
+
+
+def _pick(value, i):
+    return value[i] if isinstance(value, list) else value
 
 
 def _training(training, settings):
@@ -94,18 +114,24 @@ def _training(training, settings):
     data = training.get("data", {})
     shape = " x ".join(str(n) for n in data.get("shape", ()))
     symmetry = training.get("symmetry", {})
-    kind = f"{symmetry['kind']} along {'zyx'[symmetry['axis']]}" if symmetry.get("kind") == "axial" else symmetry.get("kind")
+    kind = symmetry.get("kind")
+    if kind == "axial":
+        kind += f" along {'zyx'[symmetry['axis']]}"
     lines = [
         f"Recipe `{settings.get('name')}` ({settings.get('source')}), {settings.get('architecture')} architecture, "
         f"on `{data.get('file')}` ({shape} voxels), {kind} symmetry.",
         f"The kept checkpoint is that of step {training.get('steps')} of {settings.get('steps')}, after "
         f"{training.get('hours')} hours"
         + (f" on {training['hardware']}" if training.get("hardware") else "")
-        + ", chosen by the morphology of the averaged generator. All settings stand in `" + CARD + "`.",
+        + ", chosen by the morphology of the averaged generator. All settings stand in `"
+        + CARD
+        + "`.",
     ]
     if "calibration" in training:
         before, after = (
             " / ".join(f"{value:.3f}" for value in training["calibration"][key]) for key in ("before", "after")
         )
-        lines.append(f"Its output biases were calibrated to the volume fractions of the data: {before} before, {after} after.")
+        lines.append(
+            f"Its output biases were calibrated to the data's volume fractions: {before} before, {after} after."
+        )
     return "\n".join(lines)

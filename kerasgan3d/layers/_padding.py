@@ -1,5 +1,7 @@
 """What the layers share: the three ways of meeting a boundary, and cropping."""
 
+import numpy as np
+
 PADDINGS = ("valid", "circular", "zeros")
 
 
@@ -12,7 +14,7 @@ def check_padding(padding):
 
 def check_filters(filters):
     """Return ``filters`` as an int if it is a positive one; raise ValueError otherwise."""
-    if isinstance(filters, bool) or int(filters) != filters or filters < 1:
+    if isinstance(filters, bool) or not isinstance(filters, int | np.integer) or filters < 1:
         raise ValueError(f"`filters` must be a positive integer. Received: {filters!r}.")
     return int(filters)
 
@@ -33,13 +35,14 @@ def pad_circular(x, padding):
         if before == 0 and after == 0:
             continue
         n = x.shape[axis]
-        if n is None or (before <= n and after <= n):
+        if n is not None and before <= n and after <= n:
             head = _take(x, axis, -before, None) if before else None
             tail = _take(x, axis, None, after) if after else None
             x = ops.concatenate([part for part in (head, x, tail) if part is not None], axis=axis)
         else:
-            indices = [i % n for i in range(-before, n + after)]
-            x = ops.take(x, ops.convert_to_tensor(indices, dtype="int32"), axis=axis)
+            # The size may be known only when the graph runs, and be smaller than the padding.
+            n = ops.shape(x)[axis]
+            x = ops.take(x, ops.mod(ops.arange(-before, n + after, dtype="int32"), n), axis=axis)
     return x
 
 

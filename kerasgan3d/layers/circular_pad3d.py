@@ -17,7 +17,7 @@ class CircularPad3D(keras.layers.Layer):
             axis; 0 leaves an axis alone. Three pairs: ((z before, z after), (y before, y after), (x before, x after)).
 
     Input shape: (batch, z, y, x, channels). Output shape: the same, each spatial axis longer by its padding. A
-    padding wider than the volume repeats it as often as it takes, where the size is known when the layer is built.
+    padding wider than the volume repeats it as often as it takes.
 
     Raises:
         ValueError: if ``padding`` has another form or a negative number, or the input has not five axes.

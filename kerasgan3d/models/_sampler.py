@@ -4,9 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
-# Labels whose lead over the next phase is smaller than this are decided in float64. Rounding in float32 moves a logit
-# by some 1e-5 at most; where it does not decide, results are the same for every tile, batch, thread and machine.
-_DOUBT = 2e-4
+# Labels whose lead over the next phase is smaller than this share of the largest logit are decided in float64. Rounding
+# in float32 moves a logit by 1e-6 of it at most; where it does not decide, results are the same for every tile, batch,
+# thread and machine.
+_DOUBT = 2e-6
+_CELLS_AT_ONCE = 32  # some tens of MB in float64 for the compact generator
 
 
 class Sampler:
@@ -54,9 +56,14 @@ class Sampler:
             self._exact_logits = _compile(lambda latents: self._exact.logits(latents), self._exact)
         stride, reach = self._network.stride, 1 + sum(self._network.margin)
         cells, index = np.unique(np.c_[voxels[:, 0], voxels[:, 1:] // stride], axis=0, return_inverse=True)
-        blocks = np.stack([latents[b, z : z + reach, y : y + reach, x : x + reach] for b, z, y, x in cells])
-        logits = self._exact_logits(blocks.astype("float64"))
-        return logits[index.ravel(), *(voxels[:, 1:] % stride).T].argmax(-1)
+        index, labels = index.ravel(), np.empty(len(voxels), "uint8")
+        for first in range(0, len(cells), _CELLS_AT_ONCE):
+            some = cells[first : first + _CELLS_AT_ONCE]
+            blocks = np.stack([latents[b, z : z + reach, y : y + reach, x : x + reach] for b, z, y, x in some])
+            logits = self._exact_logits(blocks.astype("float64"))
+            mine = (index >= first) & (index < first + len(some))
+            labels[mine] = logits[index[mine] - first, *(voxels[mine, 1:] % stride).T].argmax(-1)
+        return labels
 
     def _labels_and_doubt(self, latents):
         logits = ops.unstack(ops.cast(self._network.logits(latents), "float32"), axis=-1)
@@ -66,7 +73,7 @@ class Sampler:
             second = ops.maximum(second, ops.minimum(first, logit))
             first = ops.maximum(first, logit)
             label = ops.where(ahead, ops.cast(i, "uint8"), label)
-        return label, first - second < _DOUBT
+        return label, first - second < _DOUBT * ops.max(ops.abs(first))
 
 
 def _compile(function, network):

@@ -1,5 +1,7 @@
 """The generator: a fully convolutional network from a lattice of latents to phase probabilities."""
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -7,11 +9,11 @@ from keras import layers, ops
 from kerasgan3d.layers import PaddedConv3D, TransposedConv3D, UpsampleConv3D
 from kerasgan3d.layers._padding import check_padding, crop
 from kerasgan3d.models._sampler import Sampler
-from kerasgan3d.phases import PhaseMap
+from kerasgan3d.phases import PhaseMap, default_names
 from kerasgan3d.sampling.field import LatentField, draw_seed
 from kerasgan3d.sampling.generate import generate
 from kerasgan3d.sampling.plan import plan_tiles
-from kerasgan3d.volume import Volume
+from kerasgan3d.volume import Volume, checked_voxel_size
 
 PRESETS = {
     "compact": {
@@ -30,7 +32,7 @@ PRESETS = {
         "initializer": {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.02, "seed": None}},
     },
 }
-LIMITS = {"phases": 255, "latent_channels": 4096, "widths": 4096, "layers": 8}
+LIMITS = {"phases": 255, "latent_channels": 4096, "widths": 4096, "layers": 8, "weights": 2**28}
 _FOR_SAMPLING = {"normalization": "folded", "padding": "valid"}
 _DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact generator
 
@@ -80,16 +82,15 @@ class Generator(keras.Model):
         super().__init__(**kwargs)
         self.phases = _phase_names(phases)
         self.latent_channels = _count(latent_channels, "latent_channels")
-        self.widths = tuple(_count(width, "widths") for width in widths)
-        if not 1 <= len(self.widths) <= LIMITS["layers"]:
-            raise ValueError(f"`widths` must hold 1 to {LIMITS['layers']} channel counts. Received: {widths!r}.")
+        self.widths = _widths(widths)
         self.upsampling = _one_of(upsampling, "upsampling", ("resize", "transposed"))
         self.padding = check_padding(padding)
         self.normalization = _one_of(normalization, "normalization", ("batch", "folded"))
-        self.output_bias = bool(output_bias)
+        self.output_bias = bool(_one_of(output_bias, "output_bias", (True, False)))
         self.initializer = keras.initializers.get(initializer)
-        self.voxel_size = _voxel_size(voxel_size)
+        self.voxel_size = checked_voxel_size(voxel_size)
         self.card = {}
+        _check_weights((self.latent_channels, *self.widths, len(self.phases)), taps=27 if upsampling == "resize" else 64)
 
         folded = self.normalization == "folded"
         first, up = (PaddedConv3D, UpsampleConv3D) if upsampling == "resize" else (TransposedConv3D, TransposedConv3D)
@@ -174,6 +175,9 @@ class Generator(keras.Model):
             return self.stride * (t + 3 if self.padding == "zeros" and self.upsampling == "transposed" else t)
 
         return (input_shape[0], *(out(t) for t in input_shape[1:4]), len(self.phases))
+
+    def compute_output_spec(self, latents, training=False):
+        return keras.KerasTensor(self.compute_output_shape(latents.shape), "float32")
 
     def latents_for(self, voxels):
         """Latents per axis that give at least ``voxels`` voxels with this padding."""
@@ -335,12 +339,28 @@ def _again(initializer):
 
 
 def _phase_names(phases):
-    if isinstance(phases, int) and not isinstance(phases, bool):
-        phases = tuple(f"phase {i}" for i in range(min(phases, LIMITS["phases"] + 1)))
-    names = phases.names if isinstance(phases, PhaseMap) else PhaseMap(tuple(phases)).names
-    if not 2 <= len(names) <= LIMITS["phases"]:
-        raise ValueError(f"`phases` must number 2 to {LIMITS['phases']}. Received: {len(names)}.")
-    return names
+    if isinstance(phases, int | np.integer) and not isinstance(phases, bool):
+        n, names = int(phases), None
+    else:
+        names = PhaseMap(phases).names
+        n = len(names)
+    if not 2 <= n <= LIMITS["phases"]:
+        raise ValueError(f"`phases` must number 2 to {LIMITS['phases']}. Received: {n}.")
+    return names or default_names(n)
+
+
+def _widths(widths):
+    if not isinstance(widths, list | tuple) or not 1 <= len(widths) <= LIMITS["layers"]:
+        raise ValueError(f"`widths` must hold 1 to {LIMITS['layers']} channel counts. Received: {widths!r}.")
+    return tuple(_count(width, "widths") for width in widths)
+
+
+def _check_weights(channels, taps):
+    weights = taps * sum(a * b for a, b in pairwise(channels))
+    if weights > LIMITS["weights"]:
+        raise ValueError(
+            f"`widths` and `latent_channels` must make at most {LIMITS['weights']} weights. Received: {weights}."
+        )
 
 
 def _count(value, name):
@@ -353,11 +373,3 @@ def _one_of(value, name, allowed):
     if value not in allowed:
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}. Received: {value!r}.")
     return value
-
-
-def _voxel_size(value):
-    if value is None:
-        return None
-    if isinstance(value, bool) or not np.isscalar(value) or not np.isfinite(value) or value <= 0:
-        raise ValueError(f"`voxel_size` must be a positive length in µm, or None. Received: {value!r}.")
-    return float(value)

@@ -86,7 +86,9 @@ def load_preset(folder):
     try:
         generator.load_weights(weights)
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{weights} does not hold the weights of this generator: {str(error).splitlines()[0]}") from error
+        raise ValueError(
+            f"{weights} does not hold the weights of this generator: {str(error).splitlines()[0]}"
+        ) from error
     generator.card = {**card, "sha256": actual}
     return generator
 
@@ -122,7 +124,7 @@ def _checked_arguments(config, path):
 def _checked_initializer(initializer, path):
     name = initializer.get("class_name") if isinstance(initializer, dict) else None
     settings = initializer.get("config") if isinstance(initializer, dict) else None
-    if name not in _INITIALIZERS or not isinstance(settings, dict):
+    if not isinstance(name, str) or name not in _INITIALIZERS or not isinstance(settings, dict):
         raise ValueError(f"{path} must name an initializer of {sorted(_INITIALIZERS)}. Received: {initializer!r}.")
     kept = {key: settings[key] for key in _INITIALIZERS[name] if key in settings}
     if not all(isinstance(value, int | float) and abs(value) <= 1 for value in kept.values()):

@@ -53,6 +53,9 @@ class SliceDiscriminator(keras.Model):
     def compute_output_shape(self, input_shape):
         return (input_shape[0],)
 
+    def compute_output_spec(self, slices, training=False):
+        return keras.KerasTensor(self.compute_output_shape(slices.shape), "float32")
+
     def get_config(self):
         """Hyper-parameters from which the constructor makes the same network."""
         return {**super().get_config(), "phases": self.phases, "widths": list(self.widths)}

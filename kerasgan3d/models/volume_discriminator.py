@@ -27,9 +27,7 @@ class VolumeDiscriminator(keras.Model):
         ValueError: if an argument is not of the above.
     """
 
-    def __init__(
-        self, phases=3, widths=(16, 32, 64, 128), normalization=None, initializer="glorot_uniform", **kwargs
-    ):
+    def __init__(self, phases=3, widths=(16, 32, 64, 128), normalization=None, initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
         if normalization not in (None, "batch"):
             raise ValueError(f"`normalization` must be None or 'batch'. Received: {normalization!r}.")
@@ -39,7 +37,9 @@ class VolumeDiscriminator(keras.Model):
         self.initializer = keras.initializers.get(initializer)
         options = {"use_bias": normalization is None}
         self.convolutions = [
-            layers.Conv3D(f, 4, 2, "same", kernel_initializer=_again(self.initializer), name=f"convolution_{i}", **options)
+            layers.Conv3D(
+                f, 4, 2, "same", kernel_initializer=_again(self.initializer), name=f"convolution_{i}", **options
+            )
             for i, f in enumerate(self.widths)
         ]
         self.normalizations = [
@@ -71,6 +71,9 @@ class VolumeDiscriminator(keras.Model):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0],)
+
+    def compute_output_spec(self, volumes, training=False):
+        return keras.KerasTensor(self.compute_output_shape(volumes.shape), "float32")
 
     def get_config(self):
         """Hyper-parameters from which the constructor makes the same network."""

@@ -46,13 +46,21 @@ class LatentField:
 
         Returns:
             float32 array (z, y, x, channels).
+
+        Raises:
+            ValueError: if the window reaches beyond 32 bits, where the field would repeat itself.
         """
         axes = []
         for first, count, modulus in zip(start, shape, period, strict=True):
+            first = first if modulus is None else first % modulus
+            if not -(2**31) <= first <= 2**31 - count:
+                raise ValueError(f"the latent field has indices from -2**31 to 2**31 - 1. Received: {first} and on.")
             index = np.arange(first, first + count, dtype=np.int64)
             axes.append((index if modulus is None else index % modulus).astype(np.uint64) & _WORDS)
         blocks = -(-self.channels // 8)
-        counter = np.broadcast_arrays(*np.meshgrid(*axes, np.arange(blocks, dtype=np.uint64), indexing="ij", sparse=True))
+        counter = np.broadcast_arrays(
+            *np.meshgrid(*axes, np.arange(blocks, dtype=np.uint64), indexing="ij", sparse=True)
+        )
         words = np.stack(_philox(counter, self.seed), axis=-1).astype("<u4")
         halves = words.view("<u2").reshape(*shape, blocks * 8)[..., : self.channels]
         return _normal_table()[halves]

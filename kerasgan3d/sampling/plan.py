@@ -105,7 +105,10 @@ class TilePlan:
         """The plan in words, a few lines."""
         axes = "".join(name for name, is_periodic in zip("zyx", self.periodic, strict=True) if is_periodic)
         rows = [
-            ("volume", f"{_by(self.size)} voxels, " + (f"periodic along {', '.join(axes)}" if axes else "not periodic")),
+            (
+                "volume",
+                f"{_by(self.size)} voxels, " + (f"periodic along {', '.join(axes)}" if axes else "not periodic"),
+            ),
             ("offset", _by(self.offset)) if any(self.offset) else None,
             ("tiles", f"{self.tiles} of up to {_by(self.tile_shape)} voxels from {_by(self.latent_shape)} latents"),
             ("labels", _bytes(self.bytes_output)),
@@ -135,7 +138,9 @@ def plan_tiles(size, *, stride, margin, periodic=False, offset=(0, 0, 0), tile=2
     size = _triple(size, "size", minimum=1)
     offset = _triple(offset, "offset")
     tile = _triple(tile, "tile", minimum=1)
-    (batch,) = (1,) if batch is None else _triple(batch, "batch", minimum=1)[:1]
+    batch = 1 if batch is None else batch
+    if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
+        raise ValueError(f"`batch` must be a positive integer. Received: {batch!r}.")
     periodic = _bools(periodic)
     for name, n, is_periodic in zip("zyx", size, periodic, strict=True):
         if is_periodic and n % stride:
@@ -152,7 +157,7 @@ def plan_tiles(size, *, stride, margin, periodic=False, offset=(0, 0, 0), tile=2
         stride=stride,
         margin=tuple(margin),
         tile_cells=tuple(-(-n // stride) for n in tile),
-        batch=batch,
+        batch=int(batch),
     )
 
 
@@ -178,10 +183,5 @@ def _by(numbers):
 
 
 def _bytes(n):
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            break
-        n /= 1000
-    else:
-        unit = "TB"
-    return f"{n:.3g} {unit}"
+    power = min(4, max(0, (len(str(int(n))) - 1) // 3))
+    return f"{n / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"

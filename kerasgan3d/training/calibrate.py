@@ -8,7 +8,7 @@ def calibrate(generator, fractions, *, size=128, volumes=4, iterations=12, seed=
     """Move the biases of the last layer until the labels of sampled volumes have the given volume fractions.
 
     A bias on a phase's logit makes its regions swell or shrink a little everywhere. Each iteration adds the logarithm
-    of wanted over found, damped; the shift that is common to all phases means nothing and is left out.
+    of wanted over found; the shift that is common to all phases means nothing and is left out.
 
     Args:
         generator: A Generator with ``output_bias``; changed in place.

@@ -1,5 +1,9 @@
 """The model that trains: a generator, its running average, and its critics."""
 
+import zlib
+from pathlib import Path
+from zipfile import BadZipFile
+
 import keras
 import numpy as np
 from keras import ops
@@ -250,6 +254,7 @@ class GAN3D(keras.Model):
     def save_state(self, path, **extra):
         """Write ``state()`` and ``extra`` (numbers) to an uncompressed .npz, at once or not at all."""
         arrays = {name: ops.convert_to_numpy(variable.value) for name, variable in self.state()}
+        path = Path(path)
         partial = path.with_suffix(".partial")
         with open(partial, "wb") as file:
             np.savez(file, **arrays, **{f"extra {key}": value for key, value in extra.items()})
@@ -261,11 +266,16 @@ class GAN3D(keras.Model):
         Raises:
             ValueError: if the file belongs to another model.
         """
-        with np.load(path, allow_pickle=False) as arrays:
-            ours = dict(self.state())
-            theirs = {name for name in arrays.files if not name.startswith("extra ")}
-            if theirs != set(ours) or any(arrays[name].shape != tuple(v.shape) for name, v in ours.items()):
-                raise ValueError(f"{path} holds the state of another model or recipe.")
-            for name, variable in ours.items():
-                variable.assign(arrays[name])
-            return {name[6:]: arrays[name] for name in arrays.files if name.startswith("extra ")}
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+        except (EOFError, BadZipFile, zlib.error) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
+        extra = {name[6:]: arrays.pop(name) for name in list(arrays) if name.startswith("extra ")}
+        # By place, not by name: names count the models that the process made before.
+        ours, theirs = [variable for _, variable in self.state()], [arrays[name] for name in sorted(arrays)]
+        if [tuple(v.shape) for v in ours] != [array.shape for array in theirs]:
+            raise ValueError(f"{path} holds the state of another model or recipe.")
+        for variable, array in zip(ours, theirs, strict=True):
+            variable.assign(array)
+        return extra

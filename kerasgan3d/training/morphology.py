@@ -38,10 +38,10 @@ def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed
 
 
 def summarise(samples, phases, voxel_size):
-    """"mean" and "std" of the morphology of some arrays of labels, all 3D or all 2D."""
+    """ "mean" and "std" of the morphology of some arrays of labels, all 3D or all 2D."""
     records = [_measure(sample, phases, voxel_size or 1.0) for sample in samples]
     gathered = {key: np.array([record[key] for record in records]) for key in records[0]}
-    # A phase that is absent from a sub-volume has no normalised S2: take the mean over those that have it.
+    # A phase that is absent from a sub-volume has no normalised S2: the mean is normalised, not the records.
     unnormalised = gathered.pop("s2")
     mean = unnormalised.mean(0)
     gathered_mean = {key: value.mean(0).tolist() for key, value in gathered.items()}
@@ -79,6 +79,21 @@ def fidelity(reference, generated):
     return result
 
 
+def fidelity_table(reference, generated, found):
+    """The same as a table for a card: measure to "real" and "generated" means and standard deviations.
+
+    Args:
+        reference, generated: As for ``fidelity``.
+        found: What ``fidelity`` gives of them.
+    """
+    table = {}
+    for key in ("volume_fractions", "specific_surface_area", "triple_phase_boundary_density"):
+        table[key] = {"real": reference["mean"][key], "generated": generated["mean"][key]}
+        table[key] |= {"real_std": reference["std"][key], "generated_std": generated["std"][key]}
+    table["largest difference of S2(r)/S2(0)"] = {"real": 0.0, "generated": found["two_point_correlation"]}
+    return table
+
+
 def _measure(labels, phases, voxel_size):
     lag = min(LAGS, min(labels.shape) - 1)
     if labels.ndim == 2:
@@ -93,6 +108,8 @@ def _measure(labels, phases, voxel_size):
     return {
         "volume_fractions": metrics.volume_fractions(labels, phases=phases),
         "specific_surface_area": metrics.specific_surface_area(labels, **options),
-        "triple_phase_boundary_density": metrics.triple_phase_boundary_density(labels, **options) if phases > 2 else 0.0,
+        "triple_phase_boundary_density": metrics.triple_phase_boundary_density(labels, **options)
+        if phases > 2
+        else 0.0,
         "s2": metrics.two_point_correlation(labels, lag, periodic=False, phases=phases),
     }

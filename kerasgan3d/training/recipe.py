@@ -63,7 +63,7 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}.")
-        if self.critic == "slices" and (not isinstance(self.slices, int) or not 1 <= self.slices):
+        if self.critic == "slices" and (not isinstance(self.slices, int) or not self.slices >= 1):
             raise ValueError(f"`slices` must be a positive integer. Received: {self.slices!r}.")
         if self.crop % 16:
             raise ValueError(f"`crop` must be a multiple of 16 voxels. Received: {self.crop!r}.")
@@ -105,7 +105,8 @@ def load_recipe(recipe):
     if not isinstance(settings, dict) or set(settings) != names:
         given = set(settings) if isinstance(settings, dict) else set()
         raise ValueError(
-            f"recipe {name} must hold each setting once. Missing: {sorted(names - given)}; unknown: {sorted(given - names)}."
+            f"recipe {name} must hold each setting once. "
+            f"Missing: {sorted(names - given)}; unknown: {sorted(given - names)}."
         )
     settings["critic_widths"] = tuple(settings["critic_widths"])
     return Recipe(**settings)

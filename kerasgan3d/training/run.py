@@ -17,12 +17,12 @@ from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
 from kerasgan3d.models.preset import load_preset, save_preset
 from kerasgan3d.training.calibrate import calibrate
 from kerasgan3d.training.gan3d import GAN3D
-from kerasgan3d.training.morphology import fidelity, reference_statistics, summarise
+from kerasgan3d.training.morphology import fidelity, fidelity_table, reference_statistics, summarise
 from kerasgan3d.training.recipe import load_recipe
 from kerasgan3d.training.schedule import HoldThenFall
 
 _STATE, _LOG, _SETTINGS = "state.npz", "log.csv", "run.json"
-_MONITOR_VOLUMES = 16
+_SAMPLES = {"count": 16, "size": 64, "seed": 2**33}  # the volumes by which a generator is judged as it trains
 
 
 class Report(NamedTuple):
@@ -96,7 +96,7 @@ def train(
     output = Path(output)
     image = io.read_labels(data, phases=phases, mapping=mapping, voxel_size=voxel_size)
     labels, names = image.labels, image.phase_map.names
-    if not 2 <= len(names):
+    if not len(names) >= 2:
         raise ValueError(f"training needs at least two phases. Received: {len(names)} in {data}.")
     sampler = _sampler(labels, recipe, symmetry, seed)
 
@@ -161,12 +161,14 @@ class _Monitor(keras.callbacks.Callback):
         self.seconds += time.monotonic() - self._since
         logs = {key: float(value) for key, value in (logs or {}).items()}
         if not all(np.isfinite(value) for value in logs.values()):
-            raise ValueError(f"training diverged at step {self.step}: {logs}. {self.output / 'best'} holds the best so far.")
+            raise ValueError(
+                f"training diverged at step {self.step}: {logs}. {self.output / 'best'} holds the best so far."
+            )
         measured = self._measure()
         found = fidelity(self.reference, measured)
         if self.best is None or found["error"] <= self.best:
             self.best = found["error"]
-            card = {**self.card, "fidelity": _fidelity_table(self.reference, measured, found)}
+            card = {**self.card, "fidelity": fidelity_table(self.reference, measured, found), "samples": _SAMPLES}
             card["training"] = {**card["training"], "steps": self.step, "hours": round(self.seconds / 3600, 3)}
             save_preset(self.gan.average, self.output / "best", card, self.reference)
         _append_log(self.output / _LOG, self.step, self.seconds, logs, measured, found)
@@ -192,7 +194,7 @@ class _Monitor(keras.callbacks.Callback):
         measured = summarise(_samples(generator), len(generator.phases), generator.voxel_size)
         card = {key: value for key, value in generator.card.items() if key != "sha256"}
         card["training"] = {**card["training"], "calibration": found}
-        card["fidelity"] = _fidelity_table(self.reference, measured, fidelity(self.reference, measured))
+        card["fidelity"] = fidelity_table(self.reference, measured, fidelity(self.reference, measured))
         return save_preset(generator, folder, card, self.reference)
 
     def _measure(self):
@@ -200,9 +202,8 @@ class _Monitor(keras.callbacks.Callback):
         return summarise(_samples(generator), len(generator.phases), generator.voxel_size)
 
 
-def _samples(generator, count=_MONITOR_VOLUMES, size=64):
-    """Volumes that a generator is judged by, always of the same seeds."""
-    return [generator.sample(size, seed=2**33 + i).labels for i in range(count)]
+def _samples(generator):
+    return [generator.sample(_SAMPLES["size"], seed=_SAMPLES["seed"] + i).labels for i in range(_SAMPLES["count"])]
 
 
 def _make(recipe, names, voxel_size, symmetry, seed, volume_fractions):
@@ -286,14 +287,6 @@ def json_like(value):
     if isinstance(value, dict):
         return {key: json_like(v) for key, v in value.items()}
     return [json_like(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-def _fidelity_table(reference, measured, found):
-    """Measure to real and generated means, and the monitor's error."""
-    keys = ("volume_fractions", "specific_surface_area", "triple_phase_boundary_density")
-    table = {key: {"real": reference["mean"][key], "generated": measured["mean"][key]} for key in keys}
-    table["largest difference of S2(r)/S2(0)"] = {"real": 0.0, "generated": found["two_point_correlation"]}
-    return table
 
 
 def _append_log(path, step, seconds, logs, measured, found):

@@ -1,0 +1,47 @@
+"""Make the pictures of the documentation again: ``python docs/figures.py [SCAN]``.
+
+``SCAN`` is the segmented cathode that ``nmc-cathode`` was trained on; without it, only generated volumes are drawn.
+"""
+
+import sys
+from pathlib import Path
+
+from kerasgan3d import io, load_generator
+from kerasgan3d.report import render, render_slices
+
+IMAGES = Path(__file__).resolve().parent / "images"
+
+
+def main(scan=None):
+    """Draw a periodic volume, what its seam looks like, and slices beside real ones."""
+    generator = load_generator("nmc-cathode")
+    volume = generator.sample(128, periodic=True, seed=0)
+    render(volume, IMAGES / "nmc-cathode.png")
+    labels = volume.labels
+    half = volume.roll((0, 64, 64)).labels
+    render_slices(
+        [("a periodic volume", labels[64]), ("rolled by half: the seam is in the middle", half[64])],
+        volume.phases,
+        volume.voxel_size,
+        IMAGES / "seam.png",
+    )
+    if scan is None:
+        return
+    real = io.read_labels(scan, phases=volume.phases, voxel_size=volume.voxel_size).labels
+    generated = generator.sample(192, seed=1).labels
+    z, x = (n // 2 for n in (real.shape[0], real.shape[2]))
+    for name, slices in {
+        "in-plane": (("real", real[z, :192, :192]), ("generated", generated[96])),
+        "through-plane": (("real", real[:192, :192, x]), ("generated", generated[:, :, 96])),
+    }.items():
+        render_slices(
+            [(f"{title}, {name}", image) for title, image in slices],
+            volume.phases,
+            volume.voxel_size,
+            IMAGES / f"real-and-generated-{name}.png",
+            names=("y", "x") if name == "in-plane" else ("z", "y"),
+        )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,62 @@
+"""How faithful a generator is to the statistics of its material, measured again and written down."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kerasgan3d.folder import CARD, REFERENCE, read_json, write_json
+
+SEED = 10_000  # of the first volume; the next ones count up
+
+
+def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20, progress=None):
+    """Measure a preset's generator against its ``reference.json`` and write the result into ``kerasgan3d.json``.
+
+    Args:
+        folder: Path of the preset folder.
+        count: How many volumes are compared with the reference's sub-volumes.
+        size: Their edge length in voxels; the reference's if None.
+        large: Edge length in voxels of larger volumes, of which the volume fractions alone are measured.
+        large_count: How many of these; 0 leaves them out.
+        progress: A function (volumes done, volumes in all).
+
+    Returns:
+        dict: what was written: "fidelity" (measure to "real" and "generated" means and standard deviations),
+        "samples" and "large_volumes".
+
+    Raises:
+        ValueError, FileNotFoundError: if the folder is not whole.
+    """
+    from kerasgan3d.models.preset import load_preset
+    from kerasgan3d.training.morphology import fidelity, fidelity_table, summarise
+
+    folder = Path(folder)
+    reference, generator = read_json(folder / REFERENCE), load_preset(folder)
+    size = size or reference["sub_volumes"]["size"]
+    total = count + large_count
+
+    def sample(i, edge):
+        if progress is not None:
+            progress(i, total)
+        return generator.sample(edge, seed=SEED + i).labels
+
+    measured = summarise([sample(i, size) for i in range(count)], len(generator.phases), generator.voxel_size)
+    result = {
+        "fidelity": fidelity_table(reference, measured, fidelity(reference, measured)),
+        "samples": {"count": count, "size": size, "seed": SEED},
+    }
+    if large_count:
+        n = len(generator.phases)
+        shares = [
+            np.bincount(sample(i, large).ravel(), minlength=n) / large**3 for i in range(count, count + large_count)
+        ]
+        result["large_volumes"] = {
+            "count": large_count,
+            "size": large,
+            "seed": SEED + count,
+            "real": reference["bulk"]["volume_fractions"],
+            "generated": np.mean(shares, 0).tolist(),
+            "std": np.std(shares, 0, ddof=1).tolist(),
+        }
+    write_json({**read_json(folder / CARD), **result}, folder / CARD)
+    return result
