@@ -55,7 +55,9 @@ def test_a_convolution_behind_it_commutes_with_rolls(volumes, shift):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
 def test_it_keeps_the_dtype(dtype):
-    assert keras.backend.standardize_dtype(CircularPad3D(1, dtype=dtype)(np.zeros((1, 2, 2, 2, 1), dtype)).dtype) == dtype
+    assert (
+        keras.backend.standardize_dtype(CircularPad3D(1, dtype=dtype)(np.zeros((1, 2, 2, 2, 1), dtype)).dtype) == dtype
+    )
 
 
 @pytest.mark.parametrize(

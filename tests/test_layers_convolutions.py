@@ -69,7 +69,9 @@ def test_valid_is_what_is_left_of_zeros_without_its_boundary(kind):
     volumes = np.random.default_rng(0).normal(size=(1, 4, 5, 6, 3)).astype("float32")
     layers = layers_of(kind)
     n = 3 if kind.endswith("stride 1") else 1
-    np.testing.assert_allclose(np.array(layers["valid"](volumes)), cropped(np.array(layers["zeros"](volumes)), n), atol=2e-5)
+    np.testing.assert_allclose(
+        np.array(layers["valid"](volumes)), cropped(np.array(layers["zeros"](volumes)), n), atol=2e-5
+    )
 
 
 @kinds

@@ -91,13 +91,8 @@ def test_zero_padding_agrees_away_from_the_faces(make_generator, upsampling):
     generator = make_generator(upsampling)
     z = latents(1, 8, 8, 8)
     valid, zeros = np.array(generator(z)), np.array(generator.with_padding("zeros")(z))
-    margin = (zeros.shape[1] - valid.shape[1]) // 2
-    if upsampling == "transposed":
-        # The first layer grows both ways: three latents are lost before, two after, of the t + 3.
-        margin = 3 * generator.stride
-    inner = zeros[:, margin : margin + valid.shape[1], margin : margin + valid.shape[1], margin : margin + valid.shape[1]]
-    np.testing.assert_allclose(inner, valid, atol=1e-5)
-    assert np.abs(zeros - np.array(generator.with_padding("circular")(z)) if upsampling == "resize" else 1).max() > 1e-3
+    n = (zeros.shape[1] - valid.shape[1]) // 2
+    np.testing.assert_allclose(zeros[:, n:-n, n:-n, n:-n], valid, atol=1e-5)
 
 
 @architectures
@@ -138,11 +133,11 @@ def test_probabilities_are_float32_and_sum_to_one(make_generator, upsampling, tr
 
 def test_training_updates_the_moving_statistics_and_inference_does_not(make_generator):
     generator = make_generator()
-    before = np.array(generator.normalizations[0].moving_mean)
+    before = generator.normalizations[0].moving_mean.numpy()
     generator(latents(1, 6, 6, 6))
-    np.testing.assert_array_equal(np.array(generator.normalizations[0].moving_mean), before)
+    np.testing.assert_array_equal(generator.normalizations[0].moving_mean.numpy(), before)
     generator(latents(1, 6, 6, 6), training=True)
-    assert np.abs(np.array(generator.normalizations[0].moving_mean) - before).max() > 1e-4
+    assert np.abs(generator.normalizations[0].moving_mean.numpy() - before).max() > 1e-4
 
 
 @pytest.mark.parametrize(

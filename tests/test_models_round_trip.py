@@ -22,7 +22,10 @@ CASES = {
     "TransposedConv3D": (lambda **k: TransposedConv3D(4, 2, "zeros", True, **k), VOLUME),
     "TransposedConv3D, stride 1": (lambda **k: TransposedConv3D(4, 1, "valid", **k), VOLUME),
     "Generator, resize": (lambda **k: Generator(**SMALL, **k), LATENTS),
-    "Generator, transposed": (lambda **k: Generator(**SMALL, upsampling="transposed", output_bias=False, **k), (1, *(6,) * 3, 5)),
+    "Generator, transposed": (
+        lambda **k: Generator(**SMALL, upsampling="transposed", output_bias=False, **k),
+        (1, *(6,) * 3, 5),
+    ),
     "Generator, circular": (lambda **k: Generator(**SMALL, padding="circular", **k), LATENTS),
     "Generator, zeros": (lambda **k: Generator(**SMALL, padding="zeros", upsampling="transposed", **k), LATENTS),
     "Generator, folded": (lambda **k: Generator(**SMALL, normalization="folded", **k), LATENTS),
@@ -40,7 +43,9 @@ def made(name, **options):
     built(inputs)
     rng = np.random.default_rng(1)
     for weight in built.weights:
-        weight.assign(rng.uniform(0.5, 2.0, weight.shape) if "variance" in weight.name else rng.normal(0.0, 0.1, weight.shape))
+        weight.assign(
+            rng.uniform(0.5, 2.0, weight.shape) if "variance" in weight.name else rng.normal(0.0, 0.1, weight.shape)
+        )
     return built, inputs
 
 

@@ -7,6 +7,6 @@
 
 from kerasgan3d.zoo.card import complete
 from kerasgan3d.zoo.fidelity import measure_fidelity
-from kerasgan3d.zoo.presets import info, list_presets, load_generator, path
+from kerasgan3d.zoo.loading import info, list_presets, load_generator, path
 
 __all__ = ["complete", "info", "list_presets", "load_generator", "measure_fidelity", "path"]

@@ -85,7 +85,16 @@ def _compile(function, network):
         shape = tf.TensorSpec((None, None, None, None, network.latent_channels), network.variable_dtype)
         # On a CPU, XLA makes 3D transposed convolutions 10 to 100 times slower.
         compiled = tf.function(function, input_signature=[shape], jit_compile=False, autograph=False)
-        return lambda latents: keras.tree.map_structure(lambda t: t.numpy(), compiled(tf.convert_to_tensor(latents)))
+
+        def run(latents):
+            try:
+                return keras.tree.map_structure(lambda t: t.numpy(), compiled(tf.convert_to_tensor(latents)))
+            except tf.errors.ResourceExhaustedError as error:
+                raise MemoryError(
+                    f"latents {latents.shape} need more memory than there is: pass a smaller `tile` or `batch`."
+                ) from error
+
+        return run
     if backend == "torch":
         import torch
 

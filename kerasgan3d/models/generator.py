@@ -90,7 +90,9 @@ class Generator(keras.Model):
         self.initializer = keras.initializers.get(initializer)
         self.voxel_size = checked_voxel_size(voxel_size)
         self.card = {}
-        _check_weights((self.latent_channels, *self.widths, len(self.phases)), taps=27 if upsampling == "resize" else 64)
+        _check_weights(
+            (self.latent_channels, *self.widths, len(self.phases)), taps=27 if upsampling == "resize" else 64
+        )
 
         folded = self.normalization == "folded"
         first, up = (PaddedConv3D, UpsampleConv3D) if upsampling == "resize" else (TransposedConv3D, TransposedConv3D)

@@ -48,7 +48,8 @@ def save_preset(generator, folder, card=None, reference=None):
         if reference is not None:
             write_json(reference, partial / "model" / REFERENCE)
         for path in sorted((partial / "model").iterdir()):
-            os.replace(path, folder / path.name)
+            if path.is_file():  # and not Keras's empty folder of assets
+                os.replace(path, folder / path.name)
     return folder
 
 

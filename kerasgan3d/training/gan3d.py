@@ -267,7 +267,7 @@ class GAN3D(keras.Model):
             ValueError: if the file belongs to another model.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = dict(file)
         except (EOFError, BadZipFile, zlib.error) as error:
             raise ValueError(f"{path} is damaged: {error}") from error

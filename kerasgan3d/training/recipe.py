@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 
+from kerasgan3d.models import PRESETS
+from kerasgan3d.training.losses import LOSSES
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -57,6 +60,12 @@ class Recipe:
     calibrate: bool
 
     def __post_init__(self):
+        if isinstance(self.critic_widths, list):
+            object.__setattr__(self, "critic_widths", tuple(self.critic_widths))
+        for name, known in (("architecture", PRESETS), ("loss", LOSSES)):
+            value = getattr(self, name)
+            if value not in tuple(known):
+                raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}. Received: {value!r}.")
         if self.critic not in ("slices", "volumes"):
             raise ValueError(f"`critic` must be 'slices' or 'volumes'. Received: {self.critic!r}.")
         for name in ("crop", "batch", "steps", "monitor_every", "generator_updates", "r1_every", "spacing"):
@@ -67,6 +76,32 @@ class Recipe:
             raise ValueError(f"`slices` must be a positive integer. Received: {self.slices!r}.")
         if self.crop % 16:
             raise ValueError(f"`crop` must be a multiple of 16 voxels. Received: {self.crop!r}.")
+        widths = self.critic_widths
+        if not isinstance(widths, tuple) or not widths or not all(type(n) is int and n > 0 for n in widths):
+            raise ValueError(f"`critic_widths` must be a list of positive integers. Received: {widths!r}.")
+        if self.critic == "volumes" and self.crop < 4 * 2 ** len(widths):
+            raise ValueError(
+                f"`crop` must be at least {4 * 2 ** len(widths)} voxels for a critic of volumes with {len(widths)} "
+                f"widths. Received: {self.crop!r}."
+            )
+        for name in (
+            "label_smoothing",
+            "r1",
+            "softening",
+            "fraction_weight",
+            "average_decay",
+            "decay_from",
+            "final_rate",
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+                raise ValueError(f"`{name}` must be a non-negative number. Received: {value!r}.")
+        for name in ("generator_optimizer", "critic_optimizer"):
+            value, known = getattr(self, name), {"learning_rate", "beta_1", "beta_2"}
+            if not isinstance(value, dict) or "learning_rate" not in value or set(value) - known:
+                raise ValueError(
+                    f"`{name}` must hold a `learning_rate` and, optionally, `beta_1` and `beta_2`. Received: {value!r}."
+                )
 
     def to_dict(self):
         """The settings as JSON holds them."""
@@ -108,7 +143,6 @@ def load_recipe(recipe):
             f"recipe {name} must hold each setting once. "
             f"Missing: {sorted(names - given)}; unknown: {sorted(given - names)}."
         )
-    settings["critic_widths"] = tuple(settings["critic_widths"])
     return Recipe(**settings)
 
 

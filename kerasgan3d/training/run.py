@@ -93,6 +93,8 @@ def train(
         architecture=architecture, steps=steps, batch=batch, crop=crop, monitor_every=monitor_every
     )
     symmetry = _symmetry(symmetry)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"`seed` must be an integer from 0 to 2**32 - 1. Received: {seed!r}.")
     output = Path(output)
     image = io.read_labels(data, phases=phases, mapping=mapping, voxel_size=voxel_size)
     labels, names = image.labels, image.phase_map.names

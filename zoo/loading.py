@@ -30,8 +30,9 @@ def path(name):
     if isinstance(name, str | os.PathLike) and str(name) and Path(name).is_dir():
         return Path(name)
     raise ValueError(
-        f"there is no generator {str(name)!r}. Give one of {', '.join(list_presets()) or 'none shipped'}, "
-        "or the folder of one that you trained."
+        f"there is no generator {str(name)!r}. Give one of those that ship ({', '.join(list_presets()) or 'none'}) "
+        "or the folder of one that you trained; "
+        "the untrained architectures compact and paper are made by Generator.from_preset."
     )
 
 

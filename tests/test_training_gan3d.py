@@ -1,0 +1,307 @@
+import keras
+import numpy as np
+import pytest
+
+from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler
+from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
+from kerasgan3d.training import GAN3D
+
+CROP = 16
+KINDS = {
+    "isotropic slices": (Symmetry(), False, {}),
+    "axial slices": (Symmetry("axial", 1), False, {}),
+    "orthotropic slices": (Symmetry("orthotropic"), False, {"phases": 2}),
+    "one slice, two phases": (Symmetry(), False, {"phases": 2, "flat": True}),
+    "volumes": (Symmetry(), True, {}),
+    "volumes, two phases": (Symmetry("axial", 0), True, {"phases": 2, "normalization": "batch"}),
+}
+kinds = pytest.mark.parametrize("kind", KINDS)
+SETTINGS = {"r1": 0.5, "r1_every": 2, "softening": 0.02, "fraction_weight": 20.0, "average_decay": 0.9}
+
+
+def noise(phases=3, flat=False):
+    return np.random.default_rng(0).integers(0, phases, (20,) * (2 if flat else 3)).astype("uint8")
+
+
+def network(kind, seed=0, **settings):
+    """A GAN with tiny networks, compiled, and the sampler of its data."""
+    symmetry, volumetric, options = KINDS[kind]
+    options = dict(options)
+    phases, labels = options.get("phases", 3), noise(options.pop("phases", 3), options.pop("flat", False))
+    keras.utils.set_random_seed(seed)
+    generator = Generator(phases, 3, (6, 4))
+    if volumetric:
+        critics = VolumeDiscriminator(phases, (4, 5), **options)
+        sampler = VolumeSampler(labels, CROP, 2, symmetry)
+    else:
+        critics = [SliceDiscriminator(phases, (4, 5)) for _ in symmetry.groups]
+        sampler = SliceSampler(labels, CROP, [4 * len(group) for group in symmetry.groups], symmetry)
+    gan = GAN3D(generator, critics, symmetry=symmetry, crop=CROP, slices=2, seed=seed)
+    gan.compile(
+        keras.optimizers.Adam(1e-3, 0.0, 0.99),
+        keras.optimizers.Adam(2e-3, 0.0, 0.99),
+        **{**SETTINGS, "fractions": [1 / phases] * phases, **settings},
+    )
+    return gan, sampler
+
+
+def steps(gan, sampler, first, count):
+    """Take steps outside of ``fit``; returns the last report."""
+    for step in range(first, first + count):
+        report = gan.train_step(tuple(map(keras.ops.convert_to_tensor, sampler.batch(step))))
+    return {name: float(value) for name, value in report.items()}
+
+
+def values(variables):
+    return [v.numpy().copy() for v in variables]
+
+
+def moved(before, variables):
+    return [bool(np.any(a != v.numpy())) for a, v in zip(before, variables, strict=True)]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def trained(request):
+    """A GAN before and after ``fit`` of three steps."""
+    gan, sampler = network(request.param)
+    before = {
+        "generator": values(gan.generator.trainable_variables),
+        "critics": values(gan.critic_variables),
+        "average": values(gan.average.trainable_variables),
+    }
+    from kerasgan3d.data import batches
+
+    history = gan.fit(batches(sampler), steps_per_epoch=3, epochs=1, shuffle=False, verbose=0).history
+    return gan, before, history
+
+
+def test_fit_takes_steps(trained):
+    gan, before, history = trained
+    assert set(history) == {"critic_loss", "generator_loss", "real", "fake", "r1", "fraction_error"}
+    assert all(np.isfinite(value).all() for value in history.values())
+    assert history["r1"][0] > 0
+    assert all(np.isfinite(v.numpy()).all() for _, v in gan.state())
+    assert all(moved(before["generator"], gan.generator.trainable_variables))
+    assert all(moved(before["average"], gan.average.trainable_variables))
+    # A bias of a critic's last layer is a constant that real and generated data share, yet it learns like the others.
+    assert all(moved(before["critics"], gan.critic_variables))
+
+
+def test_a_trained_gan_samples(trained):
+    gan, _, _ = trained
+    volume = gan.average.sample(9, seed=0)
+    assert volume.shape == (9, 9, 9)
+    assert set(np.unique(volume.labels)) <= set(range(len(gan.generator.phases)))
+
+
+@kinds
+def test_critics_see_what_they_expect(kind):
+    gan, sampler = network(kind)
+    volumes = gan.generate(2)
+    assert volumes.shape == (2, CROP, CROP, CROP, len(gan.generator.phases))
+    for fake, real in zip(gan.views(volumes), sampler.batch(0), strict=True):
+        assert tuple(fake.shape) == (*real.shape, len(gan.generator.phases))
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("symmetry", [Symmetry("axial", 0), Symmetry("axial", 2), Symmetry("orthotropic")], ids=str)
+def test_generated_slices_lie_as_the_real_ones_do(axis, symmetry):
+    # Layers along an axis: real slices (without flips) and generated ones must show them in the same direction.
+    critics = [SliceDiscriminator(2, (4,)) for _ in symmetry.groups]
+    gan = GAN3D(Generator(2, 3, (4, 4)), critics, symmetry=symmetry, crop=CROP, slices=2)
+    labels = (np.indices((CROP,) * 3)[axis] % 2).astype("uint8")
+    volumes = np.stack([labels == 0, labels == 1], -1)[None].astype("float32")
+    sampler = SliceSampler(labels, CROP, [20] * len(symmetry.groups), symmetry)
+
+    def directions(slices):
+        """Whether layers are normal to the slice (no change), to its rows or to its columns."""
+        return {
+            (bool(np.diff(s.astype(int), axis=0).any()), bool(np.diff(s.astype(int), axis=1).any())) for s in slices
+        }
+
+    for fake, real in zip(gan.views(keras.ops.convert_to_tensor(volumes)), sampler.batch(0), strict=True):
+        found = directions(np.array(fake)[..., 1])
+        # Where rows and columns are alike, real slices are transposed at random.
+        assert found <= directions(real)
+        assert {tuple(sorted(d)) for d in directions(real)} == {tuple(sorted(d)) for d in found}
+
+
+def test_softened_labels_are_one_hot_and_sum_to_one():
+    gan, _ = network("isotropic slices")
+    soft = np.array(gan.soften(np.array([[0, 2]], "uint8")))
+    np.testing.assert_allclose(soft, [[[0.96, 0.02, 0.02], [0.02, 0.02, 0.96]]], atol=1e-7)
+
+
+def test_each_player_is_moved_by_its_own_optimizer():
+    gan, sampler = network("isotropic slices")
+    gan.generator_optimizer.learning_rate = 0.0
+    before = values(gan.generator.trainable_variables), values(gan.critic_variables)
+    steps(gan, sampler, 0, 1)
+    assert not any(moved(before[0], gan.generator.trainable_variables))
+    assert all(moved(before[1], gan.critic_variables))
+
+    gan, sampler = network("isotropic slices")
+    gan.critic_optimizer.learning_rate = 0.0
+    before = values(gan.generator.trainable_variables), values(gan.critic_variables)
+    steps(gan, sampler, 0, 1)
+    assert all(moved(before[0], gan.generator.trainable_variables))
+    assert not any(moved(before[1], gan.critic_variables))
+
+
+@pytest.mark.parametrize("updates", [1, 2, 3])
+def test_the_generator_is_updated_as_often_as_asked(updates):
+    gan, sampler = network("volumes", generator_updates=updates)
+    steps(gan, sampler, 0, 2)
+    assert int(gan.generator_optimizer.iterations) == 2 * updates
+    assert int(gan.critic_optimizer.iterations) == 2
+
+
+def test_the_average_follows():
+    gan, sampler = network("isotropic slices", average_decay=0.5)
+    before = values(gan.average.variables)
+    np.testing.assert_array_equal(before[0], gan.generator.variables[0].numpy())
+    steps(gan, sampler, 0, 1)
+    decay = min(0.5, (1 + 1) / (10 + 1))
+    for old, mean, value in zip(before, gan.average.variables, gan.generator.variables, strict=True):
+        if "float" in str(value.dtype):
+            np.testing.assert_allclose(mean.numpy(), decay * old + (1 - decay) * value.numpy(), atol=1e-6)
+
+
+def test_an_average_with_no_memory_is_the_generator():
+    gan, sampler = network("isotropic slices", average_decay=0.0)
+    steps(gan, sampler, 0, 1)
+    for mean, value in zip(gan.average.get_weights(), gan.generator.get_weights(), strict=True):
+        np.testing.assert_array_equal(mean, value)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_the_penalty_is_due_every_so_many_steps(every):
+    gan, sampler = network("isotropic slices", r1_every=every)
+    penalties = []
+    for step in range(2 * every):
+        for tracker in gan.metrics:
+            tracker.reset_state()
+        penalties.append(steps(gan, sampler, step, 1)["r1"])
+    assert [penalty > 0 for penalty in penalties] == ([True] + [False] * (every - 1)) * 2
+
+
+def test_the_penalty_is_the_squared_gradient():
+    # A critic that is linear in its input: D = mean over positions of w . x, gradient w / positions.
+    gan, sampler = network("isotropic slices", r1_every=1)
+    critic = gan.critics[0]
+    weights = np.array([0.5, -1.0, 2.0], "float32")
+    network_of = critic.call  # times 0: its variables keep their gradients
+    critic.call = lambda x, training=False: keras.ops.mean(keras.ops.sum(x * weights, -1), (1, 2)) + 0 * network_of(x)
+    expected = (weights**2).sum() / CROP**2
+    assert steps(gan, sampler, 0, 1)["r1"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_fractions_are_pulled_to_the_data():
+    gan, sampler = network("isotropic slices", fractions=[0.8, 0.1, 0.1], fraction_weight=1000.0)
+    errors = []
+    for step in range(12):
+        for tracker in gan.metrics:
+            tracker.reset_state()
+        errors.append(steps(gan, sampler, step, 1)["fraction_error"])
+    assert errors[-1] < 0.9 * errors[0]
+
+
+def test_without_a_weight_fractions_are_not_asked_for():
+    gan, sampler = network("isotropic slices", fractions=None, fraction_weight=0.0)
+    assert steps(gan, sampler, 0, 1)["fraction_error"] == 0
+
+
+@kinds
+def test_a_state_that_was_saved_goes_on_bit_for_bit(kind, tmp_path):
+    straight, sampler = network(kind)
+    steps(straight, sampler, 0, 4)
+
+    first, _ = network(kind)
+    steps(first, sampler, 0, 2)
+    first.save_state(tmp_path / "state.npz", step=2, best=0.5)
+    second, _ = network(kind, seed=99)
+    assert {key: float(value) for key, value in second.load_state(tmp_path / "state.npz").items()} == {
+        "step": 2,
+        "best": 0.5,
+    }
+    steps(second, sampler, 2, 2)
+
+    ours, theirs = straight.state(), second.state()
+    assert len(ours) == len(theirs)
+    for (name, a), (_, b) in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=name)
+
+
+def test_a_state_is_written_at_once(tmp_path):
+    gan, _ = network("isotropic slices")
+    gan.save_state(str(tmp_path / "state.npz"))
+    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+
+
+def test_the_state_of_another_model_is_refused(tmp_path):
+    gan, _ = network("isotropic slices")
+    gan.save_state(tmp_path / "state.npz")
+    other, _ = network("one slice, two phases")
+    before = values(v for _, v in other.state())
+    with pytest.raises(ValueError, match="state.npz holds the state of another model or recipe"):
+        other.load_state(tmp_path / "state.npz")
+    assert not any(moved(before, [v for _, v in other.state()]))
+
+
+@pytest.mark.parametrize("size", [0, 10, 5000], ids=lambda n: f"{n} bytes")
+def test_a_damaged_state_is_refused(tmp_path, size):
+    gan, _ = network("isotropic slices")
+    gan.save_state(tmp_path / "state.npz")
+    (tmp_path / "state.npz").write_bytes((tmp_path / "state.npz").read_bytes()[:size])
+    with pytest.raises(ValueError, match="state.npz is damaged"):
+        gan.load_state(tmp_path / "state.npz")
+
+
+def test_compile_settings_survive():
+    gan, _ = network("isotropic slices", generator_updates=2, label_smoothing=0.1)
+    again, _ = network("isotropic slices")
+    again.compile_from_config(gan.get_compile_config())
+    assert again.get_compile_config() == gan.get_compile_config()
+    assert again.settings["generator_updates"] == 2
+
+
+def test_keras_can_call_and_save_it():
+    gan, _ = network("isotropic slices")
+    latents = np.zeros((1, 6, 6, 6, 3), "float32")
+    np.testing.assert_array_equal(np.array(gan(latents)), np.array(gan.average(latents)))
+
+
+@pytest.mark.parametrize(
+    ("critics", "symmetry"),
+    [
+        ([], Symmetry()),
+        ([SliceDiscriminator(2, (4,))] * 2, Symmetry()),
+        ([SliceDiscriminator(2, (4,))], Symmetry("axial")),
+        ([VolumeDiscriminator(2, (4,)), SliceDiscriminator(2, (4,))], Symmetry("axial")),
+    ],
+    ids=["none", "two for one group", "one for two groups", "mixed"],
+)
+def test_critics_must_fit_the_symmetry(critics, symmetry):
+    with pytest.raises(
+        ValueError, match="`critics` must be one VolumeDiscriminator, or as many SliceDiscriminators as"
+    ):
+        GAN3D(Generator(2, 3, (4,)), critics, symmetry=symmetry, crop=8)
+
+
+@pytest.mark.parametrize("padding", ["zeros", "circular"])
+def test_a_generator_that_pads_is_refused(padding):
+    with pytest.raises(ValueError, match=f"`generator` must have padding 'valid'. Received: '{padding}'"):
+        GAN3D(Generator(2, 3, (4,), padding=padding), VolumeDiscriminator(2, (4,)), crop=8)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": "hinge"}, "`loss` must be one of 'logistic'. Received: 'hinge'"),
+        ({"fractions": None}, "`fraction_weight` needs `fractions`, one per phase .3.. Received: None"),
+        ({"fractions": [0.5, 0.5]}, r"`fraction_weight` needs `fractions`, one per phase .3.. Received: \[0.5, 0.5\]"),
+    ],
+)
+def test_other_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        network("isotropic slices", **settings)

@@ -1,0 +1,104 @@
+import json
+from dataclasses import fields, replace
+
+import pytest
+
+from kerasgan3d.models import PRESETS
+from kerasgan3d.training import Recipe, list_recipes, load_recipe
+
+
+def write(path, **changes):
+    settings = {**load_recipe("r1-slices").to_dict(), **changes}
+    path.write_text(json.dumps({key: value for key, value in settings.items() if value is not ...}), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_the_recipes_that_come_along_load(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.architecture in PRESETS
+    assert recipe.description.endswith(".")
+    assert "20" in recipe.source
+    assert set(recipe.to_dict()) == {field.name for field in fields(Recipe)}
+    json.dumps(recipe.to_dict(), allow_nan=False)
+
+
+def test_there_are_recipes():
+    assert {"paper", "r1-slices"} <= set(list_recipes())
+
+
+def test_the_papers_recipe_is_the_papers():
+    # Methods and Table 4: batches, Adam, one-sided label smoothing, two updates of the generator, sub-volumes every 8.
+    recipe = load_recipe("paper")
+    assert (recipe.architecture, recipe.critic, recipe.critic_widths) == ("paper", "volumes", (16, 32, 64, 128))
+    assert (recipe.crop, recipe.spacing, recipe.generator_updates, recipe.label_smoothing) == (64, 8, 2, 0.1)
+    assert recipe.generator_optimizer == {"learning_rate": 2e-5, "beta_1": 0.5, "beta_2": 0.999}
+
+
+def test_a_file_is_a_recipe(tmp_path):
+    path = write(tmp_path / "mine.json", name="mine", steps=7)
+    assert load_recipe(path) == load_recipe(str(path)) == replace(load_recipe("r1-slices"), name="mine", steps=7)
+
+
+def test_a_recipe_is_a_recipe():
+    recipe = load_recipe("paper")
+    assert load_recipe(recipe) is recipe
+
+
+def test_changes_that_are_none_are_no_changes():
+    recipe = load_recipe("paper")
+    assert recipe.with_changes(steps=None, batch=3) == replace(recipe, batch=3)
+    assert recipe.with_changes(steps=None) == recipe
+
+
+@pytest.mark.parametrize("name", ["best", "", "no.json", None])
+def test_unknown_names_are_refused(name):
+    with pytest.raises(
+        ValueError, match=f"`recipe` must be one of {', '.join(list_recipes())}, or a JSON file. Received: "
+    ):
+        load_recipe(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": ...}, r"must hold each setting once. Missing: \['steps'\]; unknown: \[\]"),
+        ({"epochs": 3}, r"must hold each setting once. Missing: \[\]; unknown: \['epochs'\]"),
+        ({"architecture": "large"}, "`architecture` must be one of 'compact', 'paper'. Received: 'large'"),
+        ({"architecture": ["compact"]}, "`architecture` must be one of 'compact', 'paper'"),
+        ({"loss": "hinge"}, "`loss` must be one of 'logistic'. Received: 'hinge'"),
+        ({"critic": "voxels"}, "`critic` must be 'slices' or 'volumes'. Received: 'voxels'"),
+        ({"steps": 0}, "`steps` must be a positive integer. Received: 0"),
+        ({"steps": 2.5}, "`steps` must be a positive integer. Received: 2.5"),
+        ({"batch": True}, "`batch` must be a positive integer. Received: True"),
+        ({"monitor_every": "9"}, "`monitor_every` must be a positive integer. Received: '9'"),
+        ({"r1_every": -1}, "`r1_every` must be a positive integer. Received: -1"),
+        ({"slices": 0}, "`slices` must be a positive integer. Received: 0"),
+        ({"crop": 40}, "`crop` must be a multiple of 16 voxels. Received: 40"),
+        ({"critic_widths": 8}, "`critic_widths` must be a list of positive integers. Received: 8"),
+        ({"critic_widths": []}, r"`critic_widths` must be a list of positive integers. Received: \(\)"),
+        ({"critic_widths": [8, 0]}, r"`critic_widths` must be a list of positive integers. Received: \(8, 0\)"),
+        ({"critic_widths": "32"}, "`critic_widths` must be a list of positive integers. Received: '32'"),
+        ({"critic": "volumes", "crop": 32}, "`crop` must be at least 64 voxels for a critic of volumes with 4 widths"),
+        ({"r1": "0.5"}, "`r1` must be a non-negative number. Received: '0.5'"),
+        ({"fraction_weight": -1}, "`fraction_weight` must be a non-negative number. Received: -1"),
+        ({"softening": None}, "`softening` must be a non-negative number. Received: None"),
+        ({"generator_optimizer": 1e-4}, "`generator_optimizer` must hold a `learning_rate`"),
+        ({"critic_optimizer": {"beta_1": 0}}, "`critic_optimizer` must hold a `learning_rate`"),
+        ({"critic_optimizer": {"learning_rate": 1e-4, "lr": 1}}, "`critic_optimizer` must hold a `learning_rate`"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_other_settings_are_refused(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        load_recipe(write(tmp_path / "mine.json", **changes))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "is not valid JSON"), ("[]", "must hold each setting once"), ("3", "must hold each")]
+)
+def test_files_of_another_kind_are_refused(tmp_path, content, message):
+    (tmp_path / "mine.json").write_text(content, "utf-8")
+    with pytest.raises(ValueError, match=message):
+        load_recipe(tmp_path / "mine.json")

@@ -1,0 +1,240 @@
+"""Whole runs, with networks small enough for seconds."""
+
+import csv
+import importlib
+import json
+
+import numpy as np
+import pytest
+
+from kerasgan3d.data import Symmetry
+from kerasgan3d.io import write
+from kerasgan3d.models import PRESETS
+from kerasgan3d.models.preset import load_preset
+from kerasgan3d.training import Recipe, calibrate, load_recipe, train
+from kerasgan3d.volume import Volume
+
+run = importlib.import_module("kerasgan3d.training.run")
+NAMES = ["pore", "Ni", "YSZ"]
+TINY = load_recipe("r1-slices").with_changes(
+    crop=32, batch=1, slices=2, critic_widths=(4, 5), steps=4, monitor_every=2, calibrate=False
+)
+
+
+def blocks(*shape, phases=3):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, phases, [-(-n // 4) for n in shape]).astype("uint8")
+    for axis in range(len(shape)):
+        labels = labels.repeat(4, axis)
+    return labels[tuple(slice(n) for n in shape)]
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """The compact generator and what is measured of it, made tiny."""
+    monkeypatch.setitem(PRESETS, "compact", {**PRESETS["compact"], "latent_channels": 4, "widths": (6, 4, 4, 4)})
+    monkeypatch.setattr(run, "_SAMPLES", {"count": 2, "size": 32, "seed": 2**33})
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scan") / "scan.tif"
+    write(Volume(blocks(40, 36, 44), NAMES, 0.25), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(scan, tmp_path_factory):
+    """A run of four steps; the folder and what it reported."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(PRESETS, "compact", {**PRESETS["compact"], "latent_channels": 4, "widths": (6, 4, 4, 4)})
+        monkeypatch.setattr(run, "_SAMPLES", {"count": 2, "size": 32, "seed": 2**33})
+        output, reports = tmp_path_factory.mktemp("runs") / "deep" / "run", []
+        best = train(scan, output, recipe=TINY, symmetry="axial-z", about={"licence": "MIT"}, progress=reports.append)
+    return output, best, reports
+
+
+def log_of(output):
+    with open(output / "log.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def without_time(rows):
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def weights_of(folder):
+    return load_preset(folder).get_weights()
+
+
+def test_a_run_makes_a_preset(finished, scan):
+    output, best, _ = finished
+    assert best == output / "best"
+    generator = load_preset(best)
+    assert (generator.phases, generator.voxel_size) == (tuple(NAMES), 0.25)
+    volume = generator.sample(32, periodic=True, seed=0)
+    assert volume.provenance["generator"]["name"] == "run"
+    card = generator.card
+    assert card["licence"] == "MIT"
+    assert card["training"]["data"]["file"] == "scan.tif"
+    assert card["training"]["data"]["shape"] == [40, 36, 44]
+    assert card["training"]["symmetry"] == {"kind": "axial", "axis": 0}
+    assert card["training"]["steps"] in (2, 4)
+    assert card["training"]["recipe"]["name"] == "r1-slices"
+    real = np.bincount(blocks(40, 36, 44).ravel()) / blocks(40, 36, 44).size
+    reference = json.loads((best / "reference.json").read_text("utf-8"))
+    np.testing.assert_allclose(reference["bulk"]["volume_fractions"], real)
+    assert card["fidelity"]["volume_fractions"]["real"] == reference["mean"]["volume_fractions"]
+
+
+def test_a_run_reports_and_logs(finished):
+    output, _, reports = finished
+    assert [report.step for report in reports] == [2, 4]
+    assert {report.steps for report in reports} == {4}
+    assert all(np.isfinite(list(report.losses.values())).all() for report in reports)
+    assert reports[-1].best_error == min(report.fidelity["error"] for report in reports)
+    rows = log_of(output)
+    assert [int(row["step"]) for row in rows] == [2, 4]
+    assert [float(row["error"]) for row in rows] == pytest.approx([r.fidelity["error"] for r in reports], rel=1e-3)
+    assert sorted(path.name for path in output.iterdir()) == ["best", "log.csv", "run.json", "state.npz"]
+
+
+def test_what_is_kept_is_the_best(finished):
+    _, best, reports = finished
+    errors = {report.step: report.fidelity["error"] for report in reports}
+    assert errors[load_preset(best).card["training"]["steps"]] == min(errors.values())
+
+
+def test_a_finished_run_is_left_as_it_is(finished, scan):
+    output, best, _ = finished
+    before, reports = (output / "state.npz").read_bytes(), []
+    assert train(scan, output, recipe=TINY, symmetry=Symmetry("axial", 0), progress=reports.append) == best
+    assert reports == []
+    assert (output / "state.npz").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, scan, tmp_path):
+    output, _, _ = finished
+    first = []
+    train(scan, tmp_path / "run", recipe=TINY, symmetry="axial-z", minutes=1e-9, progress=first.append)
+    assert [report.step for report in first] == [2]
+    # Later lines, of a run that was stopped between its log and its state, are dropped.
+    with open(tmp_path / "run" / "log.csv", "a", encoding="utf-8") as file:
+        file.write((tmp_path / "run" / "log.csv").read_text("utf-8").splitlines()[-1].replace("2,", "4,", 1) + "\n")
+    second = []
+    best = train(scan, tmp_path / "run", recipe=TINY, symmetry="axial-z", progress=second.append)
+    assert [report.step for report in second] == [4]
+    assert without_time(log_of(tmp_path / "run")) == without_time(log_of(output))
+    for a, b in zip(weights_of(best), weights_of(output / "best"), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"steps": 6}, "recipe"),
+        ({"seed": 1}, "seed"),
+        ({"symmetry": "isotropic"}, "symmetry"),
+        ({"voxel_size": 0.5}, "voxel_size"),
+        ({"phases": ["pore", "nickel", "YSZ"]}, "phases"),
+    ],
+    ids=str,
+)
+def test_other_settings_are_no_resumption(finished, scan, changes, what):
+    output, _, _ = finished
+    before = {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
+    with pytest.raises(ValueError, match=rf"holds a run with other settings \({what}\).*resume=False \(--restart\)"):
+        train(scan, output, **{"recipe": TINY, "symmetry": "axial-z", **changes})
+    assert {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()} == before
+
+
+def test_other_data_are_no_resumption(finished, tmp_path):
+    output, _, _ = finished
+    write(Volume(blocks(36, 36, 44), NAMES, 0.25), tmp_path / "scan.tif")
+    with pytest.raises(ValueError, match=r"holds a run with other settings \(data\)"):
+        train(tmp_path / "scan.tif", output, recipe=TINY, symmetry="axial-z")
+
+
+def test_starting_afresh_replaces_the_run(scan, tmp_path):
+    for seed, resume in ((0, True), (1, False)):
+        train(scan, tmp_path / "run", recipe=TINY.with_changes(steps=2), seed=seed, resume=resume)
+    assert [row["step"] for row in log_of(tmp_path / "run")] == ["2"]
+    assert load_preset(tmp_path / "run" / "best").card["training"]["seed"] == 1
+
+
+def test_a_run_on_volumes_of_two_phases(tmp_path):
+    write(Volume(blocks(36, 36, 36, phases=2), ["pore", "solid"], None), tmp_path / "scan.npy")
+    recipe = TINY.with_changes(critic="volumes", spacing=4, steps=2, generator_updates=2, name="mine")
+    best = train(tmp_path / "scan.npy", tmp_path / "run", recipe=recipe, name="two phases")
+    generator = load_preset(best)
+    assert (generator.phases, generator.voxel_size, generator.card["name"]) == (("pore", "solid"), None, "two phases")
+
+
+def test_a_run_on_one_slice_calibrates_what_it_found(tmp_path, monkeypatch):
+    import tifffile
+
+    image = np.array([0, 127, 255], "uint8")[blocks(40, 44)]
+    tifffile.imwrite(tmp_path / "slice.tif", image)
+    monkeypatch.setattr(run, "calibrate", lambda *args: calibrate(*args, size=32, volumes=2, iterations=5))
+    recipe = TINY.with_changes(calibrate=True, steps=2)
+    best = train(tmp_path / "slice.tif", tmp_path / "run", recipe=recipe, phases=NAMES, voxel_size=0.1)
+    card = load_preset(best).card
+    wanted = np.bincount(blocks(40, 44).ravel()) / 40 / 44
+    found = card["training"]["calibration"]
+    assert np.abs(np.array(found["after"]) - wanted).max() <= np.abs(np.array(found["before"]) - wanted).max()
+    # Calling again changes nothing: calibrated is calibrated.
+    again = train(tmp_path / "slice.tif", tmp_path / "run", recipe=recipe, phases=NAMES, voxel_size=0.1)
+    assert load_preset(again).card == card
+
+
+def test_a_dry_run_writes_nothing(scan, tmp_path):
+    text = train(scan, tmp_path / "run", recipe=TINY, dry_run=True)
+    assert isinstance(text, str)
+    assert "40 x 36 x 44" in text
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"recipe": "best"}, "`recipe` must be one of"),
+        (
+            {"symmetry": "cubic"},
+            "`symmetry` must be one of 'isotropic', 'orthotropic', 'axial-z', 'axial-y', 'axial-x'",
+        ),
+        ({"crop": 48}, "at least as large as a crop of 48 voxels per side. Received: 40 x 36 x 44"),
+        ({"crop": 20}, "`crop` must be a multiple of 16"),
+        ({"steps": 0}, "`steps` must be a positive integer"),
+        ({"batch": 1.5}, "`batch` must be a positive integer"),
+        ({"architecture": "large"}, "`architecture` must be one of 'compact', 'paper'. Received: 'large'"),
+        ({"phases": ["pore", "Ni"]}, "Every grey value must belong to a phase"),
+        ({"mapping": {0: "pore"}}, "Every grey value must belong to a phase"),
+        ({"seed": -1}, r"`seed` must be an integer from 0 to 2\*\*32 - 1. Received: -1"),
+        ({"seed": 1.5}, r"`seed` must be an integer from 0 to 2\*\*32 - 1. Received: 1.5"),
+        ({"seed": 2**32}, r"`seed` must be an integer from 0 to 2\*\*32 - 1. Received: 4294967296"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_mistakes_leave_no_folder(scan, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        train(scan, tmp_path / "run", **{"recipe": TINY, **options})
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_data(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no.tif"):
+        train(tmp_path / "no.tif", tmp_path / "run", recipe=TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_slice_of_an_axial_material_is_refused(tmp_path):
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "slice.tif", blocks(40, 40))
+    with pytest.raises(ValueError, match="one slice can only train an isotropic material"):
+        train(tmp_path / "slice.tif", tmp_path / "run", recipe=TINY, symmetry="axial-z")
+
+
+def test_the_recipe_used_here_is_one():
+    assert isinstance(TINY, Recipe)

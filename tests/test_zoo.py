@@ -1,0 +1,88 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import kerasgan3d
+from kerasgan3d import zoo
+from kerasgan3d.folder import read_facts
+from kerasgan3d.models import Generator
+from kerasgan3d.models.preset import save_preset
+from kerasgan3d.training.morphology import reference_statistics
+from kerasgan3d.zoo.card import card_text
+
+PHASES = ("pore", "grain")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A preset folder of an untrained two-phase generator."""
+    generator = Generator(PHASES, latent_channels=3, widths=(4, 4, 4, 4), voxel_size=0.5)
+    labels = np.random.default_rng(0).integers(0, 2, (40, 40, 40)).astype("uint8")
+    reference = reference_statistics(labels, PHASES, 0.5, size=32, count=3)
+    card = {"name": "blocks", "description": "Blocks of noise.", "citation": "nobody"}
+    return save_preset(generator, tmp_path_factory.mktemp("zoo") / "blocks", card, reference)
+
+
+def test_a_folder_is_loaded_like_a_name(folder):
+    generator = kerasgan3d.load_generator(folder)
+    assert generator.phases == PHASES
+    assert generator.voxel_size == 0.5
+    assert generator.stride == 16
+    assert generator.card["name"] == "blocks"
+    volume = generator.sample(16, periodic=True, seed=1)
+    assert volume.provenance["generator"] == {"name": "blocks", "sha256": generator.card["sha256"]}
+    assert np.array_equal(zoo.load_generator(str(folder)).sample(16, periodic=True, seed=1).labels, volume.labels)
+
+
+@pytest.mark.parametrize("name", ["nmc-catode", "", "no/such", None, 3])
+def test_unknown_names_are_refused_with_the_known_ones(name):
+    with pytest.raises(ValueError, match="there is no generator .*" + ".*".join(zoo.list_presets())):
+        zoo.load_generator(name)
+
+
+def test_a_revision_is_for_hubs(folder):
+    with pytest.raises(ValueError, match="`revision` must be None"):
+        zoo.load_generator(folder, revision="main")
+
+
+def test_an_incomplete_folder_names_what_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no kerasgan3d.json"):
+        zoo.load_generator(tmp_path)
+
+
+def test_facts_are_read_without_keras(folder, tmp_path):
+    import subprocess
+
+    code = f"""
+import sys
+from kerasgan3d import zoo
+facts = zoo.info({str(folder)!r})
+assert facts["phases"] == ["pore", "grain"] and facts["generator"]["widths"] == [4, 4, 4, 4], facts
+zoo.list_presets()
+assert "keras" not in sys.modules and "tensorflow" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_fidelity_and_card_are_made_from_the_folder(folder):
+    result = zoo.measure_fidelity(folder, count=2, large=32, large_count=2)
+    facts = read_facts(folder)
+    assert facts["fidelity"] == json.loads(json.dumps(result["fidelity"]))
+    assert facts["samples"] == {"count": 2, "size": 32, "seed": 10_000}
+    assert sum(facts["large_volumes"]["generated"]) == pytest.approx(1)
+    assert zoo.load_generator(folder).card["fidelity"]["volume_fractions"]["real"] == pytest.approx(
+        [0.5, 0.5], abs=0.02
+    )
+
+    assert zoo.complete(folder, size=32) == folder
+    text = (folder / "README.md").read_text("utf-8")
+    assert text == card_text(folder)
+    share = facts["fidelity"]["volume_fractions"]["generated"][0]
+    assert f"| volume fraction, pore | 0.5 | {share:.4g} |" in text or f"| {share:.4g} |" in text
+    assert "2 volumes of 32 voxels per side" in text
+    assert "Over 2 volumes of 32" in text
+    assert "cite: nobody" in text
+    assert (folder / "preview.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(folder.glob("*.partial"))
