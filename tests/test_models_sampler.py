@@ -83,13 +83,13 @@ def test_near_ties_do_need_it(make_generator):
     generator = near_tie(make_generator(), 1e-7)
     z = latents(5, 5, 5)
     sampler = sampler_of(generator)
-    fast, doubt = sampler._label_function(z)
+    fast, doubt, _ = sampler._label_function(z)
     assert (fast != exact(generator, z)).sum() > 50
     assert doubt.mean() > 0.5
 
 
 def test_doubt_is_rare_in_an_ordinary_network(make_generator):
-    _, doubt = sampler_of(make_generator())._label_function(latents(8, 8, 8))
+    _, doubt, _ = sampler_of(make_generator())._label_function(latents(8, 8, 8))
     assert doubt.mean() < 1e-3
 
 
@@ -110,3 +110,14 @@ def test_new_weights_reach_both_networks(make_generator):
 def test_probabilities_are_the_networks_own(make_generator):
     generator, z = make_generator(), latents(2, 3, 4)
     np.testing.assert_allclose(sampler_of(generator).probabilities(z), np.array(generator(z)), atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(make_generator, value):
+    generator = make_generator()
+    kernel = generator.convolutions[1].kernel
+    damaged = kernel.numpy().copy()
+    damaged[0, 0, 0, 0] = value
+    kernel.assign(damaged)
+    with pytest.raises(ValueError, match="weights are not finite"):
+        generator.sample(32, seed=0)

@@ -307,13 +307,12 @@ class Generator(keras.Model):
         """The weights of ``folded()``, computed in float64."""
         weights = []
         for i, convolution in enumerate(self.convolutions):
-            kernel = ops.convert_to_numpy(convolution.kernel).astype("float64")
-            bias = None if convolution.bias is None else ops.convert_to_numpy(convolution.bias).astype("float64")
+            kernel = convolution.kernel.numpy().astype("float64")
+            bias = None if convolution.bias is None else convolution.bias.numpy().astype("float64")
             if i < len(self.normalizations):
                 norm = self.normalizations[i]
                 gamma, beta, mean, variance = (
-                    ops.convert_to_numpy(w).astype("float64")
-                    for w in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+                    w.numpy().astype("float64") for w in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
                 )
                 scale = gamma / np.sqrt(variance + norm.epsilon)
                 kernel *= scale[:, None] if isinstance(convolution, TransposedConv3D) else scale

@@ -74,4 +74,4 @@ def _tensorflow_critic_update(gan, reals, fakes):
 def _volumes_per_batch(gan, reals):
     """How many volumes give as many slices as the real data hold."""
     slices = sum(real.shape[0] for real in reals)
-    return slices // (3 * gan.slices)
+    return max(1, slices // (3 * gan.slices))

@@ -95,10 +95,12 @@ def train(
     symmetry = _symmetry(symmetry)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"`seed` must be an integer from 0 to 2**32 - 1. Received: {seed!r}.")
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"`minutes` must be positive. Received: {minutes!r}.")
     output = Path(output)
     image = io.read_labels(data, phases=phases, mapping=mapping, voxel_size=voxel_size)
     labels, names = image.labels, image.phase_map.names
-    if not len(names) >= 2:
+    if len(names) < 2:
         raise ValueError(f"training needs at least two phases. Received: {len(names)} in {data}.")
     sampler = _sampler(labels, recipe, symmetry, seed)
 
@@ -129,17 +131,19 @@ def train(
     gan = _make(recipe, names, image.voxel_size, symmetry, seed, fractions(labels, len(names)))
     card = {"name": name or output.resolve().name, **(about or {}), "training": settings}
     monitor = _Monitor(gan, recipe, reference, output, card, minutes, progress, resuming)
-    if monitor.step < recipe.steps:
-        epochs = -(-recipe.steps // recipe.monitor_every)
-        gan.fit(
-            batches(sampler, first=monitor.step),
-            initial_epoch=monitor.step // recipe.monitor_every,
-            epochs=epochs,
-            steps_per_epoch=min(recipe.monitor_every, recipe.steps),
-            callbacks=[monitor],
-            shuffle=False,
-            verbose=0,
-        )
+    whole, rest = divmod(recipe.steps, recipe.monitor_every)
+    for first, epochs, length in ((0, whole, recipe.monitor_every), (whole * recipe.monitor_every, 1, rest)):
+        done = (monitor.step - first) // max(1, length)
+        if not monitor.stopped and length and done < epochs:
+            gan.fit(
+                batches(sampler, first=monitor.step),
+                initial_epoch=done,
+                epochs=epochs,
+                steps_per_epoch=length,
+                callbacks=[monitor],
+                shuffle=False,
+                verbose=0,
+            )
     return monitor.finish()
 
 
@@ -150,7 +154,7 @@ class _Monitor(keras.callbacks.Callback):
         super().__init__()
         self.gan, self.recipe, self.reference, self.output, self.card = gan, recipe, reference, output, card
         self.minutes, self.progress = minutes, progress
-        self.step, self.seconds, self.best = 0, 0.0, None
+        self.step, self.seconds, self.best, self.stopped = 0, 0.0, None, False
         if resuming:
             extra = gan.load_state(output / _STATE)
             self.step, self.seconds = int(extra["step"]), float(extra["seconds"])
@@ -159,7 +163,7 @@ class _Monitor(keras.callbacks.Callback):
         self._started = self._since = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.step += min(self.recipe.monitor_every, self.recipe.steps)
+        self.step += self.params["steps"]
         self.seconds += time.monotonic() - self._since
         logs = {key: float(value) for key, value in (logs or {}).items()}
         if not all(np.isfinite(value) for value in logs.values()):
@@ -184,7 +188,7 @@ class _Monitor(keras.callbacks.Callback):
             self.progress(Report(self.step, self.recipe.steps, self.seconds, logs, found, self.best))
         self._since = time.monotonic()
         if self.minutes is not None and self._since - self._started >= 60 * self.minutes:
-            self.model.stop_training = True
+            self.stopped = self.model.stop_training = True
 
     def finish(self):
         """Calibrate the best generator where the recipe says so; return its folder."""
