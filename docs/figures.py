@@ -3,13 +3,17 @@
 ``SCAN`` is the segmented cathode that ``nmc-cathode`` was trained on; without it, only generated volumes are drawn.
 """
 
+import csv
 import sys
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from kerasgan3d import io, load_generator
 from kerasgan3d.report import render, render_slices
 
-IMAGES = Path(__file__).resolve().parent / "images"
+DOCS = Path(__file__).resolve().parent
+IMAGES = DOCS / "images"
 
 
 def main(scan=None):
@@ -25,6 +29,7 @@ def main(scan=None):
         volume.voxel_size,
         IMAGES / "seam.png",
     )
+    draw_training(DOCS / "nmc-cathode-training.csv", volume.phases, IMAGES / "nmc-cathode-training.png")
     if scan is None:
         return
     real = io.read_labels(scan, phases=volume.phases, voxel_size=volume.voxel_size).labels
@@ -41,6 +46,24 @@ def main(scan=None):
             IMAGES / f"real-and-generated-{name}.png",
             names=("y", "x") if name == "in-plane" else ("z", "y"),
         )
+
+
+def draw_training(log, phases, path):
+    """Draw the curves of a training log."""
+    with open(log, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    columns = {key: [float(row[key]) for row in rows] for key in rows[0]}
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for i, (name, color) in enumerate(zip(phases, ("#23262f", "#4a82b8", "#f0b050"), strict=True)):
+        left.plot(columns["step"], columns[f"fraction_{i}"], color=color, label=name)
+    left.set(xlabel="step", ylabel="volume fraction", ylim=(0, 1))
+    left.legend(frameon=False)
+    right.semilogy(columns["step"], columns["error"], color="#23262f", label="error")
+    right.semilogy(columns["step"], columns["s2_error"], color="#4a82b8", label="S2(r)/S2(0)")
+    right.set(xlabel="step", ylabel="difference from the data")
+    right.legend(frameon=False)
+    figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":
