@@ -103,6 +103,6 @@ def _with_hint(error):
 def _message(error):
     if isinstance(error, MemoryError):
         return f"not enough memory; a smaller --size, --tile or --batch needs less. {error}"
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.strerror}: {error.filename}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     return str(error) or type(error).__name__

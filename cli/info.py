@@ -3,7 +3,7 @@
 import click
 
 from kerasgan3d.cli.options import json_option
-from kerasgan3d.cli.output import megabytes, print_facts, print_json, print_table
+from kerasgan3d.cli.output import in_bytes, print_facts, print_json, print_table
 
 
 @click.command(
@@ -19,7 +19,7 @@ Examples:
 def command(name, as_json):
     """Show the facts of a generator: phases, training data, measured fidelity.
 
-    NAME is one of those that ``kerasgan3d list`` prints.
+    NAME is one of those that ``kerasgan3d list`` prints, or the folder of a generator that you trained.
     """
     import kerasgan3d
 
@@ -35,36 +35,51 @@ def command(name, as_json):
             ("description", facts.get("description")),
             ("phases", ", ".join(facts.get("phases") or ())),
             ("voxel size", f"{size:g} µm" if size else "unknown"),
-            ("weights", megabytes(weights["bytes"]) if weights.get("bytes") else None),
+            ("weights", in_bytes(weights["bytes"]) if weights.get("bytes") else None),
             ("sha256", weights.get("sha256")),
+            *((key, facts.get(key)) for key in ("data", "citation", "licence")),
         ]
     )
     for title in ("generator", "training"):
         if facts.get(title):
             click.echo(f"\n{title}")
-            print_facts([(_words(key), _text(value)) for key, value in facts[title].items()], indent="  ")
-    rows = list(_fidelity(facts.get("fidelity") or {}, facts.get("phases") or ()))
+            print_facts([(_words(key), _entry(key, value)) for key, value in facts[title].items()], indent="  ")
+    edge = "µm" if size else "voxel"
+    units = {"specific_surface_area": f"1/{edge}", "triple_phase_boundary_density": f"1/{edge}²"}
+    rows = list(_fidelity(facts.get("fidelity") or {}, facts.get("phases") or (), units))
     if rows:
         click.echo("\nfidelity")
         print_table(("measure", "real", "generated"), rows, indent="  ")
 
 
-def _fidelity(fidelity, phases):
+def _fidelity(fidelity, phases, units):
     """Yield (measure, real, generated) as texts, one row per phase where there is one number per phase."""
-    for measure, values in fidelity.items():
+    for key, values in fidelity.items():
+        measure = f"{_words(key)} ({units[key]})" if key in units else _words(key)
         if not isinstance(values, dict):
-            yield _words(measure), "", _text(values)
+            yield measure, "", _text(values)
             continue
         real, generated = values.get("real"), values.get("generated")
         given = [value for value in (real, generated) if value is not None]
         if given and all(isinstance(value, (list, tuple)) and len(value) == len(phases) for value in given):
             for index, phase in enumerate(phases):
                 yield (
-                    f"{_words(measure)}, {phase}",
+                    f"{measure}, {phase}",
                     *("-" if value is None else _text(value[index]) for value in (real, generated)),
                 )
         else:
-            yield _words(measure), *("-" if value is None else _text(value) for value in (real, generated))
+            yield measure, *("-" if value is None else _text(value) for value in (real, generated))
+
+
+def _entry(key, value):
+    """Return an entry of a group of facts as text."""
+    if key == "recipe" and isinstance(value, dict) and "name" in value:
+        shown = [f"{key} {value[key]}" for key in ("architecture", "steps", "batch", "crop") if key in value]
+        return ", ".join([str(value["name"]), *shown]) + " (all settings: --json)"
+    if key == "symmetry" and isinstance(value, dict) and "kind" in value:
+        along = f" along {'zyx'[value['axis']]}" if value.get("axis") in (0, 1, 2) else ""
+        return f"{value['kind']}{along}"
+    return _text(value)
 
 
 def _words(key):

@@ -3,7 +3,7 @@
 import click
 
 from kerasgan3d.cli.options import json_option
-from kerasgan3d.cli.output import megabytes, print_json, print_table
+from kerasgan3d.cli.output import in_bytes, print_json, print_table
 
 
 @click.command(
@@ -38,6 +38,6 @@ def _row(fact):
         fact["name"],
         ", ".join(fact.get("phases", ())) or "-",
         f"{size:g} µm" if size else "-",
-        megabytes(count) if count else "-",
+        in_bytes(count) if count else "-",
         " ".join(str(fact.get("description") or "").split()),
     )

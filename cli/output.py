@@ -35,9 +35,9 @@ def by(numbers):
     return " x ".join(f"{number:g}" if isinstance(number, float) else str(number) for number in numbers)
 
 
-def megabytes(count):
-    """Return bytes as text in MB, powers of ten."""
-    return f"{count / 1e6:.1f} MB"
+def in_bytes(count):
+    """Return a number of bytes as text in MB or GB, powers of ten."""
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 
 def refuse_existing(path, overwrite):

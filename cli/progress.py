@@ -1,6 +1,34 @@
 """A progress bar for long work."""
 
 import contextlib
+import sys
+
+import click
+
+
+class ProgressBar:
+    """A bar on a terminal.
+
+    Args:
+        progress: The `rich.progress.Progress` that draws it.
+        description: What is being done, one word or two.
+    """
+
+    def __init__(self, progress, description):
+        self._progress = progress
+        self._task = progress.add_task(description, total=1)
+
+    def __call__(self, done, total):
+        """Show that `done` of `total` is done."""
+        self._progress.update(self._task, completed=done, total=total)
+
+    def echo(self, text):
+        """Print a line to stdout that stays above the bar."""
+        if sys.stdout is not None and sys.stdout.isatty():
+            # Both are the terminal: only what draws the bar can write above it.
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(text)
 
 
 @contextlib.contextmanager
@@ -9,12 +37,12 @@ def progress_bar(description, stream):
 
     Args:
         description: what is being done, one word or two.
-        stream: text stream to draw on.
+        stream: text stream to draw on, or None where there is none.
 
     Yields:
-        A function of (done, total), or None where `stream` is no terminal.
+        A ProgressBar, or None where `stream` is no terminal.
     """
-    if not stream.isatty():
+    if stream is None or not stream.isatty():
         yield None
         return
     from rich.console import Console
@@ -32,9 +60,19 @@ def progress_bar(description, stream):
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("elapsed,"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
-        task = progress.add_task(description, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    progress = Progress(
+        *columns,
+        console=Console(file=stream),
+        transient=True,
+        # What is printed meanwhile is a result and goes where stdout goes.
+        redirect_stdout=False,
+        redirect_stderr=False,
+        # Reports of training come minutes apart; by default only the last 30 seconds count: no time would be told.
+        speed_estimate_period=3600,
+    )
+    with progress:
+        yield ProgressBar(progress, description)

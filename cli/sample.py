@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.options import Axes, NumbersCommand, Size, json_option, overwrite_option
-from kerasgan3d.cli.output import by, print_facts, print_json, refuse_existing
+from kerasgan3d.cli.output import by, in_bytes, print_facts, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
 
@@ -24,7 +24,7 @@ Examples:
 @click.argument("name")
 @click.option("--size", type=Size(), required=True, help="Voxels: one number, or three for z, y and x.")
 @click.option("--periodic", is_flag=True, help="Make the volume continue at its opposite faces, along all axes.")
-@click.option("--periodic-axes", type=Axes(), help="The axes along which it does so, such as yx.")
+@click.option("--periodic-axes", type=Axes(), help="Make it continue along these axes only, such as yx.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
@@ -53,7 +53,7 @@ def command(
 ):
     """Generate a volume.
 
-    NAME is one of those that ``kerasgan3d list`` prints, the folder of a generator, or org/name on the Hub.
+    NAME is one of those that ``kerasgan3d list`` prints, or the folder of a generator that you trained.
     """
     import kerasgan3d
 
@@ -65,7 +65,9 @@ def command(
         generator = kerasgan3d.load_generator(name)
         plan = generator.plan(size, **options)
         if dry_run:
-            _print_plan(plan, outputs, as_json)
+            # One float32 per phase and voxel: more than labels and network together.
+            maps = 4 * len(generator.phases) * plan.bytes_output if probabilities else None
+            _print_plan(plan, maps, outputs, as_json)
             return
         began = time.perf_counter()
         with progress_bar("sampling", stderr) as progress:
@@ -124,12 +126,16 @@ def _check_outputs(output, probabilities, overwrite, dry_run):
     return outputs
 
 
-def _print_plan(plan, outputs, as_json):
+def _print_plan(plan, maps, outputs, as_json):
+    """Print a plan; `maps` is the number of bytes of the probabilities, None where there are none."""
     if as_json:
         keys = ("size", "tiles", "tile_shape", "latent_shape", "bytes_output", "bytes_peak")
-        print_json({**{key: getattr(plan, key) for key in keys}, "outputs": outputs})
+        facts = {key: getattr(plan, key) for key in keys}
+        print_json({**facts, **({} if maps is None else {"bytes_probabilities": maps}), "outputs": outputs})
         return
     click.echo(plan.describe())
+    if maps is not None:
+        click.echo(f"{'maps':<8}{in_bytes(maps)} of probabilities, in memory too")
     for path in outputs:
         click.echo(f"would write {path}")
 
@@ -157,7 +163,7 @@ def _print_result(volume, outputs, seed, seconds, as_json):
         [
             *(("wrote", path) for path in outputs),
             ("voxels", by(volume.shape) + (f", periodic along {', '.join(axes)}" if axes else "")),
-            ("extent", f"{lengths} µm, voxels of {volume.voxel_size:g} µm" if lengths else "unknown"),
+            ("extent", f"{lengths} µm, voxels of {volume.voxel_size:g} µm" if lengths else "unknown voxel size"),
             ("fractions", ", ".join(f"{phase} {fraction:.3f}" for phase, fraction in shares)),
             ("seed", seed),
             ("time", f"{seconds:.1f} s"),

@@ -55,7 +55,7 @@ def command(data, output, isotropic, axial, resume, dry_run, **options):
     with quiet_tensorflow() as stderr, progress_bar("training", stderr) as bar:
 
         def progress(report):
-            click.echo(
+            (click.echo if bar is None else bar.echo)(
                 f"step {report.step} of {report.steps}, {report.seconds / 60:.1f} min: "
                 f"error {report.fidelity['error']:.3f}, best {report.best_error:.3f}"
             )

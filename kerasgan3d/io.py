@@ -6,6 +6,7 @@ and moved there when it is complete, so that a path holds either the whole volum
 """
 
 import contextlib
+import errno
 import glob
 import json
 import logging
@@ -262,6 +263,10 @@ class _FileError(ValueError):
     """What is wrong with a file, said in full: not to be wrapped again."""
 
 
+class _WriteError(OSError):
+    """Which file could not be written, said in full: not to be wrapped again."""
+
+
 @contextlib.contextmanager
 def _about(path):
     """Put the file's name in front of what is wrong with its content or with what was said about it."""
@@ -384,7 +389,8 @@ def _replacing(path):
     target = path.resolve()
     temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
-        yield temporary
+        with _writing(path):
+            yield temporary
         if temporary.is_dir() and target.exists():
             # A folder cannot replace another in one step: the old one steps aside and comes back if need be.
             aside = target.with_name(f".{uuid.uuid4().hex}.tmp")
@@ -402,6 +408,22 @@ def _replacing(path):
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(path):
+    """Name the file that could not be written: libraries say "262144 requested and 101312 written" of a full disk."""
+    try:
+        yield
+    except _WriteError:
+        raise
+    except OSError as error:
+        if error.errno not in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise _WriteError(
+            f"{path} could not be written whole, and was not written at all. Is there room on the disk? "
+            f"Received: {error.strerror or error}"
+        ) from error
 
 
 # TIFF

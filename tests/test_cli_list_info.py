@@ -80,6 +80,36 @@ def test_info_prints_facts_and_a_table_of_fidelity():
     ]
 
 
+def test_info_of_a_trained_generator_names_its_source_and_sums_up_its_recipe(monkeypatch):
+    facts = {
+        "data": "NREL",
+        "citation": "Usseglio-Viretta et al. 2018",
+        "licence": "MIT",
+        "training": {
+            "recipe": {"name": "r1-slices", "architecture": "compact", "crop": 64, "r1": 0.5},
+            "symmetry": {"kind": "axial", "axis": 0},
+        },
+        "voxel_size": 0.4,
+        "fidelity": {"specific_surface_area": {"real": 1.0, "generated": 1.5}},
+    }
+    monkeypatch.setitem(FACTS, "bare", facts)
+    lines = [" ".join(line.split()) for line in run("info", "bare").stdout.splitlines()]
+    for line in (
+        "data NREL",
+        "citation Usseglio-Viretta et al. 2018",
+        "licence MIT",
+        "recipe r1-slices, architecture compact, crop 64 (all settings: --json)",
+        "symmetry axial along z",
+        "specific surface area (1/µm) 1 1.5",
+    ):
+        assert line in lines
+
+
+def test_info_of_an_isotropic_generator_names_no_axis(monkeypatch):
+    monkeypatch.setitem(FACTS, "bare", {"training": {"symmetry": {"kind": "isotropic", "axis": None}}})
+    assert run("info", "bare").stdout.endswith("symmetry  isotropic\n")
+
+
 def test_info_prints_what_there_is():
     assert run("info", "bare").stdout.split() == ["name", "bare", "voxel", "size", "unknown"]
 

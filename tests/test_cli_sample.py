@@ -25,6 +25,7 @@ class Generator:
     """Noise, drawn as a generator draws: the same for the same seed."""
 
     stride = 16
+    phases = PHASES
 
     def plan(self, size, *, periodic=False, offset=(0, 0, 0), tile=None, batch=None):
         return plan_tiles(
@@ -127,6 +128,12 @@ def test_a_dry_run_prints_json(tmp_path):
     plan = json.loads(run("nmc --size 128 --tile 64 --dry-run --json -o a.tif").stdout)
     assert (plan["size"], plan["tiles"], plan["bytes_output"]) == ([128] * 3, 8, 128**3)
     assert plan["outputs"] == ["a.tif"]
+
+
+def test_a_dry_run_counts_the_probabilities():
+    text = run("nmc --size 128 --dry-run --probabilities").stdout
+    assert "25.2 MB of probabilities" in text
+    assert json.loads(run("nmc --size 128 --dry-run --probabilities --json").stdout)["bytes_probabilities"] == 25165824
 
 
 def test_existing_files_are_replaced_only_on_request(tmp_path, loads):

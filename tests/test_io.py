@@ -645,11 +645,31 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch, volume, name, br
     before = sorted(tmp_path.rglob("*"))
     with monkeypatch.context() as patch:
         patch.setattr(broken, fill_the_disk)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match=f"{name} could not be written whole.*No space left"):
             io.write(Volume(np.ones((2, 2, 2), int)), tmp_path / name)
     assert sorted(tmp_path.rglob("*")) == before
     if existing:
         assert_same(io.read(tmp_path / name), volume)
+
+
+def test_a_short_write_asks_about_the_disk(tmp_path, monkeypatch, volume):
+    def stop_short(*_, **__):
+        raise OSError("262144 requested and 98176 written")
+
+    monkeypatch.setattr("numpy.save", stop_short)
+    with pytest.raises(OSError, match="v.npy could not be written whole.*room on the disk.*98176 written") as error:
+        io.write(volume, tmp_path / "v.npy")
+    assert str(error.value).count("could not be written") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_of_the_system_stay_what_they_are(tmp_path, monkeypatch, volume):
+    def refuse(target, *_, **__):
+        raise PermissionError(13, "Permission denied", str(target))
+
+    monkeypatch.setattr("tifffile.imwrite", refuse)
+    with pytest.raises(PermissionError, match="Permission denied"):
+        io.write(volume, tmp_path / "v.tif")
 
 
 def test_a_folder_that_cannot_be_replaced_comes_back(tmp_path, monkeypatch, volume):

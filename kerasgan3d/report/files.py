@@ -52,8 +52,9 @@ def save_figure(figure, path, *, dpi):
     path = check_picture(path)
     suffix = path.suffix.lower()
     metadata = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}[suffix]
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=suffix, dir=path.parent)
+    temporary = None
     try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=suffix, dir=path.parent)
         with (
             os.fdopen(handle, "wb") as stream,
             matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "kerasgan3d"}),
@@ -61,9 +62,11 @@ def save_figure(figure, path, *, dpi):
             figure.savefig(stream, format=suffix[1:], dpi=dpi, metadata=metadata)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise OSError(f"{path} could not be written. Received: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
     return path
 
 
