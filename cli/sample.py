@@ -89,16 +89,14 @@ def _check_preset(name, size, options):
     """Check name and numbers while nothing is loaded: Keras takes seconds to import.
 
     Raises:
-        ValueError: no shipped generator has this name, or a number does not fit it.
+        ValueError: there is no such generator, or a number does not fit it.
     """
     import kerasgan3d
     from kerasgan3d.sampling.plan import plan_tiles
 
-    stride = 1
-    if "/" not in name and not Path(name).exists():
-        widths = (kerasgan3d.zoo.info(name).get("generator") or {}).get("widths")
-        # Every up-sampling layer doubles the resolution; there is one behind each width.
-        stride = 2 ** len(widths) if widths else 1
+    widths = (kerasgan3d.zoo.info(name).get("generator") or {}).get("widths")
+    # Every up-sampling layer doubles the resolution; there is one behind each width.
+    stride = 2 ** len(widths) if isinstance(widths, list) else 1
     known = {key: value for key, value in options.items() if value is not None}
     plan_tiles(size, stride=stride, margin=(0, 0), **known)
 

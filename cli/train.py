@@ -35,6 +35,9 @@ Examples:
 @click.option("--resume/--restart", default=True, help="Go on from the run's last checkpoint (default), or begin anew.")
 @click.option("--monitor-every", type=click.IntRange(min=1), metavar="N", help="Steps between two measurements.")
 @click.option("--name", metavar="NAME", help="Name of the generator.")
+@click.option("--description", metavar="TEXT", help="For the card: what the material is.")
+@click.option("--citation", metavar="TEXT", help="For the card: what to cite for the data.")
+@click.option("--licence", metavar="TEXT", help="For the card: the licence of the data and the generator.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; do not train.")
 def command(data, output, isotropic, axial, resume, dry_run, **options):
     """Train a generator on a segmented image.
@@ -50,15 +53,15 @@ def command(data, output, isotropic, axial, resume, dry_run, **options):
 
     # What was not given is left out: defaults live in `kerasgan3d.train` alone.
     given = {key: value for key, value in options.items() if value is not None}
+    about = {key: given.pop(key) for key in ("description", "citation", "licence") if key in given}
+    if about:
+        given["about"] = about
     if axial:
         given["symmetry"] = f"axial-{axial}"
     with quiet_tensorflow() as stderr, progress_bar("training", stderr) as bar:
 
         def progress(report):
-            (click.echo if bar is None else bar.echo)(
-                f"step {report.step} of {report.steps}, {report.seconds / 60:.1f} min: "
-                f"error {report.fidelity['error']:.3f}, best {report.best_error:.3f}"
-            )
+            (click.echo if bar is None else bar.echo)(str(report))
             if bar is not None:
                 bar(report.step, report.steps)
 

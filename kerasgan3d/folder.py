@@ -6,8 +6,9 @@ A preset folder holds Keras's own layout (``config.json``, ``metadata.json``, ``
 """
 
 import json
-import os
 from pathlib import Path
+
+from kerasgan3d.files import replacing
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD, REFERENCE, README, PREVIEW = "kerasgan3d.json", "reference.json", "README.md", "preview.png"
@@ -53,7 +54,5 @@ def read_json(path):
 
 def write_json(content, path):
     """Write a JSON object, at once or not at all."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
-    os.replace(partial, path)
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")

@@ -6,16 +6,13 @@ and moved there when it is complete, so that a path holds either the whole volum
 """
 
 import contextlib
-import errno
 import glob
 import json
 import logging
 import math
 import os
 import re
-import shutil
 import tempfile
-import uuid
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +20,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from kerasgan3d.files import replacing
 from kerasgan3d.phases import PhaseMap
 from kerasgan3d.volume import Volume, checked_voxel_size
 
@@ -263,10 +261,6 @@ class _FileError(ValueError):
     """What is wrong with a file, said in full: not to be wrapped again."""
 
 
-class _WriteError(OSError):
-    """Which file could not be written, said in full: not to be wrapped again."""
-
-
 @contextlib.contextmanager
 def _about(path):
     """Put the file's name in front of what is wrong with its content or with what was said about it."""
@@ -383,49 +377,6 @@ def _parsed(text):
     return content.get(_KEY) if isinstance(content, dict) else None
 
 
-@contextlib.contextmanager
-def _replacing(path):
-    """Give a temporary path beside `path`; move what was written there into place, or leave nothing."""
-    target = path.resolve()
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        with _writing(path):
-            yield temporary
-        if temporary.is_dir() and target.exists():
-            # A folder cannot replace another in one step: the old one steps aside and comes back if need be.
-            aside = target.with_name(f".{uuid.uuid4().hex}.tmp")
-            os.replace(target, aside)
-            try:
-                os.replace(temporary, target)
-            except OSError:
-                os.replace(aside, target)
-                raise
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            os.replace(temporary, target)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _writing(path):
-    """Name the file that could not be written: libraries say "262144 requested and 101312 written" of a full disk."""
-    try:
-        yield
-    except _WriteError:
-        raise
-    except OSError as error:
-        if error.errno not in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        raise _WriteError(
-            f"{path} could not be written whole, and was not written at all. Is there room on the disk? "
-            f"Received: {error.strerror or error}"
-        ) from error
-
-
 # TIFF
 
 
@@ -456,7 +407,7 @@ def _write_tiff(path, array, axes, record, display, slice_names=None):
         if size is not None and _TIFF_VOXEL_SIZES[0] <= size <= _TIFF_VOXEL_SIZES[1]:
             metadata |= {"spacing": size, "unit": "micron"}
             options |= {"resolution": (1 / size, 1 / size)}
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         tifffile.imwrite(temporary, array, photometric="minisblack", bigtiff=big, **options)
 
 
@@ -605,7 +556,7 @@ def _read_slices(paths, source):
 
 def _write_npy(path, array, record):
     # The note comes into place last: beside an older note, the new array is known by its shape.
-    with _replacing(_sidecar(path)) as note, _replacing(path) as temporary:
+    with replacing(_sidecar(path)) as note, replacing(path) as temporary:
         note.write_text(json.dumps({_KEY: record}, indent=1) + "\n", encoding="utf-8")
         with temporary.open("wb") as stream:
             np.save(stream, array, allow_pickle=False)
@@ -653,7 +604,7 @@ def _write_zarr(path, labels, record):
         ],
     }
     attributes = {"ome": {"version": "0.5", "multiscales": [multiscale]}, _KEY: record}
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         group = zarr.create_group(str(temporary), zarr_format=3, attributes=attributes)
         array = group.create_array(
             "0",
@@ -757,7 +708,7 @@ _"""
     blocks = range(0, len(values), _VTI_BLOCK)
     sizes = np.zeros(3 + len(blocks), "<u8")
     sizes[:3] = len(blocks), _VTI_BLOCK, len(values) % _VTI_BLOCK
-    with _replacing(path) as temporary, temporary.open("wb") as stream:
+    with replacing(path) as temporary, temporary.open("wb") as stream:
         stream.write(head.encode())
         start = stream.tell()
         stream.write(sizes.tobytes())

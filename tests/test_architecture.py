@@ -15,8 +15,8 @@ FOLDERS = {"kerasgan3d": ROOT / "kerasgan3d", "kerasgan3d.zoo": ROOT / "zoo", "k
 
 # What lies on one floor may import from its own room and from lower floors; the most specific name counts.
 FLOORS = [
-    ["kerasgan3d.phases", "kerasgan3d.folder"],
-    ["kerasgan3d.volume"],
+    ["kerasgan3d.phases", "kerasgan3d.files"],
+    ["kerasgan3d.volume", "kerasgan3d.folder"],
     ["kerasgan3d.io", "kerasgan3d.layers", "kerasgan3d.metrics"]
     + ["kerasgan3d.sampling.plan", "kerasgan3d.sampling.field", "kerasgan3d.sampling.generate"],
     ["kerasgan3d.data", "kerasgan3d.sampling"],
@@ -29,8 +29,8 @@ FLOORS = [
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # Conveniences that look up, from inside a function: a volume that saves and loads itself.
 LOOKS_UP = {("kerasgan3d.volume", "save", "kerasgan3d.io"), ("kerasgan3d.volume", "load", "kerasgan3d.io")}
-WITHOUT_KERAS = ("kerasgan3d.phases", "kerasgan3d.volume", "kerasgan3d.folder", "kerasgan3d.io", "kerasgan3d.metrics")
-WITHOUT_KERAS += ("kerasgan3d.sampling", "kerasgan3d.report", "kerasgan3d.cli")
+WITHOUT_KERAS = ("kerasgan3d.phases", "kerasgan3d.volume", "kerasgan3d.files", "kerasgan3d.folder", "kerasgan3d.io")
+WITHOUT_KERAS += ("kerasgan3d.metrics", "kerasgan3d.sampling", "kerasgan3d.report", "kerasgan3d.cli")
 HEAVY = {"keras", "tensorflow", "torch", "jax"}
 
 

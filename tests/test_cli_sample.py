@@ -16,7 +16,7 @@ PHASES = ("pore", "NMC", "CBD")
 class Zoo:
     @staticmethod
     def info(name):
-        if name != "nmc":
+        if name not in ("nmc", "run/best"):
             raise ValueError(f"`name` must be one of nmc. Received: {name!r}")
         return {"phases": list(PHASES), "generator": {"widths": [8, 8, 8, 8]}}
 
@@ -182,11 +182,13 @@ def test_mistakes_are_one_line_before_anything_is_loaded(tmp_path, loads, text, 
     assert loads == []
 
 
-@pytest.mark.parametrize("name", ["run", "org/name"])
-def test_folders_and_names_on_the_hub_are_left_to_the_loader(tmp_path, loads, name):
-    (tmp_path / "run").mkdir()
-    assert run(f"{name} --size 16 -o a.tif").exit_code == 0
-    assert loads == [name]
+def test_numbers_are_checked_against_folders_too_before_anything_is_loaded(tmp_path, loads):
+    result = run("run/best --size 24 --periodic -o a.tif")
+    assert result.exit_code == 2
+    assert re.search("multiple of 16 along periodic axes", result.stderr)
+    assert loads == []
+    assert run("run/best --size 16 --periodic -o a.tif").exit_code == 0
+    assert loads == ["run/best"]
 
 
 def test_what_the_generator_refuses_is_one_line(tmp_path, monkeypatch):
@@ -194,8 +196,8 @@ def test_what_the_generator_refuses_is_one_line(tmp_path, monkeypatch):
         raise ValueError(f"`source` must be a generator. Received: {source}")
 
     monkeypatch.setitem(vars(kerasgan3d), "load_generator", load_generator)
-    result = run("org/name --size 16 -o a.tif")
-    assert (result.exit_code, result.stderr) == (2, "kerasgan3d: `source` must be a generator. Received: org/name\n")
+    result = run("run/best --size 16 -o a.tif")
+    assert (result.exit_code, result.stderr) == (2, "kerasgan3d: `source` must be a generator. Received: run/best\n")
     assert files(tmp_path) == []
 
 

@@ -1,11 +1,11 @@
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 import kerasgan3d
 from kerasgan3d.cli import main
+from kerasgan3d.training.run import Report
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_what_is_given_reaches_train(calls):
     run(
         "scan.tif -o run --recipe compact-slices --architecture paper --phases pore,Ni --map 0=pore,9=Ni "
         "--voxel-size 0.065 --axial z --steps 10 --minutes 1.5 --batch 4 --crop 32 --seed 5 --restart "
-        "--monitor-every 2 --name anode"
+        "--monitor-every 2 --name anode --description fired --citation us"
     )
     (call,) = calls
     assert callable(call.pop("progress"))
@@ -70,13 +70,14 @@ def test_what_is_given_reaches_train(calls):
         "resume": False,
         "monitor_every": 2,
         "name": "anode",
+        "about": {"description": "fired", "citation": "us"},
         "dry_run": False,
     }
 
 
 def test_each_measurement_is_a_line(monkeypatch):
     def train(data, output, *, progress, **options):
-        progress(SimpleNamespace(step=100, steps=200, seconds=90.0, fidelity={"error": 0.5}, best_error=0.25))
+        progress(Report(100, 200, 90.0, {}, {"error": 0.5}, 0.25))
         return Path(output) / "best"
 
     monkeypatch.setitem(vars(kerasgan3d), "train", train)

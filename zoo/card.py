@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from kerasgan3d.files import replacing
 from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, read_facts, read_json
+from kerasgan3d.zoo.loading import list_presets, path
 
 _TEMPLATE = Path(__file__).resolve().parent / "card.md"
 _TITLES = {
@@ -33,9 +35,8 @@ def complete(folder, *, size=128, seed=0):
     folder = Path(folder)
     volume = load_preset(folder).sample(size, periodic=True, seed=seed)
     render(volume, folder / PREVIEW, title=None)
-    partial = folder / (README + ".partial")
-    partial.write_text(card_text(folder), "utf-8")
-    partial.replace(folder / README)
+    with replacing(folder / README) as temporary:
+        temporary.write_text(card_text(folder), "utf-8")
     return folder
 
 
@@ -54,7 +55,8 @@ def card_text(folder):
     size = facts.get("voxel_size")
     return _TEMPLATE.read_text("utf-8").format(
         name=facts.get("name", Path(folder).name),
-        description=facts.get("description", "A generator of 3D microstructures."),
+        source=_source(folder),
+        description=facts.get("description", f"A generator of {len(facts['phases'])}-phase microstructures."),
         preview=PREVIEW,
         phase_list=", ".join(facts["phases"]),
         voxel_size=f"{size:g} µm a voxel" if size else "a voxel size that is not known",
@@ -63,12 +65,13 @@ def card_text(folder):
         measured=_measured(facts),
         real=f"{samples.get('count', '?')} random sub-volumes of {samples.get('size', '?')} voxels per side",
         generated=f"{judged.get('count', '?')} volumes of {judged.get('size', '?')} voxels per side",
+        correlation=_correlation(facts),
         large=_large(facts),
         training=_training(training, settings),
         crop=settings.get("crop", "few"),
-        data=facts.get("data", "Not stated."),
-        citation=facts.get("citation", "not stated."),
-        licence=facts.get("licence", "not stated."),
+        data=facts.get("data", "The data's source is not stated."),
+        citation=f"Please cite: {facts['citation']}" if facts.get("citation") else "No citation is stated.",
+        licence=f"Licence: {facts['licence']}" if facts.get("licence") else "No licence is stated.",
         licence_tag=facts.get("licence_tag", "other"),
     )
 
@@ -88,6 +91,24 @@ def _measured(facts):
             spread = f"{b_std / a_std:.2f}" if a_std and b_std is not None else ""
             rows.append(f"| {label} | {a:.4g} | {b:.4g} | {difference} | {spread} |")
     return "\n".join(rows)
+
+
+def _source(folder):
+    """What `load_generator` takes for this folder."""
+    folder = Path(folder)
+    shipped = folder.name in list_presets() and path(folder.name).samefile(folder)
+    return folder.name if shipped else folder.as_posix()
+
+
+def _correlation(facts):
+    """The two-point correlation, in a sentence."""
+    found = facts.get("two_point_correlation")
+    if found is None:
+        return ""
+    return (
+        f"The means of S2(r)/S2(0), the normalised two-point correlation, differ by at most {found['difference']:.3f} "
+        f"for any phase, axis and r up to {found['max_lag']} voxels."
+    )
 
 
 def _large(facts):

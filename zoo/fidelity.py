@@ -22,13 +22,13 @@ def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20,
 
     Returns:
         dict: what was written: "fidelity" (measure to "real" and "generated" means and standard deviations),
-        "samples" and "large_volumes".
+        "two_point_correlation", "samples" and "large_volumes".
 
     Raises:
         ValueError, FileNotFoundError: if the folder is not whole.
     """
     from kerasgan3d.models.preset import load_preset
-    from kerasgan3d.training.morphology import fidelity, fidelity_table, summarise
+    from kerasgan3d.training.morphology import fidelity_facts, summarise
 
     folder = Path(folder)
     reference, generator = read_json(folder / REFERENCE), load_preset(folder)
@@ -42,7 +42,7 @@ def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20,
 
     measured = summarise([sample(i, size) for i in range(count)], len(generator.phases), generator.voxel_size)
     result = {
-        "fidelity": fidelity_table(reference, measured, fidelity(reference, measured)),
+        **fidelity_facts(reference, measured),
         "samples": {"count": count, "size": size, "seed": SEED},
     }
     if large_count:

@@ -16,7 +16,7 @@ def list_presets():
 
 
 def path(name):
-    """The preset folder of a shipped generator, or the folder itself where ``name`` is one.
+    """The preset folder of a shipped generator, or the folder itself where ``name`` is one, or ``best`` in a run's.
 
     Args:
         name: A name of ``list_presets()``, or the path of a preset folder. A shipped name wins over a folder of the
@@ -28,7 +28,9 @@ def path(name):
     if isinstance(name, str) and name in list_presets():
         return _SHIPPED / name
     if isinstance(name, str | os.PathLike) and str(name) and Path(name).is_dir():
-        return Path(name)
+        folder = Path(name)
+        run = folder / "best"
+        return run if (run / CARD).is_file() and not (folder / CARD).exists() else folder
     raise ValueError(
         f"there is no generator {str(name)!r}. Give one of those that ship ({', '.join(list_presets()) or 'none'}) "
         "or the folder of one that you trained; "

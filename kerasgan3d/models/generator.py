@@ -135,6 +135,11 @@ class Generator(keras.Model):
             raise ValueError(f"`name` must be one of {', '.join(map(repr, PRESETS))}. Received: {name!r}.")
         return cls(phases=phases, **{**PRESETS[name], **overrides})
 
+    def __repr__(self):
+        size = f"voxels of {self.voxel_size:g} µm" if self.voxel_size else "voxels of unknown size"
+        name = f"{self.card['name']!r}, " if "name" in self.card else ""
+        return f"Generator({name}{'/'.join(self.phases)}, {size}, stride {self.stride}, padding {self.padding!r})"
+
     @property
     def stride(self):
         """Voxels per latent step."""

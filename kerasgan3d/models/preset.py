@@ -1,12 +1,11 @@
 """Preset folders: a generator with all that is known about it; `kerasgan3d.folder` says which files they hold."""
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import keras
 
+from kerasgan3d.files import WriteError, replacing
 from kerasgan3d.folder import CARD, CONFIG, REFERENCE, WEIGHTS, read_json, write_json
 from kerasgan3d.models.generator import Generator
 
@@ -16,7 +15,7 @@ _INITIALIZERS = {"HeNormal": (), "GlorotUniform": (), "RandomNormal": ("mean", "
 
 
 def save_preset(generator, folder, card=None, reference=None):
-    """Write a generator to a preset folder, replacing the files of one that is there.
+    """Write a generator to a preset folder, replacing the one that is there as a whole.
 
     Args:
         generator: The Generator.
@@ -32,11 +31,14 @@ def save_preset(generator, folder, card=None, reference=None):
         OSError: if the folder cannot be written.
     """
     folder = Path(folder)
-    folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as partial:
-        partial = Path(partial)
-        keras.saving.save_model(generator, partial / "model", zipped=False)
-        weights = (partial / "model" / WEIGHTS).read_bytes()
+    with replacing(folder) as temporary:
+        try:
+            keras.saving.save_model(generator, temporary, zipped=False)
+        except RuntimeError as error:  # what HDF5 makes of a full disk
+            raise WriteError(f"{folder} could not be written. Is there room on the disk?") from error
+        if (temporary / "assets").is_dir():
+            (temporary / "assets").rmdir()
+        weights = (temporary / WEIGHTS).read_bytes()
         card = {
             **(generator.card if card is None else card),
             "format": FORMAT,
@@ -44,12 +46,9 @@ def save_preset(generator, folder, card=None, reference=None):
             "voxel_size": generator.voxel_size,
             "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)},
         }
-        write_json(card, partial / "model" / CARD)
+        write_json(card, temporary / CARD)
         if reference is not None:
-            write_json(reference, partial / "model" / REFERENCE)
-        for path in sorted((partial / "model").iterdir()):
-            if path.is_file():  # and not Keras's empty folder of assets
-                os.replace(path, folder / path.name)
+            write_json(reference, temporary / REFERENCE)
     return folder
 
 

@@ -1,5 +1,6 @@
 """The tile plan: which latents make which voxels, as plain integers that can be printed and tested."""
 
+import math
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -18,7 +19,7 @@ class Tile:
     @property
     def voxels(self):
         """Voxels that this tile gives the volume."""
-        return int(np.prod([s.stop - s.start for s in self.out]))
+        return math.prod(s.stop - s.start for s in self.out)
 
 
 @dataclass(frozen=True)
@@ -49,22 +50,29 @@ class TilePlan:
     batch: int
     bytes_per_voxel: float = 0.0
 
+    def _cells(self, axis):
+        """The window along an axis: (first cell, cell after the last). A cell is what one latent covers."""
+        return self.offset[axis] // self.stride, -(-(self.offset[axis] + self.size[axis]) // self.stride)
+
     def _ranges(self, axis):
-        """The tiles along an axis: (first cell, cell after the last). A cell is what one latent covers."""
-        first = self.offset[axis] // self.stride
-        last = -(-(self.offset[axis] + self.size[axis]) // self.stride)
+        """The tiles along an axis: (first cell, cell after the last)."""
+        first, last = self._cells(axis)
         step = self.tile_cells[axis]
-        return [(a, min(a + step, last)) for a in range(first, last, step)]
+        return ((a, min(a + step, last)) for a in range(first, last, step))
 
     @property
     def tiles(self):
         """How many tiles there are."""
-        return int(np.prod([len(self._ranges(axis)) for axis in range(3)]))
+        counts = (-(-(last - first) // step) for (first, last), step in self._steps())
+        return math.prod(counts)
 
     @property
     def tile_shape(self):
         """Voxels (z, y, x) of the largest tile."""
-        return tuple(self.stride * max(b - a for a, b in self._ranges(axis)) for axis in range(3))
+        return tuple(self.stride * min(step, last - first) for (first, last), step in self._steps())
+
+    def _steps(self):
+        return [(self._cells(axis), self.tile_cells[axis]) for axis in range(3)]
 
     @property
     def latent_shape(self):
@@ -74,12 +82,12 @@ class TilePlan:
     @property
     def bytes_output(self):
         """Bytes of the labels, one a voxel."""
-        return int(np.prod(self.size))
+        return math.prod(self.size)
 
     @property
     def bytes_peak(self):
         """Estimate of the memory that is needed at most, without the libraries themselves."""
-        return self.bytes_output + int(self.bytes_per_voxel * self.batch * np.prod(self.tile_shape))
+        return self.bytes_output + int(self.bytes_per_voxel * self.batch * math.prod(self.tile_shape))
 
     def with_memory(self, bytes_per_voxel):
         """The same plan with an estimate of the activations' bytes per voxel of a tile."""

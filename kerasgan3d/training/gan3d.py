@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasgan3d.data import Symmetry
+from kerasgan3d.files import replacing
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
 from kerasgan3d.training.gradient_step import gradient_step
 from kerasgan3d.training.losses import LOSSES, critic_loss, generator_loss
@@ -254,11 +255,8 @@ class GAN3D(keras.Model):
     def save_state(self, path, **extra):
         """Write ``state()`` and ``extra`` (numbers) to an uncompressed .npz, at once or not at all."""
         arrays = {name: ops.convert_to_numpy(variable.value) for name, variable in self.state()}
-        path = Path(path)
-        partial = path.with_suffix(".partial")
-        with open(partial, "wb") as file:
+        with replacing(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays, **{f"extra {key}": value for key, value in extra.items()})
-        partial.replace(path)
 
     def load_state(self, path):
         """Read what ``save_state`` wrote; returns ``extra``.

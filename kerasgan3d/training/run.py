@@ -12,12 +12,13 @@ import numpy as np
 
 from kerasgan3d import io
 from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler, batches, fractions
+from kerasgan3d.files import replacing
 from kerasgan3d.folder import read_json, write_json
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
 from kerasgan3d.models.preset import load_preset, save_preset
 from kerasgan3d.training.calibrate import calibrate
 from kerasgan3d.training.gan3d import GAN3D
-from kerasgan3d.training.morphology import fidelity, fidelity_table, reference_statistics, summarise
+from kerasgan3d.training.morphology import fidelity, fidelity_facts, reference_statistics, summarise
 from kerasgan3d.training.recipe import load_recipe
 from kerasgan3d.training.schedule import HoldThenFall
 
@@ -26,7 +27,7 @@ _SAMPLES = {"count": 16, "size": 64, "seed": 2**33}  # the volumes by which a ge
 
 
 class Report(NamedTuple):
-    """What a run tells as it goes: see ``train``'s ``progress``."""
+    """What a run tells as it goes, see ``train``'s ``progress``; as text it is one line."""
 
     step: int
     steps: int
@@ -34,6 +35,12 @@ class Report(NamedTuple):
     losses: dict
     fidelity: dict | None
     best_error: float | None
+
+    def __str__(self):
+        return (
+            f"step {self.step} of {self.steps}, {self.seconds / 60:.1f} min: "
+            f"error {self.fidelity['error']:.3f}, best {self.best_error:.3f}"
+        )
 
 
 def train(
@@ -116,13 +123,14 @@ def train(
             "sha256": hashlib.sha256(np.ascontiguousarray(labels)).hexdigest(),
         },
     }
-    if dry_run:
-        return _describe(data, image, recipe, symmetry)
-    output.mkdir(parents=True, exist_ok=True)
+    _check_folder(output)
     resuming = resume and (output / _STATE).is_file()
     if resuming:
         _check_same_run(read_json(output / _SETTINGS), settings, output)
-    elif (output / _STATE).exists() and not resume:
+    if dry_run:
+        return _describe(data, image, recipe, symmetry, output, resuming)
+    output.mkdir(parents=True, exist_ok=True)
+    if not resume:
         for file in (_STATE, _LOG):
             (output / file).unlink(missing_ok=True)
     write_json(settings, output / _SETTINGS)
@@ -174,7 +182,7 @@ class _Monitor(keras.callbacks.Callback):
         found = fidelity(self.reference, measured)
         if self.best is None or found["error"] <= self.best:
             self.best = found["error"]
-            card = {**self.card, "fidelity": fidelity_table(self.reference, measured, found), "samples": _SAMPLES}
+            card = {**self.card, **fidelity_facts(self.reference, measured), "samples": _SAMPLES}
             card["training"] = {**card["training"], "steps": self.step, "hours": round(self.seconds / 3600, 3)}
             save_preset(self.gan.average, self.output / "best", card, self.reference)
         _append_log(self.output / _LOG, self.step, self.seconds, logs, measured, found)
@@ -200,8 +208,7 @@ class _Monitor(keras.callbacks.Callback):
         measured = summarise(_samples(generator), len(generator.phases), generator.voxel_size)
         card = {key: value for key, value in generator.card.items() if key != "sha256"}
         card["training"] = {**card["training"], "calibration": found}
-        card["fidelity"] = fidelity_table(self.reference, measured, fidelity(self.reference, measured))
-        return save_preset(generator, folder, card, self.reference)
+        return save_preset(generator, folder, {**card, **fidelity_facts(self.reference, measured)}, self.reference)
 
     def _measure(self):
         generator = self.gan.average
@@ -246,11 +253,11 @@ def _adam(recipe, settings, updates_per_step):
     return keras.optimizers.Adam(**{**settings, "learning_rate": rate})
 
 
-def _describe(data, image, recipe, symmetry):
+def _describe(data, image, recipe, symmetry, output, resuming):
     shape, n = image.labels.shape, len(image.phase_map.names)
     shares = fractions(image.labels, n)
     crops = int(np.prod([length // recipe.crop for length in shape]))
-    size = f"{image.voxel_size:g} µm" if image.voxel_size else "unknown (pass voxel_size)"
+    size = f"{image.voxel_size:g} µm" if image.voxel_size else "unknown (voxel_size would say it)"
     kind = f"{symmetry.kind} along {'zyx'[symmetry.axis]}" if symmetry.kind == "axial" else symmetry.kind
     rows = [
         ("data", f"{data}: {' x '.join(map(str, shape))} voxels of size {size}"),
@@ -258,6 +265,7 @@ def _describe(data, image, recipe, symmetry):
         ("crops", f"{crops} of {recipe.crop} voxels per side that do not overlap; {kind} symmetry"),
         ("recipe", f"{recipe.name}: {recipe.architecture} generator, critics of {recipe.critic}"),
         ("steps", f"{recipe.steps} of {recipe.batch} volumes, measured every {recipe.monitor_every}"),
+        ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
     ]
     return "\n".join(f"{key:<8}{value}" for key, value in rows)
 
@@ -279,13 +287,36 @@ def _symmetry(symmetry):
     return kinds[symmetry]
 
 
+def _check_folder(output):
+    """Check that a folder can be made or written, without making it."""
+    parent = output
+    while not parent.exists() and parent != parent.parent:
+        parent = parent.parent
+    if not parent.is_dir():
+        raise NotADirectoryError(f"the output must be a folder. Received: {output}; {parent} is a file.")
+    if not os.access(parent, os.W_OK):
+        raise PermissionError(f"the output must be a folder that can be written. Received: {output}.")
+
+
 def _check_same_run(old, new, output):
-    different = [key for key in new if json_like(old.get(key)) != json_like(new[key])]
+    old, new = _leaves(json_like(old)), _leaves(json_like(new))
+    different = [f"{key} {old.get(key)!r}, now {new.get(key)!r}" for key in new if old.get(key) != new[key]]
     if different:
         raise ValueError(
-            f"{output} holds a run with other settings ({', '.join(different)}). "
+            f"{output} holds a run with other settings: {'; '.join(different[:5])}. "
             "Give another folder, or start afresh with resume=False (--restart)."
         )
+
+
+def _leaves(value, prefix=""):
+    """A nested dict as one of dotted keys."""
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {
+        name: leaf
+        for key, part in value.items()
+        for name, leaf in _leaves(part, f"{prefix}.{key}" if prefix else key).items()
+    }
 
 
 def json_like(value):
@@ -320,6 +351,5 @@ def _cut_log(path, step):
         return
     lines = path.read_text("utf-8").splitlines()
     kept = lines[:1] + [line for line in lines[1:] if int(line.split(",")[0]) <= step]
-    partial = path.with_suffix(".partial")
-    partial.write_text("\n".join(kept) + "\n", "utf-8")
-    os.replace(partial, path)
+    with replacing(path) as temporary:
+        temporary.write_text("\n".join(kept) + "\n", "utf-8")

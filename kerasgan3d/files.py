@@ -1,0 +1,67 @@
+"""Writing files at once or not at all."""
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+
+
+class WriteError(OSError):
+    """Which file could not be written, said in full: not to be wrapped again."""
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Give a temporary path beside `path`; move what was written there into place, or leave nothing.
+
+    Whatever happens, `path` holds the whole of the new or the whole of the old. A folder is replaced as a whole.
+
+    Args:
+        path: Path of a file, or of a folder, that is to be written or replaced.
+
+    Yields:
+        The temporary Path, which does not exist.
+
+    Raises:
+        WriteError: if the disk is full, or a library could not write for another reason than the place.
+        OSError: if the place cannot be written.
+    """
+    target = path.resolve()
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with _writing(path):
+            yield temporary
+        if temporary.is_dir() and target.exists():
+            # A folder cannot replace another in one step: the old one steps aside and comes back if need be.
+            aside = target.with_name(f".{uuid.uuid4().hex}.tmp")
+            os.replace(target, aside)
+            try:
+                os.replace(temporary, target)
+            except OSError:
+                os.replace(aside, target)
+                raise
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            os.replace(temporary, target)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(path):
+    """Name the file that could not be written: libraries say "262144 requested and 101312 written" of a full disk."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        if error.errno not in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise WriteError(
+            f"{path} could not be written whole, and was not written at all. Is there room on the disk? "
+            f"Received: {error.strerror or error}"
+        ) from error
