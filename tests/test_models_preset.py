@@ -103,12 +103,17 @@ def test_keras_itself_reads_the_folder(generator, saved):
 
 
 def test_saving_again_replaces_and_leaves_the_rest(generator, make_generator, folder):
-    (folder / "README.md").write_text("the card", "utf-8")
+    (folder / "README.md").write_text("the card of the old one", "utf-8")
+    (folder / "notes.txt").write_text("mine", "utf-8")
+    (folder / "more").mkdir()
+    (folder / "more" / "a.txt").write_text("mine too", "utf-8")
     other = make_generator(seed=3, phases=("pore", "Ni", "YSZ"))
     save_preset(other, folder, card={"name": "other"})
     again = load_preset(folder)
     assert again.card["name"] == "other"
-    assert (folder / "README.md").read_text("utf-8") == "the card"
+    assert not (folder / "README.md").exists()
+    assert (folder / "notes.txt").read_text("utf-8") == "mine"
+    assert (folder / "more" / "a.txt").read_text("utf-8") == "mine too"
     np.testing.assert_array_equal(again.sample(8, seed=0).labels, other.sample(8, seed=0).labels)
     assert not [path.name for path in folder.iterdir() if "partial" in path.name or path.name.startswith(".")]
 
@@ -122,8 +127,9 @@ def test_a_card_that_json_cannot_hold_changes_nothing(generator, folder, card):
 
 
 def test_the_parent_must_exist(generator, tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="must exist"):
         save_preset(generator, tmp_path / "no" / "folder")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_folder(tmp_path):

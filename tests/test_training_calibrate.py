@@ -3,7 +3,7 @@ import pytest
 
 from kerasgan3d.training import calibrate
 
-SMALL = {"size": 24, "volumes": 2, "seed": 2**32}
+SMALL = {"size": 24, "volumes": 2, "seed": 2**32, "limit": 50.0}
 
 
 @pytest.mark.parametrize("wanted", [(0.2, 0.3, 0.5), (0.6, 0.3, 0.1)], ids=str)
@@ -46,3 +46,12 @@ def test_a_phase_that_never_occurs_comes_back(make_generator):
 def test_a_generator_without_output_bias_is_refused(make_generator):
     with pytest.raises(ValueError, match="calibration needs a generator with `output_bias`. Received: one without."):
         calibrate(make_generator(output_bias=False), (0.2, 0.3, 0.5))
+
+
+def test_shifts_stay_within_the_limit(make_generator):
+    generator = make_generator()
+    found = calibrate(generator, (0.98, 0.01, 0.01), **{**SMALL, "limit": 0.01})
+    assert 0 < np.abs(found["shift"]).max() <= 0.01
+    wanted = np.array([0.98, 0.01, 0.01])
+    before, after = (np.abs(np.array(found[key]) - wanted).max() for key in ("before", "after"))
+    assert after <= before

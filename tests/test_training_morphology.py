@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasgan3d import metrics
-from kerasgan3d.training.morphology import fidelity, fidelity_table, reference_statistics, summarise
+from kerasgan3d.training.morphology import fidelity, fidelity_facts, reference_statistics, summarise
 
 NAMES = ("pore", "Ni", "YSZ")
 
@@ -121,10 +121,11 @@ def test_one_slice_is_compared_with_volumes():
     assert 0 < found["error"] < 0.5
 
 
-def test_the_table_has_both_sides(reference):
-    found = fidelity(reference, reference)
-    table = fidelity_table(reference, reference, found)
-    assert json.dumps(table, allow_nan=False)
+def test_the_facts_have_both_sides(reference):
+    facts = fidelity_facts(reference, reference)
+    assert json.dumps(facts, allow_nan=False)
     for key in ("volume_fractions", "specific_surface_area", "triple_phase_boundary_density"):
-        assert table[key]["real"] == table[key]["generated"] == reference["mean"][key]
-    assert table["largest difference of S2(r)/S2(0)"] == {"real": 0.0, "generated": 0.0}
+        values = facts["fidelity"][key]
+        assert values["real"] == values["generated"] == reference["mean"][key]
+        assert values["real_std"] == values["generated_std"] == reference["std"][key]
+    assert facts["two_point_correlation"] == {"difference": 0.0, "max_lag": 32}

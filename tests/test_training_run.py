@@ -133,18 +133,18 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, scan, tmp_pa
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"steps": 6}, "recipe"),
-        ({"seed": 1}, "seed"),
-        ({"symmetry": "isotropic"}, "symmetry"),
-        ({"voxel_size": 0.5}, "voxel_size"),
-        ({"phases": ["pore", "nickel", "YSZ"]}, "phases"),
+        ({"steps": 6}, "recipe.steps 4, now 6"),
+        ({"seed": 1}, "seed 0, now 1"),
+        ({"symmetry": "isotropic"}, "symmetry.kind 'axial', now 'isotropic'"),
+        ({"voxel_size": 0.5}, "voxel_size 0.25, now 0.5"),
+        ({"phases": ["pore", "nickel", "YSZ"]}, "phases .*'Ni'.*, now .*'nickel'.*"),
     ],
     ids=str,
 )
 def test_other_settings_are_no_resumption(finished, scan, changes, what):
     output, _, _ = finished
     before = {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
-    with pytest.raises(ValueError, match=rf"holds a run with other settings \({what}\).*resume=False \(--restart\)"):
+    with pytest.raises(ValueError, match=rf"holds a run with other settings: {what}. .*resume=False \(--restart\)"):
         train(scan, output, **{"recipe": TINY, "symmetry": "axial-z", **changes})
     assert {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()} == before
 
@@ -152,7 +152,7 @@ def test_other_settings_are_no_resumption(finished, scan, changes, what):
 def test_other_data_are_no_resumption(finished, tmp_path):
     output, _, _ = finished
     write(Volume(blocks(36, 36, 44), NAMES, 0.25), tmp_path / "scan.tif")
-    with pytest.raises(ValueError, match=r"holds a run with other settings \(data\)"):
+    with pytest.raises(ValueError, match=r"holds a run with other settings: data.shape .*; data.sha256"):
         train(tmp_path / "scan.tif", output, recipe=TINY, symmetry="axial-z")
 
 
@@ -238,3 +238,12 @@ def test_a_slice_of_an_axial_material_is_refused(tmp_path):
 
 def test_the_recipe_used_here_is_one():
     assert isinstance(TINY, Recipe)
+
+
+def test_an_output_that_can_be_no_folder_is_refused_before_anything_is_done(scan, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for output in (tmp_path / "file", tmp_path / "file" / "run"):
+        for dry_run in (True, False):
+            with pytest.raises(NotADirectoryError, match="must be a folder"):
+                train(scan, output, recipe=TINY, dry_run=dry_run)
+    assert (tmp_path / "file").read_text() == "mine"

@@ -153,6 +153,6 @@ def _training(training, settings):
             " / ".join(f"{value:.3f}" for value in training["calibration"][key]) for key in ("before", "after")
         )
         lines.append(
-            f"Its output biases were calibrated to the data's volume fractions: {before} before, {after} after."
+            f"Its output biases were moved towards the data's volume fractions: {before} before, {after} after."
         )
     return "\n".join(lines)

@@ -1,12 +1,13 @@
 """Preset folders: a generator with all that is known about it; `kerasgan3d.folder` says which files they hold."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import keras
 
 from kerasgan3d.files import WriteError, replacing
-from kerasgan3d.folder import CARD, CONFIG, REFERENCE, WEIGHTS, read_json, write_json
+from kerasgan3d.folder import CARD, CONFIG, PRESET_FILES, REFERENCE, WEIGHTS, read_json, write_json
 from kerasgan3d.models.generator import Generator
 
 FORMAT = 1
@@ -15,7 +16,9 @@ _INITIALIZERS = {"HeNormal": (), "GlorotUniform": (), "RandomNormal": ("mean", "
 
 
 def save_preset(generator, folder, card=None, reference=None):
-    """Write a generator to a preset folder, replacing the one that is there as a whole.
+    """Write a generator to a preset folder, replacing the one that is there, card and picture included.
+
+    The folder is replaced in one step; files in it that are no part of a preset stay.
 
     Args:
         generator: The Generator.
@@ -31,6 +34,8 @@ def save_preset(generator, folder, card=None, reference=None):
         OSError: if the folder cannot be written.
     """
     folder = Path(folder)
+    if not folder.absolute().parent.is_dir():
+        raise FileNotFoundError(f"the folder to make {folder.name} in must exist. Received: {folder.parent}.")
     with replacing(folder) as temporary:
         try:
             keras.saving.save_model(generator, temporary, zipped=False)
@@ -49,6 +54,9 @@ def save_preset(generator, folder, card=None, reference=None):
         write_json(card, temporary / CARD)
         if reference is not None:
             write_json(reference, temporary / REFERENCE)
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name not in PRESET_FILES:
+                (shutil.copytree if path.is_dir() else shutil.copy2)(path, temporary / path.name)
     return folder
 
 

@@ -3,19 +3,22 @@
 import numpy as np
 
 
-def calibrate(generator, fractions, *, size=128, volumes=8, iterations=50, seed=2**32):
+def calibrate(generator, fractions, *, size=128, volumes=32, limit=0.5, iterations=60, seed=2**32):
     """Move the biases of the last layer until the labels of sampled volumes have the given volume fractions.
 
     A bias on a phase's logit makes its regions swell or shrink a little everywhere. Since it only adds to the logarithm
     of the phase's probability, volumes are sampled once and the shift is found on their probabilities: each iteration
-    adds log(wanted / found), half as much for a phase whenever that went too far. What all phases share means nothing
-    and is left out.
+    adds a multiple of log(wanted / found), which grows while the error falls and is halved when it rises.
+
+    Where a generator is sure of itself, only large shifts move its volume fractions, and they roughen its surfaces:
+    ``limit`` stops at the fractions that a moderate shift can reach.
 
     Args:
         generator: A Generator with ``output_bias``; changed in place.
         fractions: Volume fractions to reach, (phases,).
         size: Edge length of the sampled volumes in voxels.
         volumes: How many of them.
+        limit: The largest shift of a bias, in units of logits.
         iterations: How often to correct.
         seed: Seed of the first; above all seeds that ``sample`` draws by itself, so that calibration and use differ.
 
@@ -39,18 +42,17 @@ def calibrate(generator, fractions, *, size=128, volumes=8, iterations=50, seed=
         ]
     )
     wanted = np.maximum(np.asarray(fractions, "float64"), 1e-4)
-    shift, damping, last = np.zeros(len(wanted)), np.ones(len(wanted)), np.zeros(len(wanted))
+    shift, rate, last = np.zeros(len(wanted)), 1.0, np.inf
     before, best = _shares(logits, shift), None
     for _ in range(iterations):
         found = _shares(logits, shift)
         error = np.abs(found - wanted).max()
         if best is None or error < best[0]:
             best = (error, shift, found)
-        step = np.log(wanted / np.maximum(found, 1e-4))
-        damping = np.where(step * last < 0, damping / 2, damping)
-        shift, last = shift + damping * step, step
+        rate, last = (rate / 2 if error > last else 1.3 * rate), error
+        shift = shift + rate * np.log(wanted / np.maximum(found, 1e-4))
+        shift = np.clip(shift - shift.mean(), -limit, limit)
     _, shift, after = best
-    shift = shift - shift.mean()
     bias = generator.convolutions[-1].bias
     bias.assign((bias.numpy() + shift).astype("float32"))
     return {"before": before.tolist(), "after": after.tolist(), "shift": shift.tolist()}
