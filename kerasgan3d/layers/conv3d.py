@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
-from kerasgan3d.layers._padding import check_filters, check_padding, pad_circular
+from kerasgan3d.layers._convolution import BoundaryConvolution
+from kerasgan3d.layers._padding import pad_circular
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
-class PaddedConv3D(keras.layers.Layer):
+class PaddedConv3D(BoundaryConvolution):
     """3^3 convolution without stride, its boundary valid, circular or zeros on the same weights.
 
     Args:
@@ -23,34 +24,12 @@ class PaddedConv3D(keras.layers.Layer):
         ValueError: if ``padding`` or ``filters`` is not of the above.
     """
 
-    def __init__(self, filters, padding="valid", use_bias=False, kernel_initializer="he_normal", **kwargs):
-        super().__init__(**kwargs)
-        self.filters = check_filters(filters)
-        self.padding = check_padding(padding)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.input_spec = keras.layers.InputSpec(ndim=5)
+    def kernel_shape(self, channels):
+        return (3, 3, 3, channels, self.filters)
 
-    def build(self, input_shape):
-        self.kernel = self.add_weight(
-            name="kernel", shape=(3, 3, 3, input_shape[-1], self.filters), initializer=self.kernel_initializer
-        )
-        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
-
-    def call(self, inputs):
+    def convolve(self, inputs):
         x = pad_circular(inputs, ((1, 1),) * 3) if self.padding == "circular" else inputs
-        x = ops.conv(x, self.kernel, padding="same" if self.padding == "zeros" else "valid")
-        return x if self.bias is None else ops.add(x, ops.cast(self.bias, x.dtype))
+        return ops.conv(x, self.kernel, padding="same" if self.padding == "zeros" else "valid")
 
-    def compute_output_shape(self, input_shape):
-        shrink = 2 if self.padding == "valid" else 0
-        return (input_shape[0], *(None if n is None else n - shrink for n in input_shape[1:4]), self.filters)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "padding": self.padding,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
+    def output_length(self, n):
+        return n - 2 if self.padding == "valid" else n

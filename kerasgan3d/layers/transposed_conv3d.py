@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from kerasgan3d.layers._padding import check_filters, check_padding, crop, pad_circular
+from kerasgan3d.layers._convolution import BoundaryConvolution
+from kerasgan3d.layers._padding import crop, pad_circular
 
 
 def transposed_conv3d(x, kernel, padding):
@@ -39,7 +40,7 @@ def _interleave(y, channels):
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
-class TransposedConv3D(keras.layers.Layer):
+class TransposedConv3D(BoundaryConvolution):
     """Transposed convolution with a 4^3 kernel, as in the generator of Gayon-Lombardo et al. (2020), Table 4.
 
     Args:
@@ -60,47 +61,25 @@ class TransposedConv3D(keras.layers.Layer):
     def __init__(
         self, filters, strides=2, padding="valid", use_bias=False, kernel_initializer="glorot_uniform", **kwargs
     ):
-        super().__init__(**kwargs)
+        super().__init__(filters, padding, use_bias, kernel_initializer, **kwargs)
         if strides not in (1, 2):
             raise ValueError(f"`strides` must be 1 or 2. Received: {strides!r}.")
-        self.filters = check_filters(filters)
         self.strides = strides
-        self.padding = check_padding(padding)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.input_spec = keras.layers.InputSpec(ndim=5)
 
-    def build(self, input_shape):
-        self.kernel = self.add_weight(
-            name="kernel", shape=(4, 4, 4, self.filters, input_shape[-1]), initializer=self.kernel_initializer
-        )
-        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
+    def kernel_shape(self, channels):
+        return (4, 4, 4, self.filters, channels)
 
-    def call(self, inputs):
+    def convolve(self, inputs):
         if self.strides == 2:
             kernel = ops.transpose(ops.cast(self.kernel, inputs.dtype), (0, 1, 2, 4, 3))
-            x = transposed_conv3d(inputs, kernel, self.padding)
-        else:
-            x = pad_circular(inputs, ((2, 1),) * 3) if self.padding == "circular" else inputs
-            x = ops.conv_transpose(x, self.kernel, strides=1, padding="valid")
-            x = x if self.padding == "zeros" else crop(x, 3)
-        return x if self.bias is None else ops.add(x, ops.cast(self.bias, x.dtype))
+            return transposed_conv3d(inputs, kernel, self.padding)
+        x = pad_circular(inputs, ((2, 1),) * 3) if self.padding == "circular" else inputs
+        x = ops.conv_transpose(x, self.kernel, strides=1, padding="valid")
+        return x if self.padding == "zeros" else crop(x, 3)
 
-    def compute_output_shape(self, input_shape):
-        change = {"zeros": 3, "valid": -3, "circular": 0} if self.strides == 1 else {"valid": -2}
-        add = change.get(self.padding, 0)
-        return (
-            input_shape[0],
-            *(None if n is None else self.strides * n + add for n in input_shape[1:4]),
-            self.filters,
-        )
+    def output_length(self, n):
+        change = {"zeros": 3, "valid": -3} if self.strides == 1 else {"valid": -2}
+        return self.strides * n + change.get(self.padding, 0)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "strides": self.strides,
-            "padding": self.padding,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
+        return {**super().get_config(), "strides": self.strides}

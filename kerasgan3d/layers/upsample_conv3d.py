@@ -3,12 +3,12 @@
 import keras
 from keras import ops
 
-from kerasgan3d.layers._padding import check_filters, check_padding
+from kerasgan3d.layers._convolution import BoundaryConvolution
 from kerasgan3d.layers.transposed_conv3d import transposed_conv3d
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
-class UpsampleConv3D(keras.layers.Layer):
+class UpsampleConv3D(BoundaryConvolution):
     """Nearest-neighbour up-sampling by 2 and a 3^3 convolution, computed as one transposed convolution.
 
     Resize-convolution starts free of the checkerboards of a transposed convolution (Odena et al., Distill 2016,
@@ -28,36 +28,14 @@ class UpsampleConv3D(keras.layers.Layer):
         ValueError: if ``padding`` or ``filters`` is not of the above.
     """
 
-    def __init__(self, filters, padding="valid", use_bias=False, kernel_initializer="he_normal", **kwargs):
-        super().__init__(**kwargs)
-        self.filters = check_filters(filters)
-        self.padding = check_padding(padding)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.input_spec = keras.layers.InputSpec(ndim=5)
+    def kernel_shape(self, channels):
+        return (3, 3, 3, channels, self.filters)
 
-    def build(self, input_shape):
-        self.kernel = self.add_weight(
-            name="kernel", shape=(3, 3, 3, input_shape[-1], self.filters), initializer=self.kernel_initializer
-        )
-        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
+    def convolve(self, inputs):
+        return transposed_conv3d(inputs, four_tap(ops.cast(self.kernel, inputs.dtype)), self.padding)
 
-    def call(self, inputs):
-        x = transposed_conv3d(inputs, four_tap(ops.cast(self.kernel, inputs.dtype)), self.padding)
-        return x if self.bias is None else ops.add(x, ops.cast(self.bias, x.dtype))
-
-    def compute_output_shape(self, input_shape):
-        shrink = 2 if self.padding == "valid" else 0
-        return (input_shape[0], *(None if n is None else 2 * n - shrink for n in input_shape[1:4]), self.filters)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "padding": self.padding,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
+    def output_length(self, n):
+        return 2 * n - 2 if self.padding == "valid" else 2 * n
 
 
 def four_tap(kernel):

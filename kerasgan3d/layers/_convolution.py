@@ -1,0 +1,63 @@
+"""What the convolutions share: channels, a boundary that is a setting, an optional bias."""
+
+import keras
+from keras import ops
+
+from kerasgan3d.layers._padding import check_filters, check_padding
+
+
+class BoundaryConvolution(keras.layers.Layer):
+    """Base of the 3D convolutions: (batch, z, y, x, channels) in and out.
+
+    Args:
+        filters: Number of output channels.
+        padding: "valid", "circular" or "zeros"; what they mean stands with each layer.
+        use_bias: Whether to add a bias per channel.
+        kernel_initializer: Initialiser of the kernel.
+
+    Raises:
+        ValueError: if ``padding`` or ``filters`` is not of the above.
+    """
+
+    def __init__(self, filters, padding="valid", use_bias=False, kernel_initializer="he_normal", **kwargs):
+        super().__init__(**kwargs)
+        self.filters = check_filters(filters)
+        self.padding = check_padding(padding)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.input_spec = keras.layers.InputSpec(ndim=5)
+
+    def kernel_shape(self, channels):
+        """Shape of the kernel for an input of so many channels."""
+        raise NotImplementedError
+
+    def convolve(self, inputs):
+        """The output without the bias."""
+        raise NotImplementedError
+
+    def output_length(self, n):
+        """Voxels along an axis for ``n`` of the input."""
+        raise NotImplementedError
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            name="kernel", shape=self.kernel_shape(input_shape[-1]), initializer=self.kernel_initializer
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
+
+    def call(self, inputs):
+        x = self.convolve(inputs)
+        return x if self.bias is None else ops.add(x, ops.cast(self.bias, x.dtype))
+
+    def compute_output_shape(self, input_shape):
+        lengths = (None if n is None else self.output_length(n) for n in input_shape[1:4])
+        return (input_shape[0], *lengths, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "padding": self.padding,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
