@@ -29,6 +29,9 @@ class Symmetry:
         if self.axis not in (0, 1, 2):
             raise ValueError(f"`axis` must be 0, 1 or 2 (z, y, x). Received: {self.axis!r}.")
 
+    def __str__(self):
+        return f"axial along {'zyx'[self.axis]}" if self.kind == "axial" else self.kind
+
     @property
     def groups(self):
         """The axes, in groups that are alike: ((0, 1, 2),), or ((0,), (1, 2)), or ((0,), (1,), (2,))."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kerasgan3d.data import Symmetry
 from kerasgan3d.files import replacing
 from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, read_facts, read_json
 from kerasgan3d.zoo.loading import list_presets, path
@@ -134,13 +135,10 @@ def _training(training, settings):
         return "Not stated."
     data = training.get("data", {})
     shape = " x ".join(str(n) for n in data.get("shape", ()))
-    symmetry = training.get("symmetry", {})
-    kind = symmetry.get("kind")
-    if kind == "axial":
-        kind += f" along {'zyx'[symmetry['axis']]}"
+    symmetry = Symmetry(**training.get("symmetry", {}))
     lines = [
         f"Recipe `{settings.get('name')}` ({settings.get('source')}), {settings.get('architecture')} architecture, "
-        f"on `{data.get('file')}` ({shape} voxels), {kind} symmetry.",
+        f"on `{data.get('file')}` ({shape} voxels), {symmetry} symmetry.",
         f"The kept checkpoint is that of step {training.get('steps')} of {settings.get('steps')}, after "
         f"{training.get('hours')} hours"
         + (f" on {training['hardware']}" if training.get("hardware") else "")

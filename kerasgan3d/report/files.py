@@ -1,10 +1,11 @@
 """Saving figures: the formats, the checks beforehand, and one step from nothing to the finished file."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import matplotlib
+
+from kerasgan3d.files import WriteError, replacing
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -52,26 +53,15 @@ def save_figure(figure, path, *, dpi):
     path = check_picture(path)
     suffix = path.suffix.lower()
     metadata = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}[suffix]
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=suffix, dir=path.parent)
         with (
-            os.fdopen(handle, "wb") as stream,
+            replacing(path) as temporary,
+            temporary.open("wb") as stream,
             matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "kerasgan3d"}),
         ):
             figure.savefig(stream, format=suffix[1:], dpi=dpi, metadata=metadata)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+    except WriteError:
+        raise
     except OSError as error:
         raise OSError(f"{path} could not be written. Received: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
     return path
-
-
-def _umask():
-    """Return the umask, which Python can only read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

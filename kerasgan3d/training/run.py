@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import os
 import time
 from pathlib import Path
@@ -178,7 +179,7 @@ class _Monitor(keras.callbacks.Callback):
             raise ValueError(
                 f"training diverged at step {self.step}: {logs}. {self.output / 'best'} holds the best so far."
             )
-        measured = self._measure()
+        measured = _measure(self.gan.average)
         found = fidelity(self.reference, measured)
         if self.best is None or found["error"] <= self.best:
             self.best = found["error"]
@@ -205,18 +206,16 @@ class _Monitor(keras.callbacks.Callback):
         if not self.recipe.calibrate or not generator.output_bias or "calibration" in generator.card["training"]:
             return folder
         found = calibrate(generator, self.reference["bulk"]["volume_fractions"])
-        measured = summarise(_samples(generator), len(generator.phases), generator.voxel_size)
+        measured = _measure(generator)
         card = {key: value for key, value in generator.card.items() if key != "sha256"}
         card["training"] = {**card["training"], "calibration": found}
         return save_preset(generator, folder, {**card, **fidelity_facts(self.reference, measured)}, self.reference)
 
-    def _measure(self):
-        generator = self.gan.average
-        return summarise(_samples(generator), len(generator.phases), generator.voxel_size)
 
-
-def _samples(generator):
-    return [generator.sample(_SAMPLES["size"], seed=_SAMPLES["seed"] + i).labels for i in range(_SAMPLES["count"])]
+def _measure(generator):
+    """The morphology of the volumes by which a generator is judged."""
+    samples = [generator.sample(_SAMPLES["size"], seed=_SAMPLES["seed"] + i).labels for i in range(_SAMPLES["count"])]
+    return summarise(samples, len(generator.phases), generator.voxel_size)
 
 
 def _make(recipe, names, voxel_size, symmetry, seed, volume_fractions):
@@ -258,11 +257,10 @@ def _describe(data, image, recipe, symmetry, output, resuming):
     shares = fractions(image.labels, n)
     crops = int(np.prod([length // recipe.crop for length in shape]))
     size = f"{image.voxel_size:g} µm" if image.voxel_size else "unknown (voxel_size would say it)"
-    kind = f"{symmetry.kind} along {'zyx'[symmetry.axis]}" if symmetry.kind == "axial" else symmetry.kind
     rows = [
         ("data", f"{data}: {' x '.join(map(str, shape))} voxels of size {size}"),
         ("phases", ", ".join(f"{name} {share:.3f}" for name, share in zip(image.phase_map.names, shares, strict=True))),
-        ("crops", f"{crops} of {recipe.crop} voxels per side that do not overlap; {kind} symmetry"),
+        ("crops", f"{crops} of {recipe.crop} voxels per side that do not overlap; {symmetry} symmetry"),
         ("recipe", f"{recipe.name}: {recipe.architecture} generator, critics of {recipe.critic}"),
         ("steps", f"{recipe.steps} of {recipe.batch} volumes, measured every {recipe.monitor_every}"),
         ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
@@ -299,7 +297,7 @@ def _check_folder(output):
 
 
 def _check_same_run(old, new, output):
-    old, new = _leaves(json_like(old)), _leaves(json_like(new))
+    old, new = _leaves(old), _leaves(json.loads(json.dumps(new)))
     different = [f"{key} {old.get(key)!r}, now {new.get(key)!r}" for key in new if old.get(key) != new[key]]
     if different:
         raise ValueError(
@@ -317,13 +315,6 @@ def _leaves(value, prefix=""):
         for key, part in value.items()
         for name, leaf in _leaves(part, f"{prefix}.{key}" if prefix else key).items()
     }
-
-
-def json_like(value):
-    """A value as it is after a round trip through JSON: tuples are lists."""
-    if isinstance(value, dict):
-        return {key: json_like(v) for key, v in value.items()}
-    return [json_like(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _append_log(path, step, seconds, logs, measured, found):
