@@ -77,6 +77,23 @@ class Mapping(click.ParamType):
         return mapping
 
 
+class Box(click.ParamType):
+    """A range of voxels per axis, ``640:756,1325:1655``, a lone ``:`` for a whole axis -> a tuple of (start, stop)."""
+
+    name = "y0:y1,x0:x1"
+
+    def convert(self, value, param, ctx):
+        """Return one (start, stop) or None per axis."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in value.split(",")]
+        if len(parts) not in (2, 3) or not all(re.fullmatch(r"\d{1,9}:\d{1,9}|:", part) for part in parts):
+            self.fail(
+                f"must be one start:stop in voxels per axis, such as 640:756,1325:1655. Received: {value}", param, ctx
+            )
+        return tuple(None if part == ":" else tuple(map(int, part.split(":"))) for part in parts)
+
+
 class Axes(click.ParamType):
     """Letters of axes, ``yx`` -> three bools for z, y, x."""
 
@@ -101,6 +118,13 @@ voxel_size_option = click.option(
     type=click.FloatRange(min=0, min_open=True),
     metavar="µm",
     help="Edge of a voxel, where the file does not say it.",
+)
+exclude_option = click.option(
+    "--exclude",
+    type=Box(),
+    multiple=True,
+    metavar="z0:z1,y0:y1,x0:x1",
+    help="A box of voxels that is left out: a crack, a scratch, a held-out block. May be given again.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that exist.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kerasgan3d.cli.options import map_option, phases_option, voxel_size_option
+from kerasgan3d.cli.options import exclude_option, map_option, phases_option, voxel_size_option
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
 
@@ -15,6 +15,7 @@ from kerasgan3d.cli.quiet import quiet_tensorflow
 Examples:
   kerasgan3d train scan.tif -o run --phases pore,NMC,CBD --voxel-size 0.398 --axial z
   kerasgan3d train slice.tif -o run --map 0=pore,128=Ni,255=YSZ --voxel-size 0.065 --minutes 60
+  kerasgan3d train slice.tif -o run --voxel-size 0.065 --exclude 640:756,1325:1655
   kerasgan3d train scan.tif -o run --dry-run
 """,
 )
@@ -27,6 +28,7 @@ Examples:
 @voxel_size_option
 @click.option("--isotropic", is_flag=True, help="The material is alike along all axes (the default).")
 @click.option("--axial", type=click.Choice(("z", "y", "x")), help="The through-plane axis, unlike the other two.")
+@exclude_option
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Training steps.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES", help="Stop after so long.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Samples per step.")
@@ -52,7 +54,7 @@ def command(data, output, isotropic, axial, resume, dry_run, **options):
     import kerasgan3d
 
     # What was not given is left out: defaults live in `kerasgan3d.train` alone.
-    given = {key: value for key, value in options.items() if value is not None}
+    given = {key: value for key, value in options.items() if value not in (None, ())}
     about = {key: given.pop(key) for key in ("description", "citation", "licence") if key in given}
     if about:
         given["about"] = about

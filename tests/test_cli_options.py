@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from kerasgan3d.cli.options import Axes, Mapping, NumbersCommand, Phases, Size
+from kerasgan3d.cli.options import Axes, Box, Mapping, NumbersCommand, Phases, Size
 
 
 @click.command(cls=NumbersCommand)
@@ -95,3 +95,21 @@ def test_mapping():
 def test_wrong_mappings_are_refused(text):
     with pytest.raises(click.BadParameter, match="each grey value once"):
         Mapping().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("640:756,1325:1655", ((640, 756), (1325, 1655))),
+        (":,0:10,5:6", (None, (0, 10), (5, 6))),
+        (" 1:2 , : ", ((1, 2), None)),
+    ],
+)
+def test_boxes(text, expected):
+    assert Box().convert(text, None, None) == expected
+
+
+@pytest.mark.parametrize("text", ["", "1:2", "1,2", "1:2,3:4,5:6,7:8", "-1:2,0:4", "a:b,0:1"])
+def test_wrong_boxes_are_refused(text):
+    with pytest.raises(click.BadParameter, match="one start:stop in voxels per axis"):
+        Box().convert(text, None, None)

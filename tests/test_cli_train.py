@@ -75,6 +75,11 @@ def test_what_is_given_reaches_train(calls):
     }
 
 
+def test_boxes_are_excluded(calls, completed):
+    run("slice.tif -o run --exclude 640:756,1325:1655 --exclude 0:8,:")
+    assert calls[0]["exclude"] == (((640, 756), (1325, 1655)), ((0, 8), None))
+
+
 def test_each_measurement_is_a_line(monkeypatch):
     def train(data, output, *, progress, **options):
         progress(Report(100, 200, 90.0, {}, {"error": 0.5}, 0.25))

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler, batches, fractions
+from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler, batches, exclusion, fractions
 
 SYMMETRIES = [Symmetry(), *(Symmetry("axial", axis) for axis in range(3)), Symmetry("orthotropic")]
 symmetries = pytest.mark.parametrize("symmetry", SYMMETRIES, ids=lambda s: f"{s.kind} {s.axis}")
@@ -240,3 +240,52 @@ def test_batches_are_those_of_the_steps():
 
 def test_fractions():
     assert fractions(np.array([[0, 0], [2, 0]], "uint8"), 4).tolist() == [0.75, 0, 0.25, 0]
+
+
+def test_an_exclusion_is_the_union_of_boxes():
+    mask = exclusion((6, 5), [((1, 3), (0, 2)), (None, (4, 5))])
+    expected = np.zeros((6, 5), bool)
+    expected[1:3, 0:2] = expected[:, 4:] = True
+    np.testing.assert_array_equal(mask, expected)
+    assert exclusion((6, 5), ()) is None
+
+
+@pytest.mark.parametrize(
+    "box",
+    [((0, 1),), ((0, 1), (0, 1), (0, 1)), ((2, 2), (0, 1)), ((0, 7), (0, 1)), ((-1, 2), (0, 1)), ((0, 1, 2), (0, 1))],
+    ids=["few axes", "many axes", "empty", "outside", "negative", "step"],
+)
+def test_boxes_that_do_not_fit_are_refused(box):
+    with pytest.raises(ValueError, match=r"one \(start, stop\) per axis within the data's 6 x 5 voxels"):
+        exclusion((6, 5), [box])
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_slices_never_touch_what_is_excluded(dimensions):
+    labels = np.zeros((24,) * dimensions, "uint8")
+    box = ((9, 12),) * dimensions
+    excluded = exclusion(labels.shape, [box])
+    labels[excluded] = 1
+    with_all = [SliceSampler(labels, 8, (6,)).batch(step)[0].max() for step in range(20)]
+    without = [SliceSampler(labels, 8, (6,), excluded=excluded).batch(step)[0].max() for step in range(20)]
+    assert max(with_all) == 1
+    assert max(without) == 0
+
+
+@symmetries
+def test_sub_volumes_never_touch_what_is_excluded(symmetry):
+    labels = np.zeros((24, 24, 24), "uint8")
+    excluded = exclusion(labels.shape, [((9, 12), None, (4, 9))])
+    labels[excluded] = 1
+    with_all = [VolumeSampler(labels, 8, 4, symmetry).batch(step)[0].max() for step in range(10)]
+    without = [VolumeSampler(labels, 8, 4, symmetry, excluded=excluded).batch(step)[0].max() for step in range(10)]
+    assert max(with_all) == 1
+    assert max(without) == 0
+
+
+@pytest.mark.parametrize("sampler", [SliceSampler, VolumeSampler], ids=["slices", "sub-volumes"])
+def test_an_exclusion_that_leaves_no_crop_is_refused(sampler):
+    labels = noise(12, 12, 12)
+    count = (1,) if sampler is SliceSampler else 1
+    with pytest.raises(ValueError, match="Exclude less, or pass a smaller crop"):
+        sampler(labels, 8, count, excluded=np.ones(labels.shape, bool))

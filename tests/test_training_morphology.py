@@ -129,3 +129,18 @@ def test_the_facts_have_both_sides(reference):
         assert values["real"] == values["generated"] == reference["mean"][key]
         assert values["real_std"] == values["generated_std"] == reference["std"][key]
     assert facts["two_point_correlation"] == {"difference": 0.0, "max_lag": 32}
+
+
+def test_reference_statistics_do_not_see_what_is_excluded():
+    labels = np.zeros((40, 40), "uint8")
+    labels[:, ::2] = 1
+    excluded = np.zeros(labels.shape, bool)
+    excluded[18:22, 10:30] = True
+    labels[excluded] = 2
+    seen = reference_statistics(labels, NAMES, 0.5, size=8, count=50)
+    unseen = reference_statistics(labels, NAMES, 0.5, size=8, count=50, excluded=excluded)
+    assert seen["mean"]["volume_fractions"][2] > 0
+    assert unseen["mean"]["volume_fractions"] == pytest.approx([0.5, 0.5, 0])
+    assert unseen["bulk"]["volume_fractions"] == pytest.approx([0.5, 0.5, 0])
+    with pytest.raises(ValueError, match="beside what is excluded"):
+        reference_statistics(labels, NAMES, 0.5, size=30, count=1, excluded=excluded)

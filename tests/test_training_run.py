@@ -247,3 +247,16 @@ def test_an_output_that_can_be_no_folder_is_refused_before_anything_is_done(scan
             with pytest.raises(NotADirectoryError, match="must be a folder"):
                 train(scan, output, recipe=TINY, dry_run=dry_run)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_is_excluded_is_recorded_and_makes_another_run(scan, tmp_path):
+    box = ((0, 8), (0, 36), (0, 44))
+    best = train(scan, tmp_path / "run", recipe=TINY, steps=2, exclude=[box])
+    assert load_preset(best).card["training"]["data"]["excluded"] == [[[0, 8], [0, 36], [0, 44]]]
+    reference = json.loads((best / "reference.json").read_text("utf-8"))
+    expected = np.bincount(blocks(40, 36, 44)[8:].ravel()) / (32 * 36 * 44)
+    assert reference["bulk"]["volume_fractions"] == pytest.approx(expected.tolist())
+    with pytest.raises(ValueError, match="other settings: data.excluded"):
+        train(scan, tmp_path / "run", recipe=TINY, steps=2)
+    with pytest.raises(ValueError, match="one \\(start, stop\\) per axis"):
+        train(scan, tmp_path / "run", recipe=TINY, steps=2, exclude=[((0, 8), (0, 99), (0, 44))])

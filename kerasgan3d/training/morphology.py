@@ -7,7 +7,7 @@ from kerasgan3d import metrics
 LAGS = 32
 
 
-def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed=0):
+def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed=0, excluded=None):
     """Means and standard deviations of the morphology over random sub-volumes (3D data) or windows (one slice).
 
     Args:
@@ -17,6 +17,7 @@ def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed
         size: Edge length of a sub-volume or window in voxels.
         count: How many of them.
         seed: Non-negative int.
+        excluded: What no sub-volume may touch and is not counted: bool, of the labels' shape, or None.
 
     Returns:
         dict that JSON can hold: "phases", "voxel_size", "sub_volumes" (count, size, dimensions, seed), "bulk" (the
@@ -25,14 +26,15 @@ def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed
     """
     rng = np.random.default_rng(seed)
     size = min(size, *labels.shape)
-    corners = [[int(rng.integers(n - size + 1)) for n in labels.shape] for _ in range(count)]
-    samples = [labels[tuple(slice(c, c + size) for c in corner)] for corner in corners]
+    places = [_place(rng, labels.shape, size, excluded) for _ in range(count)]
+    samples = [labels[place] for place in places]
     n = len(phases)
+    counted = labels.ravel() if excluded is None else labels[~excluded]
     return {
         "phases": list(phases),
         "voxel_size": voxel_size,
         "sub_volumes": {"count": count, "size": size, "dimensions": labels.ndim, "seed": seed},
-        "bulk": {"volume_fractions": (np.bincount(labels.ravel(), minlength=n) / labels.size).tolist()},
+        "bulk": {"volume_fractions": (np.bincount(counted, minlength=n) / counted.size).tolist()},
         **summarise(samples, n, voxel_size),
     }
 
@@ -95,6 +97,14 @@ def fidelity_facts(reference, generated):
         table[key] |= {"real_std": reference["std"][key], "generated_std": generated["std"][key]}
     correlation = {"difference": fidelity(reference, generated)["two_point_correlation"], "max_lag": LAGS}
     return {"fidelity": table, "two_point_correlation": correlation}
+
+
+def _place(rng, shape, size, excluded, tries=10_000):
+    for _ in range(tries):
+        place = tuple(slice(c, c + size) for c in [int(rng.integers(n - size + 1)) for n in shape])
+        if excluded is None or not excluded[place].any():
+            return place
+    raise ValueError(f"no sub-volume of {size} voxels per side was found beside what is excluded. Exclude less.")
 
 
 def _measure(labels, phases, voxel_size):

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from kerasgan3d import io
-from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler, batches, fractions
+from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler, batches, exclusion, fractions
 from kerasgan3d.files import replacing
 from kerasgan3d.folder import read_json, write_json
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
@@ -53,6 +53,7 @@ def train(
     mapping=None,
     voxel_size=None,
     symmetry="isotropic",
+    exclude=None,
     architecture=None,
     steps=None,
     minutes=None,
@@ -81,6 +82,8 @@ def train(
         voxel_size: Edge length of a voxel in µm; taken from the file where it has one.
         symmetry: "isotropic"; "axial-z", "axial-y" or "axial-x" where that axis differs from the other two;
             "orthotropic"; or a Symmetry.
+        exclude: Boxes of the image that training and reference statistics never see (a crack, a held-out block), see
+            ``kerasgan3d.data.exclusion``: each one (start, stop) in voxels per axis.
         architecture, steps, batch, crop, monitor_every: Override the recipe's.
         minutes: Stop after so many minutes of this call, at the next measurement.
         seed: Non-negative int.
@@ -110,7 +113,10 @@ def train(
     labels, names = image.labels, image.phase_map.names
     if len(names) < 2:
         raise ValueError(f"training needs at least two phases. Received: {len(names)} in {data}.")
-    sampler = _sampler(labels, recipe, symmetry, seed)
+    exclude = [list(map(list, box)) for box in exclude or ()]
+    excluded = exclusion(labels.shape, exclude)
+    sampler = _sampler(labels, recipe, symmetry, seed, excluded)
+    shares = fractions(labels if excluded is None else labels[~excluded], len(names))
 
     settings = {
         "recipe": recipe.to_dict(),
@@ -124,20 +130,22 @@ def train(
             "sha256": hashlib.sha256(np.ascontiguousarray(labels)).hexdigest(),
         },
     }
+    if exclude:
+        settings["data"]["excluded"] = exclude
     _check_folder(output)
     resuming = resume and (output / _STATE).is_file()
     if resuming:
         _check_same_run(read_json(output / _SETTINGS), settings, output)
     if dry_run:
-        return _describe(data, image, recipe, symmetry, output, resuming)
+        return _describe(data, image, shares, recipe, symmetry, output, resuming)
     output.mkdir(parents=True, exist_ok=True)
     if not resume:
         for file in (_STATE, _LOG):
             (output / file).unlink(missing_ok=True)
     write_json(settings, output / _SETTINGS)
 
-    reference = reference_statistics(labels, names, image.voxel_size, size=recipe.crop)
-    gan = _make(recipe, names, image.voxel_size, symmetry, seed, fractions(labels, len(names)))
+    reference = reference_statistics(labels, names, image.voxel_size, size=recipe.crop, excluded=excluded)
+    gan = _make(recipe, names, image.voxel_size, symmetry, seed, shares)
     card = {"name": name or output.resolve().name, **(about or {}), "training": settings}
     monitor = _Monitor(gan, recipe, reference, output, card, minutes, progress, resuming)
     whole, rest = divmod(recipe.steps, recipe.monitor_every)
@@ -252,9 +260,8 @@ def _adam(recipe, settings, updates_per_step):
     return keras.optimizers.Adam(**{**settings, "learning_rate": rate})
 
 
-def _describe(data, image, recipe, symmetry, output, resuming):
-    shape, n = image.labels.shape, len(image.phase_map.names)
-    shares = fractions(image.labels, n)
+def _describe(data, image, shares, recipe, symmetry, output, resuming):
+    shape = image.labels.shape
     crops = int(np.prod([length // recipe.crop for length in shape]))
     size = f"{image.voxel_size:g} µm" if image.voxel_size else "unknown (voxel_size would say it)"
     rows = [
@@ -268,11 +275,11 @@ def _describe(data, image, recipe, symmetry, output, resuming):
     return "\n".join(f"{key:<8}{value}" for key, value in rows)
 
 
-def _sampler(labels, recipe, symmetry, seed):
+def _sampler(labels, recipe, symmetry, seed, excluded):
     if recipe.critic == "volumes":
-        return VolumeSampler(labels, recipe.crop, recipe.batch, symmetry, recipe.spacing, seed)
+        return VolumeSampler(labels, recipe.crop, recipe.batch, symmetry, recipe.spacing, seed, excluded)
     counts = [recipe.batch * recipe.slices * len(group) for group in symmetry.groups]
-    return SliceSampler(labels, recipe.crop, counts, symmetry, seed)
+    return SliceSampler(labels, recipe.crop, counts, symmetry, seed, excluded)
 
 
 def _symmetry(symmetry):
@@ -298,7 +305,8 @@ def _check_folder(output):
 
 def _check_same_run(old, new, output):
     old, new = _leaves(old), _leaves(json.loads(json.dumps(new)))
-    different = [f"{key} {old.get(key)!r}, now {new.get(key)!r}" for key in new if old.get(key) != new[key]]
+    keys = [*new, *(key for key in old if key not in new)]
+    different = [f"{key} {old.get(key)!r}, now {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
     if different:
         raise ValueError(
             f"{output} holds a run with other settings: {'; '.join(different[:5])}. "
