@@ -1,5 +1,7 @@
 import subprocess
 import sys
+from functools import partial
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -10,15 +12,23 @@ from kerasgan3d.volume import Volume
 LABELS = np.arange(24).reshape(2, 3, 4) % 3
 MEASURES = {
     "volume_fractions": metrics.volume_fractions,
-    "specific_surface_area": lambda labels, **given: metrics.specific_surface_area(labels, voxel_size=1.0, **given),
-    "interfacial_areas": lambda labels, **given: metrics.interfacial_areas(labels, voxel_size=1.0, **given),
-    "triple_phase_boundary_density": lambda labels, **given: metrics.triple_phase_boundary_density(
-        labels, voxel_size=1.0, **given
-    ),
+    "specific_surface_area": partial(metrics.specific_surface_area, voxel_size=1.0),
+    "interfacial_areas": partial(metrics.interfacial_areas, voxel_size=1.0),
+    "triple_phase_boundary_density": partial(metrics.triple_phase_boundary_density, voxel_size=1.0),
     "connected_fractions": metrics.connected_fractions,
     "percolating_voxels": metrics.percolating_voxels,
     "two_point_correlation": metrics.two_point_correlation,
     "normalised_two_point_correlation": metrics.normalised_two_point_correlation,
+    "radial_two_point_correlation": metrics.radial_two_point_correlation,
+}
+# What measures that have a value per phase say of one that is absent.
+OF_AN_ABSENT_PHASE = {
+    "volume_fractions": 0,
+    "specific_surface_area": 0,
+    "interfacial_areas": [0, 0, 0],
+    "connected_fractions": [0, 0, 0],
+    "two_point_correlation": [[0, 0], [0, 0], [0, 0]],
+    "radial_two_point_correlation": [0, 0],
 }
 DIMENSIONAL = {
     "faces": lambda volume, **given: metrics.specific_surface_area(volume, "faces", **given),
@@ -33,6 +43,12 @@ DIMENSIONAL = {
     ("labels", "message"),
     [
         pytest.param(LABELS.astype(float), "must be integers.*Received dtype float64", id="float"),
+        pytest.param(np.full((2, 3, 4), np.nan), "must be integers.*Received dtype float64", id="NaN"),
+        pytest.param(LABELS.astype(complex), "must be integers.*Received dtype complex128", id="complex"),
+        pytest.param(LABELS.astype(object), "must be integers.*Received dtype object", id="object"),
+        pytest.param(None, "must be integers.*Received dtype object", id="nothing"),
+        pytest.param(3, r"must be a volume \(z, y, x\).*shape \(\)", id="number"),
+        pytest.param(LABELS.ravel(), r"must be a volume \(z, y, x\).*shape \(24,\)", id="line"),
         pytest.param("anode.tif", "must be integers.*Volume.load", id="path"),
         pytest.param(LABELS[0], r"must be a volume \(z, y, x\).*slice_statistics.*\(3, 4\)", id="slice"),
         pytest.param(LABELS[None], r"must be a volume \(z, y, x\).*\(1, 2, 3, 4\)", id="batch"),
@@ -44,6 +60,41 @@ DIMENSIONAL = {
 def test_labels_that_are_no_volume_are_refused(measure, labels, message):
     with pytest.raises(ValueError, match=message):
         measure(labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "keyword", "value", "message"),
+    [
+        pytest.param(name, keyword, value, message, id=f"{name}-{case}")
+        for case, keyword, value, message in (
+            ("text", "periodic", "zyx", "`periodic` must be one bool, or one per axis"),
+            ("two axes", "periodic", (True, True), "`periodic` must be one bool, or one per axis"),
+            ("too few", "phases", 2, "Received 2 with label 2 present: pass at least 3"),
+            ("fraction", "phases", 2.5, "`phases` must be an integer from 1 to 255. Received: 2.5"),
+        )
+        for name, measure in MEASURES.items()
+        if keyword in signature(measure).parameters
+    ],
+)
+def test_keywords_are_checked_by_every_measure_that_has_them(name, keyword, value, message):
+    with pytest.raises(ValueError, match=message):
+        MEASURES[name](LABELS, **{keyword: value})
+
+
+@pytest.mark.parametrize(("name", "expected"), OF_AN_ABSENT_PHASE.items())
+def test_what_is_said_of_an_absent_phase(name, expected):
+    np.testing.assert_array_equal(MEASURES[name](2 * (LABELS > 0), phases=3)[1], expected)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_volume_one_voxel_thin_has_values(name, periodic, axis):
+    thin = np.moveaxis(LABELS.reshape(1, 4, 6), 0, axis)
+    given = {"periodic": periodic} if "periodic" in signature(MEASURES[name]).parameters else {}
+    values = np.asarray(MEASURES[name](thin, **given))
+    assert np.isfinite(values).all()
+    assert values.any() or name in ("connected_fractions", "triple_phase_boundary_density")
 
 
 @pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)

@@ -6,20 +6,38 @@ to overrule the volume, they are the keywords `voxel_size` (µm), `periodic` (on
 """
 
 from kerasgan3d.metrics.connectivity import connected_fractions, percolating_voxels
-from kerasgan3d.metrics.correlation import normalised_two_point_correlation, two_point_correlation
+from kerasgan3d.metrics.correlation import (
+    normalised_two_point_correlation,
+    radial_two_point_correlation,
+    two_point_correlation,
+)
 from kerasgan3d.metrics.fractions import volume_fractions
+from kerasgan3d.metrics.record import Measurement, measure
 from kerasgan3d.metrics.slices import SliceStatistics, slice_statistics
 from kerasgan3d.metrics.surface import interfacial_areas, specific_surface_area
 from kerasgan3d.metrics.tpb import triple_phase_boundary_density
+from kerasgan3d.metrics.transport import (
+    DiffusionField,
+    macmullin_number,
+    relative_diffusivity,
+    tortuosity_factor,
+)
 
 __all__ = [
+    "DiffusionField",
+    "Measurement",
     "SliceStatistics",
     "connected_fractions",
     "interfacial_areas",
+    "macmullin_number",
+    "measure",
     "normalised_two_point_correlation",
     "percolating_voxels",
+    "radial_two_point_correlation",
+    "relative_diffusivity",
     "slice_statistics",
     "specific_surface_area",
+    "tortuosity_factor",
     "triple_phase_boundary_density",
     "two_point_correlation",
     "volume_fractions",

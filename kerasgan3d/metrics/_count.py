@@ -71,6 +71,48 @@ def count_places(shape, axis, max_lag, periodic):
     return (np.full(max_lag + 1, size) if periodic else size - lags) * (int(np.prod(shape)) // size)
 
 
+def count_pairs_by_displacement(indicator, max_lag, periodic):
+    """Yield, for each displacement of 0..max_lag along z, the pairs of True voxels so far apart: exact numbers.
+
+    Each plane is (2 max_lag + 1, 2 max_lag + 1) int64, for displacements -max_lag..max_lag along y and x. The planes
+    of negative displacements along z are these, turned by half.
+
+    The autocorrelation in three dimensions, axis by axis: lines that hold only padding are not transformed, nor are
+    lags that nobody asked for. What is held at once is one spectrum of the volume, padded along x alone, and that of
+    the planes to come.
+    """
+    depth, height, width = (
+        size if wraps else scipy.fft.next_fast_len(size + max_lag, real=True)
+        for size, wraps in zip(indicator.shape, periodic, strict=True)
+    )
+    lags = np.arange(-max_lag, max_lag + 1)
+    frequencies = width // 2 + 1
+    spectrum = np.empty((frequencies, *indicator.shape[:2]), complex)
+    for z, plane in enumerate(indicator):
+        spectrum[:, z] = scipy.fft.rfft(plane.astype(np.float64), width).T
+    correlation = np.empty((frequencies, max_lag + 1, len(lags)), complex)
+    step = max(1, _CHUNK // (depth * height))
+    for start in range(0, frequencies, step):
+        part = scipy.fft.fft(scipy.fft.fft(spectrum[start : start + step], height, axis=2), depth, axis=1)
+        power = part.real**2 + part.imag**2
+        near = scipy.fft.ifft(power, axis=1)[:, : max_lag + 1]
+        correlation[start : start + step] = scipy.fft.ifft(near, axis=2)[:, :, lags % height]
+    del spectrum
+    for lag in range(max_lag + 1):
+        lines = scipy.fft.irfft(correlation[:, lag], width, axis=0)[lags % width]
+        yield np.rint(lines.T).astype(np.int64)
+
+
+def count_places_by_displacement(shape, max_lag, periodic):
+    """Yield, as `count_pairs_by_displacement`, the pairs of voxels whatever their phase."""
+    lags = np.abs(np.arange(-max_lag, max_lag + 1))
+    depth, height, width = (
+        np.full(len(lags), size) if wraps else size - lags for size, wraps in zip(shape, periodic, strict=True)
+    )
+    for along_z in depth[max_lag:]:
+        yield along_z * height[:, None] * width
+
+
 def _here_or_next(mask, axis, periodic):
     """Mark where a voxel or the next one along an axis is True; one place fewer along an axis that is not periodic."""
     if periodic:

@@ -9,11 +9,13 @@ _CONNECTIVITY = {6: 1, 18: 2, 26: 3}  # neighbours of a voxel -> the rank that s
 
 
 def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
-    """Return the share of each phase that percolates along each axis.
+    """Return the share of each phase that percolates along each axis: P = N_percolating / N_phase.
 
     A cluster of a phase percolates along an axis if it touches both ends of the volume along that axis. Side faces
     that are periodic are joined: a cluster may leave through one and come back through the opposite one. The two ends
     themselves are not, even if that axis is periodic, for else every cluster at one end would touch the other.
+    (Stauffer and Aharony, Introduction to Percolation Theory, 1994: the strength of the infinite cluster, per site
+    that is occupied.)
 
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
@@ -22,8 +24,8 @@ def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
         connectivity: Neighbours of a voxel: 6 (they share a face), 18 (or an edge) or 26 (or a corner).
 
     Returns:
-        float64 array (n, 3): the fraction of each phase's voxels that belong to clusters percolating along z, y, x;
-        0 for a phase that is absent.
+        float64 array (n, 3), dimensionless: the fraction of each phase's voxels that belong to clusters percolating
+        along z, y, x; 0 for a phase that is absent.
 
     Raises:
         ValueError: If `connectivity` is not 6, 18 or 26, or an argument is not as above.

@@ -3,7 +3,12 @@
 import numpy as np
 
 from kerasgan3d.metrics._check import check_integer, check_volume
-from kerasgan3d.metrics._count import count_pairs, count_places
+from kerasgan3d.metrics._count import (
+    count_pairs,
+    count_pairs_by_displacement,
+    count_places,
+    count_places_by_displacement,
+)
 
 
 def two_point_correlation(volume, max_lag=None, *, periodic=None, phases=None):
@@ -21,7 +26,8 @@ def two_point_correlation(volume, max_lag=None, *, periodic=None, phases=None):
         phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
-        float64 array (n, 3, max_lag + 1): phase, axis z, y, x, and distance in voxels.
+        float64 array (n, 3, max_lag + 1), dimensionless: phase, axis z, y, x, and distance in voxels. 0 for a phase
+        that is absent.
 
     Raises:
         ValueError: If `max_lag` is negative or too large, or an argument is not as above.
@@ -40,7 +46,7 @@ def normalised_two_point_correlation(volume, max_lag=None, *, periodic=None, pha
         phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
-        float64 array (n, 3, max_lag + 1), 1 at distance 0.
+        float64 array (n, 3, max_lag + 1), dimensionless: phase, axis z, y, x, and distance in voxels. 1 at distance 0.
 
     Raises:
         ValueError: If a phase is absent, for which the ratio has no value, or as for `two_point_correlation`.
@@ -55,15 +61,61 @@ def normalised_two_point_correlation(volume, max_lag=None, *, periodic=None, pha
     return correlation / correlation[:, :, :1]
 
 
+def radial_two_point_correlation(volume, max_lag=None, *, periodic=None, phases=None):
+    """Return S2(r) averaged over all directions, from the whole three-dimensional autocorrelation.
+
+    For each displacement v on the lattice, S2(v) is the share of the pairs of voxels x, x + v that are both in the
+    phase (Torquato, Random Heterogeneous Materials, 2002, section 2.2; the average over directions: Berryman, J. Appl.
+    Phys. 57, 1985, 2374-2384). The pairs are those within the volume, and across the boundary where an axis is
+    periodic, so that every S2(v) is free of bias. The numbers of pairs are autocorrelations, by fast Fourier transform
+    (Wiener-Khinchin theorem), zero-padded along axes that are not periodic.
+
+    **Bins.** S2(r) is the plain mean of S2(v) over the displacements whose length rounds to r, that is r - 1/2 < |v| <
+    r + 1/2 in voxels. No length lies on the edge of two bins, as (r + 1/2)^2 is not an integer. The first bin holds v =
+    0 alone, and S2(0) is the volume fraction exactly. Directions weigh equally, also in volumes that are no cubes. The
+    mean length of the displacements in a bin exceeds r, by 0.28 voxels for r = 1, 0.23 for r = 2 and less than 0.14
+    beyond.
+
+    For an anisotropic phase this hides what the three axes of `two_point_correlation` show.
+
+    One phase is transformed at a time. A volume of N voxels that is not periodic takes, at the default `max_lag`, some
+    20 N bytes; less where `max_lag` is smaller. Transforms run on one thread, or on n within
+    ``with scipy.fft.set_workers(n)``.
+
+    Args:
+        volume: Volume, or integer array (z, y, x) of labels 0..n-1.
+        max_lag: Largest distance in voxels, less than the smallest dimension; default: half of that.
+        periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
+        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+
+    Returns:
+        float64 array (n, max_lag + 1), dimensionless: phase, and distance in voxels; 0 for a phase that is absent.
+
+    Raises:
+        ValueError: If `max_lag` is negative or too large, or an argument is not as above.
+
+    Example:
+        >>> import numpy as np
+        >>> checkerboard = np.indices((4, 4, 4)).sum(axis=0) % 2
+        >>> radial_two_point_correlation(checkerboard, 1, periodic=True)  # 12 of the 18 nearest are of like colour
+        array([[0.5       , 0.33333333],
+               [0.5       , 0.33333333]])
+    """
+    labels, n, periodic, _ = check_volume(volume, periodic=periodic, phases=phases)
+    max_lag = _checked_lag(max_lag, labels.shape)
+    total = np.zeros((n, max_lag + 1))
+    for phase in range(n):
+        pairs = count_pairs_by_displacement(labels == phase, max_lag, periodic)
+        places = count_places_by_displacement(labels.shape, max_lag, periodic)
+        for depth, (both, all_pairs) in enumerate(zip(pairs, places, strict=True)):
+            total[phase] += _sum_by_distance(both / all_pairs, depth)
+    anywhere = np.ones((2 * max_lag + 1, 2 * max_lag + 1))
+    return total / sum(_sum_by_distance(anywhere, depth) for depth in range(max_lag + 1))
+
+
 def correlation_of(labels, phases, periodic, max_lag):
     """Return S2 of checked labels of any dimension: (phases, axes, max_lag + 1) float64."""
-    smallest = min(labels.shape)
-    if max_lag is None:
-        max_lag = smallest // 2
-    elif check_integer(max_lag, "max_lag", 0, None) >= smallest:
-        raise ValueError(
-            f"`max_lag` must be less than the smallest dimension of the volume, {smallest} voxels. Received: {max_lag}."
-        )
+    max_lag = _checked_lag(max_lag, labels.shape)
     correlation = np.empty((phases, labels.ndim, max_lag + 1))
     for phase in range(phases):
         indicator = labels == phase
@@ -71,3 +123,27 @@ def correlation_of(labels, phases, periodic, max_lag):
             places = count_places(labels.shape, axis, max_lag, wraps)
             correlation[phase, axis] = count_pairs(indicator, axis, max_lag, wraps) / places
     return correlation
+
+
+def _sum_by_distance(plane, depth):
+    """Sum what belongs to displacements (depth, y, x), and to their opposites, by the length in voxels, rounded.
+
+    The plane is (2 max_lag + 1, 2 max_lag + 1) for y and x from -max_lag to max_lag; returns (max_lag + 1,).
+    """
+    max_lag = len(plane) // 2
+    squares = np.arange(-max_lag, max_lag + 1) ** 2
+    length = np.rint(np.sqrt(depth**2 + squares[:, None] + squares)).astype(np.intp)
+    near = length <= max_lag
+    # The opposites of a plane are the plane at -depth; for depth 0 the plane itself.
+    return (2 if depth else 1) * np.bincount(length[near], plane[near], minlength=max_lag + 1)
+
+
+def _checked_lag(max_lag, shape):
+    smallest = min(shape)
+    if max_lag is None:
+        return smallest // 2
+    if check_integer(max_lag, "max_lag", 0, None) >= smallest:
+        raise ValueError(
+            f"`max_lag` must be less than the smallest dimension of the volume, {smallest} voxels. Received: {max_lag}."
+        )
+    return int(max_lag)

@@ -9,7 +9,7 @@ METHODS = ("faces", "marching_cubes")
 
 
 def specific_surface_area(volume, method="faces", *, voxel_size=None, periodic=None, phases=None):
-    """Return the area of each phase's interfaces, over the whole volume.
+    """Return the area of each phase's interfaces, over the whole volume: S_V = A / V.
 
     ``"faces"`` counts the voxel faces between unlike voxels, as TauFactor's face counting does (Cooper et al.,
     SoftwareX 5, 2016, 203-210). It is exact for faces along the axes, and independent of any meshing, but a staircase
@@ -17,10 +17,10 @@ def specific_surface_area(volume, method="faces", *, voxel_size=None, periodic=N
     1 to sqrt(3), and 3/2 on average over all directions. A sphere of radius r has 6 pi r^2 instead of 4 pi r^2,
     however fine the voxels are.
 
-    ``"marching_cubes"`` is the area of the mesh that scikit-image's `marching_cubes` lays through the phase's
-    indicator at level 0.5. It is exact for faces along the axes. As the indicator is not smoothed, terraces remain: on
-    spheres of radius 10 to 40 voxels it measures 8.0 to 9.3 % too much, 8.8 % for the finest, where faces measure 49 to
-    52 % too much. It takes some 40 times as long.
+    ``"marching_cubes"`` is the area of the mesh that scikit-image's `marching_cubes` lays through the phase's indicator
+    at level 0.5 (Lorensen and Cline, Computer Graphics 21, 1987, 163-169). It is exact for faces along the axes. As the
+    indicator is not smoothed, terraces remain: on spheres of radius 10 to 40 voxels it measures 8.0 to 9.3 % too much,
+    8.8 % for the finest, where faces measure 49 to 52 % too much. It takes some 40 times as long.
 
     The outer boundary is no interface and is not counted. Across a periodic axis the last voxels are neighbours of the
     first, and that interface is counted once.
@@ -51,8 +51,9 @@ def specific_surface_area(volume, method="faces", *, voxel_size=None, periodic=N
 def interfacial_areas(volume, *, voxel_size=None, periodic=None, phases=None):
     """Return the area of the interface between each two phases, over the whole volume, by counting voxel faces.
 
-    A row adds up to the phase's `specific_surface_area(volume, "faces")`; what is said there of staircases and of the
-    outer boundary holds here.
+    S_V[i, j] = N_ij a^2 / (N a^3), with N_ij faces between voxels of i and j, N voxels and the voxel size a. A row adds
+    up to the phase's `specific_surface_area(volume, "faces")`; what is said there of staircases and of the outer
+    boundary holds here.
 
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.

@@ -21,12 +21,13 @@ def triple_phase_boundary_density(
     periodic=None,
     phases=None,
 ):
-    """Return the length of the lines where three phases meet, over the whole volume.
+    """Return the length of the lines where three phases meet, over the whole volume: L_V = N_edges a / (N a^3).
 
-    The lines are voxel edges: an edge counts, with the length of a voxel, if at least three distinct phases are among
-    the four voxels around it. For three phases these are the edges that TauFactor counts, which reports their share of
-    all edges instead of a length. Edges in the outer boundary have fewer than four voxels around and are not counted;
-    across a periodic axis they are, once.
+    N voxels have the edge length a. The lines are voxel edges: an edge counts, with the length of a voxel, if at least
+    three distinct phases are among the four voxels around it. For three phases these are the edges that TauFactor
+    counts (Cooper et al., SoftwareX 5, 2016, 203-210), which reports their share of all edges instead of a length.
+    Edges in the outer boundary have fewer than four voxels around and are not counted; across a periodic axis they are,
+    once.
 
     **Staircase correction.** Voxel edges follow a smooth line in steps along the axes. A line in the direction of a
     unit vector (x, y, z) so becomes |x| + |y| + |z| times as long. The mean of |x| over the unit sphere, where x is

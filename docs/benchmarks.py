@@ -1,0 +1,95 @@
+"""Write docs/benchmarks.md from the measurement files in docs/benchmarks: ``python docs/benchmarks.py``.
+
+The files come from the scripts in tests/benchmarks; what made each stands in the page.
+"""
+
+import json
+import statistics
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FILES = HERE / "benchmarks"
+HEAD = """\
+# Benchmarks
+
+Two cores of an AMD EPYC server processor, 24 GiB of memory, no GPU, nothing else running. Ratios are medians over turns
+of one run, in which both sides are timed one after the other. `python docs/benchmarks.py` makes this page from the
+files in `docs/benchmarks`; the commands below make those again (`pip install '.[peers]'` brings the other tools).
+"""
+
+
+def main():
+    """Write the page."""
+    (HERE / "benchmarks.md").write_text(page(), encoding="utf-8")
+
+
+def page():
+    """Return the page: a section for each measurement file that is there."""
+    parts = [HEAD]
+    for name, section in SECTIONS.items():
+        file = FILES / f"{name}.json"
+        if file.is_file():
+            parts.append(section(json.loads(file.read_text("utf-8"))))
+    return "\n".join(parts)
+
+
+def transport(rows):
+    """Relative diffusivity against TauFactor."""
+    lines = [
+        "## Relative diffusivity, and TauFactor on the CPU",
+        "",
+        "`python tests/benchmarks/transport.py --json docs/benchmarks/transport.json`: pores of a generated cathode, "
+        "along z. Errors are those of D_eff / D_0 against a solution with a tolerance of 1e-9. Both tools run with "
+        "their defaults; TauFactor's criterion is a spread of the fluxes of 1 %.",
+        "",
+        "| volume | kerasgan3d | its error | its memory | TauFactor | its error | times faster |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ours, theirs = row["ours"]["default"], row["taufactor"]
+        lines.append(
+            f"| {row['size']}³ | {ours['seconds']:.2g} s | {ours['error']:.0e} | {row['memory_MB']} MB "
+            f"| {theirs['seconds']:.2g} s | {theirs['error']:.0e} | {ours['times_faster']:.1f} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def correlation(result):
+    """Two-point correlation against PoreSpy."""
+    lines = [
+        f"## Two-point correlation of three phases at {result['size']}³, and PoreSpy",
+        "",
+        f"`python tests/benchmarks/correlation.py --json docs/benchmarks/correlation.json`; PoreSpy "
+        f"{result['porespy']} uses all cores and gives the radial average, kerasgan3d uses {result['workers']}.",
+        "",
+        "| | seconds | times faster |",
+        "|---|---|---|",
+    ]
+    for name, seconds in result["seconds"].items():
+        ratio = f"{result['ratios'][name]:.0f}" if name in result["ratios"] else ""
+        lines.append(f"| {name} | {statistics.median(seconds):.2f} | {ratio} |")
+    return "\n".join([*lines, ""])
+
+
+def measure(rows):
+    """The whole record of a volume."""
+    lines = [
+        "## Everything of a volume: `kerasgan3d measure`",
+        "",
+        "`python tests/benchmarks/measure.py --json docs/benchmarks/measure.json`: a generated cathode of three "
+        "phases, nine diffusion problems among the measures; memory beyond imports and the volume.",
+        "",
+        "| volume | seconds | of it transport | memory |",
+        "|---|---|---|---|",
+    ]
+    for row in rows:
+        memory = f"{row['memory_MB'] / 1e3:.2f} GB"
+        lines.append(f"| {row['size']}³ | {row['seconds']:.1f} | {row['transport_seconds']:.1f} | {memory} |")
+    return "\n".join([*lines, ""])
+
+
+SECTIONS = {"transport": transport, "correlation": correlation, "measure": measure}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Many sub-volumes of one material, measured side by side."""
+
+from itertools import combinations
+
+import numpy as np
+
+from kerasgan3d.metrics._check import check_integer, check_slice, check_volume, require_voxel_size
+from kerasgan3d.metrics._count import count_unlike_neighbours
+from kerasgan3d.metrics._workers import side_by_side
+from kerasgan3d.metrics.connectivity import connected_fractions
+from kerasgan3d.metrics.correlation import two_point_correlation
+from kerasgan3d.metrics.fractions import volume_fractions
+from kerasgan3d.metrics.slices import slice_statistics
+from kerasgan3d.metrics.surface import interfacial_areas, specific_surface_area
+from kerasgan3d.metrics.tpb import triple_phase_boundary_density
+from kerasgan3d.metrics.transport import relative_diffusivity
+
+# Measures of a sub-volume: name, and unit of its values. "two_point_correlation" comes with them.
+UNITS = {
+    "volume_fraction": "1",
+    "specific_surface_area": "1/µm",
+    "specific_surface_area_marching_cubes": "1/µm",
+    "interfacial_area": "1/µm",
+    "triple_phase_boundary_density": "1/µm²",
+    "active_triple_phase_boundary_density": "1/µm²",
+    "connected_fraction": "1",
+    "relative_diffusivity": "1",
+}
+LAGS = 32  # voxels: the longest distance of the two-point correlation, where the sub-volumes are large enough
+
+
+def random_windows(shape, size, count, seed=0, *, excluded=None):
+    """Draw where sub-volumes of an image begin: any place is as likely as another, no place comes twice.
+
+    Args:
+        shape: Shape of the image, (z, y, x) or (y, x).
+        size: Edge length of the sub-volumes in voxels.
+        count: How many there are to be. There are fewer where the image has fewer places.
+        seed: Non-negative int, or a sequence of them.
+        excluded: bool array of that shape: voxels that no sub-volume may hold; None excludes none.
+
+    Returns:
+        int array (count, axes): the first corner of each sub-volume.
+
+    Raises:
+        ValueError: If no sub-volume fits.
+    """
+    size, count = check_integer(size, "size", 1, None), check_integer(count, "count", 1, None)
+    if size > min(shape):
+        raise ValueError(
+            f"`size` must be at most the smallest dimension of the image. Received: {size} voxels, and an image of "
+            f"{' x '.join(map(str, shape))}: pass a smaller `size`."
+        )
+    places = tuple(length - size + 1 for length in shape)
+    rng = np.random.default_rng(seed)
+    if excluded is None or not np.any(excluded):
+        number = int(np.prod(places))
+        chosen = rng.choice(number, min(count, number), replace=False)
+    else:
+        free = np.flatnonzero(~windows_touching(excluded, (size,) * len(shape)))
+        if free.size == 0:
+            raise ValueError(
+                f"There must be room for a sub-volume outside what is excluded. Received: sub-volumes of {size} "
+                f"voxels per side in an image of {' x '.join(map(str, shape))}: exclude less, or pass a smaller `size`."
+            )
+        chosen = rng.choice(free, min(count, free.size), replace=False)
+    return np.stack(np.unravel_index(chosen, places), axis=1)
+
+
+def windows_touching(mask, window):
+    """Return which windows of an image hold a voxel of a mask.
+
+    Args:
+        mask: bool array (z, y, x) or (y, x).
+        window: Shape of the windows, not larger than the image along any axis.
+
+    Returns:
+        bool array, by the first corner of each window.
+    """
+    held = np.asarray(mask, bool)
+    for axis, size in enumerate(window):
+        sums = np.insert(np.cumsum(held, axis=axis, dtype=np.int32), 0, 0, axis=axis)
+        lines = np.moveaxis(sums, axis, 0)
+        held = np.moveaxis(lines[size:] > lines[:-size], 0, axis)
+    return held
+
+
+def measure_samples(samples, *, phases, voxel_size, transport=True, max_lag=None, workers=None, progress=None):
+    """Measure every one of some sub-volumes, or windows of slices, as if nothing lay around it.
+
+    Each is measured on its own, by processes that run side by side; how many they are changes no value.
+
+    Args:
+        samples: Arrays of labels, all (z, y, x) or all (y, x), 0..n-1.
+        phases: Number of phases n.
+        voxel_size: Edge length of a voxel in µm.
+        transport: Whether relative diffusivities are computed, which takes most of the time.
+        max_lag: Longest distance of the two-point correlation in voxels; default: 32, or what fits.
+        workers: Processes; default: one per core. 1 starts none and works here.
+        progress: A function (samples done, samples in all).
+
+    Returns:
+        dict of float64 arrays, the samples along the first axis: "volume_fraction", "specific_surface_area" (by
+        faces) and "specific_surface_area_marching_cubes" (samples, n); "interfacial_area" (samples, pairs of phases
+        as `itertools.combinations` orders them); "triple_phase_boundary_density" and
+        "active_triple_phase_boundary_density" (samples,), where there are three phases or more;
+        "connected_fraction" and "relative_diffusivity" (mirror sides) (samples, n, 3 axes); "two_point_correlation"
+        (samples, n, axes, lags), not normalised. `UNITS` has the units. Of slices there are only fractions,
+        "specific_surface_area", "interfacial_area" and "triple_phase_boundary_density", all estimates by stereology
+        (see `slice_statistics`), and "two_point_correlation".
+
+    Raises:
+        ValueError: If an argument is not as above.
+    """
+    samples = [np.asarray(sample) for sample in samples]
+    if not samples or any(sample.shape != samples[0].shape for sample in samples):
+        raise ValueError(
+            "`samples` must be sub-volumes of one size. "
+            f"Received: {len(samples)} of shapes {sorted({sample.shape for sample in samples})}."
+        )
+    check = check_slice if samples[0].ndim == 2 else check_volume
+    checked = [check(sample, phases=phases, voxel_size=voxel_size) for sample in samples]
+    require_voxel_size(checked[0])
+    smallest = min(samples[0].shape)
+    max_lag = min(LAGS, smallest - 1) if max_lag is None else check_integer(max_lag, "max_lag", 0, smallest - 1)
+    options = {"phases": checked[0].phases, "voxel_size": checked[0].voxel_size, "max_lag": max_lag}
+    tasks = [(sample.labels, {**options, "transport": bool(transport)}) for sample in checked]
+    records = side_by_side(_measure, tasks, workers, progress)
+    return {key: np.array([record[key] for record in records], float) for key in records[0]}
+
+
+def sample_values(measured, digits=6):
+    """Return what `measure_samples` measured, but the correlation, as a dict that JSON can hold.
+
+    Args:
+        measured: What `measure_samples` returned.
+        digits: Significant digits that are kept.
+
+    Returns:
+        dict of nested lists, shaped as the arrays are.
+    """
+    return {
+        key: np.vectorize(lambda value: float(f"{value:.{digits}g}"), otypes=[float])(values).tolist()
+        for key, values in measured.items()
+        if key in UNITS
+    }
+
+
+def _measure(labels, options):
+    """Measure one sub-volume or window."""
+    n, size, max_lag = options["phases"], options["voxel_size"], options["max_lag"]
+    pairs = tuple(zip(*combinations(range(n), 2), strict=True)) if n > 1 else ((), ())
+    if labels.ndim == 2:
+        found = slice_statistics(labels, voxel_size=size, phases=n, max_lag=max_lag)
+        # As for surfaces: the mean over slices in three directions shows two thirds of the faces.
+        lengths = count_unlike_neighbours(labels, n, (False, False)) / (labels.size * size)
+        record = {
+            "volume_fraction": found.area_fractions,
+            "specific_surface_area": found.specific_surface_area,
+            "interfacial_area": 3 / 2 * lengths[pairs],
+        }
+        if n > 2:
+            record["triple_phase_boundary_density"] = found.triple_phase_boundary_density
+        return {**record, "two_point_correlation": found.two_point_correlation}
+    given = {"phases": n, "periodic": False}
+    sized = {**given, "voxel_size": size}
+    record = {
+        "volume_fraction": volume_fractions(labels, phases=n),
+        "specific_surface_area": specific_surface_area(labels, **sized),
+        "specific_surface_area_marching_cubes": specific_surface_area(labels, "marching_cubes", **sized),
+        "interfacial_area": interfacial_areas(labels, **sized)[pairs],
+    }
+    if n > 2:
+        record["triple_phase_boundary_density"] = triple_phase_boundary_density(labels, **sized)
+        record["active_triple_phase_boundary_density"] = triple_phase_boundary_density(labels, True, **sized)
+    record["connected_fraction"] = connected_fractions(labels, **given)
+    if options["transport"]:
+        record["relative_diffusivity"] = [
+            [_rounded(relative_diffusivity(labels, phase, axis, boundary="mirror", **given)) for axis in range(3)]
+            for phase in range(n)
+        ]
+    return {**record, "two_point_correlation": two_point_correlation(labels, max_lag, **given)}
+
+
+def _rounded(value):
+    """Round to eight digits, finer than the solver is: the last ones depend on the number of threads that add up."""
+    return float(f"{value:.8g}")
