@@ -1,0 +1,117 @@
+"""``kerasgan3d compare``."""
+
+from pathlib import Path
+
+import click
+
+from kerasgan3d.cli.options import (
+    exclude_option,
+    json_option,
+    map_option,
+    overwrite_option,
+    phases_option,
+    voxel_size_option,
+)
+from kerasgan3d.cli.output import print_json, refuse_existing
+from kerasgan3d.cli.progress import progress_bar
+from kerasgan3d.cli.quiet import quiet_tensorflow
+
+
+@click.command(
+    "compare",
+    epilog="""\b
+Examples:
+  kerasgan3d compare scan.tif nmc-cathode -n 100 -o report.html
+  kerasgan3d compare slice.tif run --map 0=pore,128=Ni,255=YSZ --voxel-size 0.065 -o report.html
+  kerasgan3d compare nmc-cathode run -n 20 --no-transport --json
+""",
+)
+@click.argument("real")
+@click.argument("generated")
+@click.option("-n", "--count", type=click.IntRange(min=2), metavar="N", help="Sub-volumes of either side.")
+@click.option("--size", type=click.IntRange(min=4), metavar="N", help="Their voxels per side.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Seed of everything that is drawn.")
+@phases_option
+@map_option
+@voxel_size_option
+@exclude_option
+@click.option("--no-transport", is_flag=True, help="Compute no diffusion.")
+@click.option("--no-classifier", is_flag=True, help="Train no classifier to tell real from generated.")
+@click.option(
+    "--nearest", type=click.IntRange(min=0), metavar="N", help="Generated sub-volumes to look for in the real image."
+)
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes that measure side by side.")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A page (.html) or the numbers (.json). May be given for both.",
+)
+@overwrite_option
+@json_option
+def command(real, generated, mapping, exclude, no_transport, no_classifier, outputs, overwrite, as_json, **options):
+    """Compare generated microstructures with a real one.
+
+    REAL is a segmented image, a volume or a slice; or a generator, for the statistics that it comes with of the image
+    it was made from. GENERATED is one of the generators that ``kerasgan3d list`` prints, the folder of one, or a
+    volume, or a folder of volumes.
+    """
+    import kerasgan3d
+    from kerasgan3d.report.comparison import check_output
+
+    for path in outputs:
+        check_output(path)
+        refuse_existing(path, overwrite)
+    # What was not given is left out: defaults live in `kerasgan3d.compare` alone.
+    given = {key: value for key, value in options.items() if value is not None}
+    given |= {"mapping": mapping, "exclude": list(exclude) or None}
+    given |= {"transport": not no_transport, "classifier": not no_classifier}
+    with quiet_tensorflow() as stderr, progress_bar("comparing", stderr) as bar:
+
+        def progress(done, total, _):
+            if bar is not None:
+                bar(done, total)
+
+        comparison = kerasgan3d.compare(_real(real), _generated(generated), progress=progress, **given)
+        for path in outputs:
+            comparison.save(path, overwrite=overwrite)
+    if as_json:
+        print_json(comparison.to_dict())
+        return
+    click.echo(str(comparison))
+    for path in outputs:
+        click.echo(f"wrote {path}")
+
+
+def _real(name):
+    """Return what the name stands for: the folder of a generator, or the path of an image."""
+    import kerasgan3d
+
+    if Path(name).exists() and not _is_generator(name):
+        return Path(name)
+    return kerasgan3d.zoo.path(name) if _is_generator(name) else Path(name)
+
+
+def _generated(name):
+    """Return what the name stands for: a generator, or the path of volumes."""
+    import kerasgan3d
+
+    if _is_generator(name):
+        return kerasgan3d.load_generator(name)
+    if not Path(name).exists():
+        raise ValueError(
+            f"There must be a generator, a volume or a folder of that name. Received: {name}. Generators that ship: "
+            f"{', '.join(kerasgan3d.zoo.list_presets()) or 'none'}."
+        )
+    return Path(name)
+
+
+def _is_generator(name):
+    import kerasgan3d
+    from kerasgan3d.folder import CARD
+
+    if name in kerasgan3d.zoo.list_presets():
+        return True
+    return Path(name).is_dir() and (kerasgan3d.zoo.path(name) / CARD).is_file()

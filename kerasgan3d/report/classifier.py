@@ -1,0 +1,134 @@
+"""The two-sample test of a classifier: can a network that has seen some of both tell real from generated?"""
+
+import numpy as np
+
+_CROP = 64
+_WIDTHS = (24, 48, 96)
+_BATCH = 64
+_STEPS = 500
+_LEARNING_RATE = 2e-3
+
+
+def classifier_score(train, test, phases, *, steps=_STEPS, seed=0, independent=None, progress=None):
+    """Train a small network to tell generated samples from real ones, and score it on others.
+
+    The test of Lopez-Paz and Oquab (Revisiting classifier two-sample tests, ICLR 2017): where both kinds follow the
+    same distribution no classifier does better than chance, 0.5, on samples that it has not seen. The network sees one
+    slice at a time, of up to 64^2 voxels, normal to any of the axes, flipped at random: three convolutions of stride 2
+    and one more, and the mean over the slice.
+
+    Args:
+        train: Two lists of samples to learn from, real and generated: arrays of labels, all (z, y, x) or all (y, x).
+        test: Two such lists to score on. None of them may overlap one to learn from, or the score tells what was
+            remembered.
+        phases: Number of phases.
+        steps: Training steps of 32 slices of either kind.
+        seed: Non-negative int. A repeat on the same machine gives the same number.
+        independent: How many of the two lists of `test` count as independent where they overlap each other: two
+            numbers, for the standard error; default: all.
+        progress: A function (steps done, steps in all).
+
+    Returns:
+        dict: "score", the share of slices of the test samples that are classified rightly, real and generated counting
+        the same; its "standard_error", from what the shares of the samples scatter, as slices of one sample are not
+        independent; "score_samples", the share of samples classified rightly by the mean over their slices; "train"
+        and "test", the numbers of samples, real and generated; "steps".
+
+    Raises:
+        ValueError: If one of the lists is empty.
+    """
+    if any(len(samples) == 0 for pair in (train, test) for samples in pair):
+        raise ValueError("`train` and `test` must hold real and generated samples. Received: an empty list.")
+    train, test = ([_stacked(samples) for samples in pair] for pair in (train, test))
+    rng = np.random.default_rng([seed, 0])
+    model = _network(min(_CROP, *train[0].shape[1:]), phases, steps, seed)
+    truth = np.repeat([0.0, 1.0], _BATCH // 2).astype(np.float32)[:, None]
+    for step in range(steps):
+        slices = np.concatenate([_draw(samples, _BATCH // 2, rng) for samples in train])
+        model.train_on_batch(_one_hot(slices, phases), truth)
+        if progress is not None:
+            progress(step + 1, steps)
+    shares, means = zip(*(_score(model, samples, phases, kind, seed) for kind, samples in enumerate(test)), strict=True)
+    counts = [len(share) for share in shares] if independent is None else independent
+    variance = sum(
+        share.var(ddof=1 if len(share) > 1 else 0) / count for share, count in zip(shares, counts, strict=True)
+    )
+    return {
+        "score": float(np.mean([share.mean() for share in shares])),
+        "standard_error": float(np.sqrt(variance) / 2),
+        "score_samples": float(np.mean([mean.mean() for mean in means])),
+        "train": [len(samples) for samples in train],
+        "test": [len(samples) for samples in test],
+        "steps": steps,
+    }
+
+
+def _network(size, phases, steps, seed):
+    """Return the compiled network: one-hot slices to the logit of being generated."""
+    import keras
+
+    seeds = iter(np.random.default_rng([seed, 3]).integers(2**31, size=len(_WIDTHS) + 2).tolist())
+
+    def start():
+        return keras.initializers.HeNormal(seed=next(seeds))
+
+    layers = [keras.Input((size, size, phases))]
+    for width in _WIDTHS:
+        layers.append(
+            keras.layers.Conv2D(width, 4, strides=2, padding="same", activation="relu", kernel_initializer=start())
+        )
+    layers.append(keras.layers.Conv2D(_WIDTHS[-1], 3, padding="same", activation="relu", kernel_initializer=start()))
+    layers.append(keras.layers.GlobalAveragePooling2D())
+    layers.append(keras.layers.Dense(1, kernel_initializer=start()))
+    model = keras.Sequential(layers)
+    rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, steps)
+    model.compile(keras.optimizers.AdamW(rate, weight_decay=1e-2), keras.losses.BinaryCrossentropy(from_logits=True))
+    return model
+
+
+def _stacked(samples):
+    """Return samples as one array, slices of two dimensions as volumes of one."""
+    samples = np.stack([np.asarray(sample) for sample in samples])
+    return samples[:, None] if samples.ndim == 3 else samples
+
+
+def _normals(samples):
+    """Return the axes of the samples, counted from 1, that slices can be normal to."""
+    return (1,) if samples.shape[1] == 1 else (1, 2, 3)
+
+
+def _draw(samples, count, rng):
+    """Return random slices, normal to any axis, cropped and flipped: (count, size, size)."""
+    slices = []
+    for index in rng.integers(len(samples), size=count):
+        normal = int(rng.choice(_normals(samples)))
+        volume = np.moveaxis(samples[index], normal - 1, 0)
+        image = _cropped(volume[rng.integers(len(volume))], rng)
+        slices.append(image[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))])
+    return np.stack(slices)
+
+
+def _cropped(image, rng):
+    corner = [int(rng.integers(length - min(length, _CROP) + 1)) for length in image.shape]
+    return image[tuple(slice(c, c + _CROP) for c in corner)]
+
+
+def _score(model, samples, phases, kind, seed, per_axis=8):
+    """Return, for each sample, the share of its slices that are classified rightly, and whether their mean is."""
+    rng = np.random.default_rng([seed, 1 + kind])
+    shares, means = [], []
+    for sample in samples:
+        slices = []
+        for normal in _normals(samples):
+            volume = np.moveaxis(sample, normal - 1, 0)
+            places = np.unique(np.linspace(0, len(volume) - 1, per_axis).round().astype(int))
+            slices += [_cropped(volume[place], rng) for place in places]
+        logits = np.asarray(model.predict_on_batch(_one_hot(np.stack(slices), phases)))[:, 0]
+        # What the network cannot decide is a coin's toss.
+        shares.append(np.where(logits == 0, 0.5, (logits > 0) == bool(kind)).mean())
+        means.append(0.5 if logits.mean() == 0 else float((logits.mean() > 0) == bool(kind)))
+    return np.array(shares), np.array(means)
+
+
+def _one_hot(slices, phases):
+    return np.eye(phases, dtype=np.float32)[slices]

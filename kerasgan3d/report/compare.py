@@ -1,0 +1,320 @@
+"""Generated against real: every measure of many sub-volumes, and four tests of what measures do not tell."""
+
+import time
+
+import numpy as np
+
+from kerasgan3d import __version__
+from kerasgan3d.metrics._check import check_integer
+from kerasgan3d.metrics.ensemble import measure_samples
+from kerasgan3d.metrics.transport import relative_diffusivity
+from kerasgan3d.report.classifier import classifier_score
+from kerasgan3d.report.comparison import Comparison
+from kerasgan3d.report.nearest import SYMMETRIES, NearestWindow
+from kerasgan3d.report.seam import lattice_statistics, seam_statistics
+from kerasgan3d.report.sources import Generated, Images, Reference, agree, generated_source, real_source
+from kerasgan3d.report.statistics import (
+    correlation_record,
+    delta_ssa,
+    measure_rows,
+    plain,
+    reference_values,
+    volume_record,
+)
+from kerasgan3d.volume import AXES
+
+_SIZE = 64
+_PICTURES = 4
+# Seconds per unit of work on two cores, so that progress is about even: a sub-volume of 64^3, a sample ...
+_SECONDS = {"sampling": 0.05, "measuring": 0.1, "volumes": 0.1, "classifier": 60, "nearest": 3, "seam": 0.4}
+
+
+def compare(
+    real,
+    generated,
+    *,
+    count=100,
+    size=None,
+    seed=0,
+    phases=None,
+    mapping=None,
+    voxel_size=None,
+    transport=True,
+    classifier=True,
+    nearest=8,
+    symmetries="flips",
+    periodic=16,
+    workers=None,
+    exclude=None,
+    progress=None,
+):
+    """Compare generated microstructures with a real one.
+
+    Random sub-volumes of the real image and as many generated ones are measured alike, each as if nothing lay around
+    it. A real slice is compared with slices of generated volumes, three of each, normal to z, y and x, and with the
+    volumes themselves; what is said of volumes is then estimated by stereology, which holds for isotropic materials.
+
+    Args:
+        real: Volume, integer array (z, y, x) or (y, x), path of an image, or statistics alone: a generator's folder,
+            its ``reference.json``, or what that holds.
+        generated: A generator, from which independent volumes are drawn; or a Volume, an array, a list of them, the
+            path of a volume, or of a folder of them, of which sub-volumes are drawn.
+        count: Sub-volumes of either side; there are fewer where there is no room for so many.
+        size: Their edge length in voxels; default: 64, or that which the statistics are of.
+        seed: Non-negative int: of everything that is drawn.
+        phases: Names of the phases, where the real image does not name them.
+        mapping: dict of grey value to name, for files.
+        voxel_size: µm, where the real image does not state it.
+        transport: Whether to compute relative diffusivities.
+        classifier: Whether to train a classifier to tell real from generated (`classifier_score`), on sub-volumes of
+            one half of the real image, and score it on those of the other.
+        nearest: For how many generated sub-volumes to search the real image for what is most like them (0: none), to
+            see whether a generator copies what it learnt from; the same for real ones, where they do not overlap.
+        symmetries: Which mirror images that search includes: "flips", "all" or "none", see `NearestWindow`.
+        periodic: How many periodic volumes, of twice the edge length, a generator is asked for, to see whether they
+            show where they close (`seam_statistics`) or which lattice they were made on (`lattice_statistics`); 2 or
+            more, 0 for none.
+        workers: Processes that measure side by side; default: one per core. 1 starts none. Changes no value.
+        exclude: Boxes of the real image that no sub-volume may touch, one (start, stop) in voxels per axis; of a
+            volume, two ranges (y, x) hold for every z.
+        progress: A function (done, total, what): how much of all work is done, and what is being done.
+
+    Returns:
+        Comparison.
+
+    Raises:
+        ValueError: If phases or voxel sizes of both sides do not agree, sub-volumes do not fit, or an argument is not
+            as above.
+        OSError: If a file cannot be read.
+
+    Example:
+        >>> from kerasgan3d import compare, load_generator
+        >>> result = compare("scan.tif", load_generator("nmc-cathode"), count=20)  # doctest: +SKIP
+        >>> result.measure("volume_fraction", "pore")["relative_difference"]  # doctest: +SKIP
+        -0.01753
+        >>> result.save("report.html")  # doctest: +SKIP
+    """
+    numbers = {"count": count, "seed": seed, "nearest": nearest, "periodic": periodic}
+    lowest = {"count": 2, "seed": 0, "nearest": 0, "periodic": 0}
+    count, seed, nearest, periodic = (check_integer(n, name, lowest[name], None) for name, n in numbers.items())
+    if periodic == 1:
+        raise ValueError("`periodic` must be 2 or more, to tell what is chance, or 0 for none. Received: 1.")
+    if symmetries not in SYMMETRIES:
+        raise ValueError(f"`symmetries` must be one of {', '.join(map(repr, SYMMETRIES))}. Received: {symmetries!r}.")
+    if workers is not None:
+        check_integer(workers, "workers", 1, None)
+    sources = {"phases": phases, "mapping": mapping, "voxel_size": voxel_size}
+    real = real_source(real, exclude=exclude, **sources)
+    generated = generated_source(generated, **sources)
+    phases, voxel_size, notes = agree(real, generated)
+    size = _checked_size(real, generated, size)
+    run = _Run(progress)
+    only_statistics = isinstance(real, Reference)
+    flat = real.dimensions == 2
+    solid = flat and generated.dimensions == 3
+    with_transport = bool(transport) and not flat
+    classifier = bool(classifier) and not only_statistics
+    nearest = 0 if only_statistics else nearest
+    periodic = periodic if isinstance(generated, Generated) else 0
+    run.plan(
+        sampling=count,
+        measuring=count * (1 if only_statistics else 2) * (6 if with_transport else 1),
+        volumes=count * (6 if transport else 1) * solid,
+        classifier=classifier,
+        nearest=2 * nearest,
+        seam=periodic,
+    )
+
+    with run.stage("sampling"):
+        real_samples = [] if only_statistics else real.draw(count, size, seed)
+        volumes = generated.draw(count, size, seed, progress=run)
+        samples = _sections(volumes) if flat else volumes
+    measure = {"phases": len(phases), "voxel_size": voxel_size, "workers": workers, "progress": run}
+    with run.stage("measuring"):
+        measured = measure_samples([*real_samples, *samples], transport=with_transport, **measure)
+    split = len(real_samples)
+    of_real = {key: values[:split] for key, values in measured.items()}
+    of_generated = {key: values[split:] for key, values in measured.items()}
+    if only_statistics:
+        of_real = reference_values(real.statistics)
+        curves = np.array(real.statistics["mean"]["two_point_correlation"], float)
+    else:
+        curves = of_real["two_point_correlation"]
+    rows = measure_rows(of_real, of_generated, phases, estimated=flat)
+    pictures = {"real": _slices(real_samples[:_PICTURES]), "generated": _slices(volumes[:_PICTURES])}
+    if with_transport and not only_statistics:
+        pictures["flux"] = {"real": _flux(real_samples[0], phases), "generated": _flux(samples[0], phases)}
+    elif with_transport:
+        pictures["flux"] = {"generated": _flux(samples[0], phases)}
+    found = {"volumes": None, "classifier": None, "nearest": None, "seam": None, "lattice": None}
+    if solid:
+        with run.stage("volumes"):
+            measured = measure_samples(volumes, transport=bool(transport), **measure)
+        found["volumes"] = volume_record(of_real, measured, curves, phases, size)
+    if classifier:
+        found["classifier"] = _classifier(real, generated, real_samples, volumes, phases, size, seed, run)
+    if nearest:
+        found["nearest"] = _nearest(real, samples, nearest, size, seed, len(phases), symmetries, run)
+    if periodic:
+        found |= _periodic(generated, periodic, size, seed, phases, run)
+    record = {
+        "format": 1,
+        "version": __version__,
+        "real": _about(real, phases, voxel_size),
+        "generated": {**_about(generated, phases, voxel_size), "periodic_checked": periodic > 0},
+        "samples": {
+            "real": real.count if only_statistics else split,
+            "generated": len(samples),
+            "size": size,
+            "dimensions": real.dimensions,
+            "seed": seed,
+        },
+        "measures": rows,
+        "two_point_correlation": correlation_record(
+            curves, of_generated["two_point_correlation"], AXES[-real.dimensions :]
+        ),
+        "delta_ssa": delta_ssa(rows, phases),
+        **found,
+        "notes": notes,
+        "seconds": run.seconds,
+    }
+    return Comparison(plain(record), pictures)
+
+
+class _Run:
+    """Progress over stages of work, and the seconds that each took."""
+
+    def __init__(self, progress):
+        self._progress, self._weights = progress, {}
+        self.seconds = {}
+
+    def plan(self, **units):
+        self._weights = {stage: number * _SECONDS[stage] for stage, number in units.items()}
+
+    def stage(self, name):
+        self._name, self._before = name, sum(self._weights[other] for other in self.seconds)
+        return self
+
+    def __enter__(self):
+        self._began = time.perf_counter()
+        self(0, 1)
+
+    def __exit__(self, *_):
+        self.seconds[self._name] = round(time.perf_counter() - self._began, 2)
+
+    def __call__(self, done, total):
+        if self._progress is not None:
+            whole = self._before + self._weights[self._name] * done / max(1, total)
+            self._progress(whole, sum(self._weights.values()), self._name)
+
+
+def _checked_size(real, generated, size):
+    if isinstance(real, Reference):
+        if size is not None and size != real.size:
+            raise ValueError(
+                f"`size` must be that which the statistics of {real.name} are of, {real.size}. Received: {size!r}."
+            )
+        size = real.size
+    size = check_integer(_SIZE if size is None else size, "size", 4, None)
+    dimensions = {real.dimensions, generated.dimensions}
+    if generated.dimensions < real.dimensions:
+        raise ValueError(
+            f"Generated images must be volumes where the real one is. Received: {sorted(dimensions)} dimensions."
+        )
+    for side in (real, generated):
+        if isinstance(side, Images):
+            for image in side.images:
+                if min(image.shape) < size:
+                    raise ValueError(
+                        f"`size` must be at most the smallest dimension of the images. Received: {size} voxels, and "
+                        f"{' x '.join(map(str, image.shape))} of {side.name}: pass a smaller `size`."
+                    )
+    return size
+
+
+def _slices(samples):
+    """Return the middle slice of each volume, normal to z, y and x in turn; slices as they are."""
+    return [
+        sample if sample.ndim == 2 else np.take(sample, sample.shape[k % 3] // 2, axis=k % 3)
+        for k, sample in enumerate(samples)
+    ]
+
+
+def _sections(samples):
+    """Return the middle slices of each volume, normal to z, y and x; slices as they are."""
+    return [
+        section
+        for sample in samples
+        for section in (
+            [sample] if sample.ndim == 2 else [np.take(sample, sample.shape[axis] // 2, axis=axis) for axis in range(3)]
+        )
+    ]
+
+
+def _flux(labels, phases):
+    """Return the flux along z through each phase that percolates, in the middle slice normal to x."""
+    maps = {}
+    for index, phase in enumerate(phases):
+        value, field = relative_diffusivity(labels, index, 0, "mirror", True, phases=len(phases))
+        if value > 0:
+            middle = labels.shape[2] // 2
+            maps[phase] = np.where(labels[..., middle] == index, field.flux[..., middle], np.nan)
+    return maps
+
+
+def _about(source, phases, voxel_size):
+    return {
+        "name": source.name,
+        "kind": source.kind,
+        "shape": source.shape,
+        "phases": list(phases),
+        "voxel_size": voxel_size,
+    }
+
+
+def _classifier(real, generated, real_samples, volumes, phases, size, seed, run):
+    halves = [real.halves(real_samples, size, seed), None]
+    halves[1] = generated.halves(volumes, size, seed) if halves[0] is not None and len(volumes) > 3 else None
+    if None in halves:
+        return None
+    if real.dimensions == 2:
+        halves[1] = (*(_sections(half) for half in halves[1][:2]), halves[1][2])
+    with run.stage("classifier"):
+        train, test, independent = zip(*halves, strict=True)
+        result = classifier_score(train, test, len(phases), seed=seed, independent=independent, progress=run)
+    note = "Real samples to learn from and to score on are of different halves of the image."
+    return {**result, "note": note}
+
+
+def _nearest(real, samples, number, size, seed, phases, symmetries, run):
+    with run.stage("nearest"):
+        (image,) = real.images
+        search = NearestWindow(image, phases, symmetries=symmetries, excluded=real.excluded)
+        found = {"generated": [], "real": []}
+        corners = [corner for _, corner in real.corners(number, size, seed)]
+        for done, sample in enumerate(samples[:number]):
+            run(done, 2 * number)
+            found["generated"].append(search.distance(sample))
+        for done, corner in enumerate(corners, number):
+            run(done, 2 * number)
+            window = image[tuple(slice(c, c + size) for c in corner)]
+            found["real"].append(search.distance(window, apart_from=corner))
+        run(1, 1)
+    return {
+        # None where no window of the image is left that does not overlap.
+        **{side: [distance for distance in distances if distance is not None] for side, distances in found.items()},
+        "measure": "share of voxels that differ",
+        "searched": f"{search.searched}; for real sub-volumes only where the image does not overlap them",
+    }
+
+
+def _periodic(generated, count, size, seed, phases, run):
+    stride = generated.stride if isinstance(generated.stride, int) and generated.stride > 1 else None
+    step = stride or 1
+    with run.stage("seam"):
+        edge = -(-2 * size // step) * step
+        volumes = generated.periodic(count, edge, seed, progress=run)
+        result = {"seam": seam_statistics(volumes, phases, lag=max(1, size // 8))}
+        if stride:
+            result["lattice"] = lattice_statistics(volumes, phases, stride)
+    return result

@@ -1,0 +1,442 @@
+"""The page of a comparison: one HTML file with its tables and figures, which needs nothing but a browser."""
+
+import base64
+import html
+import importlib.resources
+import io
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+import matplotlib
+import numpy as np
+
+from kerasgan3d.files import replacing
+from kerasgan3d.io import check_writable
+from kerasgan3d.report import figures
+from kerasgan3d.report.methods import methods_of
+from kerasgan3d.report.palette import phase_colors
+from kerasgan3d.report.pictures import flux_slices, label_slices
+from kerasgan3d.report.tables import measure_table, table_legend
+from kerasgan3d.report.verdict import fixed, headline, number, percent, summary
+
+SUFFIXES = (".html", ".htm")
+_FORMAT = 1
+_RASTER_DPI = 200
+_BOXES = "Boxes: quartiles and median; whiskers: 5th to 95th percentile; dots: {samples}."
+_PANELS = "Every panel has its own scale, of at least a fifth of the mean."
+
+
+def write_page(comparison, pictures, path):
+    """Write a comparison as one self-contained HTML file; a file that exists is replaced.
+
+    The page holds the whole record as JSON, in its element with the id "comparison" (infinities and not-a-numbers
+    become null there). What the record lacks, or holds as null, is left out, and the page says so.
+
+    Args:
+        comparison: the record of `kerasgan3d.compare`, as `Comparison.to_dict` returns it.
+        pictures: dict of arrays for the pictures, or None. "real" and "generated": integer labels, a list of slices
+            (rows, columns), a list of volumes (z, y, x) whose middle slices are shown, or one volume, which shows its
+            middle slices normal to z, y and x. "flux": dict with "real" and "generated", each a dict from phase name
+            to the flux's magnitude, float (rows, columns) with transport along the rows, or (z, y, x) with transport
+            along z, of which the middle slice normal to x is shown; NaN outside the phase.
+        path: the file, ending in .html or .htm.
+
+    Returns:
+        The path as a `pathlib.Path`.
+
+    Raises:
+        ValueError: a record that is not a comparison of this format, pictures that do not fit its phases, or another
+            suffix.
+        OSError: the folder does not exist, the path is a folder, or the file cannot be written.
+    """
+    path = check_writable(Path(path), suffixes=SUFFIXES)
+    text = page_text(comparison, pictures)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def page_text(comparison, pictures=None):
+    """Return the HTML of `write_page`.
+
+    Raises:
+        ValueError: as `write_page`.
+    """
+    record = _Record(comparison, pictures)
+    sections = [
+        _head(record),
+        _slices(record),
+        _structure(record),
+        _volumes(record),
+        _correlation(record),
+        _transport(record),
+        _tests(record),
+        _everything(record),
+        _methods(record),
+        _foot(record),
+    ]
+    template = importlib.resources.files("kerasgan3d.report").joinpath("page.html").read_text("utf-8")
+    return Template(template).substitute(
+        title=_escape(record.title),
+        body="\n".join(part for part in sections if part),
+        data=_json(comparison),
+    )
+
+
+class _Record:
+    """A comparison whose parts were looked for once, and its pictures as slices."""
+
+    def __init__(self, comparison, pictures):
+        if not isinstance(comparison, Mapping) or comparison.get("format") != _FORMAT:
+            got = comparison.get("format") if isinstance(comparison, Mapping) else type(comparison).__name__
+            raise ValueError(
+                f"`comparison` must be the record of kerasgan3d.compare, a dict of format {_FORMAT}. Received: {got!r}"
+            )
+        lacking = [key for key in ("real", "generated", "samples", "measures") if comparison.get(key) is None]
+        if lacking:
+            raise ValueError(
+                f"`comparison` must hold 'real', 'generated', 'samples' and 'measures', as kerasgan3d.compare makes "
+                f"it. Received: a record without {lacking[0]!r}"
+            )
+        self.whole = comparison
+        self.real, self.generated, self.samples = (comparison[key] for key in ("real", "generated", "samples"))
+        self.measures = comparison["measures"]
+        self.phases = tuple(map(str, self.real["phases"]))
+        self.voxel_size = self.real.get("voxel_size")
+        self.title = f"{self.generated['name']} against {self.real['name']}"
+        self.flat = self.samples.get("dimensions") == 2
+        self.unit_of_samples = "windows" if self.flat else "sub-volumes"
+        pictures = pictures or {}
+        self.slices = {side: label_slices(pictures.get(side), side, len(self.phases)) for side in ("real", "generated")}
+        flux = pictures.get("flux") or {}
+        self.flux = {side: flux_slices(flux.get(side), side, self.phases) for side in ("real", "generated")}
+
+    def __getitem__(self, key):
+        return self.whole.get(key)
+
+    def of(self, *keys):
+        return [entry for entry in self.measures if entry["key"] in keys]
+
+
+def _head(record):
+    size = record.samples.get("size")
+    edges = f"{size}{'²' if record.flat else '³'} voxels" if size else ""
+    if size and record.voxel_size:
+        edges += f", {size * record.voxel_size:.3g} µm an edge"
+    count = f"{record.samples['real']} real, {record.samples['generated']} generated"
+    colors = phase_colors(record.phases)
+    phases = "".join(
+        f'<span class="phase"><span class="swatch" style="background: rgb({r}, {g}, {b})"></span>{_escape(name)}</span>'
+        for name, (r, g, b) in zip(record.phases, colors.tolist(), strict=True)
+    )
+    made = [f"kerasgan3d {record['version']}"] if record["version"] else []
+    made += [f"seed {record.samples['seed']}"] if record.samples.get("seed") is not None else []
+    facts = [
+        ("Real", _escape(_described(record.real))),
+        ("Generated", _escape(_described(record.generated))),
+        (record.unit_of_samples.capitalize(), _escape(f"{count}; {edges}" if edges else count)),
+        ("Voxel size", f"{record.voxel_size:g} µm" if record.voxel_size else "not known"),
+        ("Phases", phases),
+        ("Date", _escape(record["date"])),
+        ("Made with", _escape(", ".join(made))),
+    ]
+    listed = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in facts if text)
+    text = f'<h1>{_escape(record.title)}</h1>\n<p class="quiet">A generated microstructure beside the real one.</p>\n'
+    text += f'<dl class="facts">{listed}</dl>\n'
+    text += "".join(f'<p class="quiet">Note: {_escape(note)}.</p>\n' for note in record["notes"] or ())
+    sentence = summary(record.measures, record.unit_of_samples)
+    text += f'<p class="lead">{_escape(sentence)}</p>\n' if sentence else ""
+    return text + measure_table(headline(record.measures)) + table_legend(record.measures, record.unit_of_samples)
+
+
+def _slices(record):
+    figure = figures.slice_rows(record.slices["real"], record.slices["generated"], record.phases, record.voxel_size)
+    if figure is None:
+        return ""
+    caption = "Slices, all at one scale; above real, below generated."
+    return "<h2>Slices</h2>\n" + _figure(figure, "Slices of the real and the generated microstructure.", caption)
+
+
+def _structure(record):
+    parts = []
+    for title, keys, label in (
+        ("Volume fractions", ("volume_fraction",), None),
+        ("Specific surface areas", ("specific_surface_area",), None),
+        (
+            "Triple-phase boundaries",
+            ("triple_phase_boundary_density", "active_triple_phase_boundary_density"),
+            "length per volume",
+        ),
+    ):
+        figure = figures.box_plots(record.of(*keys), record.phases, label)
+        if figure is not None:
+            caption = _escape(f"{title}. {_BOXES.format(samples=record.unit_of_samples)} {_PANELS}")
+            parts.append(_figure(figure, f"Box plots of {title.lower()}, real and generated.", caption))
+            if keys == ("specific_surface_area",) and record["delta_ssa"]:
+                parts.append(_surface_differences(record))
+    return "<h2>Fractions, surfaces, boundaries</h2>\n" + "".join(parts) if parts else ""
+
+
+def _surface_differences(record):
+    shown = ", ".join(
+        f"{_escape(phase)} {percent(value / 100)}"
+        for phase, value in zip(record.phases, record["delta_ssa"], strict=False)
+        if value is not None
+    )
+    return f"<p>&Delta;(SSA), the difference of the mean specific surface areas [1]: {shown}.</p>\n" if shown else ""
+
+
+def _volumes(record):
+    found = record["volumes"]
+    if not found:
+        return ""
+    text = "<h2>Generated volumes</h2>\n"
+    text += (
+        f"<p>{found['count']} volumes of {found['size']}³ voxels, measured as volumes, beside what the slice tells of "
+        "volumes by stereology.</p>\n"
+    )
+    text += measure_table(headline(found["measures"]))
+    correlation = found["two_point_correlation"]
+    figure = figures.correlation_curves(correlation, record.phases, record.voxel_size)
+    if figure is None:
+        return text
+    shown = ", ".join(
+        f"{_escape(phase)} {fixed(value, 3)}"
+        for phase, value in zip(record.phases, found["anisotropy"], strict=False)
+        if value is not None
+    )
+    text += f"<p>The largest difference between two axes of the generated volumes: {shown}.</p>\n" if shown else ""
+    caption = "Two-point correlation along the axes of generated volumes, and its mean over those of the real slice."
+    return text + _figure(figure, "Two-point correlation functions of volumes, by phase and axis.", caption)
+
+
+def _correlation(record):
+    correlation = record["two_point_correlation"]
+    if not correlation:
+        return ""
+    figure = figures.correlation_curves(correlation, record.phases, record.voxel_size)
+    if figure is None:
+        return ""
+    text = "<h2>Two-point correlation</h2>\n"
+    worst = correlation.get("largest_difference")
+    if worst is not None:
+        found = [
+            (value, phase, axis)
+            for phase, row in zip(record.phases, worst, strict=False)
+            for axis, value in zip(correlation["axes"], row, strict=False)
+            if value is not None
+        ]
+        if found:
+            value, phase, axis = max(found)
+            text += (
+                "<p>The largest difference between the mean curves is "
+                f"{fixed(value, 3)} ({_escape(phase)}, along {_escape(axis)}).</p>\n"
+            )
+    caption = (
+        "The chance that a point at distance r from one in the phase is in the phase too. "
+        f"At each distance the band holds nine tenths of the real {record.unit_of_samples}."
+    )
+    if not (correlation.get("real") or {}).get("low"):
+        caption = caption.split(". ")[0] + "."
+    return text + _figure(figure, "Two-point correlation functions, by phase and axis, real and generated.", caption)
+
+
+def _transport(record):
+    parts = []
+    figure = figures.box_plots(record.of("relative_diffusivity"), record.phases)
+    if figure is not None:
+        caption = f"Relative diffusivities. {_BOXES.format(samples=record.unit_of_samples)}"
+        parts.append(_figure(figure, "Box plots of relative diffusivities, real and generated.", caption))
+    figure = figures.diffusivity_scatter(record.measures, record.phases)
+    if figure is not None:
+        caption = (
+            f"Relative diffusivity against volume fraction; a point per {record.unit_of_samples[:-1]}. "
+            "Zero: the phase does not percolate."
+        )
+        parts.append(_figure(figure, "Relative diffusivity against volume fraction, by phase.", caption))
+    figure = figures.flux_maps(record.flux["real"], record.flux["generated"])
+    if figure is not None:
+        caption = "Magnitude of the flux from the upper to the lower edge in one slice; each phase has its own scale."
+        parts.append(_figure(figure, "Maps of the flux through the phases, real and generated.", caption))
+    return "<h2>Transport</h2>\n" + "".join(parts) if parts else ""
+
+
+def _tests(record):
+    parts = [_classifier(record), _nearest(record), _seam(record), _lattice(record)]
+    parts = [part for part in parts if part]
+    missing = [
+        name
+        for name, there in (
+            ("relative diffusivity", record.of("relative_diffusivity")),
+            ("the classifier's test", record["classifier"]),
+            ("the search for the nearest real sub-volumes", record["nearest"]),
+            ("seam against interior of periodic volumes", record["seam"]),
+            ("the stride lattice", record["lattice"]),
+        )
+        if not there
+    ]
+    if missing:
+        parts.append(f'<p class="quiet">Not computed here: {", ".join(missing)}.</p>\n')
+    return "<h2>Tests</h2>\n" + "".join(parts) if parts else ""
+
+
+def _classifier(record):
+    found = record["classifier"]
+    if not found or found.get("score") is None:
+        return ""
+    score, error = found["score"], found.get("standard_error")
+    if error is not None and abs(score - 0.5) <= 2 * error:
+        meaning = "It does no better than guessing would by chance."
+    elif score > 0.5:
+        meaning = f"It tells real from generated in {100 * score:.0f} of 100 cases; guessing gives 50, certainty 100."
+    else:
+        meaning = "It does worse than guessing: what it learnt from one half does not hold for the other."
+    shown = fixed(score) + (f" ± {fixed(error)}" if error is not None else "")
+    text = "<h3>Can a classifier tell them apart?</h3>\n"
+    text += f'<div class="score"><b>{shown}</b><span>{meaning} Accuracy on {record.unit_of_samples} that it has not '
+    text += "seen, with its standard error; 0.5 is the best that a generator can reach [2].</span></div>\n"
+    counted = [
+        f"{' + '.join(map(str, count)) if isinstance(count, list | tuple) else count} to {purpose}"
+        for count, purpose in ((found.get("train"), "learn from"), (found.get("test"), "be judged by"))
+        if count
+    ]
+    notes = [f"{record.unit_of_samples.capitalize()}: {', '.join(counted)}."] if counted else []
+    notes += [str(found["note"])] if found.get("note") else []
+    return text + (f'<p class="quiet">{_escape(" ".join(notes))}</p>\n' if notes else "")
+
+
+def _nearest(record):
+    found = record["nearest"]
+    figure = figures.nearest_distances(found) if found else None
+    if figure is None:
+        return ""
+    closest = []
+    for side, name in (("generated", "generated"), ("real", "real")):
+        values = [value for value in found.get(side) or () if value is not None]
+        if values:
+            closest.append(f"{fixed(min(values), 3)} from {name}")
+    caption = (
+        "Distance to the nearest real sub-volume: of generated ones, and of real ones to those that do not overlap "
+        "them. A copy has the distance 0; generated ones should not be nearer than real ones are. Lines are medians."
+    )
+    text = "<h3>Does it repeat what it learnt from?</h3>\n"
+    text += f"<p>The smallest distances are {_escape(' and '.join(closest))} ones.</p>\n"
+    searched = f" Searched: {found['searched'].rstrip('.')}." if found.get("searched") else ""
+    alt = "Distances to the nearest real sub-volume."
+    return text + _figure(figure, alt, _escape(caption + searched))
+
+
+def _seam(record):
+    found = record["seam"]
+    figure = figures.seam_differences(found) if found else None
+    if figure is None:
+        return ""
+    beyond, count = _beyond_chance(found["measures"])
+    caption = (
+        "What is measured where a periodic volume closes, relative to the rest of it; bars are two standard errors. "
+        "About one value in twenty lies beyond its bar by chance."
+    )
+    text = "<h3>Is there a seam in periodic volumes?</h3>\n"
+    text += f"<p>{beyond} of {count} values differ with p &lt; 0.05, as about one in twenty does by chance"
+    size = found.get("size")
+    if found.get("count") and size:
+        size = " × ".join(map(str, size)) if isinstance(size, list | tuple) else f"{size}³"
+        text += f"; {found['count']} volumes of {size} voxels"
+    return text + ".</p>\n" + _figure(figure, "Differences between seam and interior of periodic volumes.", caption)
+
+
+def _beyond_chance(measures):
+    """Count the differences with p < 0.05, or beyond two standard errors where p is not known, and all of them."""
+    beyond = []
+    for entry in measures:
+        if entry.get("p") is not None:
+            beyond.append(entry["p"] < 0.05)
+        elif None not in (entry.get("seam"), entry.get("interior"), entry.get("standard_error")):
+            beyond.append(abs(entry["seam"] - entry["interior"]) > 2 * entry["standard_error"])
+    return sum(beyond), len(beyond)
+
+
+def _lattice(record):
+    found = record["lattice"]
+    figure = figures.lattice_profiles(found, record.phases) if found else None
+    if figure is None:
+        return ""
+    caption = (
+        f"What lies at each position within the generator's stride of {found['period']} voxels, as difference from the "
+        "mean, with standard errors. A generator without a lattice is flat within them."
+    )
+    text = "<h3>Does the generator's stride show?</h3>\n"
+    values = [found.get(key) for key in ("chi2_p", "label_change_chi2_p")]
+    values = np.concatenate([np.ravel(np.array([] if value is None else value, dtype=float)) for value in values])
+    values = values[np.isfinite(values)]
+    if values.size:
+        text += (
+            f"<p>The smallest of {values.size} p-values of flatness is {number(values.min(), 2)}; by chance it is "
+            f"below {number(0.05 / values.size, 2)} in one of twenty comparisons.</p>\n"
+        )
+    return text + _figure(figure, "Volume fractions and label changes by position within the stride.", caption)
+
+
+def _everything(record):
+    return "<h2>All measures</h2>\n" + measure_table(record.measures, full=True) if record.measures else ""
+
+
+def _methods(record):
+    listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in methods_of(record.whole))
+    return f'<h2>How it was computed</h2>\n<dl class="methods">{listed}</dl>\n'
+
+
+def _foot(record):
+    seconds = record["seconds"]
+    seconds = sum(seconds.values()) if isinstance(seconds, Mapping) else seconds
+    took = f" It took {seconds:.0f} s." if seconds else ""
+    hardware = record["hardware"]
+    hardware = f" Computed on: {hardware}." if isinstance(hardware, str) and hardware else ""
+    text = (
+        f"Every number of this page, and the value of each of the {record.unit_of_samples}, is in the page itself as "
+    )
+    text += f'JSON: the element with the id "comparison".{took}{hardware}'
+    return f"<footer>{_escape(text)}</footer>"
+
+
+def _described(side):
+    text = str(side["name"])
+    if side.get("shape"):
+        text += f", {' × '.join(map(str, side['shape']))} voxels"
+    kind = {"slice": "one slice", "reference": "stored statistics", "generator": "generator", "volumes": "volumes"}
+    return text + (f" ({kind[side['kind']]})" if side.get("kind") in kind else "")
+
+
+def _figure(figure, alt, caption):
+    """Return a figure as an image within the page; the same figure gives the same text."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "kerasgan3d"}):
+        figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None, "Creator": None})
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    width, height = (round(96 * side) for side in figure.get_size_inches())
+    image = f'<img src="data:image/svg+xml;base64,{data}" width="{width}" height="{height}" alt="{_escape(alt)}">'
+    return f"<figure>{image}\n<figcaption>{caption}</figcaption></figure>\n"
+
+
+def _json(value):
+    """Return JSON that may stand within a script element."""
+    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _plain(value):
+    """Return a record without NumPy types, null for what JSON has no number for."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _escape(text):
+    return "" if text is None else html.escape(str(text))

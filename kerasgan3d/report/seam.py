@@ -1,0 +1,119 @@
+"""Whether periodic volumes show where they close, and whether volumes show the lattice that they were made on."""
+
+import numpy as np
+from scipy import stats
+
+from kerasgan3d.volume import AXES
+
+
+def seam_statistics(volumes, phases, lag=8):
+    """Compare what lies across the faces where periodic volumes close with what lies anywhere within.
+
+    Args:
+        volumes: Two or more arrays of labels (z, y, x) of one shape, 0..n-1, periodic along all axes.
+        phases: Names of the n phases.
+        lag: Distance in voxels of the pairs for the two-point correlation.
+
+    Returns:
+        dict: "size" (voxels along z, y, x), "count" and "measures", a list of dicts, one per measure, phase and axis:
+        "key", "phase", "axis", the means "seam" and "interior", the "standard_error" of their difference and "p".
+        "label_change_rate": share of the voxel faces of a plane that lie between the phase and another one: the plane
+        where the volume closes, against all others. "volume_fraction": in the half of the volume around the seam,
+        against the other half. "two_point_correlation": probability that two voxels `lag` apart are both in the phase,
+        of pairs across the seam and of all others. Errors are those between volumes, which are independent, and p is
+        that of Student's t test of the volumes' differences.
+    """
+    volumes = [np.asarray(volume) for volume in volumes]
+    rows = []
+    for axis, name in enumerate(AXES):
+        for phase, phase_name in enumerate(phases):
+            profiles = [_profiles(volume == phase, axis, lag) for volume in volumes]
+            for key, (seam, interior) in {
+                "label_change_rate": _split([p[0] for p in profiles], 1),
+                "volume_fraction": _split([np.roll(p[1], len(p[1]) // 4) for p in profiles], len(profiles[0][1]) // 2),
+                "two_point_correlation": _split([p[2] for p in profiles], lag),
+            }.items():
+                rows.append({"key": key, "phase": phase_name, "axis": name, **_difference(seam, interior)})
+                if key == "two_point_correlation":
+                    rows[-1]["lag"] = lag
+    return {"size": list(volumes[0].shape), "count": len(volumes), "measures": rows}
+
+
+def lattice_statistics(volumes, phases, period):
+    """Tell whether fractions or label changes depend on the place modulo a generator's stride.
+
+    Under the hypothesis that they do not, the Fourier coefficients of their profile over the positions of a cell of
+    the lattice have mean zero and are uncorrelated, however much neighbouring planes resemble each other. So the sum of
+    the squared means of the coefficients, each over its variance between volumes, is chi-squared distributed with
+    period - 1 degrees of freedom (for two volumes or more; the more the better).
+
+    Args:
+        volumes: Arrays of labels (z, y, x) of one shape, periodic, that begin at a point of the lattice; sizes
+            are multiples of the period.
+        phases: Names of the n phases.
+        period: Stride of the generator in voxels, 2 or more.
+
+    Returns:
+        dict: "period"; "fractions" and "label_change_rates" [axis][phase][position], means over the volumes of what
+        lies at the position, and between it and the one before it; their "standard_error" and
+        "label_change_standard_error" of the same shape; "chi2_p" and "label_change_chi2_p" [axis][phase]; and
+        "smallest_p", the smallest of these times their number (Bonferroni), at most 1.
+    """
+    fractions, rates = [], []
+    for volume in volumes:
+        cells = [[_profiles(np.asarray(volume) == phase, axis, 1) for phase in range(len(phases))] for axis in range(3)]
+        folded = [[[_folded(profile, period) for profile in phase[:2]] for phase in axis] for axis in cells]
+        rates.append([[phase[0] for phase in axis] for axis in folded])
+        fractions.append([[phase[1] for phase in axis] for axis in folded])
+    result, smallest = {"period": int(period)}, []
+    for key, error, p, values in (
+        ("fractions", "standard_error", "chi2_p", np.array(fractions)),
+        ("label_change_rates", "label_change_standard_error", "label_change_chi2_p", np.array(rates)),
+    ):
+        probability = _flatness(values)
+        smallest.append(probability)
+        result[key] = values.mean(0).tolist()
+        result[error] = (values.std(0, ddof=1) / np.sqrt(len(values))).tolist()
+        result[p] = probability.tolist()
+    result["smallest_p"] = min(1.0, float(np.min(smallest)) * np.size(smallest))
+    return result
+
+
+def _profiles(here, axis, lag):
+    """Return, along an axis of a periodic volume, for each plane: its label changes to the plane before it (the first
+    is the seam), the share of the phase in it, and the share of pairs with the plane `lag` before it."""
+    lines = np.moveaxis(here, axis, 0)
+    before = np.roll(lines, 1, 0)
+    changes = (lines != before).mean(axis=(1, 2))
+    pairs = (lines & np.roll(lines, lag, 0)).mean(axis=(1, 2))
+    return changes, lines.mean(axis=(1, 2)), pairs
+
+
+def _split(profiles, seam):
+    """Return the means of the first `seam` values of each profile, and of the rest."""
+    profiles = np.array(profiles)
+    return profiles[:, :seam].mean(1), profiles[:, seam:].mean(1)
+
+
+def _difference(seam, interior):
+    difference = seam - interior
+    error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
+    p = 2 * stats.t.sf(abs(difference.mean()) / error, len(difference) - 1) if error > 0 else 1.0
+    return {"seam": seam.mean(), "interior": interior.mean(), "standard_error": error, "p": float(p)}
+
+
+def _folded(profile, period):
+    return profile.reshape(-1, period).mean(0)
+
+
+def _flatness(values):
+    """Return the p-values of the hypothesis that profiles (volumes, axis, phase, position) are flat."""
+    count, period = values.shape[0], values.shape[-1]
+    modes = np.fft.rfft(values, axis=-1)[..., 1:]
+    power = (np.abs(modes) ** 2).mean(0)
+    freedom = np.full(modes.shape[-1], 2.0)
+    if period % 2 == 0:
+        freedom[-1] = 1.0  # the mode that alternates is real
+    squares = np.abs(modes.mean(0)) ** 2 * count * freedom
+    chi2 = np.divide(squares, power, out=np.zeros_like(power), where=power > 0).sum(-1)
+    return stats.chi2.sf(chi2, freedom.sum())

@@ -1,0 +1,299 @@
+"""The two sides of a comparison: images, generators, and statistics of images."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from kerasgan3d import io
+from kerasgan3d.data import exclusion
+from kerasgan3d.folder import REFERENCE, read_json
+from kerasgan3d.metrics._check import check_slice, check_volume
+from kerasgan3d.metrics.ensemble import random_windows
+from kerasgan3d.phases import PhaseMap, default_names
+from kerasgan3d.volume import Volume, checked_voxel_size
+
+# What a seed is used for: draws for one purpose do not depend on those for another.
+SAMPLES, LEARNING, SCORING, PERIODIC = range(4)
+
+
+class Images:
+    """One or more images, of which sub-volumes are drawn.
+
+    Attributes:
+        name, kind: for readers; "volume", "slice" or "volumes".
+        images: uint8 arrays (z, y, x) or (y, x).
+        phases: the names, or None where nobody said them.
+        voxel_size: µm, or None where it is unknown.
+        excluded: bool array, what no sub-volume may hold; None excludes nothing.
+    """
+
+    def __init__(self, name, kind, images, phases, voxel_size, exclude=None):
+        if exclude and len(images) > 1:
+            raise ValueError(f"`exclude` must be boxes of one image. Received: {len(images)} images.")
+        self.name, self.kind, self.images = name, kind, images
+        self.phases, self.voxel_size = phases, voxel_size
+        self.excluded = exclusion(images[0].shape, _whole_boxes(exclude, images[0].ndim)) if exclude else None
+
+    @property
+    def dimensions(self):
+        """2 for slices, 3 for volumes."""
+        return self.images[0].ndim
+
+    @property
+    def shape(self):
+        """The shape of the image, None where there are several."""
+        return list(self.images[0].shape) if len(self.images) == 1 else None
+
+    def draw(self, count, size, seed, progress=None):
+        """Return up to `count` sub-volumes, as many of each image, no two of the same place."""
+        return [window for _, window in self._windows(count, size, [seed, SAMPLES])]
+
+    def corners(self, count, size, seed):
+        """Return the image and the first corner of each sub-volume that `draw` returns."""
+        return [place for place, _ in self._windows(count, size, [seed, SAMPLES])]
+
+    def halves(self, samples, size, seed):
+        """Return sub-volumes of one half, sub-volumes of the other, and how many of the latter do not overlap.
+
+        The halves are those of the images where there are several, else those of the image, cut in the middle of its
+        longest axis. None where it is too small for that.
+        """
+        images, excluded, count = self.images, self.excluded, len(samples)
+        if len(images) == 1:
+            axis = int(np.argmax(images[0].shape))
+            middle = images[0].shape[axis] // 2
+            cuts = [(slice(None),) * axis + (part,) for part in (slice(0, middle), slice(middle, None))]
+            halves = [[images[0][cut]] for cut in cuts]
+            excluded = [None if excluded is None else excluded[cut] for cut in cuts]
+        else:
+            halves, excluded = [images[::2], images[1::2]], [None, None]
+        parts = [Images(self.name, self.kind, half, self.phases, self.voxel_size) for half in halves]
+        for part, mask in zip(parts, excluded, strict=True):
+            part.excluded = mask
+        numbers = (count - count // 2, count // 2)
+        try:
+            train, test = (
+                [window for _, window in part._windows(number, size, [seed, purpose])]
+                for part, number, purpose in zip(parts, numbers, (LEARNING, SCORING), strict=True)
+            )
+        except ValueError:
+            return None
+        room = sum(int(np.prod([length // size for length in image.shape])) for image in halves[1])
+        return train, test, min(len(test), room)
+
+    def _windows(self, count, size, seed):
+        windows, number = [], len(self.images)
+        for k, image in enumerate(self.images[:count]):
+            share = count // number + (k < count % number)
+            for corner in random_windows(image.shape, size, share, [*seed, k], excluded=self.excluded):
+                place = tuple(int(c) for c in corner)
+                windows.append(((k, place), image[tuple(slice(c, c + size) for c in place)]))
+        return windows
+
+
+class Generated:
+    """A generator: anything with `sample`, `phases` and `voxel_size`."""
+
+    kind, dimensions, shape = "generator", 3, None
+
+    def __init__(self, generator):
+        card = getattr(generator, "card", None)
+        self.name = (card.get("name") if isinstance(card, dict) else None) or "generator"
+        self.generator = generator
+        self.phases = tuple(generator.phases)
+        self.voxel_size = checked_voxel_size(generator.voxel_size)
+        self.stride = getattr(generator, "stride", None)
+
+    def draw(self, count, size, seed, progress=None):
+        """Return `count` independent volumes, their seeds made from `seed`."""
+        return self._sample(count, size, [seed, SAMPLES], progress)
+
+    def periodic(self, count, size, seed, progress=None):
+        """Return `count` independent volumes that are periodic along all axes."""
+        return self._sample(count, size, [seed, PERIODIC], progress, periodic=True)
+
+    def halves(self, samples, size, seed):
+        """Return one half of the samples, the other, and how many of the latter are independent: all."""
+        middle = len(samples) - len(samples) // 2
+        return samples[:middle], samples[middle:], len(samples) - middle
+
+    def _sample(self, count, size, seed, progress, **options):
+        volumes = []
+        for number in np.random.SeedSequence(seed).generate_state(count, np.uint64):
+            volumes.append(np.asarray(self.generator.sample(size, seed=int(number), **options).labels))
+            if progress is not None:
+                progress(len(volumes), count)
+        return volumes
+
+
+class Reference:
+    """Statistics of an image, as the ``reference.json`` of a generator's folder holds them.
+
+    Attributes:
+        statistics: the dict.
+        size: edge length of the sub-volumes, or windows, that it was made of.
+    """
+
+    kind, shape = "reference", None
+
+    def __init__(self, name, statistics):
+        try:
+            self.name, self.statistics = name, statistics
+            self.phases = tuple(PhaseMap(statistics["phases"]).names)
+            self.voxel_size = checked_voxel_size(statistics["voxel_size"])
+            made_of = statistics["sub_volumes"]
+            self.size, self.dimensions, self.count = made_of["size"], made_of["dimensions"], made_of["count"]
+            statistics["mean"]["volume_fractions"]
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{name} must hold reference statistics: phases, voxel_size, sub_volumes, mean. "
+                f"Received: no {error.args[0] if isinstance(error, KeyError) else 'such object'}."
+            ) from error
+
+
+def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=None):
+    """Return the real side: Images or Reference.
+
+    Args:
+        real: Volume, integer array (z, y, x) or (y, x), path of an image, a generator's folder, its ``reference.json``
+            or what that holds.
+        phases, voxel_size: names and µm, where they are not known or wrong.
+        mapping: dict of grey value to name, for a file.
+        exclude: boxes, see `kerasgan3d.data.exclusion`; one of two ranges of a volume holds for every z.
+
+    Raises:
+        ValueError, OSError: if it is none of these, or cannot be read.
+    """
+    voxel_size = checked_voxel_size(voxel_size)
+    if isinstance(real, (str, os.PathLike)):
+        path = Path(real)
+        statistics = path / REFERENCE if (path / REFERENCE).is_file() else path
+        if statistics.suffix == ".json" and statistics.is_file():
+            return Reference(path.name or str(path), read_json(statistics))
+        image, names, size = _read(path, phases, mapping, voxel_size)
+        return Images(path.name, "volume" if image.ndim == 3 else "slice", [image], names, size, exclude)
+    if mapping is not None:
+        raise ValueError(
+            "`mapping` must be None unless the real image is a file: grey values of an array become labels with "
+            f"PhaseMap.infer(image, mapping=mapping).encode(image). Received: {mapping!r}."
+        )
+    if isinstance(real, dict):
+        return Reference("reference", real)
+    image, names, size = _given(real, phases, voxel_size)
+    name = _provenance(real, "image")
+    return Images(name, "volume" if image.ndim == 3 else "slice", [image], names, size, exclude)
+
+
+def generated_source(generated, *, phases=None, mapping=None, voxel_size=None):
+    """Return the generated side: Generated or Images.
+
+    Args:
+        generated: a generator (`sample`, `phases`, `voxel_size`), a Volume, an array, a list of them, the path of a
+            volume, or of a folder of them.
+        phases, mapping, voxel_size: for arrays, and files that do not say it themselves.
+
+    Raises:
+        ValueError, OSError: if it is none of these, or cannot be read.
+    """
+    voxel_size = checked_voxel_size(voxel_size)
+    if hasattr(generated, "sample") and hasattr(generated, "phases"):
+        return Generated(generated)
+    if isinstance(generated, (str, os.PathLike)):
+        path = Path(generated)
+        files = _volume_files(path)
+        found = [_read_generated(file, phases, mapping, voxel_size) for file in files]
+        name = path.name
+    else:
+        several = isinstance(generated, (list, tuple)) and len(generated) and np.ndim(generated[0]) >= 2
+        found = [_given(each, phases, voxel_size) for each in (generated if several else [generated])]
+        name = f"{len(found)} volumes" if several else _provenance(generated, "volume")
+    images, names, sizes = zip(*found, strict=True)
+    kinds = {(image.ndim, names[k], sizes[k]) for k, image in enumerate(images)}
+    if len(kinds) > 1:
+        raise ValueError(f"Generated volumes must agree in dimensions, phases and voxel size. Received: {kinds}.")
+    return Images(name, "volumes", list(images), names[0], sizes[0])
+
+
+def agree(real, generated):
+    """Return the phases and the voxel size of both sides, and notes on what one of them left open.
+
+    Raises:
+        ValueError: if they disagree, or nobody says how large a voxel is.
+    """
+    notes = []
+    if None not in (real.phases, generated.phases) and tuple(real.phases) != tuple(generated.phases):
+        raise ValueError(
+            "The phases of both sides must be the same, in the same order. "
+            f"Received: {', '.join(real.phases)} of {real.name}, and {', '.join(generated.phases)} of "
+            f"{generated.name}. Name the real ones with phases= (--phases), or their grey values with --map."
+        )
+    phases = real.phases or generated.phases
+    for side, other in ((real, generated), (generated, real)):
+        if side.phases is None and other.phases is not None:
+            notes.append(f"{side.name} does not name its phases: taken for {', '.join(phases)}, in this order")
+    sizes = [size for size in (real.voxel_size, generated.voxel_size) if size is not None]
+    if not sizes:
+        raise ValueError("The voxel size is unknown on both sides: give it in µm with voxel_size= (--voxel-size).")
+    if max(sizes) > min(sizes) * 1.001:
+        raise ValueError(
+            "The voxel sizes of both sides must be the same: resample one of them. "
+            f"Received: {sizes[0]:g} µm of {real.name}, and {sizes[1]:g} µm of {generated.name}."
+        )
+    for side in (real, generated):
+        if side.voxel_size is None:
+            notes.append(f"{side.name} does not state its voxel size: taken for {sizes[0]:g} µm")
+    labels = [image for side in (real, generated) if isinstance(side, Images) for image in side.images]
+    highest = max((int(image.max()) for image in labels), default=0)
+    phases = default_names(highest + 1) if phases is None else tuple(phases)
+    if highest >= len(phases):
+        raise ValueError(
+            f"There must be a name for every phase. Received: {len(phases)} names, {', '.join(phases)}, and labels "
+            f"up to {highest}."
+        )
+    return phases, sizes[0], notes
+
+
+def _given(image, phases, voxel_size):
+    """Return labels, names and voxel size of a Volume or an array; None for what is unknown."""
+    names = None if phases is None else tuple(PhaseMap(phases).names)
+    if isinstance(image, Volume):
+        return image.labels, names or image.phases, voxel_size or image.voxel_size
+    image = np.asarray(image)
+    check = check_slice if image.ndim == 2 else check_volume
+    return check(image).labels, names, voxel_size
+
+
+def _provenance(image, otherwise):
+    provenance = image.provenance if isinstance(image, Volume) else {}
+    name = provenance.get("file")
+    return name if isinstance(name, str) else otherwise
+
+
+def _read(path, phases, mapping, voxel_size):
+    labels, phase_map, size = io.read_labels(path, phases, mapping, voxel_size)
+    names = tuple(phase_map.names)
+    unnamed = phases is None and mapping is None and names == default_names(len(names))
+    return labels, None if unnamed else names, size
+
+
+def _read_generated(path, phases, mapping, voxel_size):
+    said = io.read_image(path)[2]
+    if "phases" in said:
+        phases = mapping = None
+    return _read(path, phases, mapping, voxel_size if said.get("voxel_size") is None else None)
+
+
+def _volume_files(path):
+    """Return the paths of the volumes at a path: itself, or what is in the folder that it is."""
+    if not path.is_dir() or path.suffix.lower() == ".zarr":
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in io.SUFFIXES and file.name[0] != ".")
+    if not files:
+        raise ValueError(f"The folder must hold volumes ({', '.join(io.SUFFIXES)}). Received: {path}, which has none.")
+    # A folder of slices is one volume.
+    return files if io.read_image(files[0])[0].ndim == 3 else [path]
+
+
+def _whole_boxes(boxes, dimensions):
+    return [(None, *box) if len(box) == 2 and dimensions == 3 else box for box in boxes]
