@@ -1,0 +1,195 @@
+"""TIFF files of volumes and slices."""
+
+import contextlib
+import json
+import logging
+import math
+from xml.etree import ElementTree
+
+import numpy as np
+
+from kerasgan3d.files import replacing
+from kerasgan3d.io._common import KEY, UNITS, FileError, check_array, parsed, reading
+
+# Classic TIFF, and with it ImageJ's kind, ends at 4 GiB; the room left is for the directory of pages.
+_CLASSIC_TIFF_BYTES = 2**32 - 2**25
+# Voxel sizes that a pair of 32-bit integers holds to six digits, in µm.
+_TIFF_VOXEL_SIZES = (1e-4, 1e4)
+# 600 dots per inch: what is coarser is the resolution of a screen or a printer, not of a microscope.
+_COARSEST_VOXEL = 25400 / 600
+
+
+def write_tiff(path, array, axes, record, display, slice_names=None):
+    """Write an array (z, [channel,] y, x) as TIFF, uncompressed: every program opens that, also without loading it."""
+    import tifffile
+
+    size = record["voxel_size"]
+    note = json.dumps({KEY: record})
+    big = array.nbytes > _CLASSIC_TIFF_BYTES
+    # ImageJ's kind of TIFF does not tell one slice from none, nor one column, and has no big form.
+    if path.name.lower().endswith((".ome.tif", ".ome.tiff")) or (big and 1 not in (array.shape[0], array.shape[-1])):
+        metadata = {"axes": axes, "Description": note}
+        if size is not None:
+            for axis in "XYZ":
+                metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
+        options = {"ome": True, "metadata": metadata}
+    elif big or 1 in (array.shape[0], array.shape[-1]):
+        options = {"metadata": {"axes": axes, KEY: record}}
+        if size is not None and _TIFF_VOXEL_SIZES[0] <= size <= _TIFF_VOXEL_SIZES[1]:
+            options |= {"resolution": (1e4 / size, 1e4 / size), "resolutionunit": "CENTIMETER"}
+    else:
+        # Without a display range Fiji spreads 0 to 255, and labels are as good as black.
+        metadata = {"axes": axes, "mode": "grayscale", "min": 0, "max": display, "Info": note}
+        if slice_names is not None:
+            metadata["Labels"] = list(slice_names) * array.shape[0]
+        options = {"imagej": True, "metadata": metadata}
+        if size is not None and _TIFF_VOXEL_SIZES[0] <= size <= _TIFF_VOXEL_SIZES[1]:
+            metadata |= {"spacing": size, "unit": "micron"}
+            options |= {"resolution": (1 / size, 1 / size)}
+    with replacing(path) as temporary:
+        tifffile.imwrite(temporary, array, photometric="minisblack", bigtiff=big, **options)
+
+
+def open_tiff(path, *, lazily=False):
+    """Read a TIFF file, or with `lazily` open it: array, spacing (z, y, x) in µm or None, kerasgan3d's note or None.
+
+    What is opened lazily is mapped into memory where it lies in one piece, uncompressed; otherwise pages are read as
+    they are asked for.
+    """
+    import tifffile
+
+    with reading(path, "a TIFF image"), _tifffile_messages() as messages, tifffile.TiffFile(path) as tif:
+        if len(tif.series) != 1:
+            raise FileError(
+                f"{path} must hold one image. Received: {len(tif.series)}, of shapes "
+                f"{', '.join(str(series.shape) for series in tif.series[:5])}."
+            )
+        series = tif.series[0]
+        if any("invalid page offset" in message for message in messages):
+            raise FileError(
+                f"{path} must be complete. Received: a TIFF file that ends before its last page. Copy or save it again."
+            )
+        axes = [axis for axis in zip(series.axes, series.shape, strict=True) if axis[0] not in "SC" or axis[1] > 1]
+        channels = [length for letter, length in axes if letter in "SC"]
+        if channels:
+            raise FileError(
+                f"{path} must hold one grey value per voxel. Received: {channels[0]} channels, shape {series.shape}. "
+                "Convert colours to 8-bit labels first; slices that were saved as channels are re-ordered in Fiji "
+                "with Image > Hyperstacks > Re-order Hyperstack."
+            )
+        shape = tuple(length for _, length in axes)
+        while len(shape) > 3 and shape[0] == 1:
+            shape = shape[1:]
+        check_array(path, shape, series.dtype)
+        spacing, record = _tiff_spacing(tif), _tiff_record(tif)
+        array = _opened(path, tif, series, shape) if lazily else series.asarray().reshape(shape)
+    noted = record.get("shape") if isinstance(record, dict) else None
+    # Readers of ImageJ and OME files drop axes of one voxel; the record knows them.
+    if (
+        isinstance(noted, list)
+        and noted != list(shape)
+        and [n for n in noted if n != 1] == [n for n in shape if n != 1]
+    ):
+        array = array.reshape(noted)
+    return array, spacing, record
+
+
+class _Pages:
+    """A stack of compressed pages that are read when they are asked for: (z, y, x)."""
+
+    def __init__(self, path, shape, dtype):
+        self._path, self.shape, self.dtype = path, shape, dtype
+
+    def __getitem__(self, window):
+        import tifffile
+
+        z, *rest = window
+        planes = range(self.shape[0])[z]
+        with reading(self._path, "a TIFF image"), tifffile.TiffFile(self._path) as tif:
+            pages = tif.series[0].pages
+            if isinstance(planes, int):
+                return pages[planes].asarray()[tuple(rest)]
+            return np.stack([pages[plane].asarray()[tuple(rest)] for plane in planes])
+
+
+def _opened(path, tif, series, shape):
+    if series.dataoffset is not None:
+        dtype = series.dtype.newbyteorder(tif.byteorder)
+        return np.memmap(path, dtype, "r", series.dataoffset, tuple(shape))
+    if len(shape) == 3 and len(series.pages) == shape[0]:
+        return _Pages(path, tuple(shape), series.dtype)
+    return series.asarray().reshape(shape)
+
+
+@contextlib.contextmanager
+def _tifffile_messages():
+    """Collect what tifffile logs: it reads what is left of a truncated file and only logs that pages are missing."""
+    messages = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda entry: messages.append(entry.getMessage())
+    logger = logging.getLogger("tifffile")
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+def _tiff_record(tif):
+    if tif.is_imagej:
+        return parsed((tif.imagej_metadata or {}).get("Info"))
+    if tif.is_ome:
+        description = ElementTree.fromstring(tif.ome_metadata).find(".//{*}Image/{*}Description")
+        return None if description is None else parsed(description.text)
+    return parsed(tif.pages[0].description)
+
+
+def _tiff_spacing(tif):
+    """Return the edges of a voxel along z, y, x in µm, or None where the file does not say.
+
+    Along z, only ImageJ and OME state it; otherwise voxels are taken for cubes.
+    """
+    if tif.is_ome:
+        pixels = ElementTree.fromstring(tif.ome_metadata).find(".//{*}Image/{*}Pixels")
+        edges = [_ome_edge(pixels, axis) for axis in "ZYX"] if pixels is not None else [None]
+        return None if None in edges[1:] or len(edges) == 1 else (edges[0] or edges[2], edges[1], edges[2])
+    tags = tif.pages[0].tags
+    x, y = (_pixels_per_unit(tags.get(name)) for name in ("XResolution", "YResolution"))
+    if x is None or y is None:
+        return None
+    imagej = (tif.imagej_metadata or {}) if tif.is_imagej else {}
+    unit = str(imagej.get("unit", "")).strip().lower()
+    if not unit:
+        unit = {2: "inch", 3: "cm"}.get(int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2)
+    if unit not in UNITS:
+        return None
+    x, y = (_rounded(UNITS[unit] / resolution) for resolution in (x, y))
+    if UNITS[unit] >= 1e4 and max(x, y) > 0.999 * _COARSEST_VOXEL:
+        return None
+    depth = imagej.get("spacing")
+    depth = _rounded(UNITS[unit] * abs(depth)) if isinstance(depth, (int, float)) and depth else x
+    return (depth, y, x)
+
+
+def _ome_edge(pixels, axis):
+    try:
+        edge = float(pixels.get(f"PhysicalSize{axis}")) * UNITS[pixels.get(f"PhysicalSize{axis}Unit", "µm").lower()]
+    except (TypeError, ValueError, KeyError):
+        return None
+    return edge if math.isfinite(edge) and edge > 0 else None
+
+
+def _pixels_per_unit(tag):
+    """Return a resolution tag as a number, or None where it says nothing (1 per unit is what programs default to)."""
+    try:
+        numerator, denominator = tag.value
+        return None if 0 in (numerator, denominator) or numerator == denominator == 1 else numerator / denominator
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def _rounded(edge):
+    """Undo the rounding of a resolution to a ratio of integers: 0.39800003 is 0.398."""
+    return float(f"{edge:.5g}")

@@ -1,0 +1,143 @@
+"""Writing volumes and probabilities, complete or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from kerasgan3d.io._numpy import write_npy
+from kerasgan3d.io._tiff import write_tiff
+from kerasgan3d.io._vti import write_vti
+from kerasgan3d.io._zarr import is_zarr, write_zarr
+from kerasgan3d.phases import PhaseMap
+from kerasgan3d.volume import Volume, checked_voxel_size
+
+SUFFIXES = (".tif", ".tiff", ".npy", ".zarr", ".vti")
+PROBABILITY_SUFFIXES = (".tif", ".tiff", ".npy")
+
+
+def write(volume, path, *, overwrite=True):
+    """Write a volume, complete or not at all.
+
+    Args:
+        volume: a Volume.
+        path: where to; the suffix says how: .tif or .tiff (opens in Fiji with its voxel size), .npy (with a .npy.json
+            beside it), .zarr (OME-Zarr 0.5), .vti (ParaView).
+        overwrite: whether a file that exists may be replaced.
+
+    Raises:
+        ValueError, OSError: as `check_writable`, or if the disk is full.
+    """
+    if not isinstance(volume, Volume):
+        raise ValueError(
+            f"Only a Volume can be written. Received: {type(volume).__name__}. Make one with Volume(labels, phases, "
+            "voxel_size)."
+        )
+    path = check_writable(path, overwrite=overwrite)
+    record = {
+        "version": 1,
+        "shape": list(volume.shape),
+        "phases": list(volume.phases),
+        "voxel_size": volume.voxel_size,
+        "periodic": list(volume.periodic),
+        "provenance": volume.provenance,
+    }
+    match path.suffix.lower():
+        case ".npy":
+            write_npy(path, volume.labels, record)
+        case ".zarr":
+            write_zarr(path, volume.labels, record)
+        case ".vti":
+            write_vti(path, volume.labels, record)
+        case _:
+            write_tiff(path, volume.labels, "ZYX", record, display=max(1, len(volume.phases) - 1))
+
+
+def write_probabilities(probabilities, path, phases, voxel_size=None, *, overwrite=True):
+    """Write the probability of every phase in every voxel, complete or not at all.
+
+    Args:
+        probabilities: floating-point array (z, y, x, n), values 0 to 1; it is stored as float32.
+        path: .tif or .tiff (a stack (z, channel, y, x) for ImageJ, one channel per phase), or .npy (z, y, x, n).
+        phases: the n phase names, or a PhaseMap.
+        voxel_size: edge of a voxel in µm, or None where it is unknown.
+        overwrite: whether a file that exists may be replaced.
+
+    Raises:
+        ValueError: if the array is not as above, or the suffix is unknown.
+        OSError: as `check_writable`.
+    """
+    probabilities = np.asarray(probabilities)
+    names = PhaseMap(phases).names
+    voxel_size = checked_voxel_size(voxel_size)
+    if probabilities.ndim != 4 or probabilities.dtype.kind != "f" or 0 in probabilities.shape:
+        raise ValueError(
+            f"Probabilities must be a floating-point array (z, y, x, n). Received: {probabilities.dtype} "
+            f"{probabilities.shape}."
+        )
+    if probabilities.shape[-1] != len(names):
+        raise ValueError(
+            f"There must be one name per channel. Received: {probabilities.shape[-1]} channels and {len(names)} names "
+            f"({', '.join(names)})."
+        )
+    lowest, highest = float(probabilities.min()), float(probabilities.max())
+    if not (lowest >= -1e-3 and highest <= 1 + 1e-3):
+        raise ValueError(f"Probabilities must lie in 0 to 1. Received: {lowest:g} to {highest:g}.")
+    path = check_writable(path, overwrite=overwrite, suffixes=PROBABILITY_SUFFIXES)
+    record = {
+        "version": 1,
+        "kind": "probabilities",
+        "shape": list(probabilities.shape),
+        "phases": list(names),
+        "voxel_size": voxel_size,
+    }
+    probabilities = probabilities.astype(np.float32, copy=False)
+    if path.suffix.lower() == ".npy":
+        write_npy(path, probabilities, record)
+    else:
+        write_tiff(path, np.moveaxis(probabilities, 3, 1), "ZCYX", record, display=1, slice_names=names)
+
+
+def check_writable(path, *, overwrite=True, suffixes=SUFFIXES):
+    """Check that a file could be written, without writing it, so that long work need not be lost.
+
+    Args:
+        path: the file or .zarr folder to be.
+        overwrite: whether something that exists may be replaced.
+        suffixes: those that are allowed; `PROBABILITY_SUFFIXES` for `write_probabilities`.
+
+    Returns:
+        The path as a pathlib.Path.
+
+    Raises:
+        ValueError: if the suffix is unknown.
+        FileNotFoundError: if the folder does not exist.
+        FileExistsError: if the path exists and may not be replaced.
+        OSError: if there is something else in the way: a folder where a file is to be, no permission ...
+    """
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"The file to write must end in one of {', '.join(suffixes)}. Received: {path}")
+    folder = path.parent
+    if not folder.exists():
+        raise FileNotFoundError(f"The folder to write to must exist; make it first. Received: {folder}")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"The place to write to must be a folder. Received: {folder}, a file")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists already. Choose another name, or allow it to be overwritten.")
+    if path.suffix.lower() == ".zarr":
+        if path.exists() and not is_zarr(path):
+            raise FileExistsError(f"{path} must be a Zarr folder to be replaced. It is something else: move it away.")
+    elif path.is_dir():
+        raise IsADirectoryError(f"The file to write must not be a folder. Received: {path}")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(f"There must be permission to replace the file. Received: {path}, which is read-only")
+    try:
+        # The permission bits do not tell everything (read-only disks, quotas, network folders): try it.
+        with tempfile.TemporaryFile(dir=path.resolve().parent):
+            pass
+    except OSError as error:
+        kind = PermissionError if isinstance(error, PermissionError) else OSError
+        raise kind(f"It must be possible to write to the folder {folder}. Received: {error.strerror}") from error
+    return path
