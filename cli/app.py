@@ -10,6 +10,11 @@ COMMANDS = {
     "list": ("kerasgan3d.cli.list", "List the generators that come with kerasgan3d."),
     "info": ("kerasgan3d.cli.info", "Show the facts of a generator: phases, training data, measured fidelity."),
     "sample": ("kerasgan3d.cli.sample", "Generate a volume."),
+    "measure": (
+        "kerasgan3d.cli.measure",
+        "Measure volumes and slices: fractions, surfaces, triple-phase boundaries, connectivity, transport.",
+    ),
+    "compare": ("kerasgan3d.cli.compare", "Compare generated microstructures with a real one, in numbers and a page."),
     "render": ("kerasgan3d.cli.render", "Draw a volume: solid body, three slices, phase fractions."),
     "train": ("kerasgan3d.cli.train", "Train a generator on a segmented image."),
 }

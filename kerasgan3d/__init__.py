@@ -31,7 +31,9 @@ _EXPORTS = {
     "UpsampleConv3D": "kerasgan3d.layers",
     "Volume": "kerasgan3d.volume",
     "VolumeDiscriminator": "kerasgan3d.models",
+    "compare": "kerasgan3d.report.compare",
     "load_generator": "kerasgan3d.zoo",
+    "measure": "kerasgan3d.metrics",
     "render": "kerasgan3d.report",
     "train": "kerasgan3d.training",
 }

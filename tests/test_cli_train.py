@@ -5,15 +5,22 @@ from click.testing import CliRunner
 
 import kerasgan3d
 from kerasgan3d.cli import main
-from kerasgan3d.training.run import Report
+from kerasgan3d.folder import CARD, write_json
+from kerasgan3d.training.monitor import Report
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def calls(monkeypatch, tmp_path):
     """Put a function that only notes its arguments in the place of training."""
     noted = []
 
     def train(data, output, *, dry_run, **options):
+        if "hold_out" in options:
+            facts = {"error": 0.25, "error_of_training_data": 0.125, "real_difference": 0.0625}
+            (tmp_path / "generator").mkdir()
+            write_json({"held_out": facts}, tmp_path / "generator" / CARD)
+            noted.append({"data": data, "output": output, "dry_run": dry_run, **options})
+            return tmp_path / "generator"
         noted.append({"data": data, "output": output, "dry_run": dry_run, **options})
         return "the plan" if dry_run else Path(output) / "generator"
 
@@ -38,7 +45,7 @@ def test_what_is_not_given_is_left_to_the_defaults_of_train(calls, completed):
     assert (result.exit_code, result.stderr) == (0, "")
     (call,) = calls
     assert callable(call.pop("progress"))
-    assert call == {"data": Path("scan.tif"), "output": Path("run"), "resume": True, "dry_run": False}
+    assert call == {"data": Path("scan.tif"), "output": Path("run"), "resume": True, "dry_run": False, "tick": None}
     generator = Path("run") / "generator"
     assert completed == [generator]
     assert f"wrote {generator}\n" in result.stdout
@@ -49,7 +56,8 @@ def test_what_is_given_reaches_train(calls):
     run(
         "scan.tif -o run --recipe compact-slices --architecture paper --phases pore,Ni --map 0=pore,9=Ni "
         "--voxel-size 0.065 --axial z --steps 10 --minutes 1.5 --batch 4 --crop 32 --seed 5 --restart "
-        "--monitor-every 2 --name anode --description fired --citation us"
+        "--monitor-every 2 --name anode --description fired --citation us --patience 3 --critic volumes "
+        "--precision mixed_bfloat16 --devices 2 --mask m.tif --hold-out 0:8,:,2:9 --resample-to 0.5 --tensorboard"
     )
     (call,) = calls
     assert callable(call.pop("progress"))
@@ -71,8 +79,43 @@ def test_what_is_given_reaches_train(calls):
         "monitor_every": 2,
         "name": "anode",
         "about": {"description": "fired", "citation": "us"},
+        "patience": 3,
+        "critic": "volumes",
+        "precision": "mixed_bfloat16",
+        "devices": 2,
+        "mask": Path("m.tif"),
+        "hold_out": ((0, 8), None, (2, 9)),
+        "resample_to": 0.5,
+        "tensorboard": True,
+        "tick": None,
         "dry_run": False,
     }
+
+
+def test_what_was_held_out_is_told_at_the_end(calls):
+    result = run("scan.tif -o run --hold-out 0:8,:,:")
+    assert "error 0.250 against the held-out block, 0.125 against the training data; the two differ by 0.062" in (
+        result.stdout
+    )
+
+
+def test_several_slices_and_slices_by_direction(calls):
+    run("a.tif b.tif -o run")
+    run("--normal-z top/*.tif --normal-x a.tif --normal-x b.tif --axial z -o run")
+    run("scan.tif -o run --orthotropic")
+    assert calls[0]["data"] == [Path("a.tif"), Path("b.tif")]
+    assert calls[1]["data"] == {"z": ["top/*.tif"], "x": ["a.tif", "b.tif"]}
+    assert [call.get("symmetry") for call in calls] == [None, "axial-z", "orthotropic"]
+
+
+def test_an_interrupted_run_says_how_it_goes_on(monkeypatch):
+    def train(data, output, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(vars(kerasgan3d), "train", train)
+    result = run("scan.tif -o run")
+    assert result.exit_code == 130
+    assert result.stderr == "kerasgan3d: interrupted; the same command goes on from the last checkpoint in run\n"
 
 
 def test_boxes_are_excluded(calls, completed):
@@ -82,11 +125,14 @@ def test_boxes_are_excluded(calls, completed):
 
 def test_each_measurement_is_a_line(monkeypatch):
     def train(data, output, *, progress, **options):
-        progress(Report(100, 200, 90.0, {}, {"error": 0.5}, 0.25))
+        progress(Report(100, 200, 90.0, {}, {"error": 0.5}, 0.25, 0.9))
         return Path(output) / "best"
 
     monkeypatch.setitem(vars(kerasgan3d), "train", train)
-    assert "step 100 of 200, 1.5 min: error 0.500, best 0.250\n" in run("scan.tif -o run").stdout
+    assert (
+        "step 100 of 200, 1.5 min: error 0.500, best 0.250, spread 0.90 of the data's\n"
+        in run("scan.tif -o run").stdout
+    )
 
 
 def test_a_dry_run_prints_the_plan(calls, completed):
@@ -100,7 +146,13 @@ def test_a_dry_run_prints_the_plan(calls, completed):
     ("text", "message"),
     [
         ("scan.tif", "Missing option '-o'"),
-        ("scan.tif -o run --isotropic --axial z", "not both"),
+        ("scan.tif -o run --isotropic --axial z", "not two of them"),
+        ("scan.tif -o run --orthotropic --axial z", "not two of them"),
+        ("-o run", "Either DATA, or slices by direction"),
+        ("scan.tif -o run --normal-z top.tif", "Either DATA, or slices by direction"),
+        ("scan.tif -o run --patience 0", "Invalid value for '--patience'"),
+        ("scan.tif -o run --hold-out 5", "Invalid value for '--hold-out'"),
+        ("scan.tif -o run --resample-to 0", "Invalid value for '--resample-to'"),
         ("scan.tif -o run --steps 0", "Invalid value for '--steps'"),
         ("scan.tif -o run --minutes 0", "Invalid value for '--minutes'"),
         ("scan.tif -o run --architecture huge", "Invalid value for '--architecture'"),

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler, batches, exclusion, fractions
+from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler, batches, counts, exclusion, fractions
 
 SYMMETRIES = [Symmetry(), *(Symmetry("axial", axis) for axis in range(3)), Symmetry("orthotropic")]
 symmetries = pytest.mark.parametrize("symmetry", SYMMETRIES, ids=lambda s: f"{s.kind} {s.axis}")
@@ -211,7 +211,41 @@ def test_one_slice_trains_isotropic_materials_only(symmetry):
         slice_sampler(noise(12, 12), symmetry=symmetry)
 
 
+def test_slices_of_several_sizes_are_drawn_by_their_crops():
+    # Crops of 8: one in the first, nine in the second.
+    images = [np.zeros((8, 8), "uint8"), np.ones((10, 10), "uint8")]
+    (part,) = SliceSampler(images, 8, (3000,)).batch(0)
+    assert part.shape == (3000, 8, 8)
+    assert part[:, 0, 0].mean() == pytest.approx(0.9, abs=0.03)
+    with pytest.raises(ValueError, match="at least as large as a crop of 8 .* Received: 7 x 20"):
+        SliceSampler([*images, np.zeros((7, 20), "uint8")], 8, (1,))
+
+
+@symmetries
+def test_slices_by_direction_are_those_of_the_volume(symmetry):
+    volume = layers_along(0) * 20 + layers_along(1) + layers_along(2) * 5 % 7
+    sections = {axis: [np.take(volume, i, axis) for i in range(12)] for axis in range(3)}
+    pairs = zip(*(slice_sampler(data, 12, symmetry, 300).batch(0) for data in (volume, sections)), strict=True)
+    for group, (whole, cut) in zip(symmetry.groups, pairs, strict=True):
+        # 300 draws meet nearly all of the slices in nearly all of their orientations, and no others.
+        orders = [(0, 1), (1, 0)] if len(group) == 3 or (symmetry.kind == "axial" and len(group) == 1) else [(0, 1)]
+        allowed = set()
+        for normal in group:
+            rows, columns = symmetry.section_axes(normal)
+            for image in sections[normal]:
+                allowed |= all_views(image if rows < columns else image.T, orders)
+        for part in (whole, cut):
+            assert len(orientations(part, allowed)) > 0.5 * min(300, len(allowed))
+
+
+def test_directions_that_are_missing_are_named():
+    with pytest.raises(ValueError, match="there must be slices normal to y in .* orthotropic .* Received: .* z, x"):
+        slice_sampler({0: [noise(12, 12)], 2: [noise(12, 12)]}, symmetry=Symmetry("orthotropic"))
+
+
 def test_a_critic_of_volumes_needs_a_volume():
+    with pytest.raises(ValueError, match="needs a 3D image. Received: slices"):
+        VolumeSampler([noise(12, 12)], 8, 1)
     with pytest.raises(ValueError, match=r"needs a 3D image. Received: shape \(12, 12\)"):
         VolumeSampler(noise(12, 12), 8, 1)
 
@@ -236,6 +270,15 @@ def test_batches_are_those_of_the_steps():
             assert part.dtype == "uint8"
             np.testing.assert_array_equal(part.numpy(), expected)
     assert step == 9
+
+
+def test_fractions_are_counted_block_by_block(monkeypatch):
+    labels, excluded = noise(12, 14, 16), np.zeros((12, 14, 16), bool)
+    excluded[3:9, :, 4:] = True
+    expected = np.bincount(labels[~excluded], minlength=4)
+    monkeypatch.setattr("kerasgan3d.io.stored._BLOCK_BYTES", 500)
+    np.testing.assert_array_equal(counts(labels, 4, excluded), expected)
+    np.testing.assert_allclose(fractions(labels, 4, excluded), expected / expected.sum())
 
 
 def test_fractions():

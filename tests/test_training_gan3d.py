@@ -48,7 +48,7 @@ def network(kind, seed=0, **settings):
 def steps(gan, sampler, first, count):
     """Take steps outside of ``fit``; returns the last report."""
     for step in range(first, first + count):
-        report = gan.train_step(tuple(map(keras.ops.convert_to_tensor, sampler.batch(step))))
+        report = gan.train_step(gan.feed(sampler).batch(step))
     return {name: float(value) for name, value in report.items()}
 
 
@@ -69,9 +69,7 @@ def trained(request):
         "critics": values(gan.critic_variables),
         "average": values(gan.average.trainable_variables),
     }
-    from kerasgan3d.data import batches
-
-    history = gan.fit(batches(sampler), steps_per_epoch=3, epochs=1, shuffle=False, verbose=0).history
+    history = gan.fit(gan.batches(sampler), steps_per_epoch=3, epochs=1, shuffle=False, verbose=0).history
     return gan, before, history
 
 
@@ -97,9 +95,10 @@ def test_a_trained_gan_samples(trained):
 @kinds
 def test_critics_see_what_they_expect(kind):
     gan, sampler = network(kind)
-    volumes = gan.generate(2)
+    step = gan.feed(sampler).batch(0)
+    volumes = gan.generate(step["latents"][0])
     assert volumes.shape == (2, CROP, CROP, CROP, len(gan.generator.phases))
-    for fake, real in zip(gan.views(volumes), sampler.batch(0), strict=True):
+    for fake, real in zip(gan.views(volumes, step["picks"][0]), sampler.batch(0), strict=True):
         assert tuple(fake.shape) == (*real.shape, len(gan.generator.phases))
 
 
@@ -119,7 +118,8 @@ def test_generated_slices_lie_as_the_real_ones_do(axis, symmetry):
             (bool(np.diff(s.astype(int), axis=0).any()), bool(np.diff(s.astype(int), axis=1).any())) for s in slices
         }
 
-    for fake, real in zip(gan.views(keras.ops.convert_to_tensor(volumes)), sampler.batch(0), strict=True):
+    picks = np.array([[3, 8]] * 3)
+    for fake, real in zip(gan.views(keras.ops.convert_to_tensor(volumes), picks), sampler.batch(0), strict=True):
         found = directions(np.array(fake)[..., 1])
         # Where rows and columns are alike, real slices are transposed at random.
         assert found <= directions(real)
@@ -146,6 +146,14 @@ def test_each_player_is_moved_by_its_own_optimizer():
     steps(gan, sampler, 0, 1)
     assert all(moved(before[0], gan.generator.trainable_variables))
     assert not any(moved(before[1], gan.critic_variables))
+
+
+@pytest.mark.parametrize("updates", [1, 2, 3])
+def test_the_critics_are_updated_as_often_as_asked(updates):
+    gan, sampler = network("volumes", critic_updates=updates)
+    steps(gan, sampler, 0, 2)
+    assert int(gan.generator_optimizer.iterations) == 2
+    assert int(gan.critic_optimizer.iterations) == 2 * updates
 
 
 @pytest.mark.parametrize("updates", [1, 2, 3])
@@ -196,6 +204,62 @@ def test_the_penalty_is_the_squared_gradient():
     assert steps(gan, sampler, 0, 1)["r1"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_slope_between_real_and_generated_data_is_pulled_to_one():
+    # A critic that is linear in its input has the same gradient everywhere.
+    gan, sampler = network("isotropic slices", loss="wasserstein", r1=0.0, gradient_penalty=10.0)
+    critic = gan.critics[0]
+    weights = np.array([30.0, -10.0, 20.0], "float32")
+    network_of = critic.call  # times 0: its variables keep their gradients
+    critic.call = lambda x, training=False: keras.ops.mean(keras.ops.sum(x * weights, -1), (1, 2)) + 0 * network_of(x)
+    expected = (np.sqrt((weights**2).sum()) / CROP - 1) ** 2
+    report = steps(gan, sampler, 0, 1)
+    assert report["gradient_penalty"] == pytest.approx(expected, rel=1e-4)
+    assert report["critic_loss"] == pytest.approx(report["fake"] - report["real"], rel=1e-5)
+    assert report["r1"] == 0
+
+
+def test_the_penalty_shapes_the_critic():
+    gan, sampler = network("one slice, two phases", loss="wasserstein", r1=0.0, gradient_penalty=1000.0)
+    gan.critic_optimizer.learning_rate = 0.01
+    penalties = []
+    for step in range(8):
+        for tracker in gan.metrics:
+            tracker.reset_state()
+        penalties.append(steps(gan, sampler, step, 1)["gradient_penalty"])
+    assert penalties[-1] < 0.5 * penalties[0]
+
+
+@pytest.mark.parametrize("term", ["s2", "surface"])
+def test_statistics_are_pulled_to_the_data(term):
+    settings = {"s2": np.full((3, 3, 2), 0.3), "s2_lags": (1, 4), "surface": np.full((3, 3), 0.01)}
+    settings |= {f"{term}_weight": 1000.0, "fraction_weight": 0.0, "r1": 0.0}
+    gan, sampler = network("volumes", **settings)
+    gan.generator_optimizer.learning_rate = 0.01
+    errors = []
+    for step in range(8):
+        for tracker in gan.metrics:
+            tracker.reset_state()
+        errors.append(steps(gan, sampler, step, 1)[f"{term}_error"])
+    assert errors[-1] < 0.9 * errors[0]
+
+
+def test_only_what_has_a_weight_is_reported():
+    gan, _ = network("volumes")
+    names = {"critic_loss", "generator_loss", "real", "fake", "r1", "fraction_error"}
+    assert {tracker.name for tracker in gan.metrics} == names
+    gan, _ = network("volumes", gradient_penalty=1.0, surface=np.ones((3, 3)), surface_weight=1.0)
+    assert {tracker.name for tracker in gan.metrics} == names | {"gradient_penalty", "surface_error"}
+
+
+def test_a_sampler_that_does_not_fit_is_refused():
+    gan, _ = network("axial slices")
+    sampler = SliceSampler(noise(), CROP, [4, 6], Symmetry("axial", 1))
+    with pytest.raises(
+        ValueError, match=r"`sampler` must give as many arrays .* \[2, 4\], times .* Received: \[4, 6\]"
+    ):
+        gan.feed(sampler)
+
+
 def test_the_fractions_are_pulled_to_the_data():
     gan, sampler = network("isotropic slices", fractions=[0.8, 0.1, 0.1], fraction_weight=1000.0)
     errors = []
@@ -219,7 +283,8 @@ def test_a_state_that_was_saved_goes_on_bit_for_bit(kind, tmp_path):
     first, _ = network(kind)
     steps(first, sampler, 0, 2)
     first.save_state(tmp_path / "state.npz", step=2, best=0.5)
-    second, _ = network(kind, seed=99)
+    second, _ = network(kind)
+    steps(second, sampler, 7, 1)
     assert {key: float(value) for key, value in second.load_state(tmp_path / "state.npz").items()} == {
         "step": 2,
         "best": 0.5,
@@ -229,6 +294,19 @@ def test_a_state_that_was_saved_goes_on_bit_for_bit(kind, tmp_path):
     ours, theirs = straight.state(), second.state()
     assert len(ours) == len(theirs)
     for (name, a), (_, b) in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=name)
+
+
+def test_a_state_with_the_random_generator_of_earlier_versions_is_read(tmp_path):
+    gan, sampler = network("isotropic slices")
+    steps(gan, sampler, 0, 1)
+    gan.save_state(tmp_path / "state.npz", step=1)
+    with np.load(tmp_path / "state.npz") as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "old.npz", **arrays, **{"9999 seed_generator_state": np.array([0, 2400], "int64")})
+    again, _ = network("isotropic slices", seed=9)
+    assert int(again.load_state(tmp_path / "old.npz")["step"]) == 1
+    for (name, a), (_, b) in zip(gan.state(), again.state(), strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=name)
 
 
@@ -297,8 +375,18 @@ def test_a_generator_that_pads_is_refused(padding):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"loss": "hinge"}, "`loss` must be one of 'logistic'. Received: 'hinge'"),
+        (
+            {"loss": "huber"},
+            "`loss` must be one of 'logistic', 'wasserstein', 'least_squares', 'hinge'. Received: 'huber'",
+        ),
+        ({"loss": "hinge", "label_smoothing": 0.1}, "`label_smoothing` must be 0 where the loss is 'hinge'"),
         ({"fractions": None}, "`fraction_weight` needs `fractions`, one per phase .3.. Received: None"),
+        ({"s2_weight": 1.0}, r"`s2_weight` needs `s2`, of shape \(3, 3, 0\). Received: None"),
+        (
+            {"s2_weight": 1.0, "s2": np.zeros((3, 3, 1)), "s2_lags": (16,)},
+            r"`s2_lags` must hold lags from 1 to 15 voxels, the crop's. Received: \(16,\)",
+        ),
+        ({"surface_weight": 1.0, "surface": [1.0]}, r"`surface_weight` needs `surface`, of shape \(3, 3\)"),
         ({"fractions": [0.5, 0.5]}, r"`fraction_weight` needs `fractions`, one per phase .3.. Received: \[0.5, 0.5\]"),
     ],
 )

@@ -1,5 +1,5 @@
 import json
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 
 import pytest
 
@@ -20,18 +20,20 @@ def test_the_recipes_that_come_along_load(name):
     assert recipe.architecture in PRESETS
     assert recipe.description.endswith(".")
     assert "20" in recipe.source
-    assert set(recipe.to_dict()) == {field.name for field in fields(Recipe)}
+    assert {field.name for field in fields(Recipe) if field.default is MISSING} <= set(recipe.to_dict())
+    assert Recipe(**recipe.to_dict()) == recipe
     json.dumps(recipe.to_dict(), allow_nan=False)
 
 
 def test_there_are_recipes():
-    assert {"paper", "r1-slices"} <= set(list_recipes())
+    assert {"paper", "r1", "r1-slices", "wgan-gp", "lsgan", "sn-hinge"} <= set(list_recipes())
 
 
 def test_the_papers_recipe_is_the_papers():
     # Methods and Table 4: batches, Adam, one-sided label smoothing, two updates of the generator, sub-volumes every 8.
     recipe = load_recipe("paper")
-    assert (recipe.architecture, recipe.critic, recipe.critic_widths) == ("paper", "volumes", (16, 32, 64, 128))
+    assert (recipe.architecture, recipe.critic, recipe.critic_widths) == ("paper", "auto", (16, 32, 64, 128))
+    assert recipe.for_data(3).critic == "volumes"
     assert (recipe.crop, recipe.spacing, recipe.generator_updates, recipe.label_smoothing) == (64, 8, 2, 0.1)
     assert recipe.generator_optimizer == {"learning_rate": 2e-5, "beta_1": 0.5, "beta_2": 0.999}
 
@@ -67,8 +69,20 @@ def test_unknown_names_are_refused(name):
         ({"epochs": 3}, r"must hold each setting once. Missing: \[\]; unknown: \['epochs'\]"),
         ({"architecture": "large"}, "`architecture` must be one of 'compact', 'paper'. Received: 'large'"),
         ({"architecture": ["compact"]}, "`architecture` must be one of 'compact', 'paper'"),
-        ({"loss": "hinge"}, "`loss` must be one of 'logistic'. Received: 'hinge'"),
-        ({"critic": "voxels"}, "`critic` must be 'slices' or 'volumes'. Received: 'voxels'"),
+        ({"loss": "huber"}, "`loss` must be one of 'logistic', .* Received: 'huber'"),
+        (
+            {"loss": "wasserstein", "label_smoothing": 0.1},
+            "`label_smoothing` must be 0 where the loss is 'wasserstein'",
+        ),
+        ({"critic": "voxels"}, "`critic` must be one of 'auto', 'slices', 'volumes'. Received: 'voxels'"),
+        ({"critic_normalization": "layer"}, "`critic_normalization` must be one of None, 'spectral', 'batch'"),
+        ({"critic_normalization": "batch"}, "`critic_normalization` must be None or 'spectral' for critics of slices"),
+        ({"precision": "float16"}, "`precision` must be one of 'float32', 'mixed_bfloat16'. Received: 'float16'"),
+        ({"critic_updates": 0}, "`critic_updates` must be a positive integer. Received: 0"),
+        ({"gradient_penalty": -1}, "`gradient_penalty` must be a non-negative number. Received: -1"),
+        ({"s2_weight": 1.0}, "`s2_weight` needs `s2_lags`"),
+        ({"s2_weight": 1.0, "s2_lags": [1, 64]}, r"`s2_lags` must be a list of lags from 1 to 63 .* \(1, 64\)"),
+        ({"s2_lags": 3}, "`s2_lags` must be a list of lags from 1 to 63 voxels. Received: 3"),
         ({"steps": 0}, "`steps` must be a positive integer. Received: 0"),
         ({"steps": 2.5}, "`steps` must be a positive integer. Received: 2.5"),
         ({"batch": True}, "`batch` must be a positive integer. Received: True"),
@@ -93,6 +107,37 @@ def test_unknown_names_are_refused(name):
 def test_other_settings_are_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         load_recipe(write(tmp_path / "mine.json", **changes))
+
+
+def test_settings_that_are_off_are_left_out(tmp_path):
+    recipe = load_recipe("r1-slices")
+    assert not {"critic_updates", "gradient_penalty", "precision"} & set(recipe.to_dict())
+    assert load_recipe(write(tmp_path / "mine.json", s2_weight=0.0, precision="float32")) == recipe
+    assert recipe.with_changes(precision="mixed_bfloat16").to_dict()["precision"] == "mixed_bfloat16"
+    assert load_recipe("wgan-gp").to_dict()["critic_updates"] == 5
+
+
+@pytest.mark.parametrize("name", list_recipes())
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_data_leave_nothing_open(name, dimensions):
+    recipe = load_recipe(name).for_data(dimensions)
+    expected = "volumes" if dimensions == 3 and name != "r1-slices" else "slices"
+    assert recipe.critic == expected
+    assert recipe.slices >= 1 or expected == "volumes"
+    assert len(recipe.critic_widths) == 4
+    assert recipe.for_data(dimensions) == recipe
+
+
+def test_a_critic_that_is_asked_for_is_taken():
+    assert load_recipe("r1").with_changes(critic="slices").for_data(3).critic == "slices"
+    assert load_recipe("r1-slices").with_changes(critic="volumes").for_data(3).critic == "volumes"
+
+
+@pytest.mark.parametrize(("crop", "layers"), [(16, 2), (32, 3), (48, 3), (64, 4), (128, 4)])
+def test_a_critic_of_volumes_has_as_many_layers_as_the_crop_has_room_for(crop, layers):
+    widths = load_recipe("r1").with_changes(crop=crop).for_data(3).critic_widths
+    assert widths == (16, 32, 64, 128)[:layers]
+    assert load_recipe("r1").with_changes(crop=crop).for_data(2).critic_widths == (32, 64, 128, 256)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from kerasgan3d.training import Recipe, calibrate, load_recipe, train
 from kerasgan3d.volume import Volume
 
 run = importlib.import_module("kerasgan3d.training.run")
+monitor = importlib.import_module("kerasgan3d.training.monitor")
 NAMES = ["pore", "Ni", "YSZ"]
 TINY = load_recipe("r1-slices").with_changes(
     crop=32, batch=1, slices=2, critic_widths=(4, 5), steps=4, monitor_every=2, calibrate=False
@@ -29,11 +30,17 @@ def blocks(*shape, phases=3):
     return labels[tuple(slice(n) for n in shape)]
 
 
-@pytest.fixture(autouse=True)
-def _small(monkeypatch):
+def make_small(monkeypatch):
     """The compact generator and what is measured of it, made tiny."""
     monkeypatch.setitem(PRESETS, "compact", {**PRESETS["compact"], "latent_channels": 4, "widths": (6, 4, 4, 4)})
-    monkeypatch.setattr(run, "_SAMPLES", {"count": 2, "size": 32, "seed": 2**33})
+    monkeypatch.setattr(monitor, "SAMPLES", {"count": 2, "seed": 2**33})
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    make_small(monkeypatch)
+    # One picture, of the run below, is enough.
+    monkeypatch.setattr("kerasgan3d.training.monitor_figure.draw_monitor", lambda *args: None)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +54,7 @@ def scan(tmp_path_factory):
 def finished(scan, tmp_path_factory):
     """A run of four steps; the folder and what it reported."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(PRESETS, "compact", {**PRESETS["compact"], "latent_channels": 4, "widths": (6, 4, 4, 4)})
-        monkeypatch.setattr(run, "_SAMPLES", {"count": 2, "size": 32, "seed": 2**33})
+        make_small(monkeypatch)
         output, reports = tmp_path_factory.mktemp("runs") / "deep" / "run", []
         best = train(scan, output, recipe=TINY, symmetry="axial-z", about={"licence": "MIT"}, progress=reports.append)
     return output, best, reports
@@ -96,7 +102,7 @@ def test_a_run_reports_and_logs(finished):
     rows = log_of(output)
     assert [int(row["step"]) for row in rows] == [2, 4]
     assert [float(row["error"]) for row in rows] == pytest.approx([r.fidelity["error"] for r in reports], rel=1e-3)
-    assert sorted(path.name for path in output.iterdir()) == ["best", "log.csv", "run.json", "state.npz"]
+    assert sorted(path.name for path in output.iterdir()) == ["best", "log.csv", "monitor.png", "run.json", "state.npz"]
 
 
 def test_what_is_kept_is_the_best(finished):
@@ -156,6 +162,7 @@ def test_other_data_are_no_resumption(finished, tmp_path):
         train(tmp_path / "scan.tif", output, recipe=TINY, symmetry="axial-z")
 
 
+@pytest.mark.slow
 def test_starting_afresh_replaces_the_run(scan, tmp_path):
     for seed, resume in ((0, True), (1, False)):
         train(scan, tmp_path / "run", recipe=TINY.with_changes(steps=2), seed=seed, resume=resume)
@@ -260,3 +267,94 @@ def test_what_is_excluded_is_recorded_and_makes_another_run(scan, tmp_path):
         train(scan, tmp_path / "run", recipe=TINY, steps=2)
     with pytest.raises(ValueError, match="one \\(start, stop\\) per axis"):
         train(scan, tmp_path / "run", recipe=TINY, steps=2, exclude=[((0, 8), (0, 99), (0, 44))])
+
+
+def test_what_is_held_out_is_compared_with_at_the_end(tmp_path):
+    write(Volume(blocks(64, 36, 44), NAMES, 0.25), tmp_path / "scan.tif")
+    box = ((32, 64), None, None)
+    best = train(tmp_path / "scan.tif", tmp_path / "run", recipe=TINY, steps=2, hold_out=box)
+    card = load_preset(best).card
+    assert card["training"]["data"]["held_out"] == [[32, 64], [0, 36], [0, 44]]
+    held = card["held_out"]
+    assert held["box"] == [[32, 64], [0, 36], [0, 44]]
+    assert held["error"] > 0
+    assert held["error_of_training_data"] == pytest.approx(float(log_of(tmp_path / "run")[0]["error"]), rel=1e-3)
+    reference = json.loads((best / "reference.json").read_text("utf-8"))
+    trained = blocks(64, 36, 44)[:32]
+    np.testing.assert_allclose(reference["bulk"]["volume_fractions"], np.bincount(trained.ravel()) / trained.size)
+    # The same again changes nothing.
+    assert train(tmp_path / "scan.tif", tmp_path / "run", recipe=TINY, steps=2, hold_out=box) == best
+    assert load_preset(best).card == card
+
+
+def test_a_run_on_slices_by_direction(tmp_path):
+    import tifffile
+
+    for name, shape in (("top0", (40, 36)), ("top1", (33, 50)), ("side", (40, 40))):
+        tifffile.imwrite(tmp_path / f"{name}.tif", blocks(*shape), photometric="minisblack")
+    data = {"z": str(tmp_path / "top*.tif"), "x": tmp_path / "side.tif"}
+    options = {"recipe": TINY, "steps": 2, "phases": NAMES, "voxel_size": 0.5, "symmetry": "axial-z"}
+    best = train(data, tmp_path / "run", **options)
+    facts = load_preset(best).card["training"]["data"]
+    assert facts["file"] == "3 images"
+    assert [part["normal"] for part in facts["images"]] == ["z", "z", "x"]
+    with pytest.raises(
+        ValueError, match="other settings: data.file '3 images', now '2 images'; data.shape .*; data.images"
+    ):
+        train({**data, "z": tmp_path / "top0.tif"}, tmp_path / "run", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        ({}, ["phases  pore 0.", "crops   1 of 32", "size    ", "cost    about 1 min on two CPU cores", "a new run"]),
+        ({"exclude": [((0, 2), None, None)]}, ["95 % of them used"]),
+        ({"hold_out": ((0, 40), (0, 36), (0, 44))}, ["Exclude less"]),
+        ({"resample_to": 0.125}, ["80 x 72 x 88 voxels of size 0.125"]),
+    ],
+    ids=["plain", "excluded", "held out", "resampled"],
+)
+def test_a_dry_run_says_what_was_found(scan, tmp_path, options, lines):
+    try:
+        text = train(scan, tmp_path / "run", recipe=TINY, dry_run=True, **options)
+    except ValueError as error:
+        text = str(error)
+    assert [line for line in lines if line not in text] == [], text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_tells_of_the_run_that_goes_on(finished, scan):
+    output, _, _ = finished
+    text = train(scan, output, recipe=TINY, symmetry="axial-z", dry_run=True)
+    assert "going on with the run in it" in text
+    assert "1 min more, as fast as until now" in text
+
+
+def test_structures_that_are_too_large_for_the_crop_are_told(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 2, (4, 4, 4)).astype("uint8")
+    for axis in range(3):
+        labels = labels.repeat(24, axis)
+    write(Volume(labels, NAMES[:2], 0.25), tmp_path / "scan.npy")
+    text = train(tmp_path / "scan.npy", tmp_path / "run", recipe=TINY, dry_run=True)
+    assert "; there should be 2: pass a larger crop" in text or "structures are larger than crops" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"patience": 0}, "`patience` must be a positive number of measurements. Received: 0"),
+        ({"resample_to": -1}, "`resample_to` must be a positive number"),
+        ({"mask": "no.tif"}, "does not exist"),
+        ({"phases": [*NAMES, "void"]}, "no voxel of void"),
+        ({"resample_to": 1.0}, "at least as large as a crop of 32 voxels per side. Received: 10 x 9 x 11"),
+    ],
+    ids=str,
+)
+def test_mistakes_about_the_data_lose_nothing(finished, scan, tmp_path, options, message):
+    output, _, _ = finished
+    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    for folder, resume in ((tmp_path / "run", True), (output, False)):
+        with pytest.raises((ValueError, OSError), match=message):
+            train(scan, folder, recipe=TINY, resume=resume, **options)
+    assert not (tmp_path / "run").exists()
+    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before

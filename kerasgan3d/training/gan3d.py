@@ -1,6 +1,8 @@
 """The model that trains: a generator, its running average, and its critics."""
 
+import contextlib
 import zlib
+from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -8,11 +10,21 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasgan3d.data import Symmetry
+from kerasgan3d.data import Symmetry, batches
 from kerasgan3d.files import replacing
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
-from kerasgan3d.training.gradient_step import gradient_step
-from kerasgan3d.training.losses import LOSSES, critic_loss, generator_loss
+from kerasgan3d.training import physics
+from kerasgan3d.training.feed import Feed
+from kerasgan3d.training.gradient_step import across_devices, gradient_step
+from kerasgan3d.training.losses import (
+    LOSSES,
+    SMOOTHED,
+    critic_loss,
+    generator_loss,
+    squared_gradient,
+    unit_gradient,
+)
+from kerasgan3d.training.spectral import SpectralNorm
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
@@ -28,15 +40,26 @@ class GAN3D(keras.Model):
         symmetry: The Symmetry of the material.
         crop: Edge length of a training sub-volume in voxels.
         slices: Slices per axis that a slice critic takes of each generated volume.
+        spectral: Whether the critics' kernels are divided by their largest singular value (Miyato et al. 2018).
         seed: Non-negative int, for latents and the choice of slices.
 
-    ``fit`` takes batches of uint8 labels: a tuple with one array per critic (see ``kerasgan3d.data``).
+    ``fit`` takes what ``batches`` gives: ``gan.fit(gan.batches(sampler), steps_per_epoch=..., shuffle=False)``.
 
     Raises:
         ValueError: if the critics do not fit the symmetry, or the generator pads.
     """
 
-    def __init__(self, generator, critics, symmetry=Symmetry(), crop=64, slices=6, seed=0, **kwargs):  # noqa: B008
+    def __init__(
+        self,
+        generator,
+        critics,
+        symmetry=Symmetry(),  # noqa: B008
+        crop=64,
+        slices=6,
+        spectral=False,
+        seed=0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         critics = list(critics) if isinstance(critics, list | tuple) else [critics]
         if generator.padding != "valid":
@@ -57,7 +80,9 @@ class GAN3D(keras.Model):
         self.crop = int(crop)
         self.slices = int(slices)
         self.seed = int(seed)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.spectral = bool(spectral)
+        self._norms = [SpectralNorm(critic, (self.seed, i)) for i, critic in enumerate(critics)] if spectral else []
+        self.strategy = None
         self._trackers = {}
         self.built = True
 
@@ -67,12 +92,19 @@ class GAN3D(keras.Model):
         critic_optimizer,
         loss="logistic",
         label_smoothing=0.0,
+        critic_updates=1,
         generator_updates=1,
         r1=0.0,
         r1_every=1,
+        gradient_penalty=0.0,
         softening=0.0,
         fractions=None,
         fraction_weight=0.0,
+        s2=None,
+        s2_lags=(),
+        s2_weight=0.0,
+        surface=None,
+        surface_weight=0.0,
         average_decay=0.999,
         jit_compile=False,
         **kwargs,
@@ -81,27 +113,40 @@ class GAN3D(keras.Model):
 
         Args:
             generator_optimizer, critic_optimizer: Keras optimizers; the second serves all critics.
-            loss: "logistic", the non-saturating loss.
-            label_smoothing: One-sided label smoothing of the critics' loss.
-            generator_updates: Updates of the generator per update of the critics.
+            loss: "logistic", "wasserstein", "least_squares" or "hinge", see ``kerasgan3d.training.losses``.
+            label_smoothing: One-sided label smoothing of the critics' loss, where the loss has labels.
+            critic_updates, generator_updates: Updates of either per step.
             r1: Weight of the R1 penalty, r1 / 2 E|grad D(real)|^2 (Mescheder et al., ICML 2018).
             r1_every: Compute the penalty every so many steps, times as much (Karras et al., CVPR 2020).
+            gradient_penalty: Weight of E (|grad D| - 1)^2 between real and generated data (Gulrajani et al., NeurIPS
+                2017).
             softening: What one-hot labels of real data are moved by: 0.02 makes 1, 0, 0 of three phases into
                 0.96, 0.02, 0.02, so that critics cannot tell real data by their being hard.
             fractions: Volume fractions of the real data, (phases,).
             fraction_weight: Weight of the squared error of a batch's mean probabilities against ``fractions``.
+            s2, s2_lags, s2_weight: Two-point correlation of the real data, (phases, 3, lags), at these lags in voxels,
+                and the weight of the squared error of a batch's probabilities against it.
+            surface, surface_weight: Share of the voxel faces at which a phase of the real data ends, (phases, 3), and
+                the weight of the squared error against it. See ``kerasgan3d.training.physics`` for both.
             average_decay: Decay of the generator's moving average per step.
             jit_compile: Whether XLA compiles the step; on a CPU it makes 3D transposed convolutions far slower.
 
         Raises:
-            ValueError: if the loss is unknown, or fractions are needed and missing.
+            ValueError: if the loss is unknown or has no labels to smooth, or what a weight needs is missing.
         """
         if loss not in LOSSES:
             raise ValueError(f"`loss` must be one of {', '.join(map(repr, LOSSES))}. Received: {loss!r}.")
-        if fraction_weight and (fractions is None or len(fractions) != len(self.generator.phases)):
+        if label_smoothing and loss not in SMOOTHED:
             raise ValueError(
-                f"`fraction_weight` needs `fractions`, one per phase ({len(self.generator.phases)}). "
-                f"Received: {fractions!r}."
+                f"`label_smoothing` must be 0 where the loss is {loss!r}, which has no labels. "
+                f"Received: {label_smoothing!r}."
+            )
+        self._check_target("fraction", fraction_weight, fractions, ())
+        self._check_target("s2", s2_weight, s2, (3, len(s2_lags)))
+        self._check_target("surface", surface_weight, surface, (3,))
+        if s2_weight and not (len(s2_lags) and all(0 < lag < self.crop for lag in s2_lags)):
+            raise ValueError(
+                f"`s2_lags` must hold lags from 1 to {self.crop - 1} voxels, the crop's. Received: {s2_lags!r}."
             )
         super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
         self.generator_optimizer = keras.optimizers.get(generator_optimizer)
@@ -111,16 +156,32 @@ class GAN3D(keras.Model):
         self.settings = {
             "loss": loss,
             "label_smoothing": float(label_smoothing),
+            "critic_updates": int(critic_updates),
             "generator_updates": int(generator_updates),
             "r1": float(r1),
             "r1_every": int(r1_every),
+            "gradient_penalty": float(gradient_penalty),
             "softening": float(softening),
-            "fractions": None if fractions is None else [float(f) for f in fractions],
+            "fractions": _listed(fractions),
             "fraction_weight": float(fraction_weight),
+            "s2": _listed(s2),
+            "s2_lags": [int(lag) for lag in s2_lags],
+            "s2_weight": float(s2_weight),
+            "surface": _listed(surface),
+            "surface_weight": float(surface_weight),
             "average_decay": float(average_decay),
             "jit_compile": jit_compile,
         }
-        names = ("critic_loss", "generator_loss", "real", "fake", "r1", "fraction_error")
+        names = ["critic_loss", "generator_loss", "real", "fake", "r1", "fraction_error"]
+        names += [
+            name
+            for name, weight in (
+                ("gradient_penalty", gradient_penalty),
+                ("s2_error", s2_weight),
+                ("surface_error", surface_weight),
+            )
+            if weight
+        ]
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
 
     @property
@@ -136,55 +197,136 @@ class GAN3D(keras.Model):
     def call(self, latents, training=False):
         return self.average(latents, training=training)
 
+    def batches(self, sampler, first=0):
+        """The steps ``first``, ``first + 1``, ... of ``feed``, endlessly, as ``fit`` takes them."""
+        if self.strategy is None:
+            return batches(self.feed(sampler), first)
+        with self.strategy.scope():
+            return batches(self.feed(sampler), first, devices=self.strategy.num_replicas_in_sync)
+
+    def feed(self, sampler):
+        """What steps are made of, with real data from a sampler (see ``kerasgan3d.data``): a Feed.
+
+        Raises:
+            ValueError: if the sampler's counts are no multiple of what a generated volume is compared with.
+        """
+        counts = [len(part) for part in sampler.batch(0)]
+        lots = [1] if self.volumetric else [len(group) for group in self.symmetry.groups]
+        slices = 1 if self.volumetric else self.slices
+        volumes = max(1, counts[0] // (lots[0] * slices))
+        if counts != [volumes * slices * n for n in lots]:
+            raise ValueError(
+                f"`sampler` must give as many arrays as critics see of each volume, {[slices * n for n in lots]}, "
+                f"times the volumes. Received: {counts}."
+            )
+        t = self.generator.latents_for(self.crop)
+        return Feed(
+            sampler,
+            (t, t, t, self.generator.latent_channels),
+            lots,
+            volumes,
+            slices,
+            self.crop,
+            self.settings["critic_updates"],
+            self.settings["generator_updates"],
+            self.seed,
+        )
+
     def train_step(self, *args):
-        """One update of the critics, and the recipe's number of updates of the generator."""
+        """The recipe's number of updates of the critics and of the generator, on one step of ``feed``."""
         (data,) = args
-        reals = [self.soften(part) for part in data]
-        report = gradient_step(self, reals)
+        # Keras wraps what an iterator gives, on some backends in a list.
+        data = data if isinstance(data, dict) else data[0]
+        report = gradient_step(self, keras.tree.map_structure(ops.convert_to_tensor, data))
         self.update_average()
         for name, tracker in self._trackers.items():
-            tracker.update_state(report[name])
+            tracker.update_state(report.get(name, 0.0))
         return {name: tracker.result() for name, tracker in self._trackers.items()}
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras would use up the first step to find out shapes; the networks were built by their constructors.
+        return
+
     # What the gradient step is made of: the same on every backend.
+
+    def reals(self, data, update):
+        """Real data of an update of the critics: one array (count, ..., phases) per critic."""
+        return [self.soften(part[update]) for part in data["reals"]]
 
     def soften(self, labels):
         """Labels (...) to one-hot (..., phases), softened."""
         n, s = len(self.generator.phases), self.settings["softening"]
         return ops.one_hot(ops.cast(labels, "int32"), n) * (1.0 - n * s) + s
 
-    def generate(self, batch):
-        """Volumes from random latents: (batch, crop, crop, crop, phases)."""
-        t = self.generator.latents_for(self.crop)
-        latents = keras.random.normal((batch, t, t, t, self.generator.latent_channels), seed=self.seed_generator)
+    def generate(self, latents):
+        """Volumes of latents, cropped: (batch, crop, crop, crop, phases)."""
         return self.generator(latents, training=True)[:, : self.crop, : self.crop, : self.crop]
 
-    def views(self, volumes):
-        """What the critics see of generated volumes, one array per critic."""
+    def views(self, volumes, picks):
+        """What the critics see of generated volumes, one array per critic.
+
+        Args:
+            volumes: (batch, crop, crop, crop, phases).
+            picks: Slices to take along each axis: (3, slices).
+        """
         if self.volumetric:
             return [volumes]
         return [
-            ops.concatenate([self._cut(volumes, normal) for normal in group], axis=0) for group in self.symmetry.groups
+            ops.concatenate([self._cut(volumes, normal, picks[normal]) for normal in group], axis=0)
+            for group in self.symmetry.groups
         ]
 
+    def judge(self, i, data):
+        """Logits of the i-th critic: (batch,)."""
+        with self._norms[i].scope() if self.spectral else contextlib.nullcontext():
+            return self.critics[i](data, training=True)
+
+    def before_critics_update(self):
+        """What an update of the critics begins with."""
+        for norm in self._norms:
+            norm.iterate()
+
     def critics_loss(self, reals, fakes):
-        """Loss of the critics and the mean logits."""
+        """Loss of the critics without penalties, and what is reported of it."""
         loss, logits = 0.0, []
-        for critic, real, fake in zip(self.critics, reals, fakes, strict=True):
-            real_logits, fake_logits = critic(real, training=True), critic(fake, training=True)
-            loss += critic_loss(real_logits, fake_logits, label_smoothing=self.settings["label_smoothing"])
+        for i, (real, fake) in enumerate(zip(reals, fakes, strict=True)):
+            real_logits, fake_logits = self.judge(i, real), self.judge(i, fake)
+            smoothing = self.settings["label_smoothing"]
+            loss += critic_loss(real_logits, fake_logits, self.settings["loss"], label_smoothing=smoothing)
             logits.append((ops.mean(real_logits), ops.mean(fake_logits)))
         n = len(self.critics)
-        return loss / n, sum(real for real, _ in logits) / n, sum(fake for _, fake in logits) / n
+        mean_real, mean_fake = sum(real for real, _ in logits) / n, sum(fake for _, fake in logits) / n
+        return loss / n, {"critic_loss": loss / n, "real": mean_real, "fake": mean_fake}
+
+    def r1_penalty(self, reals, gradient):
+        """Mean squared gradient at real data, over critics; ``gradient`` is the backend's."""
+        penalties = [squared_gradient(gradient(partial(self.judge, i), real)) for i, real in enumerate(reals)]
+        return sum(penalties) / len(penalties)
+
+    def interpolation_penalty(self, reals, fakes, mix, gradient):
+        """Mean squared difference from a slope of 1, between real and generated data, over critics."""
+        penalties = []
+        for i, (real, fake, share) in enumerate(zip(reals, fakes, mix, strict=True)):
+            share = ops.reshape(share, (-1,) + (1,) * (len(real.shape) - 1))
+            between = share * real + (1.0 - share) * fake
+            penalties.append(unit_gradient(gradient(partial(self.judge, i), between)))
+        return sum(penalties) / len(penalties)
 
     def generators_loss(self, volumes, fakes):
-        """Loss of the generator, and the squared error of the volume fractions in it."""
-        losses = [generator_loss(critic(fake, training=True)) for critic, fake in zip(self.critics, fakes, strict=True)]
-        adversarial, error = sum(losses) / len(losses), ops.zeros(())
-        if self.settings["fraction_weight"]:
-            mean = ops.mean(volumes, axis=(0, 1, 2, 3))
-            error = ops.sum(ops.square(mean - ops.convert_to_tensor(self.settings["fractions"], dtype=mean.dtype)))
-        return adversarial + self.settings["fraction_weight"] * error, adversarial, error
+        """Loss of the generator, and what is reported of it."""
+        losses = [generator_loss(self.judge(i, fake), self.settings["loss"]) for i, fake in enumerate(fakes)]
+        total = sum(losses) / len(losses)
+        report = {"generator_loss": total, "fraction_error": ops.zeros(())}
+        for name, key, statistic in (
+            ("fraction", "fractions", physics.soft_fractions),
+            ("s2", "s2", partial(physics.soft_two_point_correlation, lags=self.settings["s2_lags"])),
+            ("surface", "surface", physics.soft_surface),
+        ):
+            weight = self.settings[f"{name}_weight"]
+            if weight:
+                error = physics.squared_error(across_devices(statistic(volumes)), self.settings[key])
+                total, report[f"{name}_error"] = total + weight * error, error
+        return total, report
 
     def update_average(self):
         """Move the average towards the generator, faster in the first steps."""
@@ -194,13 +336,21 @@ class GAN3D(keras.Model):
             if mean.dtype == value.dtype and "float" in str(mean.dtype):
                 mean.assign(decay * mean.value + (1.0 - decay) * value.value)
 
-    def _cut(self, volumes, normal):
-        """Random slices of each volume, normal to an axis: (batch * slices, rows, columns, phases)."""
+    def _cut(self, volumes, normal, picks):
+        """Slices of each volume, normal to an axis: (batch * slices, rows, columns, phases)."""
         rows, columns = self.symmetry.section_axes(normal)
-        picks = keras.random.randint((self.slices,), 0, self.crop, seed=self.seed_generator)
         slices = ops.take(volumes, picks, axis=normal + 1)
         slices = ops.transpose(slices, (0, normal + 1, rows + 1, columns + 1, 4))
         return ops.reshape(slices, (-1, self.crop, self.crop, len(self.generator.phases)))
+
+    def _check_target(self, name, weight, target, shape):
+        n, key = len(self.generator.phases), "fractions" if name == "fraction" else name
+        if weight and (target is None or np.shape(target) != (n, *shape)):
+            raise ValueError(
+                f"`{name}_weight` needs `{key}`, one per phase ({n}). Received: {target!r}."
+                if not shape
+                else f"`{name}_weight` needs `{key}`, of shape {(n, *shape)}. Received: {target!r}."
+            )
 
     # Saving.
 
@@ -213,6 +363,7 @@ class GAN3D(keras.Model):
             "symmetry": {"kind": self.symmetry.kind, "axis": self.symmetry.axis},
             "crop": self.crop,
             "slices": self.slices,
+            "spectral": self.spectral,
             "seed": self.seed,
         }
 
@@ -248,7 +399,7 @@ class GAN3D(keras.Model):
             *(v for critic in self.critics for v in critic.variables),
             *self.generator_optimizer.variables,
             *self.critic_optimizer.variables,
-            self.seed_generator.state,
+            *(vector for norm in self._norms for vector in norm.vectors),
         ]
         return [(f"{i:04d} {v.path}", v) for i, v in enumerate(variables)]
 
@@ -272,8 +423,14 @@ class GAN3D(keras.Model):
         extra = {name[6:]: arrays.pop(name) for name in list(arrays) if name.startswith("extra ")}
         # By place, not by name: names count the models that the process made before.
         ours, theirs = [variable for _, variable in self.state()], [arrays[name] for name in sorted(arrays)]
+        if len(theirs) == len(ours) + 1 and theirs[-1].shape == (2,) and theirs[-1].dtype.kind in "iu":
+            theirs.pop()  # earlier states ended with that of a random generator
         if [tuple(v.shape) for v in ours] != [array.shape for array in theirs]:
             raise ValueError(f"{path} holds the state of another model or recipe.")
         for variable, array in zip(ours, theirs, strict=True):
             variable.assign(array)
         return extra
+
+
+def _listed(values):
+    return None if values is None else np.asarray(values, "float64").tolist()

@@ -1,47 +1,108 @@
 """What a training run watches: morphology of the real data, and how far generated volumes are from it."""
 
+import math
+
 import numpy as np
 
-from kerasgan3d import metrics
+from kerasgan3d import data, metrics
 
 LAGS = 32
+# A structuring element is as long as twice the lag at which the normalised autocovariance has fallen to this. For balls
+# of diameter D, whose autocovariance is 1 - 3/2 (r/D) + 1/2 (r/D)^3 (Debye et al., J. Appl. Phys. 28 (1957) 679), that
+# is 0.9 D.
+COVARIANCE_LEVEL = math.exp(-1)
 
 
-def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed=0, excluded=None):
-    """Means and standard deviations of the morphology over random sub-volumes (3D data) or windows (one slice).
+def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed=0, excluded=None, counts=None):
+    """Means and standard deviations of the morphology over random sub-volumes (3D data) or windows (slices).
 
     Args:
-        labels: (z, y, x) or (y, x), 0..n-1.
+        labels: (z, y, x) or (y, x), or a list of slices of an isotropic material; 0..n-1; arrays, or what is indexed
+            like them.
         phases: Names of the phases.
         voxel_size: µm, or None; lengths are then in voxels.
         size: Edge length of a sub-volume or window in voxels.
         count: How many of them.
         seed: Non-negative int.
         excluded: What no sub-volume may touch and is not counted: bool, of the labels' shape, or None.
+        counts: Voxels of each phase, if they have been counted.
 
     Returns:
         dict that JSON can hold: "phases", "voxel_size", "sub_volumes" (count, size, dimensions, seed), "bulk" (the
         fractions of all the data), "mean" and "std" of "volume_fractions" (n,), "specific_surface_area" (n,) in 1/µm,
         "triple_phase_boundary_density" in 1/µm², "two_point_correlation" (n, axes, lags), normalised to 1 at lag 0.
     """
-    rng = np.random.default_rng(seed)
-    size = min(size, *labels.shape)
-    places = [_place(rng, labels.shape, size, excluded) for _ in range(count)]
-    samples = [labels[place] for place in places]
-    n = len(phases)
-    counted = labels.ravel() if excluded is None else labels[~excluded]
+    images, n = labels if isinstance(labels, list) else [labels], len(phases)
+    size = min(size, *(length for image in images for length in image.shape))
+    samples = sub_volumes(labels, size, count, seed, excluded)
+    if counts is None:
+        counts = sum(data.counts(image, n, excluded) for image in images)
     return {
-        "phases": list(phases),
-        "voxel_size": voxel_size,
-        "sub_volumes": {"count": count, "size": size, "dimensions": labels.ndim, "seed": seed},
-        "bulk": {"volume_fractions": (np.bincount(counted, minlength=n) / counted.size).tolist()},
+        **facts_of(phases, voxel_size, count, size, images[0].ndim, seed, counts),
         **summarise(samples, n, voxel_size),
     }
 
 
+def sub_volumes(labels, size, count, seed=0, excluded=None):
+    """Random sub-volumes, or windows of slices, beside what is excluded: a list of arrays.
+
+    Raises:
+        ValueError: if there is no room for one.
+    """
+    rng = np.random.default_rng(seed)
+    if not isinstance(labels, list):
+        return [labels[_place(rng, labels.shape, size, excluded)] for _ in range(count)]
+    return [random_window(rng, labels, size) for _ in range(count)]
+
+
+def spread(reference, samples):
+    """How much generated volumes differ from one another, against real ones: 1 where as much, 0 where all are alike.
+
+    Args:
+        reference: What ``reference_statistics`` gives, of sub-volumes as large as the samples.
+        samples: Generated labels, (z, y, x) each.
+
+    Returns:
+        float, the mean over phases of the ratio of the standard deviations of volume fractions (for slices, of the
+        area fractions of slices through the middle); None where the real ones do not differ.
+    """
+    n = len(reference["phases"])
+    if reference["sub_volumes"]["dimensions"] == 2:
+        samples = [sample.take(sample.shape[axis] // 2, axis) for sample in samples for axis in range(3)]
+    shares = np.array([np.bincount(sample.ravel(), minlength=n) / sample.size for sample in samples])
+    real = np.array(reference["std"]["volume_fractions"])
+    if len(samples) < 2 or not (real > 0).any():
+        return None
+    return float(np.mean(shares.std(0, ddof=1)[real > 0] / real[real > 0]))
+
+
+def structuring_length(samples, phases):
+    """Length of the largest structuring element in voxels, of samples of labels: all 3D or all 2D, of one size.
+
+    Twice the lag at which the normalised autocovariance (S2(r) - phi^2) / (phi - phi^2) of a phase along an axis first
+    falls below 1/e, at its longest over phases and axes.
+
+    Returns:
+        float; inf where it does not fall so far within half the samples' edge.
+    """
+    lags = min(samples[0].shape) // 2
+    s2 = np.mean([correlation(sample, phases, lags) for sample in samples], axis=0)
+    phi = s2[..., :1]
+    covariance = (s2 - phi**2) / np.maximum(phi - phi**2, 1e-12)
+    longest = 0.0
+    for values in covariance[phi[..., 0] > 0]:
+        below = np.flatnonzero(values < COVARIANCE_LEVEL)
+        if not len(below):
+            return math.inf
+        last = int(below[0]) - 1
+        step = (values[last] - COVARIANCE_LEVEL) / (values[last] - values[last + 1])
+        longest = max(longest, 2 * (last + float(step)))
+    return longest
+
+
 def summarise(samples, phases, voxel_size):
     """ "mean" and "std" of the morphology of some arrays of labels, all 3D or all 2D."""
-    records = [_measure(sample, phases, voxel_size or 1.0) for sample in samples]
+    records = [measure_sample(sample, phases, voxel_size or 1.0) for sample in samples]
     gathered = {key: np.array([record[key] for record in records]) for key in records[0]}
     # A phase that is absent from a sub-volume has no normalised S2: the mean is normalised, not the records.
     unnormalised = gathered.pop("s2")
@@ -107,7 +168,32 @@ def _place(rng, shape, size, excluded, tries=10_000):
     raise ValueError(f"no sub-volume of {size} voxels per side was found beside what is excluded. Exclude less.")
 
 
-def _measure(labels, phases, voxel_size):
+def facts_of(phases, voxel_size, count, size, dimensions, seed, counts):
+    """What statistics say of the data that they are of, besides means and deviations."""
+    return {
+        "phases": list(phases),
+        "voxel_size": voxel_size,
+        "sub_volumes": {"count": count, "size": size, "dimensions": dimensions, "seed": seed},
+        "bulk": {"volume_fractions": (counts / counts.sum()).tolist()},
+    }
+
+
+def random_window(rng, images, size):
+    """A random window of one of some slices, the likelier the more windows it has."""
+    places = np.array([np.prod([n - size + 1 for n in image.shape]) for image in images], float)
+    image = images[int(rng.choice(len(images), p=places / places.sum()))]
+    return image[_place(rng, image.shape, size, None)]
+
+
+def correlation(labels, phases, lags):
+    """S2(r) up to so many voxels: (phases, axes, lags + 1)."""
+    if labels.ndim == 2:
+        return metrics.slice_statistics(labels, voxel_size=1.0, phases=phases, max_lag=lags).two_point_correlation
+    return metrics.two_point_correlation(labels, lags, periodic=False, phases=phases)
+
+
+def measure_sample(labels, phases, voxel_size):
+    """The measures of one array of labels, 3D or 2D, and its "s2"."""
     lag = min(LAGS, min(labels.shape) - 1)
     if labels.ndim == 2:
         s = metrics.slice_statistics(labels, voxel_size=voxel_size, phases=phases, max_lag=lag)

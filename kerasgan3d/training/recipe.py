@@ -1,12 +1,17 @@
 """Recipes: named files of training settings."""
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 
 from kerasgan3d.models import PRESETS
-from kerasgan3d.training.losses import LOSSES
+from kerasgan3d.training.losses import LOSSES, SMOOTHED
+
+CRITICS = ("auto", "slices", "volumes")
+PRECISIONS = ("float32", "mixed_bfloat16")
+# Widths where a recipe leaves them open: of the paper's critic, and of one of slices that costs as much.
+_WIDTHS = {"volumes": (16, 32, 64, 128), "slices": (32, 64, 128, 256)}
 
 
 @dataclass(frozen=True)
@@ -16,19 +21,26 @@ class Recipe:
     Attributes:
         name, description, source: What it is called, what it is for, where its numbers come from.
         architecture: A preset of ``Generator.from_preset``.
-        critic: "slices" or "volumes".
-        critic_widths, critic_normalization, critic_initializer: Of the critic.
+        critic: "slices", "volumes", or "auto": volumes where the data are 3D and slices where they are one slice.
+        critic_widths, critic_initializer: Of the critic; no widths are the critic's own.
+        critic_normalization: None, "spectral" (Miyato et al., ICLR 2018), or "batch" for critics of volumes.
         crop: Edge length of a training sub-volume in voxels.
         batch: Generated volumes per step.
-        slices: Slices per axis and volume that slice critics see.
+        slices: Slices per axis and volume that critics of slices see.
         spacing: Sub-volumes of the data begin at multiples of it.
-        loss, label_smoothing, generator_updates, r1, r1_every, softening, fraction_weight, average_decay: See
-            ``GAN3D.compile``.
+        loss, label_smoothing, critic_updates, generator_updates, r1, r1_every, gradient_penalty, softening,
+            fraction_weight, s2_weight, s2_lags, surface_weight, average_decay: See ``GAN3D.compile``.
         generator_optimizer, critic_optimizer: Learning rate and betas of Adam.
         steps: Steps of a whole run.
         decay_from, final_rate: From this share of the steps on, learning rates fall linearly to this share.
         monitor_every: Steps between measurements, checkpoints and log lines.
         calibrate: Whether the output biases of the kept generator are moved until its volume fractions are the data's.
+        precision: "float32", or "mixed_bfloat16": convolutions in bfloat16, weights, softmax and losses in float32.
+
+    The settings that have a default may be left out of a file, and are left out of ``to_dict`` where they are that.
+
+    Raises:
+        ValueError: if a setting is not of the above.
     """
 
     name: str
@@ -36,7 +48,7 @@ class Recipe:
     source: str
     architecture: str
     critic: str
-    critic_widths: tuple
+    critic_widths: tuple | None
     critic_normalization: str | None
     critic_initializer: object
     crop: int
@@ -58,37 +70,69 @@ class Recipe:
     final_rate: float
     monitor_every: int
     calibrate: bool
+    critic_updates: int = 1
+    gradient_penalty: float = 0.0
+    s2_weight: float = 0.0
+    s2_lags: tuple = ()
+    surface_weight: float = 0.0
+    precision: str = "float32"
 
     def __post_init__(self):
-        if isinstance(self.critic_widths, list):
-            object.__setattr__(self, "critic_widths", tuple(self.critic_widths))
-        for name, known in (("architecture", PRESETS), ("loss", LOSSES)):
+        for name in ("critic_widths", "s2_lags"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, known in (
+            ("architecture", PRESETS),
+            ("loss", LOSSES),
+            ("critic", CRITICS),
+            ("critic_normalization", (None, "spectral", "batch")),
+            ("precision", PRECISIONS),
+        ):
             value = getattr(self, name)
             if value not in tuple(known):
                 raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}. Received: {value!r}.")
-        if self.critic not in ("slices", "volumes"):
-            raise ValueError(f"`critic` must be 'slices' or 'volumes'. Received: {self.critic!r}.")
-        for name in ("crop", "batch", "steps", "monitor_every", "generator_updates", "r1_every", "spacing"):
+        for name in (
+            "crop",
+            "batch",
+            "steps",
+            "monitor_every",
+            "critic_updates",
+            "generator_updates",
+            "r1_every",
+            "spacing",
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}.")
-        if self.critic == "slices" and (not isinstance(self.slices, int) or not self.slices >= 1):
+        if self.critic != "volumes" and (not isinstance(self.slices, int) or not self.slices >= 1):
             raise ValueError(f"`slices` must be a positive integer. Received: {self.slices!r}.")
         if self.crop % 16:
             raise ValueError(f"`crop` must be a multiple of 16 voxels. Received: {self.crop!r}.")
         widths = self.critic_widths
-        if not isinstance(widths, tuple) or not widths or not all(type(n) is int and n > 0 for n in widths):
+        if widths is not None and not (
+            isinstance(widths, tuple) and widths and all(type(n) is int and n > 0 for n in widths)
+        ):
             raise ValueError(f"`critic_widths` must be a list of positive integers. Received: {widths!r}.")
-        if self.critic == "volumes" and self.crop < 4 * 2 ** len(widths):
+        if self.critic == "volumes" and widths and self.crop < 4 * 2 ** len(widths):
             raise ValueError(
                 f"`crop` must be at least {4 * 2 ** len(widths)} voxels for a critic of volumes with {len(widths)} "
                 f"widths. Received: {self.crop!r}."
             )
+        if self.critic == "slices" and self.critic_normalization == "batch":
+            raise ValueError(
+                "`critic_normalization` must be None or 'spectral' for critics of slices. Received: 'batch'."
+            )
+        lags = self.s2_lags
+        if not isinstance(lags, tuple) or not all(type(lag) is int and 0 < lag < self.crop for lag in lags):
+            raise ValueError(f"`s2_lags` must be a list of lags from 1 to {self.crop - 1} voxels. Received: {lags!r}.")
         for name in (
             "label_smoothing",
             "r1",
+            "gradient_penalty",
             "softening",
             "fraction_weight",
+            "s2_weight",
+            "surface_weight",
             "average_decay",
             "decay_from",
             "final_rate",
@@ -96,6 +140,13 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
                 raise ValueError(f"`{name}` must be a non-negative number. Received: {value!r}.")
+        if self.s2_weight and not lags:
+            raise ValueError("`s2_weight` needs `s2_lags`, the lags in voxels. Received: none.")
+        if self.label_smoothing and self.loss not in SMOOTHED:
+            raise ValueError(
+                f"`label_smoothing` must be 0 where the loss is {self.loss!r}, which has no labels. "
+                f"Received: {self.label_smoothing!r}."
+            )
         for name in ("generator_optimizer", "critic_optimizer"):
             value, known = getattr(self, name), {"learning_rate", "beta_1", "beta_2"}
             if not isinstance(value, dict) or "learning_rate" not in value or set(value) - known:
@@ -104,12 +155,33 @@ class Recipe:
                 )
 
     def to_dict(self):
-        """The settings as JSON holds them."""
-        return asdict(self)
+        """The settings as JSON holds them; without those that have a default and are it."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {key: value for key, value in asdict(self).items() if value != defaults[key]}
 
     def with_changes(self, **changes):
         """The same recipe with the changes that are not None."""
         return replace(self, **{key: value for key, value in changes.items() if value is not None})
+
+    def for_data(self, dimensions):
+        """The same recipe with nothing left open: which critic, and its widths.
+
+        Args:
+            dimensions: Of the data: 3, or 2 for one slice.
+
+        Raises:
+            ValueError: if the setting that follows does not go with the others.
+        """
+        critic, slices = self.critic, self.slices
+        if critic == "auto":
+            critic = "volumes" if dimensions == 3 else "slices"
+            slices = 0 if critic == "volumes" else slices
+        widths = self.critic_widths
+        if widths is None:
+            # Four voxels per side must be left for the last layer of a critic of volumes.
+            fits = max(1, (self.crop // 4).bit_length() - 1) if critic == "volumes" else None
+            widths = _WIDTHS[critic][:fits]
+        return replace(self, critic=critic, critic_widths=widths, slices=slices)
 
 
 def list_recipes():
@@ -137,11 +209,12 @@ def load_recipe(recipe):
     except ValueError as error:
         raise ValueError(f"{name} is not valid JSON: {error}") from error
     names = {field.name for field in fields(Recipe)}
-    if not isinstance(settings, dict) or set(settings) != names:
-        given = set(settings) if isinstance(settings, dict) else set()
+    needed = {field.name for field in fields(Recipe) if field.default is MISSING}
+    given = set(settings) if isinstance(settings, dict) else set()
+    if not isinstance(settings, dict) or not needed <= given <= names:
         raise ValueError(
             f"recipe {name} must hold each setting once. "
-            f"Missing: {sorted(names - given)}; unknown: {sorted(given - names)}."
+            f"Missing: {sorted(needed - given)}; unknown: {sorted(given - names)}."
         )
     return Recipe(**settings)
 

@@ -1,0 +1,47 @@
+"""The log of a run: one line of a CSV file per measurement."""
+
+import csv
+
+from kerasgan3d.files import replacing
+
+
+def log_row(step, seconds, losses, measured, found, spread):
+    """What is logged of a measurement: dict from column to text.
+
+    Args:
+        step: Steps done.
+        seconds: Time that training and measuring took.
+        losses: dict, what ``GAN3D.fit`` reports.
+        measured: What ``summarise`` gives for generated volumes.
+        found: What ``fidelity`` says of it.
+        spread: See ``kerasgan3d.training.morphology.spread``.
+    """
+    mean, std = (measured[key]["volume_fractions"] for key in ("mean", "std"))
+    values = dict(losses)
+    values |= {f"fraction_{i}": value for i, value in enumerate(mean)}
+    values |= {f"fraction_std_{i}": value for i, value in enumerate(std or [])}
+    values |= {f"surface_area_error_{i}": value for i, value in enumerate(found["specific_surface_area"])}
+    values |= {
+        "tpb_error": found.get("triple_phase_boundary_density", 0.0),
+        "s2_error": found["two_point_correlation"],
+        "error": found["error"],
+    }
+    row = {"step": str(step), "seconds": f"{seconds:.1f}", **{key: f"{value:.5g}" for key, value in values.items()}}
+    return row if spread is None else {**row, "spread": f"{spread:.5g}"}
+
+
+def read_log(path):
+    """The lines of a log: a list of dicts from column to text; empty where there is none."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
+
+
+def write_log(rows, path):
+    """Write a log whole or not at all; columns that some lines lack are empty there."""
+    columns = dict.fromkeys(key for row in rows for key in row if key is not None)
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,89 @@
+"""What a run would do, in words, before it does it."""
+
+import numpy as np
+
+from kerasgan3d.training.log import read_log
+
+# Seconds per step and gigabytes on two CPU cores, 8 volumes of 64^3 voxels a step, one update of each player.
+_COSTS = {"compact": (1.2, 0.6), "paper": (13.5, 1.3)}
+_BASE_GIGABYTES = 0.6
+# Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), ask for sub-volumes that hold so many structuring elements.
+_STRUCTURES = 2
+
+
+def describe(material, recipe, output, log, resuming):
+    """Say what was found in the data and what would be done.
+
+    Args:
+        material: The Material.
+        recipe: The Recipe, with nothing left open.
+        output: Folder of the run.
+        log: Path of its log.
+        resuming: Whether a run in the folder would go on.
+
+    Returns:
+        str of several lines.
+    """
+    shape = (
+        " x ".join(map(str, material.labels.shape))
+        if len(material.images) == 1
+        else f"{sum(image.size for image in material.images)}"
+    )
+    size = f"{material.voxel_size:g} µm" if material.voxel_size else "unknown (voxel_size would say it)"
+    shares = ", ".join(f"{name} {x:.3f}" for name, x in zip(material.phases, material.fractions, strict=True))
+    rows = [
+        ("data", f"{material.name}: {shape} voxels of size {size}" + _left_out(material)),
+        ("phases", shares),
+        (
+            "crops",
+            f"{material.crops(recipe.crop)} of {recipe.crop} voxels per side that do not overlap; "
+            f"{material.symmetry} symmetry",
+        ),
+        ("size", _structures(material, recipe.crop)),
+        ("recipe", f"{recipe.name}: {recipe.architecture} generator, critics of {recipe.critic}"),
+        ("steps", f"{recipe.steps} of {recipe.batch} volumes, measured every {recipe.monitor_every}"),
+        ("cost", _cost(recipe, read_log(log) if resuming else [])),
+        ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
+    ]
+    return "\n".join(f"{key:<8}{value}" for key, value in rows)
+
+
+def _left_out(material):
+    parts = []
+    if material.excluded is not None:
+        whole = sum(image.size for image in material.images)
+        parts.append(f"{100 * material.counts.sum() / whole:.3g} % of them used")
+    if material.held_out is not None:
+        held = " x ".join(str(part.stop - part.start) for part in material.held_out)
+        parts.append(f"a block of {held} held out")
+    return "".join(f", {part}" for part in parts)
+
+
+def _structures(material, crop):
+    length = material.structuring_length(crop)
+    if not np.isfinite(length):
+        return f"structures are larger than crops of {crop} voxels: pass a larger crop, or resample the data"
+    held = crop / length
+    few = "" if held >= _STRUCTURES else f"; there should be {_STRUCTURES}: pass a larger crop, or resample the data"
+    return (
+        f"structures up to {length:.0f} voxels long (twice the lag at which the S2 covariance falls below 1/e); a crop "
+        f"holds {held:.1f} of them per side{few}"
+    )
+
+
+def _cost(recipe, rows):
+    """Time and memory: of the run so far if there is one, else estimated."""
+    seconds, gigabytes = _COSTS.get(recipe.architecture, _COSTS["paper"])
+    load = recipe.batch / 8 * (recipe.crop / 64) ** 3
+    updates = (recipe.critic_updates + recipe.generator_updates) / 2
+    memory = f"some {_BASE_GIGABYTES + gigabytes * load:.1f} GB of memory and what the data take"
+    if rows:
+        done, so_far = int(rows[-1]["step"]), float(rows[-1]["seconds"])
+        left = so_far / done * max(0, recipe.steps - done)
+        return f"{_time(left)} more, as fast as until now; {memory}"
+    total = seconds * load * updates * recipe.steps
+    return f"about {_time(total)} on two CPU cores, less on more cores or a GPU; {memory} (estimates)"
+
+
+def _time(seconds):
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{max(1, round(seconds / 60))} min"

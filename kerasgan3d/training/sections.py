@@ -1,0 +1,72 @@
+"""Morphology of slices that lie in known directions."""
+
+import math
+
+import numpy as np
+
+from kerasgan3d import data
+from kerasgan3d.training.morphology import correlation, facts_of, measure_sample, random_window
+
+
+def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=102, seed=0, counts=None):
+    """The same of slices that lie in known directions, as many windows from each direction.
+
+    Args:
+        labels: dict from axis (0, 1, 2) to a list of slices normal to it, see ``kerasgan3d.data.SliceSampler``.
+        phases, voxel_size, size, count, seed, counts: As for ``reference_statistics``.
+        symmetry: A Symmetry; says which directions stand for others.
+
+    Returns:
+        dict, as ``reference_statistics``. Specific surface area and triple-phase boundary density are means over the
+        three directions, for which slices give those of the volume; "two_point_correlation" has three axes.
+    """
+    n = len(phases)
+    size = min(size, *(length for part in labels.values() for image in part for length in image.shape))
+    found = section_windows(labels, symmetry, size, count, seed)
+    records = [measure_sample(window, n, voxel_size or 1.0) for window, _ in found]
+    correlations = [record.pop("s2") for record in records]
+    s2 = np.stack([_along(axis, correlations, [axes for _, axes in found]) for axis in range(3)], axis=1)
+    if counts is None:
+        counts = sum(data.counts(image, n) for part in labels.values() for image in part)
+    gathered = {key: np.array([record[key] for record in records]) for key in records[0]}
+    mean = {key: value.mean(0).tolist() for key, value in gathered.items()}
+    return {
+        **facts_of(phases, voxel_size, count, size, 2, seed, counts),
+        "mean": {**mean, "two_point_correlation": (s2 / np.maximum(s2[..., :1], 1e-12)).tolist()},
+        "std": {key: value.std(0, ddof=1).tolist() for key, value in gathered.items()},
+    }
+
+
+def section_windows(labels, symmetry, size, count, seed=0):
+    """Random windows of slices in known directions: a list of (array, (axis of its rows, axis of its columns)).
+
+    Each direction has as many; where there are no slices normal to one, those normal to one that is alike stand for it.
+    """
+    rng, found = np.random.default_rng(seed), []
+    for normal in range(3):
+        axes = tuple(axis for axis in range(3) if axis != normal)
+        shown = normal if normal in labels else next(a for a in labels if symmetry.interchangeable(a, normal))
+        theirs = tuple(axis for axis in range(3) if axis != shown)
+        # The one axis that differs from the others, if any, must lie where it lies in a slice that is right.
+        turned = symmetry.kind == "axial" and symmetry.axis in axes
+        turned = turned and axes.index(symmetry.axis) != theirs.index(symmetry.axis)
+        for _ in range(math.ceil(count / 3)):
+            window = random_window(rng, labels[shown], size)
+            found.append((window.T if turned else window, axes))
+    return found
+
+
+def section_targets(window, phases, lags):
+    """Of a slice: "s2" (phases, 2, lags) at these lags, "surface", shares of the pixel edges at which a phase ends."""
+    s2 = correlation(window, phases, max([0, *lags]))[..., list(lags)]
+    surface = np.empty((phases, 2))
+    for axis in range(2):
+        a, b = np.moveaxis(window, axis, 0)[:-1], np.moveaxis(window, axis, 0)[1:]
+        ends = np.bincount(a[a != b], minlength=phases) + np.bincount(b[a != b], minlength=phases)
+        surface[:, axis] = ends / a.size
+    return {"s2": s2, "surface": surface}
+
+
+def _along(axis, correlations, axes):
+    """Mean correlation along an axis over the windows that show it: (phases, lags)."""
+    return np.mean([c[:, pair.index(axis)] for c, pair in zip(correlations, axes, strict=True) if axis in pair], axis=0)

@@ -1,0 +1,60 @@
+"""Spectral normalisation of critics."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class SpectralNorm:
+    """Divides every kernel of a critic by its largest singular value (Miyato et al., ICLR 2018).
+
+    The kernel, as a matrix (everything, outputs), has the singular value u W^T v; u is kept and improved by one power
+    iteration per update of the critic. The stored kernels stay as the optimizer left them: ``scope`` puts the
+    normalised ones in their place, so that gradients pass through the singular value too.
+
+    Args:
+        critic: A built network whose layers are convolutions with a ``kernel``.
+        seed: Non-negative int, or a sequence of them: where the vectors begin.
+    """
+
+    def __init__(self, critic, seed=0):
+        layers = [layer for layer in critic._flatten_layers(include_self=False) if hasattr(layer, "kernel")]
+        self.kernels = [layer.kernel for layer in layers]
+        rng = np.random.default_rng(seed)
+        self.vectors = [
+            keras.Variable(_unit(rng.normal(size=kernel.shape[-1])).astype("float32"), trainable=False, name="singular")
+            for kernel in self.kernels
+        ]
+
+    def iterate(self):
+        """One power iteration of each vector."""
+        for kernel, vector in zip(self.kernels, self.vectors, strict=True):
+            matrix = ops.stop_gradient(_matrix(kernel))
+            vector.assign(_normalised(ops.matmul(ops.matmul(matrix, vector.value), matrix)))
+
+    def scope(self):
+        """A context in which the critic computes with normalised kernels."""
+        return keras.StatelessScope(
+            state_mapping=[
+                (kernel, kernel.value / self.singular_value(kernel, vector))
+                for kernel, vector in zip(self.kernels, self.vectors, strict=True)
+            ]
+        )
+
+    def singular_value(self, kernel, vector):
+        """The singular value that a vector stands for; a scalar with the gradient u v^T."""
+        matrix = _matrix(kernel)
+        left = ops.stop_gradient(_normalised(ops.matmul(matrix, vector.value)))
+        return ops.sum(left * ops.matmul(matrix, vector.value))
+
+
+def _matrix(kernel):
+    return ops.reshape(kernel.value, (-1, kernel.shape[-1]))
+
+
+def _normalised(vector):
+    return vector / (ops.sqrt(ops.sum(ops.square(vector))) + 1e-12)
+
+
+def _unit(vector):
+    return vector / np.linalg.norm(vector)

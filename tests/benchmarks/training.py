@@ -1,0 +1,201 @@
+"""Time training steps: the paper's networks here and in plain PyTorch, and the recipes against each other.
+
+    python tests/benchmarks/training.py --repeats 5 --json training.json
+
+A step is the paper's: two updates of the generator and one of the critic, batch 8, 64^3. The peer is the same networks
+and the same step, written below as one would in PyTorch. Everything is timed in turns; ratios are medians over the
+turns. With --agreement N, the first N losses of the recipe ``paper`` are compared between TensorFlow and torch.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+RECIPES = {
+    "paper": {},
+    "paper, compact": {"architecture": "compact"},
+    "r1": {},
+    "r1-slices": {},
+    "r1-slices, bfloat16": {"precision": "mixed_bfloat16"},
+    "lsgan": {},
+    "sn-hinge": {},
+    "wgan-gp": {},
+}
+PEER = "plain PyTorch"
+
+
+def main(arguments=None):
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", nargs="+", default=["paper", PEER, "paper, compact"], choices=[*RECIPES, PEER])
+    parser.add_argument("--batch", type=int, default=8, help="samples per step (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="turns (default: %(default)s)")
+    parser.add_argument("--agreement", type=int, metavar="N", help="compare N losses of two backends instead")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file as well")
+    parser.add_argument("--losses", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.losses:
+        print(json.dumps(losses(given.losses, given.batch)))
+        return
+    if given.agreement:
+        result = agreement(given.agreement, given.batch)
+        print(f"largest difference of {given.agreement} steps' losses: {result['difference']:.1e}")
+    else:
+        result = benchmark(given.runs, given.batch, given.repeats)
+        print_table(result)
+    if given.json is not None:
+        given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def benchmark(names, batch, repeats):
+    """Seconds of each turn's step and their medians' ratios to the first, as plain data."""
+    steps = {name: torch_step(batch) if name == PEER else our_step(name, batch) for name in names}
+    for step in steps.values():
+        step()
+        step()
+    seconds = {name: [] for name in names}
+    for _ in range(repeats):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - start)
+    first = seconds[names[0]]
+    ratios = {
+        name: statistics.median(b / a for a, b in zip(first, found, strict=True)) for name, found in seconds.items()
+    }
+    return {"batch": batch, "crop": 64, "cores": os.cpu_count(), "seconds": seconds, "ratios": ratios}
+
+
+def print_table(result):
+    """Print medians per step and sample, and ratios."""
+    first = next(iter(result["seconds"]))
+    print(f"{'':<22}{'s a step':>10}{'ms a sample':>14}{'times ' + first:>16}")
+    for name, found in result["seconds"].items():
+        median = statistics.median(found)
+        print(f"{name:<22}{median:>10.2f}{1000 * median / result['batch']:>14.0f}{result['ratios'][name]:>16.2f}")
+
+
+def make(name, batch):
+    """A GAN of a recipe and the sampler of its data: blobs of three phases."""
+    from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler
+    from kerasgan3d.training import load_recipe, physics
+    from kerasgan3d.training.assemble import make_gan
+
+    recipe = load_recipe(name.split(",")[0]).with_changes(batch=batch, **RECIPES[name]).for_data(3)
+    labels = blobs(96)
+    gan = make_gan(recipe, ("a", "b", "c"), None, Symmetry(), 0, physics.statistics(labels, 3, Symmetry()))
+    if recipe.critic == "volumes":
+        return gan, VolumeSampler(labels, recipe.crop, batch)
+    return gan, SliceSampler(labels, recipe.crop, [batch * recipe.slices * 3])
+
+
+def our_step(name, batch):
+    """A function that takes a training step, compiled as ``fit`` compiles it."""
+    gan, sampler = make(name, batch)
+    step = gan.feed(sampler).batch(0)
+    gan.make_train_function()
+    import tensorflow as tf
+
+    endless = iter(tf.data.Dataset.from_tensors(step).repeat())
+    return lambda: {key: float(value) for key, value in gan.train_function(endless).items()}
+
+
+def torch_step(batch):
+    """The same step of the same networks in plain PyTorch, data and latents ready."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    class Generator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            widths, layers = (100, 512, 256, 128, 64, 3), []
+            for i, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+                # Paddings that leave out what saw a boundary.
+                layers.append(nn.ConvTranspose3d(n_in, n_out, 4, 1 if i == 0 else 2, 3 if i == 0 else 2, bias=False))
+                layers += [nn.BatchNorm3d(n_out), nn.ReLU(True)] if n_out != 3 else []
+            self.layers = nn.Sequential(*layers)
+
+        def forward(self, latents):
+            return torch.softmax(self.layers(latents)[:, :, 1:-1, 1:-1, 1:-1], 1)
+
+    class Discriminator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            widths, layers = (3, 16, 32, 64, 128), []
+            for n_in, n_out in zip(widths, widths[1:], strict=False):
+                layers += [nn.Conv3d(n_in, n_out, 4, 2, 1), nn.LeakyReLU(0.2, True)]
+            self.layers = nn.Sequential(*layers, nn.Conv3d(128, 1, 4))
+
+        def forward(self, volumes):
+            return self.layers(volumes).mean((1, 2, 3, 4))
+
+    generator, critic = Generator(), Discriminator()
+    for network in (generator, critic):
+        for parameter in network.parameters():
+            if parameter.dim() > 1:
+                nn.init.normal_(parameter, 0.0, 0.02)
+    optimizers = [torch.optim.Adam(network.parameters(), 2e-5, (0.5, 0.999)) for network in (generator, critic)]
+    labels = torch.from_numpy(blobs(64).astype("int64"))
+    real = functional.one_hot(labels, 3).permute(3, 0, 1, 2).float()[None].repeat(batch, 1, 1, 1, 1)
+
+    def step():
+        for update in range(2):
+            fake = generator(torch.randn(batch, 100, 9, 9, 9))
+            assert fake.shape == real.shape
+            if update == 0:
+                optimizers[1].zero_grad()
+                logits = critic(real)
+                loss = (0.9 * functional.softplus(-logits) + 0.1 * functional.softplus(logits)).mean()
+                (loss + functional.softplus(critic(fake.detach())).mean()).backward()
+                optimizers[1].step()
+            optimizers[0].zero_grad()
+            functional.softplus(-critic(fake)).mean().backward()
+            optimizers[0].step()
+
+    return step
+
+
+def agreement(steps, batch):
+    """Losses of the recipe ``paper`` on both backends, each in its own process, and their largest difference."""
+    found = {}
+    for backend in ("tensorflow", "torch"):
+        command = [sys.executable, __file__, "--losses", str(steps), "--batch", str(batch)]
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        found[backend] = json.loads(output.splitlines()[-1])
+    a, b = found.values()
+    difference = max(abs(x[key] - y[key]) for x, y in zip(a, b, strict=True) for key in x)
+    return {"batch": batch, "steps": steps, "losses": found, "difference": difference}
+
+
+def losses(steps, batch):
+    """What each of the first steps of the recipe ``paper`` reports on the current backend."""
+    gan, sampler = make("paper", batch)
+    feed, reports = gan.feed(sampler), []
+    for step in range(steps):
+        for tracker in gan.metrics:
+            tracker.reset_state()
+        reports.append({key: float(value) for key, value in gan.train_step(feed.batch(step)).items()})
+    return reports
+
+
+def blobs(size):
+    """A three-phase image of smooth random shapes."""
+    from scipy.ndimage import gaussian_filter
+
+    field = gaussian_filter(np.random.default_rng(0).normal(size=(size,) * 3), 3, mode="wrap")
+    return np.digitize(field, np.quantile(field, [0.4, 0.7])).astype("uint8")
+
+
+if __name__ == "__main__":
+    main()
