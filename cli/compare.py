@@ -40,6 +40,12 @@ Examples:
 @click.option(
     "--nearest", type=click.IntRange(min=0), metavar="N", help="Generated sub-volumes to look for in the real image."
 )
+@click.option(
+    "--periodic",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Periodic volumes that a generator is asked for, to look for seams; 2 or more, 0 for none.",
+)
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes that measure side by side.")
 @click.option(
     "-o",
@@ -52,7 +58,7 @@ Examples:
 @overwrite_option
 @json_option
 def command(real, generated, mapping, exclude, no_transport, no_classifier, outputs, overwrite, as_json, **options):
-    """Compare generated microstructures with a real one.
+    """Compare generated microstructures with a real one, in numbers and a page.
 
     REAL is a segmented image, a volume or a slice; or a generator, for the statistics that it comes with of the image
     it was made from. GENERATED is one of the generators that ``kerasgan3d list`` prints, the folder of one, or a
@@ -61,6 +67,7 @@ def command(real, generated, mapping, exclude, no_transport, no_classifier, outp
     import kerasgan3d
     from kerasgan3d.report.comparison import check_output
 
+    outputs = tuple(dict.fromkeys(outputs))
     for path in outputs:
         check_output(path)
         refuse_existing(path, overwrite)

@@ -114,7 +114,9 @@ def test_options_reach_the_comparison(monkeypatch):
         raise ValueError("that is all")
 
     monkeypatch.setitem(vars(kerasgan3d), "compare", record)
-    text = "grey.npy preset -n 7 --size 9 --seed 3 --map 0=pore,100=NMC,255=CBD --voxel-size 0.5 --nearest 2"
+    text = (
+        "grey.npy preset -n 7 --size 9 --seed 3 --map 0=pore,100=NMC,255=CBD --voxel-size 0.5 --nearest 2 --periodic 4"
+    )
     assert run(f"{text} --exclude 0:3,0:4 --workers 2 --no-transport").exit_code == 2
     assert given == {
         "count": 7,
@@ -123,6 +125,7 @@ def test_options_reach_the_comparison(monkeypatch):
         "mapping": {0: "pore", 100: "NMC", 255: "CBD"},
         "voxel_size": 0.5,
         "nearest": 2,
+        "periodic": 4,
         "exclude": [((0, 3), (0, 4))],
         "workers": 2,
         "transport": False,
@@ -192,3 +195,9 @@ def test_an_old_report_is_replaced_when_told(tmp_path):
     (tmp_path / "a.json").write_text("old")
     assert run(f"scan.tif volumes {QUICK} -o a.json --overwrite").exit_code == 0
     assert json.loads((tmp_path / "a.json").read_text())["format"] == 1
+
+
+def test_an_output_that_is_named_twice_is_written_once():
+    result = run(f"scan.tif nmc-cathode {QUICK} -o a.json -o a.json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.count("wrote a.json") == 1

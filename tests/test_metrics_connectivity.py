@@ -125,7 +125,15 @@ def test_connectivity_is_a_number_of_neighbours(connectivity):
         connected_fractions(spaghetti(), connectivity=connectivity)
 
 
-@pytest.mark.parametrize("axis", [3, -1, "z"])
+@pytest.mark.parametrize("axis", [3, -1, "zy", 0.0])
 def test_axis_is_one_of_three(axis):
-    with pytest.raises(ValueError, match="`axis` must be an integer from 0 to 2. Received"):
+    with pytest.raises(ValueError, match="`axis` must be .* Received"):
         percolating_voxels(spaghetti(), axis)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_axes_have_letters(axis):
+    labels = np.random.default_rng(3).integers(2, size=(3, 4, 5))
+    by_letter, by_number = percolating_voxels(labels, "zyx"[axis]), percolating_voxels(labels, axis)
+    np.testing.assert_array_equal(by_letter, by_number)
+    assert by_letter.any() != by_letter.all()

@@ -337,3 +337,11 @@ def test_text_fits_100_columns_and_shows_every_phase(names, tables):
     assert len(heads) == text.count("volume fraction") == tables
     shown = " ".join(" ".join(heads).split())
     assert all(name[:15] in shown for name in names)
+
+
+def test_a_record_is_short_where_it_is_not_printed():
+    assert repr(measure(np.eye(4, dtype=int), voxel_size=0.25)) == (
+        "Measurement(4 x 4 pixels of 0.25 µm, phases phase 0/phase 1)"
+    )
+    volume = Volume(np.indices((2, 3, 4)).sum(0) % 2, ("pore", "solid"), 0.5)
+    assert repr(measure(volume, transport=False)) == "Measurement(2 x 3 x 4 voxels of 0.5 µm, phases pore/solid)"

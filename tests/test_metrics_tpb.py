@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerasgan3d.metrics import triple_phase_boundary_density
+from kerasgan3d.volume import Volume
 
 BOUNDARIES = list(product((False, True), repeat=3))
 
@@ -90,19 +91,31 @@ def test_only_the_chosen_triple_counts():
 @pytest.mark.parametrize(
     ("triple", "message"),
     [
-        ((0, 1), "three different phase indices"),
-        ((0, 1, 1), "three different phase indices"),
-        ((0, 1, 2, 2), "three different phase indices"),
-        ("012", "three different phase indices"),
+        ((0, 1), "three different phases"),
+        ((0, 1, 1), "three different phases"),
+        ((0, 1, 2, 2), "three different phases"),
+        ("012", "three different phases"),
         (([0], 1, 2), "`phases_triple` must be an integer"),
         ((0, 1, 3), "`phases_triple` must be an integer from 0 to 2. Received: 3"),
         ((0, 1, -1), "`phases_triple` must be an integer from 0 to 2. Received: -1"),
         ((0, 1, 2.0), "`phases_triple` must be an integer"),
+        (("a", 1, 2), "`phases_triple` must be an index, as an array has no names. Received: 'a'"),
     ],
 )
 def test_a_triple_names_three_phases(triple, message):
     with pytest.raises(ValueError, match=message):
         triple_phase_boundary_density(three_blocks(), voxel_size=1, phases_triple=triple)
+
+
+def test_a_triple_may_be_of_names():
+    volume = Volume(np.random.default_rng(0).integers(4, size=(5, 5, 5)), ("a", "b", "c", "d"), 0.5)
+    by_name, by_number = (
+        triple_phase_boundary_density(volume, phases_triple=triple) for triple in (("b", "d", 0), (1, 3, 0))
+    )
+    assert by_name == by_number > 0
+    assert by_name < triple_phase_boundary_density(volume)
+    with pytest.raises(ValueError, match=r"`phases_triple` must be one of 'a', .* Received: 'e'"):
+        triple_phase_boundary_density(volume, phases_triple=("a", "b", "e"))
 
 
 def test_staircase_correction_divides_by_three_halves():

@@ -289,10 +289,10 @@ def test_differences_are_marked_beyond_five_percent_and_chance():
     zero.update(relative_difference=None, real_mean=0.0)
     page = Page(page_text(comparison))
     differences = [row[-3] for row in page.rows[1:5]]
-    assert differences == ["+4.9 %", "● +6.0 %", "○ −6.0 %", "–"]
+    assert differences == ["+4.9 %", "● +6.0 %", "○ −6.0 %", "● –"]
     assert (
-        "Of 3 means, 1 differs by at most 5 %, 1 by more but within the scatter of the sub-volumes, "
-        "1 by more than that." in page.text
+        "Of 4 means, 1 differs by at most 5 %, 1 by more but within the scatter of the sub-volumes, "
+        "2 by more than that." in page.text
     )
 
 
@@ -308,6 +308,24 @@ def test_the_classifier_s_score_is_explained(score, meaning):
     assert f"{score:.2f} ± 0.05" in text
     assert meaning in text
     assert "3 + 3 to learn from, 3 + 3 to be judged by" in text
+    assert "take more" not in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_score_of_few_samples_is_said_to_tell_little():
+    comparison = make_comparison()
+    comparison["classifier"] |= {"score": 0.7, "standard_error": 0.15}
+    assert "within two standard errors. So few samples tell little: take more." in Page(page_text(comparison)).text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_nearest_real_sub_volumes_may_be_lacking():
+    comparison = make_comparison()
+    comparison["nearest"]["real"] = []
+    text = Page(page_text(comparison)).text
+    assert "The smallest distance is" in text
+    assert "The image is too small to say how near real ones are" in text
+    assert "nearer than real ones are" not in text
 
 
 @pytest.mark.usefixtures("undrawn")

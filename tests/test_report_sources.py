@@ -31,7 +31,7 @@ STATISTICS = {
     "phases": list(PHASES),
     "voxel_size": 0.5,
     "sub_volumes": {"size": 32, "dimensions": 3, "count": 7},
-    "mean": {"volume_fractions": [0.2, 0.3, 0.5]},
+    "mean": {"volume_fractions": [0.2, 0.3, 0.5], "two_point_correlation": np.ones((3, 3, 4)).tolist()},
 }
 
 
@@ -81,6 +81,38 @@ def test_what_is_no_statistics_is_refused():
         real_source({key: value for key, value in STATISTICS.items() if key != "mean"})
 
 
+@pytest.mark.parametrize(
+    ("mean", "message"),
+    [
+        ({"two_point_correlation": None}, r"axis and distance, \(3, 3\) and one more\. Received: \(3,\) and \(\)"),
+        ({"two_point_correlation": np.ones((3, 2, 4)).tolist()}, r"Received: \(3,\) and \(3, 2, 4\)"),
+        ({"volume_fractions": [0.5, 0.5]}, r"volume_fractions of each phase, \(3,\).* Received: \(2,\) and"),
+    ],
+    ids=["no-curves", "axes", "phases"],
+)
+def test_statistics_must_be_of_their_phases(mean, message):
+    with pytest.raises(ValueError, match=message):
+        real_source({**STATISTICS, "mean": {**STATISTICS["mean"], **mean}})
+
+
+def test_statistics_without_curves_are_refused():
+    mean = {"volume_fractions": [0.2, 0.3, 0.5]}
+    with pytest.raises(ValueError, match="Received: no two_point_correlation"):
+        real_source({**STATISTICS, "mean": mean})
+
+
+def test_statistics_in_voxels_take_the_voxel_size_that_is_given():
+    in_voxels = {**STATISTICS, "voxel_size": None}
+    assert real_source(in_voxels).voxel_size is None
+    assert real_source(in_voxels, voxel_size=0.2).voxel_size == 0.2
+    assert real_source(STATISTICS, voxel_size=0.2).voxel_size == 0.5
+
+
+def test_nothing_can_be_left_out_of_statistics():
+    with pytest.raises(ValueError, match=r"`exclude` must be None unless there is a real image.* statistics of"):
+        real_source(STATISTICS, exclude=[((0, 3), (0, 3), (0, 3))])
+
+
 def test_a_generator_draws_independent_volumes_from_one_seed():
     generator = Noise()
     source = generated_source(generator)
@@ -106,6 +138,19 @@ def test_a_list_and_a_folder_of_volumes_are_drawn_from_evenly(tmp_path):
         assert (source.kind, source.phases, source.voxel_size, source.shape) == ("volumes", PHASES, 0.5, None)
         drawn = [int(sample[0, 0, 0]) for sample in source.draw(7, 4, 0)]
         assert [drawn.count(k) for k in range(3)] == [3, 2, 2]
+
+
+def test_a_list_may_hold_paths_and_volumes(tmp_path):
+    volumes = [Volume(noise(6, 6, 6, seed=seed), PHASES, 0.5) for seed in range(2)]
+    volumes[0].save(tmp_path / "a.tif")
+    source = generated_source([str(tmp_path / "a.tif"), volumes[1]])
+    assert (source.name, source.phases, source.voxel_size) == ("2 volumes", PHASES, 0.5)
+    np.testing.assert_array_equal(source.images, [volume.labels for volume in volumes])
+
+
+def test_an_empty_list_is_refused():
+    with pytest.raises(ValueError, match=r"The list of generated volumes must hold one or more\. Received: \[\]"):
+        generated_source([])
 
 
 def test_volumes_of_the_size_are_taken_once_each():
@@ -228,6 +273,12 @@ def test_what_cannot_be_compared_is_refused(tmp_path, monkeypatch, given, error,
 def test_grey_values_are_those_of_files():
     with pytest.raises(ValueError, match=r"`mapping` must be None unless the real image is a file"):
         real_source(noise(4, 4), mapping={0: "pore"})
+
+
+@pytest.mark.parametrize("exclude", [5, ((0, 3), (0, 3), (0, 3)), [((0, 3), (0, 3), (0, 1.5))], "0:3"])
+def test_boxes_are_pairs_of_integers(exclude):
+    with pytest.raises(ValueError, match=r"`exclude` must be a list of boxes.* Received"):
+        real_source(noise(4, 4, 4), exclude=exclude)
 
 
 def test_boxes_belong_to_one_image():

@@ -72,7 +72,7 @@ def test_correlations_are_normalised_with_a_band_of_what_single_sub_volumes_show
     np.testing.assert_allclose(found["real"]["high"], np.percentile(single, 95, axis=0))
     difference = generated.mean(0) / generated.mean(0)[..., :1] - mean
     np.testing.assert_allclose(found["largest_difference"], abs(difference).max(-1))
-    assert (found["lags"], found["axes"]) == (list(range(8)), ["z", "y", "x"])
+    assert (found["lags"], found["axes"]) == (list(range(5)), ["z", "y", "x"])
 
 
 def test_a_phase_that_is_absent_has_no_correlation():
@@ -138,6 +138,16 @@ def test_statistics_without_samples_compare_means():
     found = correlation_record(curve, GENERATED["two_point_correlation"], "zyx")
     np.testing.assert_allclose(found["real"]["mean"], curve)
     assert found["real"]["low"] is None
+
+
+@pytest.mark.parametrize("samples", [True, False], ids=["samples", "means"])
+def test_statistics_in_voxels_become_micrometres(samples):
+    statistics = {**reference(samples), "voxel_size": None}
+    in_voxels, known = reference_values(statistics), reference_values(statistics, 0.5)
+    for key, factor in {"volume_fraction": 1, "specific_surface_area": 2, "triple_phase_boundary_density": 4}.items():
+        np.testing.assert_allclose(known[key], factor * np.array(in_voxels[key]))
+    stated = reference_values({**statistics, "voxel_size": 0.25}, 0.5)
+    np.testing.assert_array_equal(stated["specific_surface_area"], in_voxels["specific_surface_area"])
 
 
 def test_plain_values():

@@ -86,3 +86,58 @@ def test_fidelity_and_card_are_made_from_the_folder(folder):
     assert "cite: nobody" in text
     assert (folder / "preview.png").read_bytes().startswith(b"\x89PNG")
     assert not list(folder.glob("*.partial"))
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    """A preset compared with a slice, and volumes of others with it."""
+    image = np.random.default_rng(1).integers(0, 2, (70, 80)).astype("uint8")
+    other = [np.random.default_rng(i).integers(0, 2, (32, 32, 32)).astype("uint8") for i in range(2)]
+    return zoo.compare_preset(
+        folder,
+        image,
+        peers={"others' volumes": other},
+        count=4,
+        size=32,
+        solid=(32, 2),
+        large=(64, 2),
+        classifier=False,
+        nearest=0,
+        periodic=2,
+        workers=1,
+    )
+
+
+def test_a_comparison_stands_in_the_folder(found, folder):
+    assert read_facts(folder)["comparison"] == json.loads(json.dumps(found))
+    assert found["samples"]["dimensions"] == 2
+    assert {row["key"] for row in found["measures"]} == {"volume_fraction", "specific_surface_area"}
+    assert all("generated" not in row for row in found["measures"])
+
+
+def test_generated_volumes_are_measured_as_such(found):
+    assert found["volumes"]["count"] == 4
+    assert len(found["volumes"]["anisotropy"]) == 2
+    assert np.shape(found["solid"]["relative_diffusivity"]) == (2, 3)
+    (fractions, areas) = found["large"]["measures"]
+    assert found["large"]["sub_volumes"] == 4
+    assert sum(fractions["large"]) == pytest.approx(1)
+    assert len(areas["standard_error"]) == 2
+
+
+def test_the_card_says_what_the_comparison_found(found, folder):
+    text = card_text(folder)
+    row = found["measures"][0]
+    peer = found["peers"]["others' volumes"]["measures"][0]
+    assert "| measure | slice | generated | difference | spread, generated over real | others' volumes |" in text
+    assert f"| volume fraction, pore | {row['real_mean']:.4g} | {row['generated_mean']:.4g} |" in text
+    assert f"| {peer['generated_mean']:.4g} | {100 * peer['relative_difference']:+.1f} % |" in text
+    for start in (
+        "- S2(r)/S2(0)",
+        "- The 4 volumes",
+        "- Seams:",
+        "- Stride lattice:",
+        "- Size:",
+        "- Others' volumes",
+    ):
+        assert start in text

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasgan3d.phases import MAX_PHASES
-from kerasgan3d.volume import Volume, checked_voxel_size
+from kerasgan3d.volume import AXES, Volume, checked_voxel_size
 
 
 class Checked(NamedTuple):
@@ -47,6 +47,26 @@ def check_integer(value, name, low, high):
         rule = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
         raise ValueError(f"`{name}` must be {rule}. Received: {value!r}.")
     return int(value)
+
+
+def check_phase(volume, phase, count, name="phase"):
+    """Return the index of a phase, given as that or, where there are names, as a name."""
+    if not isinstance(phase, str):
+        return check_integer(phase, name, 0, count - 1)
+    names = volume.phases if isinstance(volume, Volume) else ()
+    if phase not in names:
+        rule = f"one of {', '.join(map(repr, names))}" if names else "an index, as an array has no names"
+        raise ValueError(f"`{name}` must be {rule}. Received: {phase!r}.")
+    return names.index(phase)
+
+
+def check_axis(axis):
+    """Return the index of an axis, given as that or as a letter."""
+    if isinstance(axis, str) and len(axis) == 1 and axis in AXES:
+        return AXES.index(axis)
+    if isinstance(axis, str):
+        raise ValueError(f"`axis` must be 0, 1 or 2, or 'z', 'y' or 'x'. Received: {axis!r}.")
+    return check_integer(axis, "axis", 0, 2)
 
 
 def _check_labels(labels, ndim, *, phases, periodic, voxel_size):

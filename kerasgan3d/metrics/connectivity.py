@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage, sparse
 
-from kerasgan3d.metrics._check import check_integer, check_volume
+from kerasgan3d.metrics._check import check_axis, check_volume
 
 _CONNECTIVITY = {6: 1, 18: 2, 26: 3}  # neighbours of a voxel -> the rank that scipy gives their structure
 
@@ -49,7 +49,7 @@ def percolating_voxels(volume, axis=None, *, periodic=None, connectivity=6):
 
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
-        axis: 0, 1 or 2 for z, y, x: percolating along that axis; default: along at least one of the three.
+        axis: 0, 1 or 2, or "z", "y" or "x": percolating along that axis; default: along at least one of the three.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
         connectivity: Neighbours of a voxel: 6, 18 or 26.
 
@@ -57,10 +57,10 @@ def percolating_voxels(volume, axis=None, *, periodic=None, connectivity=6):
         bool array (z, y, x). What percolating means is said at `connected_fractions`.
 
     Raises:
-        ValueError: If `axis` is not 0, 1 or 2, or an argument is not as above.
+        ValueError: If there is no such axis, or an argument is not as above.
     """
     checked = check_volume(volume, periodic=periodic)
-    axes = range(3) if axis is None else (check_integer(axis, "axis", 0, 2),)
+    axes = range(3) if axis is None else (check_axis(axis),)
     structure = _structure(connectivity)
     percolating = np.zeros(checked.labels.shape, bool)
     for phase in range(checked.phases):

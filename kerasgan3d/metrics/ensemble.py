@@ -95,7 +95,8 @@ def measure_samples(samples, *, phases, voxel_size, transport=True, max_lag=None
         phases: Number of phases n.
         voxel_size: Edge length of a voxel in µm.
         transport: Whether relative diffusivities are computed, which takes most of the time.
-        max_lag: Longest distance of the two-point correlation in voxels; default: 32, or what fits.
+        max_lag: Longest distance of the two-point correlation in voxels; default: 32, or half the edge of the
+            sub-volumes, beyond which pairs are few.
         workers: Processes; default: one per core. 1 starts none and works here.
         progress: A function (samples done, samples in all).
 
@@ -122,7 +123,7 @@ def measure_samples(samples, *, phases, voxel_size, transport=True, max_lag=None
     checked = [check(sample, phases=phases, voxel_size=voxel_size) for sample in samples]
     require_voxel_size(checked[0])
     smallest = min(samples[0].shape)
-    max_lag = min(LAGS, smallest - 1) if max_lag is None else check_integer(max_lag, "max_lag", 0, smallest - 1)
+    max_lag = min(LAGS, smallest // 2) if max_lag is None else check_integer(max_lag, "max_lag", 0, smallest - 1)
     options = {"phases": checked[0].phases, "voxel_size": checked[0].voxel_size, "max_lag": max_lag}
     tasks = [(sample.labels, {**options, "transport": bool(transport)}) for sample in checked]
     records = side_by_side(_measure, tasks, workers, progress)

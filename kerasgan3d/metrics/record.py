@@ -23,7 +23,7 @@ from kerasgan3d.volume import Volume
 MAX_LAG = 32  # voxels: with 0.4 µm each beyond the size of a cathode's particles, and still cheap
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Measurement:
     """What `measure` found; n phases, axes in the order z, y, x, lengths in µm.
 
@@ -98,6 +98,10 @@ class Measurement:
 
     def __str__(self):
         return record_text(self)
+
+    def __repr__(self):
+        shape, element = " x ".join(map(str, self.shape)), "pixels" if len(self.shape) == 2 else "voxels"
+        return f"Measurement({shape} {element} of {self.voxel_size:g} µm, phases {'/'.join(self.phases)})"
 
 
 def measure(volume, *, voxel_size=None, phases=None, periodic=None, transport=True, max_lag=None, progress=None):

@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from kerasgan3d.metrics._check import check_integer, check_volume, require_voxel_size
+from kerasgan3d.metrics._check import check_phase, check_volume, require_voxel_size
 from kerasgan3d.metrics._count import count_junctions
 from kerasgan3d.metrics.connectivity import percolating_voxels
 
@@ -43,7 +43,8 @@ def triple_phase_boundary_density(
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
         active: Count only edges where the phases that meet percolate.
-        phases_triple: Three phase indices that must all meet at an edge; default: any three.
+        phases_triple: Three phases that must all meet at an edge: indices, or names where `volume` is a Volume;
+            default: any three.
         staircase_correction: Divide by 3/2.
         voxel_size: Edge length of a voxel in µm; default: the volume's.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
@@ -58,7 +59,9 @@ def triple_phase_boundary_density(
     """
     checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
     size = require_voxel_size(checked)
-    candidates = range(checked.phases) if phases_triple is None else _check_triple(phases_triple, checked.phases)
+    candidates = (
+        range(checked.phases) if phases_triple is None else _check_triple(volume, phases_triple, checked.phases)
+    )
     within = percolating_voxels(checked.labels, periodic=checked.periodic) if active else None
     edges = sum(
         count_junctions(checked.labels, candidates, plane, checked.periodic, within)
@@ -68,11 +71,11 @@ def triple_phase_boundary_density(
     return length / (checked.labels.size * size**2)
 
 
-def _check_triple(phases_triple, phases):
+def _check_triple(volume, phases_triple, phases):
     triple = tuple(phases_triple) if isinstance(phases_triple, (tuple, list)) else ()
-    triple = tuple(check_integer(phase, "phases_triple", 0, phases - 1) for phase in triple)
+    triple = tuple(check_phase(volume, phase, phases, "phases_triple") for phase in triple)
     if len(set(triple)) != 3 or len(triple) != 3:
         raise ValueError(
-            f"`phases_triple` must be three different phase indices, as in (0, 1, 2). Received: {phases_triple!r}."
+            f"`phases_triple` must be three different phases, as in (0, 1, 2). Received: {phases_triple!r}."
         )
     return triple

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from kerasgan3d.metrics._check import check_integer, check_volume
+from kerasgan3d.metrics._check import check_axis, check_phase, check_volume
 from kerasgan3d.metrics._diffusion import flux_magnitude, solve_diffusion
 from kerasgan3d.metrics.connectivity import _spanning, _structure
-from kerasgan3d.volume import AXES, Volume
+from kerasgan3d.volume import AXES
 
 BOUNDARIES = ("mirror", "periodic")
 
@@ -142,8 +142,8 @@ def macmullin_number(
 def _measure(volume, phase, axis, boundary, return_field, tolerance, given):
     """Return the relative diffusivity, the volume fraction and, if wanted, the field."""
     checked = check_volume(volume, **given)
-    index = _phase_index(volume, phase, checked.phases)
-    axis = _axis_index(axis)
+    index = check_phase(volume, phase, checked.phases)
+    axis = check_axis(axis)
     tolerance = _checked_tolerance(tolerance)
     mask = np.ascontiguousarray(np.moveaxis(checked.labels == index, axis, 0))
     depth, *sides = mask.shape
@@ -175,24 +175,6 @@ def _field(mask, wraps, values, axis):
     concentration[mask] = values
     flux = flux_magnitude(mask, wraps, values)
     return DiffusionField(*(np.ascontiguousarray(np.moveaxis(part, 0, axis)) for part in (concentration, flux)))
-
-
-def _phase_index(volume, phase, count):
-    if not isinstance(phase, str):
-        return check_integer(phase, "phase", 0, count - 1)
-    names = volume.phases if isinstance(volume, Volume) else ()
-    if phase not in names:
-        rule = f"one of {', '.join(map(repr, names))}" if names else "an index, as an array has no names"
-        raise ValueError(f"`phase` must be {rule}. Received: {phase!r}.")
-    return names.index(phase)
-
-
-def _axis_index(axis):
-    if isinstance(axis, str) and len(axis) == 1 and axis in AXES:
-        return AXES.index(axis)
-    if isinstance(axis, str):
-        raise ValueError(f"`axis` must be 0, 1 or 2, or 'z', 'y' or 'x'. Received: {axis!r}.")
-    return check_integer(axis, "axis", 0, 2)
 
 
 def _wraps(boundary, periodic, axis):

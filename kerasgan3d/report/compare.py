@@ -57,14 +57,14 @@ def compare(
     Args:
         real: Volume, integer array (z, y, x) or (y, x), path of an image, or statistics alone: a generator's folder,
             its ``reference.json``, or what that holds.
-        generated: A generator, from which independent volumes are drawn; or a Volume, an array, a list of them, the
-            path of a volume, or of a folder of them, of which sub-volumes are drawn.
+        generated: A generator, from which independent volumes are drawn; or a Volume, an array, the path of a volume, a
+            list of these, or the path of a folder of volumes, of which sub-volumes are drawn.
         count: Sub-volumes of either side; there are fewer where there is no room for so many.
         size: Their edge length in voxels; default: 64, or that which the statistics are of.
         seed: Non-negative int: of everything that is drawn.
         phases: Names of the phases, where the real image does not name them.
         mapping: dict of grey value to name, for files.
-        voxel_size: µm, where the real image does not state it.
+        voxel_size: µm, where the real image does not state it, nor the files or arrays of generated volumes.
         transport: Whether to compute relative diffusivities.
         classifier: Whether to train a classifier to tell real from generated (`classifier_score`), on sub-volumes of
             one half of the real image, and score it on those of the other.
@@ -136,10 +136,13 @@ def compare(
     of_real = {key: values[:split] for key, values in measured.items()}
     of_generated = {key: values[split:] for key, values in measured.items()}
     if only_statistics:
-        of_real = reference_values(real.statistics)
+        of_real = reference_values(real.statistics, voxel_size)
         curves = np.array(real.statistics["mean"]["two_point_correlation"], float)
     else:
         curves = of_real["two_point_correlation"]
+    correlation = of_generated["two_point_correlation"]
+    if only_statistics and real.directed:
+        correlation = _along_axes(correlation)
     rows = measure_rows(of_real, of_generated, phases, estimated=flat)
     pictures = {"real": _slices(real_samples[:_PICTURES]), "generated": _slices(volumes[:_PICTURES])}
     if with_transport and not only_statistics:
@@ -150,7 +153,16 @@ def compare(
     if solid:
         with run.stage("volumes"):
             measured = measure_samples(volumes, transport=bool(transport), **measure)
-        found["volumes"] = volume_record(of_real, measured, curves, phases, size)
+            estimates, windows = of_real, curves
+            if not only_statistics:
+                # Means are wanted as sure as the slice can tell them: as many windows as cover it.
+                tiles = sum(int(np.prod([length // size for length in image.shape])) for image in real.images)
+                estimates = measure_samples(
+                    real.draw(max(count, tiles), size, seed), transport=False, **{**measure, "progress": None}
+                )
+                windows = estimates["two_point_correlation"]
+        found["volumes"] = volume_record(estimates, measured, windows, phases, size)
+        found["volumes"]["windows"] = real.count if only_statistics else len(windows)
     if classifier:
         found["classifier"] = _classifier(real, generated, real_samples, volumes, phases, size, seed, run)
     if nearest:
@@ -170,9 +182,7 @@ def compare(
             "seed": seed,
         },
         "measures": rows,
-        "two_point_correlation": correlation_record(
-            curves, of_generated["two_point_correlation"], AXES[-real.dimensions :]
-        ),
+        "two_point_correlation": correlation_record(curves, correlation, AXES[-curves.shape[-2] :]),
         "delta_ssa": delta_ssa(rows, phases),
         **found,
         "notes": notes,
@@ -221,6 +231,10 @@ def _checked_size(real, generated, size):
         raise ValueError(
             f"Generated images must be volumes where the real one is. Received: {sorted(dimensions)} dimensions."
         )
+    if generated.dimensions == 2 and isinstance(real, Reference) and real.directed:
+        raise ValueError(
+            f"Generated images must be volumes where {real.name} is of slices in three directions. Received: slices."
+        )
     for side in (real, generated):
         if isinstance(side, Images):
             for image in side.images:
@@ -249,6 +263,13 @@ def _sections(samples):
             [sample] if sample.ndim == 2 else [np.take(sample, sample.shape[axis] // 2, axis=axis) for axis in range(3)]
         )
     ]
+
+
+def _along_axes(correlation):
+    """Return the curves of `_sections` (sections, n, 2, lags) along z, y and x: (volumes, n, 3, lags)."""
+    of_z, of_y, of_x = (correlation[normal::3] for normal in range(3))
+    pairs = (of_y[:, :, 0], of_x[:, :, 0]), (of_z[:, :, 0], of_x[:, :, 1]), (of_z[:, :, 1], of_y[:, :, 1])
+    return np.stack([(one + other) / 2 for one, other in pairs], axis=2)
 
 
 def _flux(labels, phases):

@@ -130,7 +130,10 @@ def _tests(record):
         found = record["volumes"]
         worst = [max(differences) for differences in found["two_point_correlation"]["largest_difference"]]
         yield ""
-        yield f"{found['count']} generated volumes of {found['size']}^3, against the estimates:"
+        yield (
+            f"{found['count']} generated volumes of {found['size']}^3, against estimates from {found['windows']} "
+            "windows:"
+        )
         for row in headline(found["measures"]):
             unit = "" if row["unit"] == "1" else f" {row['unit']}"
             name = " ".join(part for part in (row["key"].replace("_", " "), row["phase"]) if part)

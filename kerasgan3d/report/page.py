@@ -195,8 +195,8 @@ def _volumes(record):
         return ""
     text = "<h2>Generated volumes</h2>\n"
     text += (
-        f"<p>{found['count']} volumes of {found['size']}³ voxels, measured as volumes, beside what the slice tells of "
-        "volumes by stereology.</p>\n"
+        f"<p>{found['count']} volumes of {found['size']}³ voxels, measured as volumes, beside what {found['windows']} "
+        "windows of slices tell of volumes by stereology.</p>\n"
     )
     text += measure_table(headline(found["measures"]))
     correlation = found["two_point_correlation"]
@@ -209,7 +209,9 @@ def _volumes(record):
         if value is not None
     )
     text += f"<p>The largest difference between two axes of the generated volumes: {shown}.</p>\n" if shown else ""
-    caption = "Two-point correlation along the axes of generated volumes, and its mean over those of the real slice."
+    of_slices = (record["two_point_correlation"] or {}).get("axes") or ()
+    real = "the same of real slices" if len(of_slices) == 3 else "its mean over those of the real slice"
+    caption = f"Two-point correlation along the axes of generated volumes, and {real}."
     return text + _figure(figure, "Two-point correlation functions of volumes, by phase and axis.", caption)
 
 
@@ -289,7 +291,8 @@ def _classifier(record):
         return ""
     score, error = found["score"], found.get("standard_error")
     if error is not None and abs(score - 0.5) <= 2 * error:
-        meaning = "It does no better than guessing would by chance."
+        meaning = "It does no better than guessing, within two standard errors."
+        meaning += " So few samples tell little: take more." if error > 0.05 else ""
     elif score > 0.5:
         meaning = f"It tells real from generated in {100 * score:.0f} of 100 cases; guessing gives 50, certainty 100."
     else:
@@ -318,12 +321,19 @@ def _nearest(record):
         values = [value for value in found.get(side) or () if value is not None]
         if values:
             closest.append(f"{fixed(min(values), 3)} from {name}")
-    caption = (
-        "Distance to the nearest real sub-volume: of generated ones, and of real ones to those that do not overlap "
-        "them. A copy has the distance 0; generated ones should not be nearer than real ones are. Lines are medians."
+    caption = "Distance to the nearest real sub-volume: of generated ones"
+    caption += (
+        ", and of real ones to those that do not overlap them. A copy has the distance 0; generated ones should not be "
+        "nearer than real ones are. Lines are medians."
+        if found.get("real")
+        else ". A copy has the distance 0. The line is the median."
     )
     text = "<h3>Does it repeat what it learnt from?</h3>\n"
-    text += f"<p>The smallest distances are {_escape(' and '.join(closest))} ones.</p>\n"
+    smallest = "The smallest distances are" if len(closest) > 1 else "The smallest distance is"
+    text += f"<p>{smallest} {_escape(' and '.join(closest))} ones."
+    if not found.get("real"):
+        text += " The image is too small to say how near real ones are that do not overlap."
+    text += "</p>\n"
     searched = f" Searched: {found['searched'].rstrip('.')}." if found.get("searched") else ""
     alt = "Distances to the nearest real sub-volume."
     return text + _figure(figure, alt, _escape(caption + searched))

@@ -45,7 +45,9 @@ def lattice_statistics(volumes, phases, period):
     Under the hypothesis that they do not, the Fourier coefficients of their profile over the positions of a cell of
     the lattice have mean zero and are uncorrelated, however much neighbouring planes resemble each other. So the sum of
     the squared means of the coefficients, each over its variance between volumes, is chi-squared distributed with
-    period - 1 degrees of freedom (for two volumes or more; the more the better).
+    period - 1 degrees of freedom. That holds where volumes are many; where they are few the variances are uncertain and
+    the test errs towards finding nothing: the sum is at most period - 1 times the number of volumes, so that two show
+    nothing whatever they hold. Take 8 or more.
 
     Args:
         volumes: Arrays of labels (z, y, x) of one shape, periodic, that begin at a point of the lattice; sizes

@@ -1,5 +1,6 @@
 """The two sides of a comparison: images, generators, and statistics of images."""
 
+import operator
 import os
 from pathlib import Path
 
@@ -131,25 +132,37 @@ class Reference:
     """Statistics of an image, as the ``reference.json`` of a generator's folder holds them.
 
     Attributes:
-        statistics: the dict.
+        statistics: the dict; lengths are in voxels where its "voxel_size" is None.
         size: edge length of the sub-volumes, or windows, that it was made of.
+        voxel_size: µm, that of the statistics, or else what the user gave.
+        directed: whether it was made of slices in known directions, whose curves are along z, y and x.
     """
 
     kind, shape = "reference", None
 
-    def __init__(self, name, statistics):
+    def __init__(self, name, statistics, voxel_size=None):
         try:
             self.name, self.statistics = name, statistics
             self.phases = tuple(PhaseMap(statistics["phases"]).names)
-            self.voxel_size = checked_voxel_size(statistics["voxel_size"])
+            self.voxel_size = checked_voxel_size(statistics["voxel_size"]) or voxel_size
             made_of = statistics["sub_volumes"]
             self.size, self.dimensions, self.count = made_of["size"], made_of["dimensions"], made_of["count"]
-            statistics["mean"]["volume_fractions"]
+            mean = statistics["mean"]
+            shapes = [np.shape(mean[key]) for key in ("volume_fractions", "two_point_correlation")]
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"{name} must hold reference statistics: phases, voxel_size, sub_volumes, mean. "
                 f"Received: no {error.args[0] if isinstance(error, KeyError) else 'such object'}."
             ) from error
+        # Slices in known directions tell the curves along all three axes.
+        of_phases, of_lags = (len(self.phases),), [(len(self.phases), axes) for axes in {self.dimensions, 3}]
+        if shapes[0] != of_phases or shapes[1][:-1] not in of_lags:
+            raise ValueError(
+                f"The means of {name} must be volume_fractions of each phase, {of_phases}, and two_point_correlation "
+                f"of each phase, axis and distance, {' or '.join(map(str, of_lags))} and one more. "
+                f"Received: {shapes[0]} and {shapes[1]}."
+            )
+        self.directed = self.dimensions < shapes[1][1]
 
 
 def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=None):
@@ -170,7 +183,7 @@ def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=Non
         path = Path(real)
         statistics = path / REFERENCE if (path / REFERENCE).is_file() else path
         if statistics.suffix == ".json" and statistics.is_file():
-            return Reference(path.name or str(path), read_json(statistics))
+            return _reference(path.name or str(path), read_json(statistics), voxel_size, exclude)
         image, names, size = _read(path, phases, mapping, voxel_size)
         return Images(path.name, "volume" if image.ndim == 3 else "slice", [image], names, size, exclude)
     if mapping is not None:
@@ -179,7 +192,7 @@ def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=Non
             f"PhaseMap.infer(image, mapping=mapping).encode(image). Received: {mapping!r}."
         )
     if isinstance(real, dict):
-        return Reference("reference", real)
+        return _reference("reference", real, voxel_size, exclude)
     image, names, size = _given(real, phases, voxel_size)
     name = _provenance(real, "image")
     return Images(name, "volume" if image.ndim == 3 else "slice", [image], names, size, exclude)
@@ -189,8 +202,8 @@ def generated_source(generated, *, phases=None, mapping=None, voxel_size=None):
     """Return the generated side: Generated or Images.
 
     Args:
-        generated: a generator (`sample`, `phases`, `voxel_size`), a Volume, an array, a list of them, the path of a
-            volume, or of a folder of them.
+        generated: a generator (`sample`, `phases`, `voxel_size`), a Volume, an array, the path of a volume, a list of
+            these, or the path of a folder of volumes.
         phases, mapping, voxel_size: for arrays, and files that do not say it themselves.
 
     Raises:
@@ -205,8 +218,17 @@ def generated_source(generated, *, phases=None, mapping=None, voxel_size=None):
         found = [_read_generated(file, phases, mapping, voxel_size) for file in files]
         name = path.name
     else:
-        several = isinstance(generated, (list, tuple)) and len(generated) and np.ndim(generated[0]) >= 2
-        found = [_given(each, phases, voxel_size) for each in (generated if several else [generated])]
+        several = isinstance(generated, (list, tuple)) and (
+            not generated or isinstance(generated[0], (str, os.PathLike)) or np.ndim(generated[0]) >= 2
+        )
+        if several and not generated:
+            raise ValueError(f"The list of generated volumes must hold one or more. Received: {generated!r}.")
+        found = [
+            _read_generated(Path(each), phases, mapping, voxel_size)
+            if isinstance(each, (str, os.PathLike))
+            else _given(each, phases, voxel_size)
+            for each in (generated if several else [generated])
+        ]
         name = f"{len(found)} volumes" if several else _provenance(generated, "volume")
     images, names, sizes = zip(*found, strict=True)
     kinds = {(image.ndim, names[k], sizes[k]) for k, image in enumerate(images)}
@@ -254,6 +276,15 @@ def agree(real, generated):
     return phases, sizes[0], notes
 
 
+def _reference(name, statistics, voxel_size, exclude):
+    if exclude:
+        raise ValueError(
+            f"`exclude` must be None unless there is a real image to leave boxes out of. Received: {exclude!r}, and "
+            f"the statistics of {name}, which are made already."
+        )
+    return Reference(name, statistics, voxel_size)
+
+
 def _given(image, phases, voxel_size):
     """Return labels, names and voxel size of a Volume or an array; None for what is unknown."""
     names = None if phases is None else tuple(PhaseMap(phases).names)
@@ -296,4 +327,11 @@ def _volume_files(path):
 
 
 def _whole_boxes(boxes, dimensions):
+    try:
+        boxes = [tuple(None if pair is None else tuple(map(operator.index, pair)) for pair in box) for box in boxes]
+    except TypeError:
+        raise ValueError(
+            "`exclude` must be a list of boxes, each one (start, stop) in voxels per axis, such as "
+            f"[((0, 64), (0, 64), (10, 20))]. Received: {boxes!r}."
+        ) from None
     return [(None, *box) if len(box) == 2 and dimensions == 3 else box for box in boxes]

@@ -74,9 +74,10 @@ def volume_record(real, generated, curves, phases, size):
     """Compare generated volumes with what a real slice says of volumes by stereology.
 
     Args:
-        real: What `measure_samples` returned of windows of the slice, or what `reference_values` did.
+        real: What `measure_samples` returned of windows that cover the slice, or what `reference_values` did.
         generated: What `measure_samples` returned of volumes.
-        curves: S2 of the windows, as `correlation_record` takes it; the mean over its axes is that of all directions.
+        curves: S2 of the windows, as `correlation_record` takes it; where it is along two axes, their mean stands for
+            all directions.
         phases: Names of the n phases.
         size: Edge length of the volumes in voxels.
 
@@ -89,8 +90,9 @@ def volume_record(real, generated, curves, phases, size):
     for row in rows:
         row |= {"real": None, "real_std": None, "deviation_ratio": None, "ks_distance": None, "ks_p": None}
     correlation = generated["two_point_correlation"]
-    anyway = np.repeat(curves.mean(-2, keepdims=True), len(AXES), -2)
-    found = correlation_record(anyway, correlation, AXES)
+    if curves.shape[-2] < len(AXES):
+        curves = np.repeat(curves.mean(-2, keepdims=True), len(AXES), -2)
+    found = correlation_record(curves, correlation, AXES)
     means = np.array(found["generated"]["mean"], float)
     return {
         "count": len(correlation),
@@ -116,12 +118,13 @@ def delta_ssa(rows, phases):
     return [None if found.get(phase) is None else 100 * found[phase] for phase in phases]
 
 
-def reference_values(statistics):
+def reference_values(statistics, voxel_size=None):
     """Return what statistics of an image know of its measures, for `measure_rows`.
 
     Args:
         statistics: What a generator's ``reference.json`` holds: "mean" and "std", and, in "samples", the values of
             each sub-volume, as `sample_values` makes them, if there are any.
+        voxel_size: µm, for statistics whose "voxel_size" is None: their lengths are in voxels.
 
     Returns:
         dict from measure to array (samples, ...), or to a pair of arrays, mean and standard deviation.
@@ -133,6 +136,10 @@ def reference_values(statistics):
             std = (statistics.get("std") or {}).get(name)
             mean = np.array(mean, float)
             known[key] = (mean, np.full_like(mean, np.nan) if std is None else np.array(std, float))
+    if statistics.get("voxel_size") is None and voxel_size is not None:
+        for key, values in known.items():
+            edge = voxel_size ** {"1/µm": 1, "1/µm²": 2}.get(UNITS[key], 0)
+            known[key] = tuple(part / edge for part in values) if isinstance(values, tuple) else values / edge
     return known
 
 

@@ -36,12 +36,12 @@ def judge(entry):
 
     "alike" is a relative difference of at most 5 %. A larger one is "noise" where it is less than two standard errors
     of the difference of the means, sqrt(s_r^2 / n_r + s_g^2 / n_g), as happens where sub-volumes are few or vary much.
-    Sub-volumes of one image overlap, so that the true error of the real mean is larger still.
+    Sub-volumes of one image overlap, so that the true error of the real mean is larger still. Of a real mean of 0 no
+    difference is a small share.
     """
-    difference = entry.get("relative_difference")
-    if difference is None:
+    if not (_known(entry.get("real_mean")) and _known(entry.get("generated_mean"))):
         return "unknown"
-    if abs(difference) <= NOTABLE:
+    if abs(entry["generated_mean"] - entry["real_mean"]) <= NOTABLE * abs(entry["real_mean"]):
         return "alike"
     counts = {side: sum(value is not None for value in entry.get(side) or ()) for side in ("real", "generated")}
     # Of stored statistics the values may be unknown: they are taken for as many as there are of the other side.
@@ -58,14 +58,13 @@ def summary(measures, samples="sub-volumes"):
         measures: a comparison's "measures".
         samples: what was measured, such as "sub-volumes".
     """
-    entries = [entry for entry in headline(measures) if entry.get("relative_difference") is not None]
+    entries = [entry for entry in headline(measures) if judge(entry) != "unknown"]
     if not entries:
         return ""
     verdicts = [judge(entry) for entry in entries]
     alike, noise, differs = (verdicts.count(word) for word in ("alike", "noise", "differs"))
-    text = f"Of {len(entries)} means, {alike} {'differs' if alike == 1 else 'differ'} by at most {NOTABLE:.0%}".replace(
-        "%", " %"
-    )
+    text = f"Of {len(entries)} means, {alike or 'none'} {'differ' if alike > 1 else 'differs'} by at most "
+    text += f"{NOTABLE:.0%}".replace("%", " %")
     if noise:
         text += f", {noise} by more but within the scatter of the {samples}"
     text += f", {differs} by more than that." if differs else "."
