@@ -38,9 +38,9 @@ def transport(rows):
     lines = [
         "## Relative diffusivity, and TauFactor on the CPU",
         "",
-        "`python tests/benchmarks/transport.py --json docs/benchmarks/transport.json`: pores of a generated cathode, "
-        "along z. Errors are those of D_eff / D_0 against a solution with a tolerance of 1e-9. Both tools run with "
-        "their defaults; TauFactor's criterion is a spread of the fluxes of 1 %.",
+        "`python tests/benchmarks/transport.py --sizes 64 128 256 --json docs/benchmarks/transport.json`: pores of a "
+        "generated cathode, along z. Errors are those of D_eff / D_0 against a solution with a tolerance of 1e-9. "
+        "Both tools run with their defaults; TauFactor's criterion is a spread of the fluxes of 1 %.",
         "",
         "| volume | kerasgan3d | its error | its memory | TauFactor | its error | times faster |",
         "|---|---|---|---|---|---|---|",
@@ -48,8 +48,8 @@ def transport(rows):
     for row in rows:
         ours, theirs = row["ours"]["default"], row["taufactor"]
         lines.append(
-            f"| {row['size']}³ | {ours['seconds']:.2g} s | {ours['error']:.0e} | {row['memory_MB']} MB "
-            f"| {theirs['seconds']:.2g} s | {theirs['error']:.0e} | {ours['times_faster']:.1f} |"
+            f"| {row['size']}³ | {_seconds(ours)} | {ours['error']:.0e} | {row['memory_MB']} MB "
+            f"| {_seconds(theirs)} | {theirs['error']:.0e} | {ours['times_faster']:.1f} |"
         )
     return "\n".join([*lines, ""])
 
@@ -59,8 +59,9 @@ def correlation(result):
     lines = [
         f"## Two-point correlation of three phases at {result['size']}³, and PoreSpy",
         "",
-        f"`python tests/benchmarks/correlation.py --json docs/benchmarks/correlation.json`; PoreSpy "
-        f"{result['porespy']} uses all cores and gives the radial average, kerasgan3d uses {result['workers']}.",
+        f"`python tests/benchmarks/correlation.py --workers 2 --repeats 1 --json docs/benchmarks/correlation.json`; "
+        f"PoreSpy {result['porespy']} uses all cores and gives the radial average, kerasgan3d uses "
+        f"{result['workers']}; turns: {result['repeats']}.",
         "",
         "| | seconds | times faster |",
         "|---|---|---|",
@@ -76,8 +77,9 @@ def measure(rows):
     lines = [
         "## Everything of a volume: `kerasgan3d measure`",
         "",
-        "`python tests/benchmarks/measure.py --json docs/benchmarks/measure.json`: a generated cathode of three "
-        "phases, nine diffusion problems among the measures; memory beyond imports and the volume.",
+        "`python tests/benchmarks/measure.py --sizes 64 128 256 --repeats 1 --json docs/benchmarks/measure.json`: a "
+        "generated cathode of three phases, nine diffusion problems among the measures; memory beyond imports and the "
+        "volume.",
         "",
         "| volume | seconds | of it transport | memory |",
         "|---|---|---|---|",
@@ -86,6 +88,10 @@ def measure(rows):
         memory = f"{row['memory_MB'] / 1e3:.2f} GB"
         lines.append(f"| {row['size']}³ | {row['seconds']:.1f} | {row['transport_seconds']:.1f} | {memory} |")
     return "\n".join([*lines, ""])
+
+
+def _seconds(run):
+    return f"{run['seconds']:.2g} s" if run["seconds"] < 10 else f"{run['seconds']:.0f} s"
 
 
 SECTIONS = {"transport": transport, "correlation": correlation, "measure": measure}

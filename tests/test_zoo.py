@@ -115,6 +115,27 @@ def test_a_comparison_stands_in_the_folder(found, folder):
     assert all("generated" not in row for row in found["measures"])
 
 
+def test_the_values_of_real_samples_stand_in_the_reference(found, folder):
+    reference = json.loads((folder / "reference.json").read_text("utf-8"))
+    fractions = np.array(reference["samples"]["volume_fraction"])
+    assert fractions.shape == (4, 2)
+    assert fractions.mean(0) == pytest.approx([row["real_mean"] for row in found["measures"][:2]], rel=1e-5)
+    assert set(reference["samples"]) == {"volume_fraction", "specific_surface_area", "interfacial_area"}
+
+
+@pytest.mark.parametrize("transport", [True, False], ids=["with transport", "without"])
+def test_samples_of_volumes_are_those_that_were_measured(transport):
+    from kerasgan3d.metrics.ensemble import measure_samples, sample_values
+    from kerasgan3d.report.statistics import measure_rows
+    from kerasgan3d.zoo.comparison import _real_samples
+
+    samples = list(np.random.default_rng(0).integers(0, 3, (4, 8, 8, 8)).astype("uint8"))
+    measured = measure_samples(samples, phases=3, voxel_size=0.5, transport=transport, workers=1)
+    rows = measure_rows(measured, measured, ("a", "b", "c"))
+    record = {"samples": {"real": 4}, "real": {"phases": ["a", "b", "c"]}, "measures": rows}
+    assert _real_samples(record) == sample_values(measured)
+
+
 def test_generated_volumes_are_measured_as_such(found):
     assert found["volumes"]["count"] == 4
     assert len(found["volumes"]["anisotropy"]) == 2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasgan3d.folder import CARD, read_json, write_json
+from kerasgan3d.folder import CARD, REFERENCE, read_json, write_json
 
 SEED = 20_000  # not a seed by which settings were chosen
 _ROW = (
@@ -37,6 +37,9 @@ def compare_preset(
     **options,
 ):
     """Compare a preset's generator with its material, and write what was found into ``kerasgan3d.json``.
+
+    The measures of each real sub-volume are put into ``reference.json``, as "samples": whoever has the folder can then
+    compare distributions with those of the material, without having the image.
 
     Args:
         folder: Path of the preset folder.
@@ -78,6 +81,8 @@ def compare_preset(
         title: _essence(compare(real, volumes, **options).to_dict()) for title, volumes in (peers or {}).items()
     }
     write_json({**facts, "comparison": result}, folder / CARD)
+    reference = read_json(folder / REFERENCE)
+    write_json({**reference, "samples": _real_samples(found)}, folder / REFERENCE)
     return result
 
 
@@ -133,6 +138,23 @@ def _essence(record):
         }
         result["lattice"] = {"period": lattice["period"], "smallest_p": lattice["smallest_p"], "largest_swing": swing}
     return result
+
+
+def _real_samples(record):
+    """Return the values of the real sub-volumes, as `kerasgan3d.metrics.ensemble.sample_values` shapes them."""
+    from kerasgan3d.metrics.ensemble import sample_values
+
+    count, phases = record["samples"]["real"], len(record["real"]["phases"])
+    gathered = {}
+    for row in record["measures"]:
+        if row["axis"] != "mean":
+            gathered.setdefault(row["key"], []).append(row["real"])
+    shapes = {"connected_fraction": (count, phases, 3), "relative_diffusivity": (count, phases, 3)}
+    for key, rows in gathered.items():
+        values = np.array(rows, float).T
+        whole = key.endswith("triple_phase_boundary_density")
+        gathered[key] = values[:, 0] if whole else values.reshape(shapes.get(key, values.shape))
+    return sample_values(gathered)
 
 
 def _solid(generator, edge, count):
