@@ -1,11 +1,10 @@
-"""Make the pictures of the documentation again: ``python docs/figures.py [--cathode SCAN] [--anode SLICE]``.
+"""Make the pictures of the documentation again: ``python docs/figures.py [SCAN]``.
 
-``SCAN`` and ``SLICE`` are the segmented images that ``nmc-cathode`` and ``sofc-anode`` were trained on; without them,
-only generated volumes are drawn.
+``SCAN`` is the segmented cathode that ``nmc-cathode`` was trained on; without it, only generated volumes are drawn.
 """
 
-import argparse
 import csv
+import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -17,17 +16,7 @@ DOCS = Path(__file__).resolve().parent
 IMAGES = DOCS / "images"
 
 
-def main(arguments=None):
-    """Draw what can be drawn of both generators."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cathode", metavar="SCAN", help="the image that nmc-cathode was trained on")
-    parser.add_argument("--anode", metavar="SLICE", help="the image that sofc-anode was trained on")
-    given = parser.parse_args(arguments)
-    cathode(given.cathode)
-    anode(given.anode)
-
-
-def cathode(scan=None):
+def main(scan=None):
     """Draw a periodic volume, what its seam looks like, and slices beside real ones."""
     generator = load_generator("nmc-cathode")
     volume = generator.sample(128, periodic=True, seed=0)
@@ -59,29 +48,6 @@ def cathode(scan=None):
         )
 
 
-def anode(image=None):
-    """Draw a periodic volume, and slices of a larger one in three directions beside the real slice."""
-    generator = load_generator("sofc-anode")
-    volume = generator.sample(128, periodic=True, seed=0)
-    render(volume, IMAGES / "sofc-anode.png")
-    draw_training(DOCS / "sofc-anode-training.csv", volume.phases, IMAGES / "sofc-anode-training.png")
-    if image is None:
-        return
-    real = io.read_labels(image, phases=volume.phases, voxel_size=volume.voxel_size).labels
-    generated = generator.sample(192, seed=1).labels
-    render_slices(
-        [
-            ("real", real[1000:1192, 400:592]),
-            ("generated, normal to z", generated[96]),
-            ("generated, normal to y", generated[:, 96]),
-            ("generated, normal to x", generated[:, :, 96]),
-        ],
-        volume.phases,
-        volume.voxel_size,
-        IMAGES / "real-and-generated-anode.png",
-    )
-
-
 def draw_training(log, phases, path):
     """Draw the curves of a training log."""
     with open(log, newline="", encoding="utf-8") as file:
@@ -101,4 +67,4 @@ def draw_training(log, phases, path):
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
