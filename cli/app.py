@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": ("kerasgan3d.cli.compare", "Compare generated microstructures with a real one, in numbers and a page."),
     "render": ("kerasgan3d.cli.render", "Draw a volume: solid body, three slices, phase fractions."),
     "train": ("kerasgan3d.cli.train", "Train a generator on a segmented image."),
+    "finetune": ("kerasgan3d.cli.finetune", "Train a pretrained generator on another material."),
 }
 
 

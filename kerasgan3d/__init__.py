@@ -32,6 +32,7 @@ _EXPORTS = {
     "Volume": "kerasgan3d.volume",
     "VolumeDiscriminator": "kerasgan3d.models",
     "compare": "kerasgan3d.report.compare",
+    "finetune": "kerasgan3d.zoo.finetuning",
     "load_generator": "kerasgan3d.zoo",
     "measure": "kerasgan3d.metrics",
     "render": "kerasgan3d.report",

@@ -17,6 +17,7 @@ PROBE = Path(__file__).parent / "training_probe.py"
 BACKENDS = ("tensorflow", "torch")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.peer,
     pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed"),
 ]
 
@@ -74,6 +75,12 @@ def test_terms_and_symmetries_agree(records):
     ours, theirs = (record["symmetries"] for record in records.values())
     assert {"s2_error", "surface_error"} <= set(ours[0])
     assert_close(ours, theirs)
+
+
+def test_fine_tuning_agrees(records):
+    ours, theirs = (record["held"] for record in records.values())
+    assert_close(ours, theirs)
+    assert [report["generator_loss"] == 0 for report in ours] == [True, True, False, False]
 
 
 def test_mixed_precision_agrees_as_far_as_it_can(records):

@@ -34,6 +34,17 @@ def test_what_is_right_already_gets_no_worse(make_generator):
     assert np.abs(again["after"] - wanted).max() <= np.abs(again["before"] - wanted).max()
 
 
+def test_shifts_end_where_fractions_are_near_enough(make_generator):
+    generator, wanted = make_generator(), np.array([0.2, 0.3, 0.5])
+    far = calibrate(generator, wanted, tolerance=1.0, **SMALL)
+    assert far["shift"] == [0, 0, 0]
+    assert far["after"] == far["before"]
+    near = calibrate(make_generator(), wanted, tolerance=0.05, **SMALL)
+    exact = calibrate(make_generator(), wanted, **SMALL)
+    errors = [np.abs(found - wanted).max() for found in (exact["after"], near["after"], near["before"])]
+    assert errors[0] < errors[1] <= 0.05 < errors[2]
+
+
 def test_a_phase_that_never_occurs_comes_back(make_generator):
     generator = make_generator()
     bias = generator.convolutions[-1].bias

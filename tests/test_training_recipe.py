@@ -84,6 +84,8 @@ def test_unknown_names_are_refused(name):
         ({"s2_weight": 1.0, "s2_lags": [1, 64]}, r"`s2_lags` must be a list of lags from 1 to 63 .* \(1, 64\)"),
         ({"s2_lags": 3}, "`s2_lags` must be a list of lags from 1 to 63 voxels. Received: 3"),
         ({"steps": 0}, "`steps` must be a positive integer. Received: 0"),
+        ({"critic_warmup": -1}, "`critic_warmup` must be a number of steps, 0 or more. Received: -1"),
+        ({"critic_warmup": 1.5}, "`critic_warmup` must be a number of steps, 0 or more. Received: 1.5"),
         ({"steps": 2.5}, "`steps` must be a positive integer. Received: 2.5"),
         ({"batch": True}, "`batch` must be a positive integer. Received: True"),
         ({"monitor_every": "9"}, "`monitor_every` must be a positive integer. Received: '9'"),
@@ -117,11 +119,17 @@ def test_settings_that_are_off_are_left_out(tmp_path):
     assert load_recipe("wgan-gp").to_dict()["critic_updates"] == 5
 
 
+def test_the_critics_first_steps_come_before_the_others():
+    recipe = load_recipe("finetune").with_changes(steps=10, critic_warmup=4)
+    assert recipe.total_steps == 14
+    assert recipe.with_changes(critic_warmup=0).total_steps == 10
+
+
 @pytest.mark.parametrize("name", list_recipes())
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_the_data_leave_nothing_open(name, dimensions):
     recipe = load_recipe(name).for_data(dimensions)
-    expected = "volumes" if dimensions == 3 and name != "r1-slices" else "slices"
+    expected = "volumes" if dimensions == 3 and name not in ("r1-slices", "finetune") else "slices"
     assert recipe.critic == expected
     assert recipe.slices >= 1 or expected == "volumes"
     assert len(recipe.critic_widths) == 4

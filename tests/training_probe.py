@@ -12,9 +12,10 @@ import keras
 import numpy as np
 
 from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler
-from kerasgan3d.models import PRESETS
+from kerasgan3d.models import PRESETS, Generator
 from kerasgan3d.training import list_recipes, load_recipe, physics
-from kerasgan3d.training.assemble import make_gan
+from kerasgan3d.training.assemble import draw_weights, make_gan
+from kerasgan3d.training.pretrained import Pretrained
 
 WIDTHS = {"latent_channels": 4, "widths": (6, 4, 4, 4)}
 TERMS = {"s2_weight": 1.0, "s2_lags": (1, 4), "surface_weight": 1.0}
@@ -30,6 +31,7 @@ def main(folder, states=None):
         "paper": losses(*tiny("paper", 3), 0, 20),
         "resumed": {name: resumed(name, folder) for name in ("r1", "sn-hinge")},
         "symmetries": losses(*tiny("r1-slices", 3, symmetry=Symmetry("axial", 1), **TERMS), 0, 2),
+        "held": held(),
         "precision": losses(*tiny("r1-slices", 2, precision="mixed_bfloat16"), 0, 2),
     }
     if states is not None:
@@ -51,6 +53,22 @@ def tiny(name, dimensions, symmetry=Symmetry(), **changes):  # noqa: B008
     if recipe.critic == "volumes":
         return gan, VolumeSampler(labels, 32, recipe.batch, symmetry)
     return gan, SliceSampler(labels, 32, [recipe.batch * 2 * len(group) for group in symmetry.groups], symmetry)
+
+
+def held():
+    """Losses of two steps of the critics alone, from a pretrained generator, and of two of both."""
+    labels = np.random.default_rng(1).integers(0, 4, (9, 9, 9)).astype("uint8").repeat(4, 0).repeat(4, 1).repeat(4, 2)
+    old = Generator.from_preset("compact", ("pore", "Ni", "YSZ"))
+    draw_weights(old, 5)
+    recipe = load_recipe("finetune").with_changes(crop=32, batch=2, slices=2, critic_widths=(4, 5))
+    found = physics.statistics(labels, 4, Symmetry())
+    start = Pretrained(old, 32).start(("pore", "YSZ", "Ni", "CGO"), None, found["fractions"])
+    gan = make_gan(recipe, start.phases, None, Symmetry(), 0, found, None, start)
+    sampler, reports = SliceSampler(labels, 32, [12]), []
+    for first, alone in ((0, True), (2, False)):
+        gan.generator_held = alone
+        reports += losses(gan, sampler, first, 2)
+    return reports
 
 
 def losses(gan, sampler, first, count):

@@ -6,7 +6,8 @@
 """
 
 from kerasgan3d.zoo.card import complete
+from kerasgan3d.zoo.comparison import compare_preset
 from kerasgan3d.zoo.fidelity import measure_fidelity
 from kerasgan3d.zoo.loading import info, list_presets, load_generator, path
 
-__all__ = ["complete", "info", "list_presets", "load_generator", "measure_fidelity", "path"]
+__all__ = ["compare_preset", "complete", "info", "list_presets", "load_generator", "measure_fidelity", "path"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from kerasgan3d.data import Symmetry
 from kerasgan3d.files import replacing
 from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, read_facts, read_json
+from kerasgan3d.zoo.comparison_text import comparison_text
 from kerasgan3d.zoo.loading import list_presets, path
 
 _TEMPLATE = Path(__file__).resolve().parent / "card.md"
@@ -51,8 +52,6 @@ def card_text(folder):
     reference = read_json(Path(folder) / REFERENCE) if (Path(folder) / REFERENCE).is_file() else {}
     training = facts.get("training", {})
     settings = training.get("recipe", {})
-    samples = reference.get("sub_volumes", {})
-    judged = facts.get("samples", {})
     size = facts.get("voxel_size")
     return _TEMPLATE.read_text("utf-8").format(
         name=facts.get("name", Path(folder).name),
@@ -63,11 +62,7 @@ def card_text(folder):
         voxel_size=f"{size:g} µm a voxel" if size else "a voxel size that is not known",
         stride=2 ** len(facts["generator"].get("widths", ())),
         megabytes=f"{facts['weights']['bytes'] / 1e6:.1f}",
-        measured=_measured(facts),
-        real=f"{samples.get('count', '?')} random sub-volumes of {samples.get('size', '?')} voxels per side",
-        generated=f"{judged.get('count', '?')} volumes of {judged.get('size', '?')} voxels per side",
-        correlation=_correlation(facts),
-        large=_large(facts),
+        measured=_compared(facts, reference),
         training=_training(training, settings),
         crop=settings.get("crop", "few"),
         data=facts.get("data", "The data's source is not stated."),
@@ -75,6 +70,20 @@ def card_text(folder):
         licence=f"Licence: {facts['licence']}" if facts.get("licence") else "No licence is stated.",
         licence_tag=facts.get("licence_tag", "other"),
     )
+
+
+def _compared(facts, reference):
+    """What is known of real and generated: a whole comparison, or else what training measured."""
+    if "comparison" in facts:
+        return comparison_text(facts["comparison"], facts["phases"])
+    samples, judged = reference.get("sub_volumes", {}), facts.get("samples", {})
+    kind = "windows of the slice" if samples.get("dimensions") == 2 else "random sub-volumes"
+    text = (
+        f"Real: {samples.get('count', '?')} {kind} of {samples.get('size', '?')} voxels per side. "
+        f"Generated: {judged.get('count', '?')} volumes of {judged.get('size', '?')} voxels per side. "
+        "Surfaces count voxel faces, triple-phase boundaries voxel edges."
+    )
+    return "\n".join([_measured(facts), "", text, _correlation(facts), _large(facts)]).rstrip()
 
 
 def _measured(facts):
@@ -136,10 +145,13 @@ def _training(training, settings):
     data = training.get("data", {})
     shape = " x ".join(str(n) for n in data.get("shape", ()))
     symmetry = Symmetry(**training.get("symmetry", {}))
+    origin = training.get("fine_tuned_from")
+    architecture = "its" if origin else settings.get("architecture")
     lines = [
-        f"Recipe `{settings.get('name')}` ({settings.get('source')}), {settings.get('architecture')} architecture, "
+        *([_origin(origin)] if origin else []),
+        f"Recipe `{settings.get('name')}` ({settings.get('source')}), {architecture} architecture, "
         f"on `{data.get('file')}` ({shape} voxels), {symmetry} symmetry.",
-        f"The kept checkpoint is that of step {training.get('steps')} of {settings.get('steps')}, after "
+        f"The kept checkpoint is that of step {training.get('steps')} of {_total(settings)}, after "
         f"{training.get('hours')} hours"
         + (f" on {training['hardware']}" if training.get("hardware") else "")
         + ", chosen by the morphology of the averaged generator. All settings stand in `"
@@ -154,3 +166,17 @@ def _training(training, settings):
             f"Its output biases were moved towards the data's volume fractions: {before} before, {after} after."
         )
     return "\n".join(lines)
+
+
+def _origin(origin):
+    """Which generator it was fine-tuned from, in a sentence."""
+    titles = (("revision", "revision"), ("sha256", "weights' sha256"))
+    facts = ", ".join(f"{title} `{origin[key]}`" for key, title in titles if origin.get(key))
+    line = f"Fine-tuned from `{origin['name']}`" if origin.get("name") else "Fine-tuned from a generator"
+    line += f" ({facts})" if facts else ""
+    return f"{line}, which learned from the data of {origin['citation']}." if origin.get("citation") else f"{line}."
+
+
+def _total(settings):
+    """Steps of a whole run."""
+    return settings["steps"] + settings.get("critic_warmup", 0) if "steps" in settings else None

@@ -8,10 +8,11 @@ import numpy as np
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
 from kerasgan3d.training.gan3d import GAN3D
 from kerasgan3d.training.gradient_step import device_strategy, prepare_for_devices
+from kerasgan3d.training.pretrained import remade
 from kerasgan3d.training.schedule import HoldThenFall
 
 
-def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=None):
+def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=None, start=None):
     """Make the model that a recipe describes, compiled.
 
     Initial weights depend on the seed alone: they are drawn with NumPy, as the initialisers say, so that every backend
@@ -25,6 +26,7 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
         seed: Non-negative int.
         statistics: What ``kerasgan3d.training.physics.statistics`` says of the data.
         devices: Devices to train on, see ``kerasgan3d.training.gradient_step.device_strategy``.
+        start: A Generator of these phases whose weights to begin with, instead of random ones; not changed.
 
     Returns:
         GAN3D.
@@ -37,10 +39,10 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
     if strategy is not None and recipe.batch % devices:
         raise ValueError(f"`batch` must be a multiple of the {devices} devices. Received: {recipe.batch}.")
     with _policy(recipe.precision), contextlib.nullcontext() if strategy is None else strategy.scope():
-        gan = _networks(recipe, phases, voxel_size, symmetry, seed)
+        gan = _networks(recipe, phases, voxel_size, symmetry, seed, start)
         gan.compile(
             _adam(recipe, recipe.generator_optimizer, recipe.generator_updates),
-            _adam(recipe, recipe.critic_optimizer, recipe.critic_updates),
+            _adam(recipe, recipe.critic_optimizer, recipe.critic_updates, recipe.critic_warmup),
             loss=recipe.loss,
             label_smoothing=recipe.label_smoothing,
             critic_updates=recipe.critic_updates,
@@ -57,6 +59,7 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
             surface=statistics["surface"],
             surface_weight=recipe.surface_weight,
             average_decay=recipe.average_decay,
+            average_ramp=start is None,
         )
     if strategy is not None:
         gan.strategy = strategy
@@ -84,25 +87,32 @@ def draw_weights(network, seed, initializer=None):
         layer.kernel.assign(_drawn(rng, chosen, tuple(layer.kernel.shape)))
 
 
-def _networks(recipe, phases, voxel_size, symmetry, seed):
-    generator = Generator.from_preset(recipe.architecture, phases=phases, voxel_size=voxel_size)
+def _networks(recipe, phases, voxel_size, symmetry, seed, start):
+    generator = (
+        Generator.from_preset(recipe.architecture, phases=phases, voxel_size=voxel_size)
+        if start is None
+        else remade(start)
+    )
     if recipe.critic == "volumes":
         batch = "batch" if recipe.critic_normalization == "batch" else None
         critics = [VolumeDiscriminator(len(phases), recipe.critic_widths, batch, recipe.critic_initializer)]
     else:
         critics = [SliceDiscriminator(len(phases), recipe.critic_widths) for _ in symmetry.groups]
-    draw_weights(generator, (seed, 0))
+    if start is None:
+        draw_weights(generator, (seed, 0))
+    else:
+        generator.set_weights(start.get_weights())
     for i, critic in enumerate(critics):
         draw_weights(critic, (seed, 1 + i), recipe.critic_initializer)
     spectral = recipe.critic_normalization == "spectral"
     return GAN3D(generator, critics, symmetry, recipe.crop, recipe.slices or 1, spectral=spectral, seed=seed)
 
 
-def _adam(recipe, settings, updates_per_step):
+def _adam(recipe, settings, updates_per_step, steps_before=0):
     rate = settings["learning_rate"]
     if recipe.final_rate != 1.0:
-        steps = recipe.steps * updates_per_step
-        rate = HoldThenFall(rate, int(recipe.decay_from * steps), steps, recipe.final_rate)
+        steps, before = recipe.steps * updates_per_step, steps_before * updates_per_step
+        rate = HoldThenFall(rate, before + int(recipe.decay_from * steps), before + steps, recipe.final_rate)
     return keras.optimizers.Adam(**{**settings, "learning_rate": rate})
 
 

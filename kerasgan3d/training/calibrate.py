@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def calibrate(generator, fractions, *, size=128, volumes=32, limit=0.5, iterations=60, seed=2**32):
+def calibrate(generator, fractions, *, size=128, volumes=32, limit=0.5, tolerance=0.0, iterations=60, seed=2**32):
     """Move the biases of the last layer until the labels of sampled volumes have the given volume fractions.
 
     A bias on a phase's logit makes its regions swell or shrink a little everywhere. Since it only adds to the logarithm
@@ -19,6 +19,7 @@ def calibrate(generator, fractions, *, size=128, volumes=32, limit=0.5, iteratio
         size: Edge length of the sampled volumes in voxels.
         volumes: How many of them.
         limit: The largest shift of a bias, in units of logits.
+        tolerance: Shift no farther once all fractions are so near.
         iterations: How often to correct.
         seed: Seed of the first; above all seeds that ``sample`` draws by itself, so that calibration and use differ.
 
@@ -49,6 +50,8 @@ def calibrate(generator, fractions, *, size=128, volumes=32, limit=0.5, iteratio
         error = np.abs(found - wanted).max()
         if best is None or error < best[0]:
             best = (error, shift, found)
+        if error <= tolerance:
+            break
         rate, last = (rate / 2 if error > last else 1.3 * rate), error
         shift = shift + rate * np.log(wanted / np.maximum(found, 1e-4))
         shift = np.clip(shift - shift.mean(), -limit, limit)

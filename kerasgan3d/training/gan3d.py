@@ -83,6 +83,7 @@ class GAN3D(keras.Model):
         self.spectral = bool(spectral)
         self._norms = [SpectralNorm(critic, (self.seed, i)) for i, critic in enumerate(critics)] if spectral else []
         self.strategy = None
+        self._generator_held = False
         self._trackers = {}
         self.built = True
 
@@ -106,6 +107,7 @@ class GAN3D(keras.Model):
         surface=None,
         surface_weight=0.0,
         average_decay=0.999,
+        average_ramp=True,
         jit_compile=False,
         **kwargs,
     ):
@@ -129,6 +131,8 @@ class GAN3D(keras.Model):
             surface, surface_weight: Share of the voxel faces at which a phase of the real data ends, (phases, 3), and
                 the weight of the squared error against it. See ``kerasgan3d.training.physics`` for both.
             average_decay: Decay of the generator's moving average per step.
+            average_ramp: Whether the average follows faster in the first steps, as suits weights drawn at random; a
+                pretrained generator's are good from the start.
             jit_compile: Whether XLA compiles the step; on a CPU it makes 3D transposed convolutions far slower.
 
         Raises:
@@ -170,6 +174,7 @@ class GAN3D(keras.Model):
             "surface": _listed(surface),
             "surface_weight": float(surface_weight),
             "average_decay": float(average_decay),
+            "average_ramp": bool(average_ramp),
             "jit_compile": jit_compile,
         }
         names = ["critic_loss", "generator_loss", "real", "fake", "r1", "fraction_error"]
@@ -188,6 +193,17 @@ class GAN3D(keras.Model):
     def critic_variables(self):
         """The trainable variables of all critics."""
         return [v for critic in self.critics for v in critic.trainable_variables]
+
+    @property
+    def generator_held(self):
+        """Whether steps leave generator and average as they are: only the critics learn. May be set between fits."""
+        return self._generator_held
+
+    @generator_held.setter
+    def generator_held(self, held):
+        if bool(held) != self._generator_held:
+            self._generator_held = bool(held)
+            self.train_function = None  # it was compiled for the other kind of step
 
     @property
     def metrics(self):
@@ -238,7 +254,8 @@ class GAN3D(keras.Model):
         # Keras wraps what an iterator gives, on some backends in a list.
         data = data if isinstance(data, dict) else data[0]
         report = gradient_step(self, keras.tree.map_structure(ops.convert_to_tensor, data))
-        self.update_average()
+        if not self.generator_held:
+            self.update_average()
         for name, tracker in self._trackers.items():
             tracker.update_state(report.get(name, 0.0))
         return {name: tracker.result() for name, tracker in self._trackers.items()}
@@ -329,9 +346,11 @@ class GAN3D(keras.Model):
         return total, report
 
     def update_average(self):
-        """Move the average towards the generator, faster in the first steps."""
-        step = ops.cast(self.generator_optimizer.iterations, "float32")
-        decay = ops.minimum(self.settings["average_decay"], (1.0 + step) / (10.0 + step))
+        """Move the average towards the generator; with ``average_ramp`` faster in the first steps."""
+        decay = self.settings["average_decay"]
+        if self.settings["average_ramp"]:
+            step = ops.cast(self.generator_optimizer.iterations, "float32")
+            decay = ops.minimum(decay, (1.0 + step) / (10.0 + step))
         for mean, value in zip(self.average.variables, self.generator.variables, strict=True):
             if mean.dtype == value.dtype and "float" in str(mean.dtype):
                 mean.assign(decay * mean.value + (1.0 - decay) * value.value)

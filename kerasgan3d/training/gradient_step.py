@@ -7,7 +7,7 @@ from keras import ops
 
 
 def gradient_step(gan, data):
-    """Update the critics and the generator as often as the recipe says.
+    """Update the critics and the generator as often as the recipe says; where it is held, only the critics.
 
     Args:
         gan: The GAN3D.
@@ -20,10 +20,11 @@ def gradient_step(gan, data):
         ValueError: on a backend that cannot train.
     """
     backend, report = _backend(), {}
-    early = gan.settings["critic_updates"] - 1
+    updates = gan.settings["critic_updates"]
+    early = updates if gan.generator_held else updates - 1
     for i in range(early):
         report |= _update_critics(gan, backend, data, i, backend.without_gradients(lambda i=i: _views(gan, data, i)))
-    for i in range(early, early + gan.settings["generator_updates"]):
+    for i in range(early, early + (0 if gan.generator_held else gan.settings["generator_updates"])):
         with backend.recording() as tape:
             volumes = gan.generate(data["latents"][i])
             fakes = gan.views(volumes, data["picks"][i])

@@ -98,7 +98,7 @@ class Monitor(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.tick is not None:
-            self.tick(self.step + batch + 1, self.recipe.steps)
+            self.tick(self.step + batch + 1, self.recipe.total_steps)
 
     def on_epoch_end(self, epoch, logs=None):
         self.step += self.params["steps"]
@@ -123,7 +123,7 @@ class Monitor(keras.callbacks.Callback):
             # Callbacks that follow, such as TensorBoard's, see what was measured.
             logs.update({key: float(value) for key, value in row.items() if key not in ("step", "seconds")})
         if self.progress is not None:
-            self.progress(Report(self.step, self.recipe.steps, self.seconds, losses, found, self.best, differ))
+            self.progress(Report(self.step, self.recipe.total_steps, self.seconds, losses, found, self.best, differ))
         late = self.minutes is not None and time.monotonic() - self._started >= 60 * self.minutes
         if late or self.patience_is_out:
             self.stopped = self.model.stop_training = True

@@ -9,9 +9,11 @@ _COSTS = {"compact": (1.2, 0.6), "paper": (13.5, 1.3)}
 _BASE_GIGABYTES = 0.6
 # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), ask for sub-volumes that hold so many structuring elements.
 _STRUCTURES = 2
+# Structures whose lengths differ by less than this factor are of one scale.
+_ALIKE = 1.5
 
 
-def describe(material, recipe, output, log, resuming):
+def describe(material, recipe, output, log, resuming, pretrained=None):
     """Say what was found in the data and what would be done.
 
     Args:
@@ -20,6 +22,7 @@ def describe(material, recipe, output, log, resuming):
         output: Folder of the run.
         log: Path of its log.
         resuming: Whether a run in the folder would go on.
+        pretrained: The Pretrained that training would start from, or None.
 
     Returns:
         str of several lines.
@@ -40,9 +43,14 @@ def describe(material, recipe, output, log, resuming):
             f"{material.symmetry} symmetry",
         ),
         ("size", _structures(material, recipe.crop)),
+        *(
+            []
+            if pretrained is None
+            else [("start", _start(material, pretrained)), ("scale", _scale(material, recipe.crop, pretrained))]
+        ),
         ("recipe", f"{recipe.name}: {recipe.architecture} generator, critics of {recipe.critic}"),
-        ("steps", f"{recipe.steps} of {recipe.batch} volumes, measured every {recipe.monitor_every}"),
-        ("cost", _cost(recipe, read_log(log) if resuming else [])),
+        ("steps", _steps(recipe)),
+        ("cost", _cost(recipe, read_log(log) if resuming else [], pretrained)),
         ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
     ]
     return "\n".join(f"{key:<8}{value}" for key, value in rows)
@@ -71,17 +79,49 @@ def _structures(material, crop):
     )
 
 
-def _cost(recipe, rows):
+def _steps(recipe):
+    before = f"{recipe.critic_warmup} of the critics alone, then " if recipe.critic_warmup else ""
+    return f"{before}{recipe.steps} of {recipe.batch} volumes, measured every {recipe.monitor_every}"
+
+
+def _start(material, pretrained):
+    """Which generator training starts from, and which of its phases become which."""
+    old = pretrained.generator
+    size = f"{old.voxel_size:g} µm" if old.voxel_size else "voxels of unknown size"
+    found = pretrained.counterparts(material.phases, material.fractions)
+    pairs = (
+        f"{name} from {'none' if j is None else old.phases[j]}" for name, j in zip(material.phases, found, strict=True)
+    )
+    return f"{old.card.get('name', 'a generator')} ({'/'.join(old.phases)}, {size}): {', '.join(pairs)}"
+
+
+def _scale(material, crop, pretrained):
+    """How long structures are in voxels, against those that the generator makes now."""
+    ours, theirs = material.structuring_length(crop), pretrained.structuring_length
+    if not (np.isfinite(ours) and np.isfinite(theirs)):
+        return f"structures are too long to be compared: those of the {'generator' if np.isfinite(ours) else 'data'}"
+    factor = ours / theirs
+    line = f"structures are {factor:.2g} times as long as the generator's, {ours:.0f} voxels against {theirs:.0f}"
+    if factor > _ALIKE and material.voxel_size:
+        return f"{line}: another scale to learn, or resample_to={material.voxel_size * factor:.3g} (--resample-to)"
+    return f"{line}: another scale to learn" if max(factor, 1 / factor) > _ALIKE else line
+
+
+def _cost(recipe, rows, pretrained=None):
     """Time and memory: of the run so far if there is one, else estimated."""
-    seconds, gigabytes = _COSTS.get(recipe.architecture, _COSTS["paper"])
+    architecture = recipe.architecture
+    if pretrained is not None:
+        architecture = "compact" if pretrained.generator.upsampling == "resize" else "paper"
+    seconds, gigabytes = _COSTS[architecture]
     load = recipe.batch / 8 * (recipe.crop / 64) ** 3
-    updates = (recipe.critic_updates + recipe.generator_updates) / 2
+    updates = (recipe.critic_updates + recipe.generator_updates) / 2 * recipe.steps
+    updates += recipe.critic_updates / 2 * recipe.critic_warmup
     memory = f"some {_BASE_GIGABYTES + gigabytes * load:.1f} GB of memory and what the data take"
     if rows:
         done, so_far = int(rows[-1]["step"]), float(rows[-1]["seconds"])
-        left = so_far / done * max(0, recipe.steps - done)
+        left = so_far / done * max(0, recipe.total_steps - done)
         return f"{_time(left)} more, as fast as until now; {memory}"
-    total = seconds * load * updates * recipe.steps
+    total = seconds * load * updates
     return f"about {_time(total)} on two CPU cores, less on more cores or a GPU; {memory} (estimates)"
 
 

@@ -10,6 +10,8 @@ from kerasgan3d.training.losses import LOSSES, SMOOTHED
 
 CRITICS = ("auto", "slices", "volumes")
 PRECISIONS = ("float32", "mixed_bfloat16")
+# The architecture of a generator that training starts from, instead of a preset's.
+PRETRAINED = "pretrained"
 # Widths where a recipe leaves them open: of the paper's critic, and of one of slices that costs as much.
 _WIDTHS = {"volumes": (16, 32, 64, 128), "slices": (32, 64, 128, 256)}
 
@@ -20,7 +22,7 @@ class Recipe:
 
     Attributes:
         name, description, source: What it is called, what it is for, where its numbers come from.
-        architecture: A preset of ``Generator.from_preset``.
+        architecture: A preset of ``Generator.from_preset``, or "pretrained": that of the generator it starts from.
         critic: "slices", "volumes", or "auto": volumes where the data are 3D and slices where they are one slice.
         critic_widths, critic_initializer: Of the critic; no widths are the critic's own.
         critic_normalization: None, "spectral" (Miyato et al., ICLR 2018), or "batch" for critics of volumes.
@@ -31,7 +33,8 @@ class Recipe:
         loss, label_smoothing, critic_updates, generator_updates, r1, r1_every, gradient_penalty, softening,
             fraction_weight, s2_weight, s2_lags, surface_weight, average_decay: See ``GAN3D.compile``.
         generator_optimizer, critic_optimizer: Learning rate and betas of Adam.
-        steps: Steps of a whole run.
+        steps: Steps of a whole run, those of ``critic_warmup`` not counted.
+        critic_warmup: Steps before them in which only the critics learn: new ones would mislead a pretrained generator.
         decay_from, final_rate: From this share of the steps on, learning rates fall linearly to this share.
         monitor_every: Steps between measurements, checkpoints and log lines.
         calibrate: Whether the output biases of the kept generator are moved until its volume fractions are the data's.
@@ -71,6 +74,7 @@ class Recipe:
     monitor_every: int
     calibrate: bool
     critic_updates: int = 1
+    critic_warmup: int = 0
     gradient_penalty: float = 0.0
     s2_weight: float = 0.0
     s2_lags: tuple = ()
@@ -82,7 +86,6 @@ class Recipe:
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, known in (
-            ("architecture", PRESETS),
             ("loss", LOSSES),
             ("critic", CRITICS),
             ("critic_normalization", (None, "spectral", "batch")),
@@ -91,6 +94,12 @@ class Recipe:
             value = getattr(self, name)
             if value not in tuple(known):
                 raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}. Received: {value!r}.")
+        if self.architecture not in (*PRESETS, PRETRAINED):
+            raise ValueError(
+                f"`architecture` must be one of {', '.join(map(repr, PRESETS))}. Received: {self.architecture!r}."
+            )
+        if type(self.critic_warmup) is not int or self.critic_warmup < 0:
+            raise ValueError(f"`critic_warmup` must be a number of steps, 0 or more. Received: {self.critic_warmup!r}.")
         for name in (
             "crop",
             "batch",
@@ -153,6 +162,11 @@ class Recipe:
                 raise ValueError(
                     f"`{name}` must hold a `learning_rate` and, optionally, `beta_1` and `beta_2`. Received: {value!r}."
                 )
+
+    @property
+    def total_steps(self):
+        """Steps of a whole run, the critics' first ones among them."""
+        return self.critic_warmup + self.steps
 
     def to_dict(self):
         """The settings as JSON holds them; without those that have a default and are it."""

@@ -22,7 +22,8 @@ from kerasgan3d.training.monitor import (
 )
 from kerasgan3d.training.morphology import fidelity, fidelity_facts
 from kerasgan3d.training.plan import describe
-from kerasgan3d.training.recipe import load_recipe
+from kerasgan3d.training.pretrained import Pretrained
+from kerasgan3d.training.recipe import PRETRAINED, load_recipe
 
 _SETTINGS = "run.json"
 
@@ -32,6 +33,7 @@ def train(
     output,
     *,
     recipe="r1-slices",
+    pretrained=None,
     phases=None,
     mapping=None,
     voxel_size=None,
@@ -49,6 +51,7 @@ def train(
     batch=None,
     crop=None,
     monitor_every=None,
+    critic_warmup=None,
     devices=None,
     seed=0,
     resume=True,
@@ -72,6 +75,7 @@ def train(
             alike may share theirs.
         output: Folder of the run; made if need be. ``output/best`` is a preset folder.
         recipe: Name or JSON file of a recipe, or a Recipe.
+        pretrained: A Generator to start from, whose architecture then is the run's; ``kerasgan3d.finetune`` passes it.
         phases: Names of the phases, in the order of their grey values.
         mapping: dict, grey value to name.
         voxel_size: Edge length of a voxel in µm; taken from the file where it has one.
@@ -84,7 +88,7 @@ def train(
             "held_out".
         resample_to: Edge length in µm to which voxels are resampled, nearest label; voxels need not be cubes then.
             Boxes and mask are in voxels of the file.
-        architecture, critic, precision, steps, batch, crop, monitor_every: Override the recipe's.
+        architecture, critic, precision, steps, batch, crop, monitor_every, critic_warmup: Override the recipe's.
         devices: How many devices share each batch (GPUs where there are any, else the logical devices of the
             processor); the TensorFlow backend only. One if None.
         minutes: Stop after so many minutes of this call, at the next measurement.
@@ -105,14 +109,14 @@ def train(
         ValueError: if the data, the recipe or an option is not of the above.
         OSError: if a file cannot be read or written.
     """
-    recipe = load_recipe(recipe).with_changes(
-        architecture=architecture,
+    recipe = _with_architecture(load_recipe(recipe), architecture, pretrained).with_changes(
         critic=critic,
         precision=precision,
         steps=steps,
         batch=batch,
         crop=crop,
         monitor_every=monitor_every,
+        critic_warmup=critic_warmup,
     )
     symmetry = _symmetry(symmetry)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
@@ -122,6 +126,7 @@ def train(
     if patience is not None and not (type(patience) is int and patience >= 1):
         raise ValueError(f"`patience` must be a positive number of measurements. Received: {patience!r}.")
     output = Path(output)
+    pretrained = None if pretrained is None else Pretrained(pretrained, recipe.crop)
     followers = [tensorboard_callback(output / TENSORBOARD)] if tensorboard else []
     material = Material(
         data,
@@ -144,12 +149,14 @@ def train(
         "voxel_size": material.voxel_size,
         "data": material.facts,
     }
+    if pretrained is not None:
+        settings["fine_tuned_from"] = pretrained.facts(material.phases, material.fractions)
     _check_folder(output)
     resuming = resume and (output / STATE).is_file()
     if resuming:
         _check_same_run(read_json(output / _SETTINGS), settings, output)
     if dry_run:
-        return describe(material, recipe, output, output / LOG, resuming)
+        return describe(material, recipe, output, output / LOG, resuming, pretrained)
     output.mkdir(parents=True, exist_ok=True)
     if not resuming:
         remove_temporaries(output)
@@ -157,9 +164,9 @@ def train(
             (output / file).unlink(missing_ok=True)
     write_json(settings, output / _SETTINGS)
 
-    gan = make_gan(
-        recipe, material.phases, material.voxel_size, symmetry, seed, material.statistics(recipe.s2_lags), devices
-    )
+    start = pretrained and pretrained.start(material.phases, material.voxel_size, material.fractions, seed=seed)
+    statistics = material.statistics(recipe.s2_lags)
+    gan = make_gan(recipe, material.phases, material.voxel_size, symmetry, seed, statistics, devices, start)
     monitor = Monitor(
         gan,
         recipe,
@@ -178,15 +185,26 @@ def train(
 
 
 def _fit(gan, sampler, recipe, monitor, followers):
-    """Train from where the monitor stands: in epochs that end with a measurement, the last of them perhaps shorter."""
+    """Train from where the monitor stands: in epochs that end with a measurement.
+
+    The first is that of the critics alone where the recipe has one, the last may be shorter than the others.
+    """
     whole, rest = divmod(recipe.steps, recipe.monitor_every)
-    for epochs, length in ((whole, recipe.monitor_every), (whole + 1, rest)):
-        done = -(-monitor.step // recipe.monitor_every)
-        if length and done < epochs and not (monitor.stopped or monitor.patience_is_out):
+    epoch = step = 0
+    for count, length, held in (
+        (1, recipe.critic_warmup, True),
+        (whole, recipe.monitor_every, False),
+        (1, rest, False),
+    ):
+        if not (count and length):
+            continue
+        done, epoch, step = epoch + max(0, monitor.step - step) // length, epoch + count, step + count * length
+        if monitor.step < step and not (monitor.stopped or monitor.patience_is_out):
+            gan.generator_held = held
             gan.fit(
                 gan.batches(sampler, first=monitor.step),
                 initial_epoch=done,
-                epochs=epochs,
+                epochs=epoch,
                 steps_per_epoch=length,
                 callbacks=[monitor, *followers],
                 shuffle=False,
@@ -216,6 +234,24 @@ def _finish(folder, recipe, reference, material):
         }
         write_json({**read_json(folder / CARD), "held_out": facts}, folder / CARD)
     return folder
+
+
+def _with_architecture(recipe, architecture, pretrained):
+    """The recipe with the architecture that is asked for, or the pretrained generator's."""
+    if pretrained is None:
+        recipe = recipe.with_changes(architecture=architecture)
+        if recipe.architecture == PRETRAINED:
+            raise ValueError(
+                f"recipe {recipe.name} starts from a generator. Received: none. Use `kerasgan3d.finetune`, or pass "
+                "an `architecture`."
+            )
+        return recipe
+    if architecture is not None:
+        raise ValueError(
+            f"`architecture` must be None where training starts from a generator, which has its own. Received: "
+            f"{architecture!r}."
+        )
+    return recipe.with_changes(architecture=PRETRAINED)
 
 
 def _symmetry(symmetry):

@@ -1,0 +1,38 @@
+"""``kerasgan3d finetune``."""
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from kerasgan3d.cli.training import run_training, training_options
+
+
+@click.command(
+    "finetune",
+    epilog="""\b
+Examples:
+  kerasgan3d finetune nmc-cathode scan.tif -o run --phases pore,NMC,CBD --voxel-size 0.4 --axial z
+  kerasgan3d finetune nmc-cathode slice.tif -o run --map 0=pore,128=Ni,255=YSZ --voxel-size 0.065 --minutes 30
+  kerasgan3d finetune my-run 'slices/*.tif' -o other-run --hold-out 0:64,:,:
+  kerasgan3d finetune nmc-cathode scan.tif -o run --resample-to 0.398 --dry-run
+""",
+)
+@click.argument("source", metavar="NAME")
+@click.argument("data", nargs=-1, type=click.Path(path_type=Path))
+@training_options
+def command(source, data, **options):
+    """Train a pretrained generator on another material.
+
+    NAME is a generator that comes along (see ``kerasgan3d list``) or the folder of one; DATA is as for ``train``: a
+    segmented image of two phases or more. Phases of the same name keep what was learned of them; the architecture is
+    the pretrained one. With ``--dry-run`` you learn which phases follow which, and whether structures are of the same
+    scale in voxels. An interrupted run goes on when the same command is given again.
+    """
+    run_training(partial(_finetune, source), data, **options)
+
+
+def _finetune(source, data, output, **options):
+    import kerasgan3d
+
+    return kerasgan3d.finetune(source, data, output, **options)

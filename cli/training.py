@@ -1,0 +1,130 @@
+"""What ``train`` and ``finetune`` share: their options, and a run with its bar and its last lines."""
+
+from pathlib import Path
+
+import click
+
+from kerasgan3d.cli.group import CommandError
+from kerasgan3d.cli.options import Box, exclude_option, map_option, phases_option, voxel_size_option
+from kerasgan3d.cli.progress import progress_bar
+from kerasgan3d.cli.quiet import quiet_tensorflow
+from kerasgan3d.folder import CARD, read_json
+
+_DIRECTIONS = ("z", "y", "x")
+_OPTIONS = (
+    click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the run."),
+    click.option("--normal-z", multiple=True, metavar="PATH", help="Slices normal to z, instead of DATA; rows are y."),
+    click.option("--normal-y", multiple=True, metavar="PATH", help="Slices normal to y; rows are z."),
+    click.option("--normal-x", multiple=True, metavar="PATH", help="Slices normal to x; rows are z."),
+    click.option("--recipe", metavar="NAME", help="The training recipe."),
+    click.option("--critic", type=click.Choice(("auto", "slices", "volumes")), help="What critics see."),
+    click.option("--precision", type=click.Choice(("float32", "mixed_bfloat16")), help="What convolutions compute in."),
+    phases_option,
+    map_option,
+    voxel_size_option,
+    click.option(
+        "--resample-to",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="µm",
+        help="Resample to this edge of a voxel, nearest label.",
+    ),
+    click.option("--isotropic", is_flag=True, help="The material is alike along all axes (the default)."),
+    click.option("--axial", type=click.Choice(_DIRECTIONS), help="The through-plane axis, unlike the other two."),
+    click.option("--orthotropic", is_flag=True, help="All three axes of the material differ."),
+    exclude_option,
+    click.option("--mask", type=click.Path(path_type=Path), metavar="FILE", help="Use only where this image is not 0."),
+    click.option(
+        "--hold-out",
+        type=Box(),
+        metavar="z0:z1,y0:y1,x0:x1",
+        help="A block that training never sees, to compare with at the end.",
+    ),
+    click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Training steps."),
+    click.option(
+        "--minutes", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES", help="Stop after so long."
+    ),
+    click.option(
+        "--patience", type=click.IntRange(min=1), metavar="N", help="Stop after N measurements without a smaller error."
+    ),
+    click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Samples per step."),
+    click.option("--crop", type=click.IntRange(min=1), metavar="N", help="Voxels per side of a sample."),
+    click.option(
+        "--critic-warmup",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Steps of the critics alone, before the others.",
+    ),
+    click.option("--devices", type=click.IntRange(min=1), metavar="N", help="GPUs that share each batch."),
+    click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Seed of everything random."),
+    click.option(
+        "--resume/--restart", default=True, help="Go on from the run's last checkpoint (default), or begin anew."
+    ),
+    click.option("--monitor-every", type=click.IntRange(min=1), metavar="N", help="Steps between two measurements."),
+    click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too."),
+    click.option("--name", metavar="NAME", help="Name of the generator."),
+    click.option("--description", metavar="TEXT", help="For the card: what the material is."),
+    click.option("--citation", metavar="TEXT", help="For the card: what to cite for the data."),
+    click.option("--licence", metavar="TEXT", help="For the card: the licence of the data and the generator."),
+    click.option("--dry-run", is_flag=True, help="Check everything and print the plan; do not train."),
+)
+
+
+def training_options(command):
+    """Give a command the options of a training run; ``run_training`` takes what they hold."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def run_training(
+    train, data, *, output, normal_z, normal_y, normal_x, isotropic, axial, orthotropic, resume, dry_run, **options
+):
+    """Train, with a bar and a line per measurement, and say what came of it.
+
+    Args:
+        train: A function with the arguments of ``kerasgan3d.train``; it returns a folder that is whole, card included.
+        data: What DATA holds: paths, none where slices are given by direction.
+        output, normal_z, normal_y, normal_x, isotropic, axial, orthotropic, resume, dry_run, options: What the options
+            hold.
+    """
+    ctx = click.get_current_context()
+    if isotropic + bool(axial) + orthotropic > 1:
+        raise click.UsageError("A material is --isotropic, or --axial, or --orthotropic: not two of them.", ctx)
+    directions = {key: list(paths) for key, paths in zip(_DIRECTIONS, (normal_z, normal_y, normal_x), strict=True)}
+    directions = {key: paths for key, paths in directions.items() if paths}
+    if bool(data) == bool(directions):
+        raise click.UsageError("Either DATA, or slices by direction (--normal-z, --normal-y, --normal-x).", ctx)
+    # What was not given is left out: defaults live in the Python function alone.
+    given = {key: value for key, value in options.items() if value not in (None, ()) and value is not False}
+    about = {key: given.pop(key) for key in ("description", "citation", "licence") if key in given}
+    if about:
+        given["about"] = about
+    if axial or orthotropic:
+        given["symmetry"] = f"axial-{axial}" if axial else "orthotropic"
+    source = directions or (data[0] if len(data) == 1 else list(data))
+    with quiet_tensorflow() as stderr, progress_bar("training", stderr) as bar:
+
+        def progress(report):
+            (click.echo if bar is None else bar.echo)(str(report))
+
+        try:
+            result = train(source, output, resume=resume, dry_run=dry_run, progress=progress, tick=bar, **given)
+        except KeyboardInterrupt as error:
+            raise CommandError(
+                f"interrupted; the same command goes on from the last checkpoint in {output}", exit_code=130
+            ) from error
+    if dry_run:
+        click.echo(str(result))
+        return
+    click.echo(f"wrote {result}")
+    if "hold_out" in given:
+        click.echo(_held_out(read_json(result / CARD)["held_out"]))
+    click.echo(f"try   kerasgan3d sample {result} --size 128 -o sample.tif")
+
+
+def _held_out(facts):
+    """How far the generator is from what it never saw, in a line."""
+    return (
+        f"error {facts['error']:.3f} against the held-out block, {facts['error_of_training_data']:.3f} against the "
+        f"training data; the two differ by {facts['real_difference']:.3f} themselves"
+    )

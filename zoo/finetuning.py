@@ -1,0 +1,54 @@
+"""Training that goes on from a pretrained generator, on another material."""
+
+from pathlib import Path
+
+from kerasgan3d.models import Generator
+from kerasgan3d.training import train
+from kerasgan3d.training.monitor import BEST
+from kerasgan3d.zoo.card import complete
+from kerasgan3d.zoo.loading import load_generator
+
+
+def finetune(source, data, output, *, recipe="finetune", revision=None, **options):
+    """Train a pretrained generator on another material, of the same, fewer or more phases.
+
+        folder = finetune("nmc-cathode", "my-scan.tif", "run", phases=("pore", "NMC"), voxel_size=0.2)
+
+    Architecture and weights are the pretrained generator's, whatever the recipe says; the critics are new, and learn
+    alone in the first ``critic_warmup`` steps. Phases of the same name, whatever its case, keep their kernels of the
+    last layer; the rest take those of the phases whose volume fractions are closest, or new ones where there are more
+    phases than before. The result has the voxel size of the data. Structures that are much longer or shorter in voxels
+    than those that the generator knows have to be learned anew: ``dry_run`` tells by how much, ``resample_to`` brings
+    the data to another voxel size.
+
+    Args:
+        source: A name of ``kerasgan3d.zoo.list_presets()``, a preset folder, or a Generator, which is not changed.
+        data: As for ``kerasgan3d.train``: a path of a segmented image, a list of paths of slices, or a dict from axis
+            to slices.
+        output: Folder of the run; made if need be. ``output/best`` is a preset folder.
+        recipe: Name or JSON file of a recipe, or a Recipe.
+        revision: For a ``source`` that has revisions, see ``kerasgan3d.load_generator``.
+        options: All others of ``kerasgan3d.train``, but ``architecture``: phases, mapping, voxel_size, symmetry,
+            exclude, mask, hold_out, resample_to, critic, precision, steps, minutes, patience, batch, crop,
+            monitor_every, critic_warmup, devices, seed, resume, name, about, dry_run, tensorboard, progress, tick.
+
+    Returns:
+        Path of the preset folder, with card and picture; for a dry run, what was found and would be done, in words.
+
+    Raises:
+        ValueError: if there is no such generator, or the data, the recipe or an option is not of the above.
+        OSError: if a file cannot be read or written.
+    """
+    if isinstance(source, Generator):
+        if revision is not None:
+            raise ValueError(f"`revision` must be None where `source` is a Generator. Received: {revision!r}.")
+        generator = source
+    else:
+        generator = load_generator(source, revision)
+        if Path(output, BEST).resolve() in [Path(folder).resolve() for folder in (source, Path(source, BEST))]:
+            raise ValueError(
+                f"`output` must be another folder than that of the generator to start from, which would be replaced. "
+                f"Received: {output} for both."
+            )
+    result = train(data, output, recipe=recipe, pretrained=generator, **options)
+    return result if options.get("dry_run") else complete(result)
