@@ -65,7 +65,7 @@ def test_critics_of_different_axes_begin_differently():
         (keras.initializers.RandomUniform(-0.3, 0.3), 0.3 / np.sqrt(3), 0.3),
         (keras.initializers.VarianceScaling(1.0, "fan_out", "untruncated_normal"), np.sqrt(1 / (27 * 24)), 1.0),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_kernels_are_drawn_as_their_initialisers_say(initializer, deviation, largest):
     generator = Generator(3, 20, (24, 4), initializer=initializer)
