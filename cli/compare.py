@@ -96,8 +96,6 @@ def _real(name):
     """Return what the name stands for: the folder of a generator, or the path of an image."""
     import kerasgan3d
 
-    if Path(name).exists() and not _is_generator(name):
-        return Path(name)
     return kerasgan3d.zoo.path(name) if _is_generator(name) else Path(name)
 
 

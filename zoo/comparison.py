@@ -118,13 +118,12 @@ def _essence(record):
         result["transport"] = [{key: row[key] for key in (*_ROW, "axis")} for row in transport]
     if record["classifier"]:
         result["classifier"] = record["classifier"]
-    if record["nearest"]:
+    if record["nearest"] and record["nearest"]["real"] and record["nearest"]["generated"]:
         sides = {side: record["nearest"][side] for side in ("generated", "real")}
         result["nearest"] = {"searched": record["nearest"]["searched"]}
         result["nearest"] |= {
             side: {"count": len(values), "mean": float(np.mean(values)), "least": min(values)}
             for side, values in sides.items()
-            if values
         }
     if record["seam"]:
         p = [row["p"] for row in record["seam"]["measures"]]

@@ -8,8 +8,17 @@ def comparison_text(found, phases):
         found: What `compare_preset` returned.
         phases: Names of the phases.
     """
-    sentences = (_samples, _correlation, _volumes, _classifier, _nearest, _seam, _lattice, _large, _solid)
-    lines = [line for line in (sentence(found, phases) for sentence in sentences) if line]
+    parts = {
+        "volumes": _volumes,
+        "classifier": _classifier,
+        "nearest": _nearest,
+        "seam": _seam,
+        "lattice": _lattice,
+        "large": _large,
+        "solid": _solid,
+    }
+    lines = [_samples(found), _correlation(found, phases)]
+    lines += [sentence(found[key], phases) for key, sentence in parts.items() if key in found]
     lines += [_peer(title, peer, phases) for title, peer in found.get("peers", {}).items()]
     return "\n".join([_table(found), "", *(f"- {line}" for line in lines)])
 
@@ -33,7 +42,7 @@ def _table(found):
     return "\n".join(lines)
 
 
-def _samples(found, phases):
+def _samples(found):
     samples = found["samples"]
     size = samples["size"]
     if samples["dimensions"] == 3:
@@ -57,10 +66,7 @@ def _correlation(found, phases):
     )
 
 
-def _volumes(found, phases):
-    if "volumes" not in found:
-        return None
-    volumes = found["volumes"]
+def _volumes(volumes, phases):
     shown = [
         " ".join(part for part in (row["key"].replace("_", " "), row["phase"], _percent(row)) if part)
         for row in volumes["measures"]
@@ -75,20 +81,14 @@ def _volumes(found, phases):
     )
 
 
-def _classifier(found, phases):
-    if "classifier" not in found:
-        return None
-    test = found["classifier"]
+def _classifier(test, phases):
     return (
         f"A small classifier, trained on one half, tells {test['score']:.2f} ± {test['standard_error']:.2f} of the "
         "slices of the other half rightly (0.5: not to be told apart)."
     )
 
 
-def _nearest(found, phases):
-    sides = found.get("nearest", {})
-    if not {"generated", "real"} <= set(sides):
-        return None
+def _nearest(sides, phases):
     ours, theirs = sides["generated"], sides["real"]
     return (
         "Copies: the window of the real image that is most like a generated one differs from it in "
@@ -97,21 +97,15 @@ def _nearest(found, phases):
     )
 
 
-def _seam(found, phases):
-    if "seam" not in found:
-        return None
-    seam = found["seam"]
-    found = "nothing differs" if seam["smallest_p"] > 0.05 else "something differs"
+def _seam(seam, phases):
+    said = "nothing differs" if seam["smallest_p"] > 0.05 else "something differs"
     return (
-        f"Seams: where {seam['count']} periodic volumes close, {found} from their interior beyond chance (smallest p "
+        f"Seams: where {seam['count']} periodic volumes close, {said} from their interior beyond chance (smallest p "
         f"of {seam['tests']} tests {seam['smallest_p']:.2g}, corrected)."
     )
 
 
-def _lattice(found, phases):
-    if "lattice" not in found:
-        return None
-    lattice = found["lattice"]
+def _lattice(lattice, phases):
     swing = lattice["largest_swing"]
     return (
         f"Stride lattice: by position modulo {lattice['period']} voxels, volume fractions swing by at most "
@@ -120,10 +114,7 @@ def _lattice(found, phases):
     )
 
 
-def _large(found, phases):
-    if "large" not in found:
-        return None
-    large = found["large"]
+def _large(large, phases):
     share, errors, name = max(
         (abs(b / a - 1), abs(b - a) / e, row["key"].replace("_", " "))
         for row in large["measures"]
@@ -136,10 +127,7 @@ def _large(found, phases):
     )
 
 
-def _solid(found, phases):
-    if "solid" not in found:
-        return None
-    solid = found["solid"]
+def _solid(solid, phases):
     values = ", ".join(
         f"{phase} {' / '.join(f'{v:.3g}' for v in row)}"
         for phase, row in zip(phases, solid["relative_diffusivity"], strict=True)

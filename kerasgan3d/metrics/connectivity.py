@@ -31,7 +31,7 @@ def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
         ValueError: If `connectivity` is not 6, 18 or 26, or an argument is not as above.
     """
     checked = check_volume(volume, periodic=periodic, phases=phases)
-    structure = _structure(connectivity)
+    structure = neighbourhood(connectivity)
     fractions = np.zeros((checked.phases, 3))
     for phase in range(checked.phases):
         clusters, count = ndimage.label(checked.labels == phase, structure)
@@ -39,7 +39,7 @@ def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
             continue
         sizes = np.bincount(clusters.ravel())
         for axis in range(3):
-            spanning = _spanning(clusters, count, axis, checked.periodic, structure)
+            spanning = spanning_clusters(clusters, count, axis, checked.periodic, structure)
             fractions[phase, axis] = sizes[spanning].sum() / sizes[1:].sum()
     return fractions
 
@@ -61,23 +61,24 @@ def percolating_voxels(volume, axis=None, *, periodic=None, connectivity=6):
     """
     checked = check_volume(volume, periodic=periodic)
     axes = range(3) if axis is None else (check_axis(axis),)
-    structure = _structure(connectivity)
+    structure = neighbourhood(connectivity)
     percolating = np.zeros(checked.labels.shape, bool)
     for phase in range(checked.phases):
         clusters, count = ndimage.label(checked.labels == phase, structure)
         if count:
-            spanning = [_spanning(clusters, count, axis, checked.periodic, structure) for axis in axes]
+            spanning = [spanning_clusters(clusters, count, axis, checked.periodic, structure) for axis in axes]
             percolating |= np.any(spanning, axis=0)[clusters]
     return percolating
 
 
-def _structure(connectivity):
+def neighbourhood(connectivity):
+    """Return which of the 3 x 3 x 3 voxels around one are its neighbours: bool."""
     if connectivity not in tuple(_CONNECTIVITY):
         raise ValueError(f"`connectivity` must be 6, 18 or 26 neighbours. Received: {connectivity!r}.")
     return ndimage.generate_binary_structure(3, _CONNECTIVITY[connectivity])
 
 
-def _spanning(clusters, count, axis, periodic, structure):
+def spanning_clusters(clusters, count, axis, periodic, structure):
     """Tell for each cluster 0..count whether it, with those joined to it across periodic sides, spans the axis.
 
     Returns bool (count + 1,); cluster 0, which is no cluster but all other phases, never does.

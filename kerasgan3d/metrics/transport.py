@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from kerasgan3d.metrics._check import check_axis, check_phase, check_volume
 from kerasgan3d.metrics._diffusion import flux_magnitude, solve_diffusion
-from kerasgan3d.metrics.connectivity import _spanning, _structure
+from kerasgan3d.metrics.connectivity import neighbourhood, spanning_clusters
 from kerasgan3d.volume import AXES
 
 BOUNDARIES = ("mirror", "periodic")
@@ -165,9 +165,9 @@ def _measure(volume, phase, axis, boundary, return_field, tolerance, given):
 
 def _percolating(mask, wraps):
     """Return the part of a mask that connects its first layer to its last."""
-    structure = _structure(6)
+    structure = neighbourhood(6)
     clusters, count = ndimage.label(mask, structure)
-    return _spanning(clusters, count, 0, wraps, structure)[clusters]
+    return spanning_clusters(clusters, count, 0, wraps, structure)[clusters]
 
 
 def _field(mask, wraps, values, axis):

@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from kerasgan3d import data, metrics
+from kerasgan3d.metrics.ensemble import LAGS
 
-LAGS = 32
 # A structuring element is as long as twice the lag at which the normalised autocovariance has fallen to this. For balls
 # of diameter D, whose autocovariance is 1 - 3/2 (r/D) + 1/2 (r/D)^3 (Debye et al., J. Appl. Phys. 28 (1957) 679), that
 # is 0.9 D.
