@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from kerasgan3d.layers import PaddedConv3D, TransposedConv3D, UpsampleConv3D
 from kerasgan3d.layers._padding import check_padding, crop
-from kerasgan3d.models._sampler import Sampler
+from kerasgan3d.models._sampler import Sampler, stages
 from kerasgan3d.phases import PhaseMap, default_names
 from kerasgan3d.sampling.field import LatentField, draw_seed
 from kerasgan3d.sampling.generate import generate
@@ -33,7 +33,6 @@ PRESETS = {
     },
 }
 LIMITS = {"phases": 255, "latent_channels": 4096, "widths": 4096, "layers": 8, "weights": 2**28}
-_FOR_SAMPLING = {"normalization": "folded", "padding": "valid"}
 _DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact generator
 
 
@@ -327,10 +326,15 @@ class Generator(keras.Model):
 
     def _generate(self, plan, seed, progress, *, labels):
         field = LatentField(seed, self.latent_channels)
+        sampler = self._up_to_date_sampler()
+        return generate(sampler.labels if labels else sampler.probabilities, field, plan, progress=progress)
+
+    def _up_to_date_sampler(self):
+        """The inference functions, with the weights of now."""
         if self._sampler is None:
-            self._sampler = Sampler(lambda dtype: Generator(**{**self._arguments(), **_FOR_SAMPLING}, dtype=dtype))
-        self._sampler.set_weights(self._folded_weights())
-        return generate(self._sampler.labels if labels else self._sampler.probabilities, field, plan, progress=progress)
+            self._sampler = Sampler(len(self.phases))
+        self._sampler.set_stages(stages(self, self._folded_weights()))
+        return self._sampler
 
     def _provenance(self):
         from kerasgan3d import __version__
