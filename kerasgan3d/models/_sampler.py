@@ -60,7 +60,6 @@ class Sampler:
     def __init__(self, phases):
         self._phases = phases
         self._stages = None
-        self._label_function, self.probabilities = _compiled(self)
 
     def set_stages(self, found):
         """Take over the network's ``stages``, float64.
@@ -71,10 +70,12 @@ class Sampler:
         # What the network makes of them would not tell: a rectifier may turn NaN into 0.
         if not all(np.isfinite(array).all() for stage in found for array in stage):
             raise ValueError(_NOT_FINITE)
-        self._stages = found
+        first, self._stages = self._stages is None, found
         self.weights = [
             ops.convert_to_tensor(np.ascontiguousarray(array, "float32")) for stage in found for array in stage
         ]
+        if first:
+            self._label_function, self.probabilities = _compiled(self)
 
     def labels(self, latents):
         """Labels (batch, z, y, x), uint8, of latents (batch, z, y, x, channels).
@@ -162,7 +163,7 @@ def _places(doubt, shape):
 def _compiled(sampler):
     """The functions from latents to (labels, doubt, largest) and to probabilities, NumPy to NumPy."""
 
-    def label(latents, weights, choose=sampler.choose):
+    def label(latents, weights, choose):
         labels, doubt, largest = choose(sampler.features(latents, weights))
         return ops.squeeze(crop(interleave(labels, 1), 1), -1), doubt, largest
 
@@ -170,11 +171,18 @@ def _compiled(sampler):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        choose = tf.function(sampler.choose, jit_compile=True, autograph=False, reduce_retracing=False)
+        shape = tf.TensorSpec((None, None, None, None, sampler.weights[0].shape[-2]), tf.float32)
+        signature = [shape, [tf.TensorSpec(weight.shape, weight.dtype) for weight in sampler.weights]]
+        choose = tf.function(sampler.choose, jit_compile=True, autograph=False)
         # On a CPU, XLA makes 3D convolutions 10 to 100 times slower: only the choice is compiled with it.
-        functions = [label, lambda latents, weights: label(latents, weights, choose), sampler.softmax]
+        functions = (
+            lambda latents, weights: label(latents, weights, sampler.choose),
+            lambda latents, weights: label(latents, weights, choose),
+            sampler.softmax,
+        )
         plain, fused, softmax = (
-            tf.function(function, jit_compile=False, autograph=False, reduce_retracing=True) for function in functions
+            tf.function(function, input_signature=signature, jit_compile=False, autograph=False)
+            for function in functions
         )
 
         def run(function, latents):
@@ -200,4 +208,8 @@ def _compiled(sampler):
         import torch
 
         run = torch.no_grad()(run)
-    return lambda latents: run(label, latents), lambda latents: run(sampler.softmax, latents)
+
+    def labels(latents, weights):
+        return label(latents, weights, sampler.choose)
+
+    return lambda latents: run(labels, latents), lambda latents: run(sampler.softmax, latents)
