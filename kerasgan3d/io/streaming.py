@@ -66,12 +66,12 @@ class VolumeWriter:
 
     def __init__(self, path, record, *, identity="", resume=True, overwrite=False):
         self.path = check_writable(path, overwrite=overwrite, suffixes=STREAM_SUFFIXES)
-        self.shape = tuple(record["shape"])
+        self.shape, self._phases = tuple(record["shape"]), len(record["phases"])
         self._partial = partial_path(self.path)
         header = {"record": record, "identity": identity}
         if not resume and self._partial.exists():
             shutil.rmtree(self._partial)
-        old, self._digests = _journal(self._partial)
+        old, self._digests, self._counts = _journal(self._partial)
         if old is not None and old != json.loads(json.dumps(header)):
             raise ValueError(
                 f"{self._partial} holds the beginning of another volume ({_difference(old, header)}). Delete it, give "
@@ -100,11 +100,11 @@ class VolumeWriter:
         """The starts of the blocks that are written."""
         return set(self._digests)
 
-    def is_done(self, start, shape):
-        """Tell whether all blocks of a part of the volume are written."""
-        return all(
-            tuple(a + b for a, b in zip(start, first, strict=True)) in self._digests for first, _ in blocks(shape)
-        )
+    def missing(self, start, shape):
+        """What is not written of a part (start, shape) of the volume: the part, some blocks of it, or nothing."""
+        inside = [(tuple(a + b for a, b in zip(start, first, strict=True)), n) for first, n in blocks(shape)]
+        left = [block for block in inside if block[0] not in self._digests]
+        return [(start, shape)] if len(left) == len(inside) else left
 
     def write(self, start, labels):
         """Write a part of the volume: uint8 (z, y, x) from `start`, a multiple of 128, by whole blocks.
@@ -131,8 +131,10 @@ class VolumeWriter:
             for first, shape in blocks(labels.shape):
                 inside = tuple(slice(a, a + n) for a, n in zip(first, shape, strict=True))
                 place = tuple(a + b for a, b in zip(start, first, strict=True))
-                self._digests[place] = _digest(labels[inside])
-                lines.append(json.dumps({"block": place, "sha256": self._digests[place].hex()}) + "\n")
+                block = labels[inside]
+                self._digests[place], self._counts[place] = _digest(block), self._count(block)
+                entry = {"block": place, "sha256": self._digests[place].hex(), "counts": self._counts[place]}
+                lines.append(json.dumps(entry) + "\n")
             with (self._partial / _JOURNAL).open("a", encoding="utf-8") as journal:
                 journal.write("".join(lines))
                 journal.flush()
@@ -161,6 +163,15 @@ class VolumeWriter:
         os.replace(self._data, self.path)
         shutil.rmtree(self._partial)
         return _combined(self.shape, (self._digests[start] for start, _ in blocks(self.shape)))
+
+    @property
+    def fractions(self):
+        """The volume fractions of what is written: (n,) float64."""
+        counts = np.sum(list(self._counts.values()), axis=0)
+        return counts / counts.sum()
+
+    def _count(self, block):
+        return [int(np.count_nonzero(block == phase)) for phase in range(self._phases)]
 
     def _keeping(self):
         return _Keeping(self.path, self._partial)
@@ -196,26 +207,27 @@ def partial_path(path):
 
 def partial_record(path):
     """What an interrupted write to a path was of, its `record`; None where there is none."""
-    header, _ = _journal(partial_path(path))
+    header = _journal(partial_path(path))[0]
     return None if header is None else header["record"]
 
 
 def _journal(folder):
-    """The first line of a folder's journal, or None where there is none, and the digests by place of what is done."""
+    """The first line of a folder's journal, or None, and by place the digests and counts of what is done."""
     try:
         lines = (folder / _JOURNAL).read_text("utf-8").splitlines(keepends=True)
         header = json.loads(lines[0])
     except (OSError, ValueError, IndexError):
-        return None, {}
-    digests = {}
+        return None, {}, {}
+    digests, counts = {}, {}
     for line in lines[1:]:
         # The last line may have been cut off.
         if line.endswith("\n"):
             entry = json.loads(line)
-            digests[tuple(entry["block"])] = bytes.fromhex(entry["sha256"])
+            place = tuple(entry["block"])
+            digests[place], counts[place] = bytes.fromhex(entry["sha256"]), entry["counts"]
     if lines and not lines[-1].endswith("\n"):
         (folder / _JOURNAL).write_text("".join(line for line in lines if line.endswith("\n")), "utf-8")
-    return header, digests
+    return header, digests, counts
 
 
 def _difference(old, new):

@@ -312,7 +312,7 @@ class Generator(keras.Model):
             progress: A function (voxels done, voxels in all), called as parts are written.
 
         Returns:
-            Streamed: path, seed, checksum of the content, voxels computed and seconds.
+            Streamed: path, seed, volume fractions, checksum of the content, voxels computed and seconds.
 
         Raises:
             ValueError: as ``sample``, or if the beginning of another volume lies at the path.
@@ -338,6 +338,25 @@ class Generator(keras.Model):
             return stream(self._window_function(plan, seed), path, record, tile, **options)
         with local_client(workers) if client is None else contextlib.nullcontext(client) as client:
             return stream(self._delayed_function(plan, seed), path, record, tile, client=client, **options)
+
+    def estimate(self, size, *, periodic=False, offset=(0, 0, 0), tile=None, batch=None, path=None, streams=False):
+        """What ``sample``, or with ``streams`` ``stream``, will cost: computes one tile and tells the rest from it.
+
+        Args:
+            size, periodic, offset, tile, batch: As for ``sample``.
+            path: The file to be, or None.
+            streams: Whether it will be written part by part.
+
+        Returns:
+            Estimate: seconds, and bytes of memory and of disk.
+
+        Raises:
+            ValueError: as ``sample``.
+        """
+        from kerasgan3d.models.estimate import estimate
+
+        plan = self.plan(size, periodic=periodic, offset=offset, tile=tile, batch=batch)
+        return estimate(self, plan, path, streams=streams)
 
     def to_dask(self, size, *, periodic=False, seed=None, offset=(0, 0, 0), chunks=_DEFAULT_TILE):
         """The volume that ``sample`` would generate, as an array whose chunks are generated when they are asked for.

@@ -126,7 +126,6 @@ class TilePlan:
             ("offset", _by(self.offset)) if any(self.offset) else None,
             ("tiles", f"{self.tiles} of up to {_by(self.tile_shape)} voxels from {_by(self.latent_shape)} latents"),
             ("labels", _bytes(self.bytes_output)),
-            ("memory", f"about {_bytes(self.bytes_peak)} besides the libraries"),
         ]
         return "\n".join(f"{row[0]:<8}{row[1]}" for row in rows if row)
 

@@ -22,6 +22,7 @@ class Streamed(NamedTuple):
     Attributes:
         path: Path of the file.
         seed: The seed of the volume.
+        fractions: Volume fractions, in the order of the phases.
         checksum: sha256 of its content, see `kerasgan3d.io.checksum`.
         voxels: Voxels that were computed; those of an interrupted run that were there already do not count.
         seconds: How long it took.
@@ -29,6 +30,7 @@ class Streamed(NamedTuple):
 
     path: object
     seed: int
+    fractions: tuple
     checksum: str
     voxels: int
     seconds: float
@@ -62,7 +64,7 @@ def stream(compute, path, record, tile, *, identity, resume=True, overwrite=Fals
     writer = VolumeWriter(path, record, identity=identity, resume=resume, overwrite=overwrite)
     size = tuple(record["shape"])
     total = int(np.prod(size, dtype=object))
-    todo = [part for part in parts(size, tile) if not writer.is_done(*part)]
+    todo = [missing for part in parts(size, tile) for missing in writer.missing(*part)]
     left = sum(int(np.prod(shape, dtype=object)) for _, shape in todo)
     done = total - left
     source = _computed_here(compute, todo) if client is None else _computed_there(compute, todo, client)
@@ -83,8 +85,8 @@ def stream(compute, path, record, tile, *, identity, resume=True, overwrite=Fals
             waiting.append((pool.submit(writer.write, start, labels), labels.size))
             settle(_AHEAD - 1)
         settle(0)
-    seed = record["provenance"].get("seed")
-    return Streamed(writer.path, seed, writer.finish(), left, time.perf_counter() - began)
+    fractions, seed = tuple(writer.fractions.tolist()), record["provenance"].get("seed")
+    return Streamed(writer.path, seed, fractions, writer.finish(), left, time.perf_counter() - began)
 
 
 def _computed_here(compute, todo):
