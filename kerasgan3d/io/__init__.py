@@ -10,12 +10,13 @@ from kerasgan3d.io.reading import (
     LabelImages,
     open_image,
     open_labels,
+    open_volume,
     read,
     read_image,
     read_labels,
     source_name,
 )
-from kerasgan3d.io.stored import StoredLabels, windows
+from kerasgan3d.io.stored import StoredLabels, StoredVolume, windows
 from kerasgan3d.io.writing import PROBABILITY_SUFFIXES, SUFFIXES, check_writable, write, write_probabilities
 
 __all__ = [
@@ -24,9 +25,11 @@ __all__ = [
     "LabelImage",
     "LabelImages",
     "StoredLabels",
+    "StoredVolume",
     "check_writable",
     "open_image",
     "open_labels",
+    "open_volume",
     "read",
     "read_image",
     "read_labels",
