@@ -20,7 +20,8 @@ class StoredLabels:
         path: Path of the file, for errors.
 
     Indexing ``labels[0:64, 10, 5:69]`` gives uint8 arrays and takes one slice of step 1 or one integer per axis. A grey
-    value of no phase is an error, as everywhere. What goes to another process is the path: the file is opened again there.
+    value of no phase is an error, as everywhere. What goes to another process is the path: the file is opened again
+    there.
     """
 
     dtype = np.dtype(np.uint8)

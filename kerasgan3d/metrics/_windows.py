@@ -95,14 +95,16 @@ class Window:
 
 
 def window(stored, start, stop):
-    """Return a window on labels: lazy, as a dask.array where they are one, else as a `Window`."""
+    """Return a window on labels: a `Window`, or where they are a dask.array a `dask.delayed.Delayed` that makes it."""
     if not is_dask(stored):
         return Window(stored, start, stop)
     import dask.array as da
 
     parts = pieces(stored, start, stop)
     # The part of a chunk that neighbours need is copied, so that the chunk itself need not be kept for it.
-    return da.block([[[part.map_blocks(np.array, dtype=part.dtype) for part in x] for x in y] for y in parts])
+    joined = da.block([[[part.map_blocks(np.array, dtype=part.dtype) for part in x] for x in y] for y in parts])
+    # Not optimised, which would make the chunks of each window anew instead of once for all that need them.
+    return joined.rechunk(joined.shape).to_delayed(optimize_graph=False).item()
 
 
 def pieces(stored, start, stop):

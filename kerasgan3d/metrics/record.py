@@ -126,11 +126,12 @@ def measure(
     side faces that are periodic. A slice gives estimates by stereology, right for isotropic material
     (`slice_statistics`), and tells nothing of connectivity and transport.
 
-    A volume larger than memory is measured **block by block**: a `StoredVolume` that `kerasgan3d.io.open_volume` opened,
-    a dask.array, a memory map, or anything else with a shape, a dtype and slices. All that is counted then, connectivity
-    included, is the same number as in memory to the last bit, whatever the blocks and however many work on them. What
-    is not counted is None: the mesh, the radial correlation, transport. What is held at once is a few hundred MB per
-    worker, and tables of the clusters that reach the faces of blocks.
+    A volume larger than memory is measured **block by block**: a `StoredVolume` that `kerasgan3d.io.open_volume`
+    opened, a dask.array, a memory map, or anything else with a shape, a dtype and slices. All that is counted then,
+    connectivity included, is the same number as in memory to the last bit, whatever the blocks and however many work on
+    them. What is not counted is None: the mesh, the radial correlation, transport. What is held at once is a few
+    hundred MB per worker, and tables of the clusters that reach the faces of blocks; of a dask.array also the chunks
+    that Dask keeps, as it makes each of them once and its neighbours come later.
 
     Args:
         volume: Volume, or integer array of labels 0..n-1: a volume (z, y, x) or a slice (y, x); or a volume that lies
