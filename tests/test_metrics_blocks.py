@@ -38,6 +38,7 @@ class Elsewhere:
     def __getitem__(self, window):
         assert all(isinstance(part, slice) and part.step is None for part in window)
         self.read.append(self._labels[window].shape)
+        assert 0 not in self.read[-1], "nothing is read, which stacks of files cannot"
         return self._labels[window]
 
 

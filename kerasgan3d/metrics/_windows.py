@@ -85,6 +85,9 @@ class Window:
         self._stored, self._start, self._stop = stored, start, stop
 
     def __array__(self, dtype=None, copy=None):
+        shape = tuple(stop - start for start, stop in zip(self._start, self._stop, strict=True))
+        if 0 in shape:  # beyond the end of the volume: not every file has a way to read nothing
+            return np.empty(shape, self._stored.dtype if dtype is None else dtype)
         return np.array(np.block(pieces(self._stored, self._start, self._stop)), dtype=dtype)
 
     def __reduce__(self):
