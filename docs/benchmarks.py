@@ -95,9 +95,9 @@ def blocks(rows):
     lines = [
         "## Larger than memory: `kerasgan3d measure --block 256`",
         "",
-        "`python tests/benchmarks/blocks.py --sizes 256 512 --at-once 512 --json docs/benchmarks/blocks.json`: a periodic "
-        "cathode of three phases, generated, in a Zarr; all but mesh, radial correlation and transport, the same "
-        "numbers each way. Seconds include reading; memory is all of all processes, imports included.",
+        "`python tests/benchmarks/blocks.py --sizes 256 512 --at-once 512 --json docs/benchmarks/blocks.json`: a "
+        "periodic cathode of three phases, generated, in a Zarr; all but mesh, radial correlation and transport, the "
+        "same numbers each way. Seconds include reading; memory is all of all processes, imports included.",
         "",
         "| volume | way | seconds | memory |",
         "|---|---|---|---|",

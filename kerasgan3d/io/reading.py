@@ -82,7 +82,7 @@ def read(path, *, phases=None, mapping=None, voxel_size=None):
         return Volume(*image, metadata.get("periodic", False), provenance)
 
 
-def open_volume(path, *, phases=None, mapping=None, voxel_size=None, in_memory=2**31):
+def open_volume(path, *, phases=None, mapping=None, voxel_size=None, in_memory=2**27):
     """Open a volume; a large one stays in its file, and what is needed of it is read as it is needed.
 
     All values are checked here, block by block. What can stay in its file, and what is always read, is said at
@@ -90,7 +90,8 @@ def open_volume(path, *, phases=None, mapping=None, voxel_size=None, in_memory=2
 
     Args:
         path, phases, mapping, voxel_size: as for `read`.
-        in_memory: bytes; where the image takes more, it stays in its file.
+        in_memory: bytes; where the image takes more, it stays in its file. The default is 512³ voxels of 8 bits, which
+            is what `measure` takes at once.
 
     Returns:
         A Volume, or a StoredVolume.
