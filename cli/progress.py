@@ -32,12 +32,13 @@ class ProgressBar:
 
 
 @contextlib.contextmanager
-def progress_bar(description, stream):
+def progress_bar(description, stream, unit=None):
     """Show a progress bar where `stream` is a terminal.
 
     Args:
         description: what is being done, one word or two.
         stream: text stream to draw on, or None where there is none.
+        unit: what is counted, in millions of which the speed is shown; None shows none.
 
     Yields:
         A ProgressBar, or None where `stream` is no terminal.
@@ -49,11 +50,17 @@ def progress_bar(description, stream):
     from rich.progress import (
         BarColumn,
         Progress,
+        ProgressColumn,
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class SpeedColumn(ProgressColumn):
+        def render(self, task):
+            return Text(f"{task.speed / 1e6:.3g} M {unit}/s" if unit and task.speed else "")
 
     columns = (
         TextColumn("{task.description}"),
@@ -63,6 +70,7 @@ def progress_bar(description, stream):
         TextColumn("elapsed,"),
         TimeRemainingColumn(),
         TextColumn("left"),
+        SpeedColumn(),
     )
     progress = Progress(
         *columns,

@@ -1,14 +1,19 @@
 """``kerasgan3d sample``."""
 
+import contextlib
+import math
 import time
 from pathlib import Path
 
 import click
 
+from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.options import Axes, NumbersCommand, Size, json_option, overwrite_option
 from kerasgan3d.cli.output import by, in_bytes, print_facts, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
+
+_STREAMED_FROM = 256**3  # voxels; from there on, memory and the loss of what was done are worth a thought
 
 
 @click.command(
@@ -19,6 +24,7 @@ Examples:
   kerasgan3d sample nmc-cathode --size 128 --periodic --seed 0 -o cathode.tif
   kerasgan3d sample nmc-cathode --size 64 256 256 --periodic-axes yx -o slab.vti
   kerasgan3d sample nmc-cathode --size 1024 --dry-run
+  kerasgan3d sample nmc-cathode --size 1024 --periodic --seed 0 -o cathode.zarr
 """,
 )
 @click.argument("name")
@@ -44,14 +50,37 @@ Examples:
 @click.option(
     "--probabilities", is_flag=True, help="Also write the probability of each phase, as NAME-probabilities.tif."
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be computed; write nothing.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Share the work among N processes (.zarr and .tif)."
+)
+@click.option("--dask", metavar="ADDRESS", help="Share it among the workers of a Dask cluster (.zarr and .tif).")
+@click.option("--restart", is_flag=True, help="Start afresh where an interrupted volume lies.")
+@click.option("--dry-run", is_flag=True, help="Print what would be computed, its memory, disk and time; write nothing.")
 @json_option
 @overwrite_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file: .tif, .npy, .zarr or .vti.")
 def command(
-    name, size, periodic, periodic_axes, seed, offset, tile, batch, probabilities, dry_run, as_json, overwrite, output
+    name,
+    size,
+    periodic,
+    periodic_axes,
+    seed,
+    offset,
+    tile,
+    batch,
+    probabilities,
+    workers,
+    dask,
+    restart,
+    dry_run,
+    as_json,
+    overwrite,
+    output,
 ):
     """Generate a volume.
+
+    Volumes of more than 256^3 voxels go to .zarr and .tif files part by part, in little memory; when that is
+    interrupted, the same command goes on.
 
     NAME is one of those that ``kerasgan3d list`` prints, or the folder of a generator that you trained.
     """
@@ -60,6 +89,7 @@ def command(
     options = {"periodic": periodic_axes or periodic, "offset": offset, "tile": tile, "batch": batch}
     _check_preset(name, size, options)
     outputs = _check_outputs(output, probabilities, overwrite, dry_run)
+    streams = _streams(size, output, probabilities, workers, dask)
 
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)
@@ -67,7 +97,13 @@ def command(
         if dry_run:
             # One float32 per phase and voxel: more than labels and network together.
             maps = 4 * len(generator.phases) * plan.bytes_output if probabilities else None
-            _print_plan(plan, maps, outputs, as_json)
+            cost = generator.estimate(size, path=output, streams=streams, **options)
+            _print_plan(plan, cost, maps, outputs, as_json)
+            return
+        if streams:
+            given = {"seed": seed, "resume": not restart, "overwrite": overwrite, "workers": workers}
+            given |= {key: options[key] for key in ("periodic", "offset", "tile")}
+            _stream(generator, outputs[0], size, given, dask, stderr, plan, as_json)
             return
         began = time.perf_counter()
         with progress_bar("sampling", stderr) as progress:
@@ -82,7 +118,49 @@ def command(
     if maps is not None:
         kerasgan3d.io.write_probabilities(maps, outputs[1], volume.phases, volume.voxel_size, overwrite=overwrite)
     kerasgan3d.io.write(volume, outputs[0], overwrite=overwrite)
-    _print_result(volume, outputs, seed, seconds, as_json)
+    facts = (volume.shape, volume.phases, volume.fractions, volume.voxel_size, volume.periodic, seed)
+    _print_result(outputs, *facts, kerasgan3d.io.checksum(volume.labels), seconds, as_json)
+
+
+def _streams(size, output, probabilities, workers, dask):
+    """Tell whether the volume is to be written part by part.
+
+    Raises:
+        click.UsageError: it cannot be, and an option asks for it.
+    """
+    import kerasgan3d
+
+    ctx = click.get_current_context()
+    if workers and dask:
+        raise click.UsageError("Either --workers or --dask, not both.", ctx)
+    able = output is not None and output.suffix.lower() in kerasgan3d.io.STREAM_SUFFIXES and not probabilities
+    if (workers or dask) and not able and output is not None:
+        raise click.UsageError("--workers and --dask need an output .zarr or .tif, without --probabilities.", ctx)
+    edges = size if isinstance(size, tuple) else (size,) * 3
+    return able and bool(workers or dask or math.prod(edges) > _STREAMED_FROM)
+
+
+def _stream(generator, path, size, given, dask, stderr, plan, as_json):
+    """Write a volume part by part and print what it is."""
+    with contextlib.ExitStack() as stack:
+        if dask:
+            from distributed import Client
+
+            try:
+                given["client"] = stack.enter_context(Client(dask, timeout=30))
+            except (OSError, ValueError) as error:
+                raise ValueError(
+                    f"`--dask` must be the address of a Dask cluster that answers. Received: {dask}."
+                ) from error
+        progress = stack.enter_context(progress_bar("sampling", stderr, "voxels"))
+        try:
+            found = generator.stream(path, size, progress=progress, **given)
+        except KeyboardInterrupt as error:
+            raise CommandError(
+                f"interrupted; what was written is kept in {path}.partial: the same command goes on", exit_code=130
+            ) from error
+    facts = (plan.size, generator.phases, found.fractions, generator.voxel_size, plan.periodic, found.seed)
+    _print_result([path], *facts, found.checksum, found.seconds, as_json)
 
 
 def _check_preset(name, size, options):
@@ -124,46 +202,63 @@ def _check_outputs(output, probabilities, overwrite, dry_run):
     return outputs
 
 
-def _print_plan(plan, maps, outputs, as_json):
+def _print_plan(plan, cost, maps, outputs, as_json):
     """Print a plan; `maps` is the number of bytes of the probabilities, None where there are none."""
     if as_json:
-        keys = ("size", "tiles", "tile_shape", "latent_shape", "bytes_output", "bytes_peak")
+        keys = ("size", "tiles", "tile_shape", "latent_shape", "bytes_output")
         facts = {key: getattr(plan, key) for key in keys}
+        facts |= {"seconds": cost.seconds, "bytes_memory": cost.memory, "bytes_disk": cost.disk}
         print_json({**facts, **({} if maps is None else {"bytes_probabilities": maps}), "outputs": outputs})
         return
     click.echo(plan.describe())
+    click.echo(f"{'time':<8}about {_duration(cost.seconds)}, as this machine is now")
+    if cost.memory is not None:
+        click.echo(f"{'memory':<8}about {in_bytes(cost.memory)}, libraries included")
+    if cost.disk is not None:
+        click.echo(f"{'disk':<8}about {in_bytes(cost.disk)}")
     if maps is not None:
         click.echo(f"{'maps':<8}{in_bytes(maps)} of probabilities, in memory too")
     for path in outputs:
         click.echo(f"would write {path}")
 
 
-def _print_result(volume, outputs, seed, seconds, as_json):
-    fractions = [float(fraction) for fraction in volume.fractions]
+def _duration(seconds):
+    """A time in words, to two digits."""
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {unit}" if seconds < 100 * size else f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.2g} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def _print_result(outputs, shape, phases, fractions, voxel_size, periodic, seed, checksum, seconds, as_json):
+    fractions = [float(fraction) for fraction in fractions]
+    extent = None if voxel_size is None else [n * voxel_size for n in shape]
     if as_json:
         print_json(
             {
                 "outputs": outputs,
-                "shape": volume.shape,
-                "voxel_size": volume.voxel_size,
-                "size_um": volume.size_um,
-                "periodic": volume.periodic,
-                "fractions": dict(zip(volume.phases, fractions, strict=True)),
+                "shape": shape,
+                "voxel_size": voxel_size,
+                "size_um": extent,
+                "periodic": periodic,
+                "fractions": dict(zip(phases, fractions, strict=True)),
                 "seed": seed,
+                "checksum": checksum,
                 "seconds": round(seconds, 3),
             }
         )
         return
-    axes = "".join(axis for axis, periodic in zip("zyx", volume.periodic, strict=True) if periodic)
-    lengths = by(float(f"{length:.4g}") for length in volume.size_um) if volume.size_um else None
-    shares = zip(volume.phases, fractions, strict=True)
+    axes = "".join(axis for axis, wraps in zip("zyx", periodic, strict=True) if wraps)
+    lengths = by(float(f"{length:.4g}") for length in extent) if extent else None
+    shares = zip(phases, fractions, strict=True)
     print_facts(
         [
             *(("wrote", path) for path in outputs),
-            ("voxels", by(volume.shape) + (f", periodic along {', '.join(axes)}" if axes else "")),
-            ("extent", f"{lengths} µm, voxels of {volume.voxel_size:g} µm" if lengths else "unknown voxel size"),
+            ("voxels", by(shape) + (f", periodic along {', '.join(axes)}" if axes else "")),
+            ("extent", f"{lengths} µm, voxels of {voxel_size:g} µm" if lengths else "unknown voxel size"),
             ("fractions", ", ".join(f"{phase} {fraction:.3f}" for phase, fraction in shares)),
             ("seed", seed),
+            ("checksum", checksum),
             ("time", f"{seconds:.1f} s"),
         ]
     )

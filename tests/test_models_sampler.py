@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasgan3d.models import Generator, _sampler
-from kerasgan3d.models._sampler import Sampler
+from kerasgan3d.models._sampler import Sampler, stages
 
 
 def latents(*cells, margin=(2, 2), channels=5, seed=0):
@@ -33,8 +33,8 @@ def exact(generator, z):
 
 
 def sampler_of(generator):
-    made = Sampler(lambda dtype: Generator(**{**generator._arguments(), "normalization": "folded"}, dtype=dtype))
-    made.set_weights(generator._folded_weights())
+    made = Sampler(len(generator.phases))
+    made.set_stages(stages(generator, generator._folded_weights()))
     return made
 
 
@@ -59,9 +59,9 @@ networks = pytest.mark.parametrize("name", NETWORKS)
 
 
 @networks
-@pytest.mark.parametrize("at_once", [3, 10_000], ids=["in parts", "at once"])
+@pytest.mark.parametrize("at_once", [7, 100_000], ids=["in parts", "at once"])
 def test_labels_are_those_of_float64(make_generator, monkeypatch, name, at_once):
-    monkeypatch.setattr(_sampler, "_CELLS_AT_ONCE", at_once)
+    monkeypatch.setattr(_sampler, "_ROWS_AT_ONCE", at_once)
     generator = NETWORKS[name](make_generator)
     z = latents(3, 4, 5, margin=generator.margin)
     labels = sampler_of(generator).labels(z)
@@ -103,8 +103,18 @@ def test_new_weights_reach_both_networks(make_generator):
     z, sampler = latents(3, 3, 3), sampler_of(generator)
     sampler.labels(z)
     other = near_tie(make_generator(seed=5), 1e-6)
-    sampler.set_weights(other._folded_weights())
+    sampler.set_stages(stages(other, other._folded_weights()))
     np.testing.assert_array_equal(sampler.labels(z), exact(other, z))
+
+
+@networks
+def test_the_fused_choice_is_the_same(make_generator, monkeypatch, name):
+    generator = NETWORKS[name](make_generator)
+    z = latents(3, 4, 5, margin=generator.margin)
+    plain = sampler_of(generator)._label_function(z)
+    monkeypatch.setattr(_sampler, "_WORTH_COMPILING", 0)
+    for fused, expected in zip(sampler_of(generator)._label_function(z), plain, strict=True):
+        np.testing.assert_array_equal(fused, expected)
 
 
 def test_probabilities_are_the_networks_own(make_generator):

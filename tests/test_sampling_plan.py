@@ -105,7 +105,6 @@ def test_describe():
         "volume  512 x 256 x 64 voxels, periodic along z, y",
         "tiles   8 of up to 128 x 128 x 64 voxels from 12 x 12 x 8 latents",
         "labels  8.39 MB",
-        "memory  about 39.8 MB besides the libraries",
     ]
     assert plan(16, offset=(0, 5, -7)).describe().splitlines()[:2] == [
         "volume  16 x 16 x 16 voxels, not periodic",

@@ -17,22 +17,29 @@ from kerasgan3d.io.reading import (
     source_name,
 )
 from kerasgan3d.io.stored import StoredLabels, StoredVolume, windows
-from kerasgan3d.io.writing import PROBABILITY_SUFFIXES, SUFFIXES, check_writable, write, write_probabilities
+from kerasgan3d.io.streaming import STREAM_SUFFIXES, VolumeWriter, blocks, checksum, partial_record
+from kerasgan3d.io.writing import PROBABILITY_SUFFIXES, SUFFIXES, check_writable, record_of, write, write_probabilities
 
 __all__ = [
     "PROBABILITY_SUFFIXES",
+    "STREAM_SUFFIXES",
     "SUFFIXES",
     "LabelImage",
     "LabelImages",
     "StoredLabels",
     "StoredVolume",
+    "VolumeWriter",
+    "blocks",
     "check_writable",
+    "checksum",
     "open_image",
     "open_labels",
     "open_volume",
+    "partial_record",
     "read",
     "read_image",
     "read_labels",
+    "record_of",
     "source_name",
     "windows",
     "write",

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,17 +24,53 @@ def write_tiff(path, array, axes, record, display, slice_names=None):
     """Write an array (z, [channel,] y, x) as TIFF, uncompressed: every program opens that, also without loading it."""
     import tifffile
 
+    ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+    options = _options(array.shape, array.nbytes, axes, record, display, slice_names, ome=ome)
+    with replacing(path) as temporary:
+        tifffile.imwrite(temporary, array, **options)
+
+
+def create_tiff(path, record, *, ome=False):
+    """Make the TIFF file of a volume of labels that will be written piece by piece, all its room reserved.
+
+    Args:
+        path: Path of the file, which must not exist.
+        record: kerasgan3d's note, which tells shape, phases and voxel size.
+        ome: Whether to make it an OME-TIFF.
+
+    Returns:
+        The place of the first voxel in the file, in bytes; all follow in one piece.
+
+    Raises:
+        OSError: if there is no room.
+    """
+    import tifffile
+
+    shape = tuple(record["shape"])
+    options = _options(shape, math.prod(shape), "ZYX", record, max(1, len(record["phases"]) - 1), None, ome=ome)
+    mapped = tifffile.memmap(path, shape=shape, dtype=np.uint8, **options)
+    offset = int(mapped.offset)
+    del mapped
+    # Holes would be filled as they are written: on a full disk, a mapped page without room ends the process.
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return offset
+
+
+def _options(shape, nbytes, axes, record, display, slice_names, *, ome):
+    """What tifffile is told of an array (z, [channel,] y, x) of so many bytes."""
     size = record["voxel_size"]
     note = json.dumps({KEY: record})
-    big = array.nbytes > _CLASSIC_TIFF_BYTES
+    big = nbytes > _CLASSIC_TIFF_BYTES
     # ImageJ's kind of TIFF does not tell one slice from none, nor one column, and has no big form.
-    if path.name.lower().endswith((".ome.tif", ".ome.tiff")) or (big and 1 not in (array.shape[0], array.shape[-1])):
+    if ome or (big and 1 not in (shape[0], shape[-1])):
         metadata = {"axes": axes, "Description": note}
         if size is not None:
             for axis in "XYZ":
                 metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
         options = {"ome": True, "metadata": metadata}
-    elif big or 1 in (array.shape[0], array.shape[-1]):
+    elif big or 1 in (shape[0], shape[-1]):
         options = {"metadata": {"axes": axes, KEY: record}}
         if size is not None and _TIFF_VOXEL_SIZES[0] <= size <= _TIFF_VOXEL_SIZES[1]:
             options |= {"resolution": (1e4 / size, 1e4 / size), "resolutionunit": "CENTIMETER"}
@@ -41,13 +78,12 @@ def write_tiff(path, array, axes, record, display, slice_names=None):
         # Without a display range Fiji spreads 0 to 255, and labels are as good as black.
         metadata = {"axes": axes, "mode": "grayscale", "min": 0, "max": display, "Info": note}
         if slice_names is not None:
-            metadata["Labels"] = list(slice_names) * array.shape[0]
+            metadata["Labels"] = list(slice_names) * shape[0]
         options = {"imagej": True, "metadata": metadata}
         if size is not None and _TIFF_VOXEL_SIZES[0] <= size <= _TIFF_VOXEL_SIZES[1]:
             metadata |= {"spacing": size, "unit": "micron"}
             options |= {"resolution": (1 / size, 1 / size)}
-    with replacing(path) as temporary:
-        tifffile.imwrite(temporary, array, photometric="minisblack", bigtiff=big, **options)
+    return {"photometric": "minisblack", "bigtiff": big, **options}
 
 
 def open_tiff(path, *, lazily=False):

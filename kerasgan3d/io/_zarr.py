@@ -1,6 +1,7 @@
 """OME-Zarr images, and single Zarr arrays."""
 
 import math
+from itertools import product
 
 import numpy as np
 
@@ -18,33 +19,78 @@ def is_zarr(path):
 
 
 def write_zarr(path, labels, record):
-    """Write labels as an OME-Zarr image of one resolution."""
+    """Write labels as an OME-Zarr image, with its pyramid."""
+    with replacing(path) as temporary:
+        create_zarr(temporary, path.stem, record, CHUNK)[...] = labels
+        add_pyramid(temporary, CHUNK)
+
+
+def create_zarr(path, name, record, chunk, *, exists=False):
+    """Make an OME-Zarr image of one resolution, or open one that is being written; return its array.
+
+    Args:
+        path: Path of the folder.
+        name: Name of the image.
+        record: kerasgan3d's note, which tells shape and voxel size.
+        chunk: Voxels per side of a chunk.
+        exists: Whether to open what is there.
+    """
     import zarr
 
+    if exists:
+        return zarr.open_group(str(path), mode="r+")["0"]
+    attributes = {"ome": {"version": "0.5", "multiscales": [_multiscales(name, record, 1)]}, KEY: record}
+    group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
+    return _create_array(group, "0", record["shape"], chunk)
+
+
+def add_pyramid(path, chunk):
+    """Add the coarser resolutions to an OME-Zarr image of labels: every second voxel of the one before, to one chunk.
+
+    Voxels are picked, not averaged: labels have no mean, and a vote would take thin phases away; picked ones keep their
+    shares. What viewers show of a huge volume from afar is this.
+    """
+    import zarr
+
+    group = zarr.open_group(str(path), mode="r+")
+    finer, level = group["0"], 0
+    while max(finer.shape) > chunk:
+        level += 1
+        if str(level) in group:
+            del group[str(level)]  # of a run that was interrupted here
+        array = _create_array(group, str(level), [-(-n // 2) for n in finer.shape], chunk)
+        for start in product(*(range(0, n, chunk) for n in array.shape)):
+            window = tuple(slice(a, min(a + chunk, n)) for a, n in zip(start, array.shape, strict=True))
+            source = tuple(slice(2 * a, min(2 * (a + chunk), n)) for a, n in zip(start, finer.shape, strict=True))
+            array[window] = np.asarray(finer[source])[::2, ::2, ::2]
+        finer = array
+    ome = group.attrs["ome"]
+    record = group.attrs[KEY]
+    group.attrs["ome"] = {**ome, "multiscales": [_multiscales(ome["multiscales"][0]["name"], record, level + 1)]}
+
+
+def _create_array(group, name, shape, chunk):
+    return group.create_array(
+        name,
+        shape=tuple(shape),
+        dtype=np.uint8,
+        chunks=tuple(min(chunk, length) for length in shape),
+        dimension_names=("z", "y", "x"),
+        fill_value=FILL,
+    )
+
+
+def _multiscales(name, record, levels):
+    """The metadata of a pyramid, OME-Zarr 0.5. Voxel 0 of each level lies where voxel 0 of the finest does."""
     size = record["voxel_size"]
     unit = {} if size is None else {"unit": "micrometer"}
-    multiscale = {
-        "name": path.stem,
-        "axes": [{"name": axis, "type": "space", **unit} for axis in "zyx"],
-        "datasets": [
-            {
-                "path": "0",
-                "coordinateTransformations": [{"type": "scale", "scale": [1.0 if size is None else size] * 3}],
-            }
-        ],
-    }
-    attributes = {"ome": {"version": "0.5", "multiscales": [multiscale]}, KEY: record}
-    with replacing(path) as temporary:
-        group = zarr.create_group(str(temporary), zarr_format=3, attributes=attributes)
-        array = group.create_array(
-            "0",
-            shape=labels.shape,
-            dtype=labels.dtype,
-            chunks=tuple(min(CHUNK, length) for length in labels.shape),
-            dimension_names=("z", "y", "x"),
-            fill_value=FILL,
-        )
-        array[...] = labels
+    edge = 1.0 if size is None else size
+    datasets = [
+        {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": [edge * 2**level] * 3}]}
+        for level in range(levels)
+    ]
+    axes = [{"name": axis, "type": "space", **unit} for axis in "zyx"]
+    return {"name": name, "axes": axes, "datasets": datasets}
 
 
 def open_zarr(path, *, lazily=False):

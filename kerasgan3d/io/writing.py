@@ -35,14 +35,7 @@ def write(volume, path, *, overwrite=True):
             "voxel_size)."
         )
     path = check_writable(path, overwrite=overwrite)
-    record = {
-        "version": 1,
-        "shape": list(volume.shape),
-        "phases": list(volume.phases),
-        "voxel_size": volume.voxel_size,
-        "periodic": list(volume.periodic),
-        "provenance": volume.provenance,
-    }
+    record = record_of(volume.shape, volume.phases, volume.voxel_size, volume.periodic, volume.provenance)
     match path.suffix.lower():
         case ".npy":
             write_npy(path, volume.labels, record)
@@ -52,6 +45,18 @@ def write(volume, path, *, overwrite=True):
             write_vti(path, volume.labels, record)
         case _:
             write_tiff(path, volume.labels, "ZYX", record, display=max(1, len(volume.phases) - 1))
+
+
+def record_of(shape, phases, voxel_size, periodic, provenance):
+    """The note that files of a volume hold: all that its labels do not say."""
+    return {
+        "version": 1,
+        "shape": list(shape),
+        "phases": list(phases),
+        "voxel_size": voxel_size,
+        "periodic": list(periodic),
+        "provenance": provenance,
+    }
 
 
 def write_probabilities(probabilities, path, phases, voxel_size=None, *, overwrite=True):

@@ -20,18 +20,26 @@ def transposed_conv3d(x, kernel, padding):
         padding: "zeros" is the ordinary one, n -> 2n, whose outermost voxels lack a neighbour's contribution; "valid"
             leaves these out, n -> 2n - 2; "circular" takes them from the other side, n -> 2n.
     """
-    n_in, n_out = kernel.shape[3:]
-    taps = ops.flip(ops.reshape(kernel, (2, 2, 2, 2, 2, 2, n_in, n_out)), axis=(0, 2, 4))
-    taps = ops.reshape(ops.transpose(taps, (0, 2, 4, 6, 1, 3, 5, 7)), (2, 2, 2, n_in, 8 * n_out))
+    n_out, taps = kernel.shape[-1], eighths(kernel)
     if padding == "circular":
         x = pad_circular(x, ((1, 1),) * 3)
     elif padding == "zeros":
         x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)))
-    y = _interleave(ops.conv(x, taps, padding="valid"), n_out)
+    y = interleave(ops.conv(x, taps, padding="valid"), n_out)
     return y if padding == "valid" else crop(y, 1)
 
 
-def _interleave(y, channels):
+def eighths(kernel, xp=ops):
+    """A (4, 4, 4, in, out) kernel as that of the ordinary convolution: (2, 2, 2, in, 8 out), sub-voxels first.
+
+    ``xp`` is what computes it: ``keras.ops``, or ``numpy``.
+    """
+    n_in, n_out = kernel.shape[3:]
+    taps = xp.flip(xp.reshape(kernel, (2, 2, 2, 2, 2, 2, n_in, n_out)), axis=(0, 2, 4))
+    return xp.reshape(xp.transpose(taps, (0, 2, 4, 6, 1, 3, 5, 7)), (2, 2, 2, n_in, 8 * n_out))
+
+
+def interleave(y, channels):
     """(batch, z, y, x, 2 * 2 * 2 * channels) to (batch, 2z, 2y, 2x, channels)."""
     _, depth, rows, columns, _ = ops.shape(y)
     y = ops.reshape(y, (-1, depth, rows, columns, 2, 2, 2 * channels))

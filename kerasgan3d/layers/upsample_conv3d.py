@@ -38,9 +38,12 @@ class UpsampleConv3D(BoundaryConvolution):
         return 2 * n - 2 if self.padding == "valid" else 2 * n
 
 
-def four_tap(kernel):
-    """The (4, 4, 4, in, out) kernel of the transposed convolution that equals up-sampling and ``kernel``: (3, ...)."""
+def four_tap(kernel, xp=ops):
+    """The (4, 4, 4, in, out) kernel of the transposed convolution that equals up-sampling and ``kernel``: (3, ...).
+
+    ``xp`` is what computes it: ``keras.ops``, or ``numpy``.
+    """
     for axis in range(3):
-        w0, w1, w2 = ops.unstack(kernel, 3, axis=axis)
-        kernel = ops.stack([w2, w1 + w2, w0 + w1, w0], axis=axis)
+        w0, w1, w2 = (kernel[(slice(None),) * axis + (i,)] for i in range(3))
+        kernel = xp.stack([w2, w1 + w2, w0 + w1, w0], axis=axis)
     return kernel

@@ -1,5 +1,6 @@
 """The generator: a fully convolutional network from a lattice of latents to phase probabilities."""
 
+import contextlib
 from itertools import pairwise
 
 import keras
@@ -8,7 +9,7 @@ from keras import layers, ops
 
 from kerasgan3d.layers import PaddedConv3D, TransposedConv3D, UpsampleConv3D
 from kerasgan3d.layers._padding import check_padding, crop
-from kerasgan3d.models._sampler import Sampler
+from kerasgan3d.models._sampler import Sampler, stages
 from kerasgan3d.phases import PhaseMap, default_names
 from kerasgan3d.sampling.field import LatentField, draw_seed
 from kerasgan3d.sampling.generate import generate
@@ -33,7 +34,6 @@ PRESETS = {
     },
 }
 LIMITS = {"phases": 255, "latent_channels": 4096, "widths": 4096, "layers": 8, "weights": 2**28}
-_FOR_SAMPLING = {"normalization": "folded", "padding": "valid"}
 _DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact generator
 
 
@@ -265,7 +265,7 @@ class Generator(keras.Model):
             phases=self.phases,
             voxel_size=self.voxel_size,
             periodic=plan.periodic,
-            provenance={**self._provenance(), "seed": int(seed), "offset": list(plan.offset)},
+            provenance=self._origin(seed, plan),
         )
 
     def sample_probabilities(
@@ -278,6 +278,107 @@ class Generator(keras.Model):
         """
         plan = self.plan(size, periodic=periodic, offset=offset, tile=tile, batch=batch)
         return self._generate(plan, draw_seed() if seed is None else seed, progress, labels=False)
+
+    def stream(
+        self,
+        path,
+        size,
+        *,
+        periodic=False,
+        seed=None,
+        offset=(0, 0, 0),
+        tile=None,
+        resume=True,
+        overwrite=False,
+        workers=None,
+        client=None,
+        progress=None,
+    ):
+        """Generate a volume of any size into a file, part by part: memory is that of a few tiles.
+
+        The voxels are those of ``sample``. What is being written lies beside its place, in a folder of the same name
+        and ``.partial``; the file appears when it is complete. The same call goes on where an interrupted one ended,
+        whatever ended it, also with other tiles, workers or ``seed=None``.
+
+        Args:
+            path: The file to be: .zarr (OME-Zarr with a pyramid), or .tif (BigTIFF from 4 GB on).
+            size, periodic, seed, offset: As for ``sample``. With ``seed=None`` an interrupted volume keeps its seed.
+            tile: Voxels per side that are computed at once, rounded up to a multiple of 128: an int or (z, y, x).
+                256 if None; 128 where workers share the memory.
+            resume: Whether to go on with an interrupted call; False starts afresh.
+            overwrite: Whether a file that exists may be replaced.
+            workers: Processes on this machine among which a Dask cluster shares the work; this one alone if None.
+            client: A ``dask.distributed.Client`` of any cluster that has kerasgan3d, instead of ``workers``.
+            progress: A function (voxels done, voxels in all), called as parts are written.
+
+        Returns:
+            Streamed: path, seed, volume fractions, checksum of the content, voxels computed and seconds.
+
+        Raises:
+            ValueError: as ``sample``, or if the beginning of another volume lies at the path.
+            OSError: if the file exists, or cannot be written.
+        """
+        from kerasgan3d import io
+        from kerasgan3d.models import remote
+        from kerasgan3d.sampling.stream import local_client, stream
+
+        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+            raise ValueError(f"`workers` must be a positive integer. Received: {workers!r}.")
+        shared = client is not None or workers is not None
+        tile = (_DEFAULT_TILE // 2 if shared else _DEFAULT_TILE) if tile is None else tile
+        plan = self.plan(size, periodic=periodic, offset=offset, tile=tile)
+        if seed is None:
+            old = io.partial_record(path) if resume else None
+            seed = old["provenance"].get("seed", draw_seed()) if old else draw_seed()
+        LatentField(seed, self.latent_channels)
+        record = io.record_of(plan.size, self.phases, self.voxel_size, plan.periodic, self._origin(seed, plan))
+        options = {"identity": remote.digest(self), "resume": resume, "overwrite": overwrite, "progress": progress}
+        tile = (tile,) * 3 if np.ndim(tile) == 0 else tuple(tile)
+        if not shared:
+            return stream(self._window_function(plan, seed), path, record, tile, **options)
+        with local_client(workers) if client is None else contextlib.nullcontext(client) as client:
+            return stream(self._delayed_function(plan, seed), path, record, tile, client=client, **options)
+
+    def estimate(self, size, *, periodic=False, offset=(0, 0, 0), tile=None, batch=None, path=None, streams=False):
+        """What ``sample``, or with ``streams`` ``stream``, will cost: computes one tile and tells the rest from it.
+
+        Args:
+            size, periodic, offset, tile, batch: As for ``sample``.
+            path: The file to be, or None.
+            streams: Whether it will be written part by part.
+
+        Returns:
+            Estimate: seconds, and bytes of memory and of disk.
+
+        Raises:
+            ValueError: as ``sample``.
+        """
+        from kerasgan3d.models.estimate import estimate
+
+        plan = self.plan(size, periodic=periodic, offset=offset, tile=tile, batch=batch)
+        return estimate(self, plan, path, streams=streams)
+
+    def to_dask(self, size, *, periodic=False, seed=None, offset=(0, 0, 0), chunks=_DEFAULT_TILE):
+        """The volume that ``sample`` would generate, as an array whose chunks are generated when they are asked for.
+
+        Any Dask scheduler computes it, on one machine or many; each process puts the generator together once.
+
+        Args:
+            size, periodic, seed, offset: As for ``sample``.
+            chunks: Voxels per side of a chunk: an int or (z, y, x).
+
+        Returns:
+            dask.array, uint8 (z, y, x).
+
+        Raises:
+            ValueError: as ``sample``.
+        """
+        from kerasgan3d.sampling.stream import lazily
+
+        plan = self.plan(size, periodic=periodic, offset=offset, tile=chunks)
+        seed = draw_seed() if seed is None else seed
+        LatentField(seed, self.latent_channels)
+        return lazily(self._delayed_function(plan, seed), plan.size, chunks)
 
     def get_config(self):
         """Hyper-parameters from which the constructor makes the same network."""
@@ -327,10 +428,35 @@ class Generator(keras.Model):
 
     def _generate(self, plan, seed, progress, *, labels):
         field = LatentField(seed, self.latent_channels)
+        sampler = self._up_to_date_sampler()
+        return generate(sampler.labels if labels else sampler.probabilities, field, plan, progress=progress)
+
+    def _window_function(self, plan, seed):
+        """A function from (start, shape) to the labels of that part of a plan's volume."""
+        sampler, field = self._up_to_date_sampler(), LatentField(seed, self.latent_channels)
+        return lambda start, shape: generate(sampler.labels, field, plan.window(start, shape))
+
+    def _delayed_function(self, plan, seed):
+        """The same, not computed: from (start, shape) to a Dask object."""
+        import dask
+
+        from kerasgan3d.models import remote
+
+        found = remote.pieces(self)
+        whole = dask.delayed(found, name=f"generator-{found[0]}", traverse=False)
+        compute = dask.delayed(remote.labels_of, pure=True)
+        return lambda start, shape: compute(whole, plan.window(start, shape), seed)
+
+    def _origin(self, seed, plan):
+        """The provenance of a volume."""
+        return {**self._provenance(), "seed": int(seed), "offset": list(plan.offset)}
+
+    def _up_to_date_sampler(self):
+        """The inference functions, with the weights of now."""
         if self._sampler is None:
-            self._sampler = Sampler(lambda dtype: Generator(**{**self._arguments(), **_FOR_SAMPLING}, dtype=dtype))
-        self._sampler.set_weights(self._folded_weights())
-        return generate(self._sampler.labels if labels else self._sampler.probabilities, field, plan, progress=progress)
+            self._sampler = Sampler(len(self.phases))
+        self._sampler.set_stages(stages(self, self._folded_weights()))
+        return self._sampler
 
     def _provenance(self):
         from kerasgan3d import __version__

@@ -93,6 +93,12 @@ class TilePlan:
         """The same plan with an estimate of the activations' bytes per voxel of a tile."""
         return replace(self, bytes_per_voxel=bytes_per_voxel)
 
+    def window(self, start, shape):
+        """The plan of a part of this volume, ``shape`` voxels from ``start``, in one tile: the same voxels."""
+        cells = tuple(-(-n // self.stride) + 1 for n in shape)
+        offset = tuple(a + b for a, b in zip(self.offset, start, strict=True))
+        return replace(self, size=tuple(shape), offset=offset, tile_cells=cells, batch=1)
+
     def iterate(self):
         """The tiles, in the order of the volume."""
         for cells in product(*(self._ranges(axis) for axis in range(3))):
@@ -120,7 +126,6 @@ class TilePlan:
             ("offset", _by(self.offset)) if any(self.offset) else None,
             ("tiles", f"{self.tiles} of up to {_by(self.tile_shape)} voxels from {_by(self.latent_shape)} latents"),
             ("labels", _bytes(self.bytes_output)),
-            ("memory", f"about {_bytes(self.bytes_peak)} besides the libraries"),
         ]
         return "\n".join(f"{row[0]:<8}{row[1]}" for row in rows if row)
 

@@ -1,0 +1,248 @@
+"""Volumes larger than memory, written block by block, and what is left of a write that was interrupted."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from kerasgan3d.files import WriteError
+from kerasgan3d.io._tiff import create_tiff
+from kerasgan3d.io._zarr import add_pyramid, create_zarr
+from kerasgan3d.io.writing import check_writable
+
+STREAM_SUFFIXES = (".zarr", ".tif", ".tiff")
+BLOCK = 128  # voxels per side of what is written, and known to be written, as one; the chunk of a Zarr array
+_JOURNAL = "journal.jsonl"
+
+
+def blocks(shape, edge=BLOCK):
+    """Yield (start, shape) of the blocks of a volume, both (z, y, x), in the order of the volume."""
+    for start in product(*(range(0, length, edge) for length in shape)):
+        yield start, tuple(min(edge, length - first) for first, length in zip(start, shape, strict=True))
+
+
+def checksum(labels):
+    """The sha256 of a volume's content, however it is stored and in whatever order it was made.
+
+    It is that of the shape and of the sha256 of each block of 128^3 voxels (smaller at the far faces), in the order of
+    the volume.
+
+    Args:
+        labels: uint8 array (z, y, x), or what is indexed like one: read block by block.
+
+    Returns:
+        The checksum, 64 hexadecimal digits.
+    """
+    windows = (tuple(slice(a, a + n) for a, n in zip(*block, strict=True)) for block in blocks(labels.shape))
+    return _combined(labels.shape, (_digest(np.asarray(labels[window])) for window in windows))
+
+
+class VolumeWriter:
+    """Writes a volume block by block, into a folder beside its place; moves it there when it is complete.
+
+    What was written before an interruption counts, however it came: each block is noted in a journal once it is in the
+    file. The folder has the name of the file and ``.partial``.
+
+    Args:
+        path: Path of the file to be: .zarr, .tif or .tiff.
+        record: dict that JSON can hold, what identifies the volume: "shape" (z, y, x), "phases", "voxel_size",
+            "periodic", "provenance".
+        identity: str, of what else the content depends on.
+        resume: Whether to go on with what an interrupted write of the same volume left.
+        overwrite: Whether a file that exists may be replaced when this one is complete.
+
+    Attributes:
+        done: The starts (z, y, x) of the blocks that are written.
+
+    Raises:
+        ValueError: if something is left of another volume, and `resume` is true.
+        OSError: as `check_writable`, or if there is no room.
+    """
+
+    def __init__(self, path, record, *, identity="", resume=True, overwrite=False):
+        self.path = check_writable(path, overwrite=overwrite, suffixes=STREAM_SUFFIXES)
+        self.shape, self._phases = tuple(record["shape"]), len(record["phases"])
+        self._partial = partial_path(self.path)
+        header = {"record": record, "identity": identity}
+        if not resume and self._partial.exists():
+            shutil.rmtree(self._partial)
+        old, self._digests, self._counts = _journal(self._partial)
+        if old is not None and old != json.loads(json.dumps(header)):
+            raise ValueError(
+                f"{self._partial} holds the beginning of another volume ({_difference(old, header)}). Delete it, give "
+                "another path, or start afresh with resume=False (--restart on the command line)."
+            )
+        if old is None:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            self._partial.mkdir()
+        self._data = self._partial / f"volume{self.path.suffix.lower()}"
+        self._zarr = self._data.suffix == ".zarr"
+        with self._keeping():
+            if self._zarr:
+                self._array = create_zarr(self._data, self.path.stem, record, BLOCK, exists=old is not None)
+            elif old is None:
+                ome = self.path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+                self._offset = create_tiff(self._data, record, ome=ome)
+                (self._partial / "offset").write_text(str(self._offset), "utf-8")
+            else:
+                self._offset = int((self._partial / "offset").read_text("utf-8"))
+            if old is None:
+                # Last: a folder without a journal is one in which nothing can be relied on.
+                (self._partial / _JOURNAL).write_text(json.dumps(header) + "\n", "utf-8")
+
+    @property
+    def done(self):
+        """The starts of the blocks that are written."""
+        return set(self._digests)
+
+    def missing(self, start, shape):
+        """What is not written of a part (start, shape) of the volume: the part, some blocks of it, or nothing."""
+        inside = [(tuple(a + b for a, b in zip(start, first, strict=True)), n) for first, n in blocks(shape)]
+        left = [block for block in inside if block[0] not in self._digests]
+        return [(start, shape)] if len(left) == len(inside) else left
+
+    def write(self, start, labels):
+        """Write a part of the volume: uint8 (z, y, x) from `start`, a multiple of 128, by whole blocks.
+
+        Raises:
+            WriteError: if there is no room on the disk; what was written before is kept.
+        """
+        end = [a + n for a, n in zip(start, labels.shape, strict=True)]
+        if any(a % BLOCK or (b % BLOCK and b != n) for a, b, n in zip(start, end, self.shape, strict=True)):
+            raise ValueError(
+                f"parts must be whole blocks of {BLOCK}. Received: {start} to {tuple(end)} of {self.shape}."
+            )
+        window = tuple(slice(a, b) for a, b in zip(start, end, strict=True))
+        with self._keeping():
+            if self._zarr:
+                self._array[window] = labels
+            else:
+                # Mapped for each part anew: pages of a mapping that lasts would count as memory in use.
+                mapped = np.memmap(self._data, np.uint8, "r+", self._offset, self.shape)
+                mapped[window] = labels
+                mapped.flush()
+                del mapped
+            lines = []
+            for first, shape in blocks(labels.shape):
+                inside = tuple(slice(a, a + n) for a, n in zip(first, shape, strict=True))
+                place = tuple(a + b for a, b in zip(start, first, strict=True))
+                block = labels[inside]
+                self._digests[place], self._counts[place] = _digest(block), self._count(block)
+                entry = {"block": place, "sha256": self._digests[place].hex(), "counts": self._counts[place]}
+                lines.append(json.dumps(entry) + "\n")
+            with (self._partial / _JOURNAL).open("a", encoding="utf-8") as journal:
+                journal.write("".join(lines))
+                journal.flush()
+                os.fsync(journal.fileno())
+
+    def finish(self):
+        """Complete the file and move it into its place.
+
+        Returns:
+            The content's `checksum`.
+
+        Raises:
+            ValueError: if blocks are missing.
+            OSError: if it cannot be written.
+        """
+        missing = [start for start, _ in blocks(self.shape) if start not in self._digests]
+        if missing:
+            raise ValueError(
+                f"{self.path} cannot be finished: {len(missing)} blocks are missing, the first {missing[0]}."
+            )
+        with self._keeping():
+            if self._zarr:
+                add_pyramid(self._data, BLOCK)
+        if self.path.is_dir():
+            shutil.rmtree(self.path)
+        os.replace(self._data, self.path)
+        shutil.rmtree(self._partial)
+        return _combined(self.shape, (self._digests[start] for start, _ in blocks(self.shape)))
+
+    @property
+    def fractions(self):
+        """The volume fractions of what is written: (n,) float64."""
+        counts = np.sum(list(self._counts.values()), axis=0)
+        return counts / counts.sum()
+
+    def _count(self, block):
+        return [int(np.count_nonzero(block == phase)) for phase in range(self._phases)]
+
+    def _keeping(self):
+        return _Keeping(self.path, self._partial)
+
+
+class _Keeping:
+    """Says of a full disk what is left and how to go on; a folder in which nothing was noted yet is taken away."""
+
+    def __init__(self, path, partial):
+        self._path, self._partial = path, partial
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, OSError) and not isinstance(error, WriteError):
+            begun = (self._partial / _JOURNAL).is_file()
+            if not begun:
+                shutil.rmtree(self._partial, ignore_errors=True)
+            if error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                kept = f"What was written is kept in {self._partial}: the same command goes on from there. "
+                raise WriteError(
+                    f"{self._path} could not be completed. {kept if begun else ''}Is there room on the disk? "
+                    f"Received: {error.strerror or error}"
+                ) from error
+
+
+def partial_path(path):
+    """The folder that holds a volume while it is written."""
+    path = Path(path)
+    return path.with_name(f"{path.name}.partial")
+
+
+def partial_record(path):
+    """What an interrupted write to a path was of, its `record`; None where there is none."""
+    header = _journal(partial_path(path))[0]
+    return None if header is None else header["record"]
+
+
+def _journal(folder):
+    """The first line of a folder's journal, or None, and by place the digests and counts of what is done."""
+    try:
+        lines = (folder / _JOURNAL).read_text("utf-8").splitlines(keepends=True)
+        header = json.loads(lines[0])
+    except (OSError, ValueError, IndexError):
+        return None, {}, {}
+    digests, counts = {}, {}
+    for line in lines[1:]:
+        # The last line may have been cut off.
+        if line.endswith("\n"):
+            entry = json.loads(line)
+            place = tuple(entry["block"])
+            digests[place], counts[place] = bytes.fromhex(entry["sha256"]), entry["counts"]
+    if lines and not lines[-1].endswith("\n"):
+        (folder / _JOURNAL).write_text("".join(line for line in lines if line.endswith("\n")), "utf-8")
+    return header, digests, counts
+
+
+def _difference(old, new):
+    """Which entries of two journals' headers differ, in words."""
+    a, b = ({**header["record"], **header["record"].get("provenance", {})} for header in (old, new))
+    keys = [key for key in b if key != "provenance" and a.get(key) != json.loads(json.dumps(b[key]))]
+    return "; ".join(f"{key} {a.get(key)!r:.60}, now {b[key]!r:.60}" for key in keys) or "other weights"
+
+
+def _digest(block):
+    return hashlib.sha256(np.ascontiguousarray(block, np.uint8)).digest()
+
+
+def _combined(shape, digests):
+    total = hashlib.sha256(json.dumps([int(n) for n in shape]).encode())
+    for digest in digests:
+        total.update(digest)
+    return total.hexdigest()

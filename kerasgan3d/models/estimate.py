@@ -1,0 +1,77 @@
+"""What a volume will cost, told from one tile of it."""
+
+import math
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from kerasgan3d import io
+from kerasgan3d.sampling.stream import parts
+from kerasgan3d.volume import Volume
+
+_WAITING = 3  # parts of a stream in memory: one is computed, one waits, one is written
+
+
+class Estimate(NamedTuple):
+    """What a volume will cost on this machine as it is now.
+
+    Attributes:
+        seconds: Time to compute it.
+        memory: Bytes of memory at most, libraries included; None where the system does not tell.
+        disk: Bytes of the file; None where there is none, or its format's compression is not known.
+    """
+
+    seconds: float
+    memory: int | None
+    disk: int | None
+
+
+def estimate(generator, plan, path=None, *, streams=False, workers=1):
+    """Compute one tile of a volume, twice, and tell from it what the whole will take.
+
+    Args:
+        generator: The Generator.
+        plan: Its TilePlan of the volume.
+        path: The file to be, or None.
+        streams: Whether it will be written part by part (`Generator.stream`).
+        workers: Processes that share the work.
+
+    Returns:
+        Estimate.
+    """
+    whole = parts(plan.size, plan.tile_shape) if streams else [((0, 0, 0), tuple(map(min, plan.tile_shape, plan.size)))]
+    start, shape = max(whole, key=lambda part: math.prod(part[1]))
+    compute = generator._window_function(plan, 0)
+    compute(start, shape)  # compiles
+    began = time.perf_counter()
+    labels = compute(start, shape)
+    seconds = (time.perf_counter() - began) * math.prod(plan.size) / math.prod(shape)
+    peak = _peak_memory()
+    if peak is not None:
+        peak = peak * (workers if workers > 1 else 1) + (_WAITING * labels.nbytes if streams else plan.bytes_output)
+    return Estimate(seconds, peak, _disk(generator, plan, path, labels))
+
+
+def _disk(generator, plan, path, labels):
+    suffix = None if path is None else Path(path).suffix.lower()
+    if suffix in (".tif", ".tiff", ".npy"):
+        return plan.bytes_output
+    if suffix != ".zarr":
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tile.zarr"
+        io.write(Volume(labels, generator.phases, generator.voxel_size), path)
+        used = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return int(used * math.prod(plan.size) / labels.size)
+
+
+def _peak_memory():
+    """The most memory that this process has used so far, in bytes."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else 1024 * used
