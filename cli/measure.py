@@ -1,5 +1,6 @@
 """``kerasgan3d measure``."""
 
+import math
 import sys
 import warnings
 from pathlib import Path
@@ -19,6 +20,7 @@ Examples:
   kerasgan3d measure scan.tif --phases pore,NMC,CBD --voxel-size 0.398 --transport pore
   kerasgan3d measure slice.tif --map 0=pore,128=Ni,255=YSZ --voxel-size 0.065
   kerasgan3d measure real.tif generated.tif --no-transport --json
+  kerasgan3d measure huge.zarr --block 256 --workers 2
 """,
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -41,12 +43,33 @@ Examples:
 @click.option(
     "--max-lag", type=click.IntRange(min=0), metavar="N", help="Largest distance of the two-point correlation, voxels."
 )
+@click.option(
+    "--block",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Measure in blocks of N voxels per edge, in little memory, without mesh, radial correlation and transport. "
+    "Without it, volumes of more than 512³ voxels are measured so, in blocks of 256.",
+)
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes that measure blocks side by side.")
 @json_option
-def command(files, phases, mapping, voxel_size, periodic, periodic_axes, transport, no_transport, max_lag, as_json):
+def command(
+    files,
+    phases,
+    mapping,
+    voxel_size,
+    periodic,
+    periodic_axes,
+    transport,
+    no_transport,
+    max_lag,
+    block,
+    workers,
+    as_json,
+):
     """Measure volumes and slices: fractions, surfaces, triple-phase boundaries, connectivity, transport.
 
     FILE is a volume, a folder of the slices of one, or a single slice. Of a single slice, the values of a volume are
-    estimated by stereology.
+    estimated by stereology. A volume that is larger than memory is measured block by block, with the same numbers.
     """
     ctx = click.get_current_context()
     if transport and no_transport:
@@ -56,7 +79,7 @@ def command(files, phases, mapping, voxel_size, periodic, periodic_axes, transpo
     import kerasgan3d
 
     reading = {"phases": phases, "mapping": mapping, "voxel_size": voxel_size}
-    asked = (periodic_axes or periodic, transport, max_lag)
+    asked = (periodic_axes or periodic, transport, max_lag, block)
     if len(files) > 1:
         # All of them first: the work on one is not to be lost over the next.
         for file in files:
@@ -66,6 +89,8 @@ def command(files, phases, mapping, voxel_size, periodic, periodic_axes, transpo
         image, given = _read(file, reading, *asked)
         if no_transport:
             given["transport"] = False
+        if workers is not None:
+            given["workers"] = workers
         what = "measuring" if len(files) == 1 else f"measuring {number} of {len(files)}"
         with progress_bar(what, sys.stderr) as bar:
 
@@ -89,17 +114,25 @@ def command(files, phases, mapping, voxel_size, periodic, periodic_axes, transpo
         print_json(records if len(files) > 1 else records[0])
 
 
-def _read(file, reading, periodic, transport, max_lag):
-    """Return a Volume, or the labels of a slice, and the arguments of `measure` that go with it.
+def _read(file, reading, periodic, transport, max_lag, block):
+    """Return a volume, or the labels of a slice, and the arguments of `measure` that go with it.
+
+    A volume that is to be measured block by block stays in its file.
 
     Raises:
         ValueError, OSError: It cannot be read, does not say how large a voxel is, or an option does not fit it.
     """
     from kerasgan3d import io
+    from kerasgan3d.metrics.record import BLOCK, IN_MEMORY
 
     given = {}
-    if io.read_image(file)[0].ndim == 3:
-        image = io.read(file, **reading)
+    stored = io.open_image(file, in_memory=0).shape
+    if len(stored) == 3:
+        if block is None and math.prod(stored) > IN_MEMORY:
+            block = BLOCK
+        if block is not None:
+            given["block"] = block
+        image = io.read(file, **reading) if block is None else io.open_volume(file, **reading, in_memory=0)
         names, size, shape = image.phases, image.voxel_size, image.shape
     else:
         image, phase_map, size = io.read_labels(file, **reading)
@@ -121,6 +154,11 @@ def _read(file, reading, periodic, transport, max_lag):
         given["periodic"] = periodic
     if transport:
         given["transport"] = [_phase(text, names, file) for text in transport]
+        if "block" in given:
+            raise ValueError(
+                f"{file} is measured block by block, which does not tell transport: leave out --transport, or measure "
+                "a part of the volume."
+            )
         if len(shape) == 2:
             raise ValueError(f"{file} is a slice, which does not tell transport: leave out --transport.")
     return image, given

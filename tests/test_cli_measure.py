@@ -119,6 +119,36 @@ def test_options_reach_the_function(monkeypatch, options, transport):
     assert isinstance(called["volume"], Volume)
 
 
+@pytest.mark.parametrize("suffix", ["tif", "npy", "zarr", "vti"])
+def test_block_by_block_gives_the_same_numbers(suffix):
+    result = run(f"volume.{suffix} --block 4 --workers 1 --json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    expected = kerasgan3d.measure(Volume(labels(), NAMES, 0.5, (False, True, True))).to_dict()
+    assert {name for name, value in expected.items() if found[name] != value} == {
+        "specific_surface_area_marching_cubes",
+        "radial_two_point_correlation",
+        "relative_diffusivity",
+        "tortuosity_factor",
+        "macmullin_number",
+    }
+    assert "connected fraction" in run(f"volume.{suffix} --block 4 --workers 1").stdout
+
+
+@pytest.mark.parametrize("file", ["volume.zarr", "volume.tif", "volume.vti", "stack --voxel-size 1 --phases a,b,c"])
+def test_a_large_volume_is_measured_block_by_block(monkeypatch, file):
+    monkeypatch.setattr("kerasgan3d.metrics.record.IN_MEMORY", labels().size - 1)
+    record = json.loads(run(f"{file} --json").stdout)
+    assert record["relative_diffusivity"] is None
+    assert record["volume_fractions"] == [float(np.mean(labels() == phase)) for phase in range(3)]
+    monkeypatch.setattr("kerasgan3d.metrics.record.IN_MEMORY", labels().size)
+    assert json.loads(run(f"{file} --json").stdout)["relative_diffusivity"] is not None
+
+
+def test_a_slice_has_no_blocks():
+    assert run("slice.tif --voxel-size 1 --block 8").stdout == run("slice.tif --voxel-size 1").stdout
+
+
 def test_warnings_are_lines_on_stderr(monkeypatch):
     def measure(volume, **arguments):
         warnings.warn("not converged", RuntimeWarning, stacklevel=1)
@@ -169,6 +199,12 @@ def test_progress_reaches_the_bar(monkeypatch):
         ("slice.tif --voxel-size 1 --transport 0", "slice.tif is a slice, which does not tell transport"),
         ("volume.tif --periodic --periodic-axes x", "Either --periodic-axes or"),
         ("slice.tif --voxel-size 1 --periodic-axes zy", "of y and x. Received: z"),
+        ("volume.tif --block 0", "Invalid value for '--block'"),
+        ("volume.tif --workers 0", "Invalid value for '--workers'"),
+        ("volume.zarr --block 4 --transport pore", "is measured block by block, which does not tell transport"),
+        ("grey.npy --block 4 --map 0=pore,100=Ni,255=YSZ --voxel-size 1", "grey.npy.*128"),
+        ("broken.tif --block 4", "broken.tif must be"),
+        ("volume.tif --block 4 --max-lag 6", "`--max-lag` must be less than the smallest dimension, 6. Received: 6"),
         ("volume.tif --max-lag 6", "`--max-lag` must be less than the smallest dimension, 6. Received: 6"),
     ],
 )

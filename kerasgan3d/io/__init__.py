@@ -10,12 +10,13 @@ from kerasgan3d.io.reading import (
     LabelImages,
     open_image,
     open_labels,
+    open_volume,
     read,
     read_image,
     read_labels,
     source_name,
 )
-from kerasgan3d.io.stored import StoredLabels, windows
+from kerasgan3d.io.stored import StoredLabels, StoredVolume, windows
 from kerasgan3d.io.streaming import STREAM_SUFFIXES, VolumeWriter, blocks, checksum, partial_record
 from kerasgan3d.io.writing import PROBABILITY_SUFFIXES, SUFFIXES, check_writable, record_of, write, write_probabilities
 
@@ -26,12 +27,14 @@ __all__ = [
     "LabelImage",
     "LabelImages",
     "StoredLabels",
+    "StoredVolume",
     "VolumeWriter",
     "blocks",
     "check_writable",
     "checksum",
     "open_image",
     "open_labels",
+    "open_volume",
     "partial_record",
     "read",
     "read_image",

@@ -17,10 +17,10 @@ from kerasgan3d.io._slices import open_slices
 from kerasgan3d.io._tiff import open_tiff
 from kerasgan3d.io._vti import read_vti
 from kerasgan3d.io._zarr import FILL, check_chunks, is_zarr, open_zarr
-from kerasgan3d.io.stored import StoredLabels, windows
+from kerasgan3d.io.stored import StoredLabels, StoredVolume, windows
 from kerasgan3d.io.writing import SUFFIXES
 from kerasgan3d.phases import PhaseMap, value_counts
-from kerasgan3d.volume import Volume, checked_voxel_size
+from kerasgan3d.volume import Volume, checked_periodic, checked_voxel_size
 
 _REPRESENTATIVES = 1_000_000
 
@@ -76,14 +76,49 @@ def read(path, *, phases=None, mapping=None, voxel_size=None):
         ValueError: if it is no undamaged 3D image of phases, its voxels are no cubes, or an argument does not fit it.
     """
     image, metadata = _read_segmented(path, phases, mapping, voxel_size)
-    if image.labels.ndim != 3:
-        raise FileError(
-            f"{path} must hold a 3D volume (z, y, x). Received: a 2D image {image.labels.shape}. A slice can be "
-            "trained on, but it is no volume; several slices are read from their folder."
-        )
+    _check_volume(path, image.labels.shape)
     provenance = metadata.get("provenance", {"file": Path(path).name})
     with about(path):
         return Volume(*image, metadata.get("periodic", False), provenance)
+
+
+def open_volume(path, *, phases=None, mapping=None, voxel_size=None, in_memory=2**27):
+    """Open a volume; a large one stays in its file, and what is needed of it is read as it is needed.
+
+    All values are checked here, block by block. What can stay in its file, and what is always read, is said at
+    `open_labels`.
+
+    Args:
+        path, phases, mapping, voxel_size: as for `read`.
+        in_memory: bytes; where the image takes more, it stays in its file. The default is 512³ voxels of 8 bits, which
+            is what `measure` takes at once.
+
+    Returns:
+        A Volume, or a StoredVolume.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: as `read`.
+    """
+    voxel_size = checked_voxel_size(voxel_size)
+    stored, metadata = _opened(path, lazily=True)
+    _check_volume(path, stored.shape)
+    if math.prod(stored.shape) * np.dtype(stored.dtype).itemsize <= in_memory:
+        return read(path, phases=phases, mapping=mapping, voxel_size=voxel_size)
+    spacing = _spacing(path, metadata, voxel_size, cubic=True)
+    with about(path):
+        phase_map = _common_phases([(stored, metadata, path)], phases, mapping)
+        return StoredVolume(
+            StoredLabels(stored, phase_map, path),
+            phase_map.names,
+            None if spacing is None else spacing[2],
+            checked_periodic(metadata.get("periodic", False)),
+            metadata.get("provenance", {"file": Path(path).name}),
+        )
+
+
+def reopened(path, phase_map):
+    """Return the StoredLabels of an image whose phases are known."""
+    return StoredLabels(_opened(path, lazily=True)[0], phase_map, path)
 
 
 def read_labels(path, phases=None, mapping=None, voxel_size=None):
@@ -182,6 +217,14 @@ def source_name(path):
     """Return the name of a file without its folders; that of a dataset is "scan.h5:/group/dataset"."""
     dataset = split_hdf5(os.fspath(path))
     return Path(path).name if dataset is None else f"{Path(dataset[0]).name}:{dataset[1]}"
+
+
+def _check_volume(path, shape):
+    if len(shape) != 3:
+        raise FileError(
+            f"{path} must hold a 3D volume (z, y, x). Received: a 2D image {tuple(shape)}. A slice can be "
+            "trained on, but it is no volume; several slices are read from their folder."
+        )
 
 
 def _read_segmented(path, phases, mapping, voxel_size):

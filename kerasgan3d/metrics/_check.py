@@ -69,35 +69,70 @@ def check_axis(axis):
     return check_integer(axis, "axis", 0, 2)
 
 
+def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
+    """Return labels that lie elsewhere as `Checked`, unread: only their form is checked, and `phases` may stay None.
+
+    Args:
+        stored: What has a shape (z, y, x), a dtype, and slicing.
+        phases, periodic, voxel_size: As for `check_volume`.
+    """
+    _check_form(np.dtype(stored.dtype), tuple(stored.shape), 3)
+    return Checked(
+        labels=stored,
+        phases=None if phases is None else check_integer(phases, "phases", 1, MAX_PHASES),
+        periodic=_check_periodic(periodic, 3),
+        voxel_size=checked_voxel_size(voxel_size),
+    )
+
+
+def check_part(labels, phases=None):
+    """Return a part of such labels as uint8, and the number of phases that it needs, after a look at every voxel."""
+    labels = np.asarray(labels)
+    boolean = labels.dtype.kind == "b"
+    high = _check_range(labels)
+    if phases is not None:
+        _check_phases(phases, high)
+    return labels.astype(np.uint8, copy=False), 2 if boolean else high + 1
+
+
 def _check_labels(labels, ndim, *, phases, periodic, voxel_size):
     labels = np.asarray(labels)
-    if labels.dtype.kind not in "iub":
+    _check_form(labels.dtype, labels.shape, ndim)
+    labels, needed = check_part(labels, phases)
+    return Checked(
+        labels=labels,
+        phases=needed if phases is None else int(phases),
+        periodic=_check_periodic(periodic, ndim),
+        voxel_size=checked_voxel_size(voxel_size),
+    )
+
+
+def _check_form(dtype, shape, ndim):
+    if dtype.kind not in "iub":
         raise ValueError(
-            f"Labels must be integers, one phase index per voxel. Received dtype {labels.dtype}: "
+            f"Labels must be integers, one phase index per voxel. Received dtype {dtype}: "
             "read a file with `Volume.load`, or turn grey values or probabilities into labels first."
         )
-    if labels.ndim != ndim:
+    if len(shape) != ndim:
         rule = (
             "a volume (z, y, x); one slice goes to `slice_statistics`"
             if ndim == 3
             else "one slice (y, x); take one from a volume, as in `labels[k]`"
         )
-        raise ValueError(f"Labels must be {rule}. Received an array of shape {labels.shape}.")
-    if labels.size == 0:
-        raise ValueError(f"Labels must hold at least one voxel. Received an array of shape {labels.shape}.")
-    boolean = labels.dtype.kind == "b"
+        raise ValueError(f"Labels must be {rule}. Received an array of shape {shape}.")
+    if 0 in shape:
+        raise ValueError(f"Labels must hold at least one voxel. Received an array of shape {shape}.")
+
+
+def _check_range(labels):
+    """Return the highest label."""
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= MAX_PHASES:
         raise ValueError(
             f"Labels must be phase indices from 0 to {MAX_PHASES - 1}. Received values from {low} to {high}: "
             "grey values become labels with `PhaseMap.infer(image).encode(image)`."
         )
-    return Checked(
-        labels=labels.astype(np.uint8, copy=False),
-        phases=(2 if boolean else high + 1) if phases is None else _check_phases(phases, high),
-        periodic=_check_periodic(periodic, ndim),
-        voxel_size=checked_voxel_size(voxel_size),
-    )
+    return high
 
 
 def _check_phases(phases, highest):
@@ -107,7 +142,6 @@ def _check_phases(phases, highest):
             f"`phases` must be the number of phases, more than the highest label. "
             f"Received {phases} with label {highest} present: pass at least {highest + 1}."
         )
-    return phases
 
 
 def _check_periodic(periodic, ndim):

@@ -10,21 +10,30 @@ import scipy.fft
 _CHUNK = 2**20  # values transformed at once: 8 MiB in float64, whatever the size of the volume
 
 
+def count_voxels(labels, phases):
+    """Count the voxels of each phase: (n,) int64."""
+    return np.array([np.count_nonzero(labels == phase) for phase in range(phases)], np.int64)
+
+
 def count_unlike_neighbours(labels, phases, periodic):
     """Count the neighbouring voxels (across faces) of each pair of unlike phases: (n, n) int64, symmetric.
 
     A pair of neighbours of phases i and j is one interface; it stands once at [i, j] and once at [j, i].
     """
+    return sum(count_unlike_along(labels, axis, phases, wraps) for axis, wraps in enumerate(periodic))
+
+
+def count_unlike_along(labels, axis, phases, periodic):
+    """Count as `count_unlike_neighbours`, but only those that are neighbours along one axis."""
     counts = np.zeros(phases**2, np.int64)
-    for axis in range(labels.ndim):
-        lines = np.moveaxis(labels, axis, 0)
-        neighbours = [(lines[:-1], lines[1:])]
-        if periodic[axis]:
-            neighbours.append((lines[-1], lines[0]))
-        for before, after in neighbours:
-            unlike = before != after
-            pairs = before[unlike].astype(np.intp) * phases + after[unlike]
-            counts += np.bincount(pairs, minlength=phases**2)
+    lines = np.moveaxis(labels, axis, 0)
+    neighbours = [(lines[:-1], lines[1:])]
+    if periodic:
+        neighbours.append((lines[-1], lines[0]))
+    for before, after in neighbours:
+        unlike = before != after
+        pairs = before[unlike].astype(np.intp) * phases + after[unlike]
+        counts += np.bincount(pairs, minlength=phases**2)
     counts = counts.reshape(phases, phases)
     return counts + counts.T
 

@@ -12,7 +12,7 @@ from kerasgan3d.metrics._check import check_integer
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-def side_by_side(function, tasks, workers=None, progress=None):
+def side_by_side(function, tasks, workers=None, progress=None, lazy=False):
     """Return ``function(*task)`` of every task, in their order.
 
     Processes, not threads: what is measured here holds Python's lock for half of the time, and two threads of it take
@@ -23,31 +23,60 @@ def side_by_side(function, tasks, workers=None, progress=None):
         tasks: Tuples of arguments.
         workers: Processes; default: one per core. 1 starts none.
         progress: A function (tasks done, tasks in all).
+        lazy: Whether there are arguments that Dask is to compute first. What several tasks need is computed once.
 
     Raises:
         ValueError: If `workers` is not a positive integer.
     """
     workers = _cores() if workers is None else check_integer(workers, "workers", 1, None)
-    done = 0
-
-    def count(*_):
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, len(tasks))
-
-    if min(workers, len(tasks)) == 1:
+    if workers == 1 and lazy:
+        return _by_dask(function, tasks, progress, scheduler="synchronous")
+    if min(workers, len(tasks)) == 1 and not lazy:
         results = []
-        for task in tasks:
+        for done, task in enumerate(tasks, 1):
             results.append(function(*task))
-            count()
+            if progress is not None:
+                progress(done, len(tasks))
         return results
+    # Arguments that are computed first keep more workers busy than there are tasks.
+    with ProcessPoolExecutor(workers if lazy else min(workers, len(tasks)), mp_context=_Context()) as pool:
+        return _by_dask(function, tasks, progress, scheduler="processes", pool=pool, chunksize=1)
+
+
+def where_dask_says(function, tasks, workers=None, progress=None, lazy=False):
+    """Return what `side_by_side` does; by the Dask client or scheduler that is active, if there is one and no number.
+
+    A client is what `dask.distributed` makes for a cluster; a scheduler is set by `dask.config`. A cluster tells nobody
+    how far it is before it is done.
+    """
+    import dask.base
+
+    if workers is None and dask.base.get_scheduler() is not None:
+        return _by_dask(function, tasks, progress)
+    return side_by_side(function, tasks, workers, progress, lazy)
+
+
+def _by_dask(function, tasks, progress, **options):
     import dask
     from dask.callbacks import Callback
 
     delayed = [dask.delayed(function, pure=False)(*task) for task in tasks]
-    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=_Context()) as pool, Callback(posttask=count):
-        return list(dask.compute(*delayed, scheduler="processes", pool=pool, chunksize=1, optimize_graph=False))
+    keys = {task.key for task in delayed}
+    done = 0
+
+    def count(key, *_):
+        nonlocal done
+        if key in keys:
+            done += 1
+            if progress is not None:
+                progress(done, len(tasks))
+
+    with Callback(posttask=count):
+        try:
+            return list(dask.compute(*delayed, optimize_graph=False, **options))
+        except Exception as error:
+            # What Dask's processes raise has the whole traceback in its text; what happened is within.
+            raise getattr(error, "exception", error) from None
 
 
 class _Process(SpawnProcess):

@@ -39,8 +39,8 @@ def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
             continue
         sizes = np.bincount(clusters.ravel())
         for axis in range(3):
-            spanning = spanning_clusters(clusters, count, axis, checked.periodic, structure)
-            fractions[phase, axis] = sizes[spanning].sum() / sizes[1:].sum()
+            through = spanning_clusters(clusters, count, axis, checked.periodic, structure)
+            fractions[phase, axis] = sizes[through].sum() / sizes[1:].sum()
     return fractions
 
 
@@ -66,8 +66,8 @@ def percolating_voxels(volume, axis=None, *, periodic=None, connectivity=6):
     for phase in range(checked.phases):
         clusters, count = ndimage.label(checked.labels == phase, structure)
         if count:
-            spanning = [spanning_clusters(clusters, count, axis, checked.periodic, structure) for axis in axes]
-            percolating |= np.any(spanning, axis=0)[clusters]
+            through = [spanning_clusters(clusters, count, axis, checked.periodic, structure) for axis in axes]
+            percolating |= np.any(through, axis=0)[clusters]
     return percolating
 
 
@@ -84,17 +84,23 @@ def spanning_clusters(clusters, count, axis, periodic, structure):
     Returns bool (count + 1,); cluster 0, which is no cluster but all other phases, never does.
     """
     sides = tuple(wraps and side != axis for side, wraps in enumerate(periodic))
-    groups = _joined(clusters, count, sides, structure)
-    at_start, at_end = (groups[np.setdiff1d(clusters.take(end, axis), 0)] for end in (0, -1))
-    return np.isin(groups, np.intersect1d(at_start, at_end))
+    pairs = [_touching(clusters, count, side, sides, structure) for side in range(3) if sides[side]]
+    at_start, at_end = (np.setdiff1d(clusters.take(end, axis), 0) for end in (0, -1))
+    return spanning(pairs, count + 1, at_start, at_end)
 
 
-def _joined(clusters, count, wraps, structure):
-    """Number the groups of clusters that touch each other across the faces that wrap: (count + 1,) integers."""
-    pairs = [_touching(clusters, count, axis, wraps, structure) for axis in range(3) if wraps[axis]]
+def spanning(pairs, count, at_start, at_end):
+    """Tell which clusters, with those joined to them, touch both ends of an axis: (count,) bool.
+
+    Args:
+        pairs: Integer arrays (2, pairs) of clusters that are joined.
+        count: Number of clusters, numbered from 0.
+        at_start, at_end: Integer arrays of the clusters that touch either end.
+    """
     before, after = np.concatenate([np.empty((2, 0), np.int64), *pairs], axis=1)
-    graph = sparse.coo_array((np.ones(len(before), bool), (before, after)), shape=(count + 1, count + 1))
-    return sparse.csgraph.connected_components(graph, directed=False)[1]
+    graph = sparse.coo_array((np.ones(len(before), bool), (before, after)), shape=(count, count))
+    groups = sparse.csgraph.connected_components(graph, directed=False)[1]
+    return np.isin(groups, np.intersect1d(groups[at_start], groups[at_end]))
 
 
 def _touching(clusters, count, axis, wraps, structure):

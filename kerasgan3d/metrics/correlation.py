@@ -120,9 +120,14 @@ def correlation_of(labels, phases, periodic, max_lag):
     for phase in range(phases):
         indicator = labels == phase
         for axis, wraps in enumerate(periodic):
-            places = count_places(labels.shape, axis, max_lag, wraps)
-            correlation[phase, axis] = count_pairs(indicator, axis, max_lag, wraps) / places
+            pairs = count_pairs(indicator, axis, max_lag, wraps)
+            correlation[phase, axis] = correlation_from(pairs, labels.shape, axis, wraps)
     return correlation
+
+
+def correlation_from(pairs, shape, axis, periodic):
+    """Return S2 along an axis from the numbers of pairs of voxels (..., max_lag + 1) in an image of that shape."""
+    return pairs / count_places(shape, axis, pairs.shape[-1] - 1, periodic)
 
 
 def _sum_by_distance(plane, depth):

@@ -1,8 +1,7 @@
 """Volume fractions."""
 
-import numpy as np
-
 from kerasgan3d.metrics._check import check_volume
+from kerasgan3d.metrics._count import count_voxels
 
 
 def volume_fractions(volume, *, phases=None):
@@ -29,4 +28,9 @@ def volume_fractions(volume, *, phases=None):
 
 def fractions_of(labels, phases):
     """Return the share of each phase in checked labels of any dimension: (phases,) float64."""
-    return np.array([np.count_nonzero(labels == phase) for phase in range(phases)]) / labels.size
+    return fractions_from(count_voxels(labels, phases))
+
+
+def fractions_from(voxels):
+    """Return the share of each phase from its number of voxels: (phases,) float64."""
+    return voxels / voxels.sum()

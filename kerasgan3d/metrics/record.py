@@ -1,15 +1,17 @@
 """One record of all measures of a volume or a slice."""
 
 import dataclasses
+import math
 import numbers
 from dataclasses import dataclass
 
 import numpy as np
 
-from kerasgan3d.metrics._check import check_integer, check_slice, check_volume, require_voxel_size
+from kerasgan3d.metrics._check import check_integer, check_slice, check_stored, check_volume, require_voxel_size
 from kerasgan3d.metrics._count import count_unlike_neighbours
 from kerasgan3d.metrics._record_json import ENTRIES, FORMAT, UNITS, from_json, to_json
 from kerasgan3d.metrics._record_text import record_text
+from kerasgan3d.metrics.blocks import BLOCK, highest_phases, measure_blocks
 from kerasgan3d.metrics.connectivity import connected_fractions
 from kerasgan3d.metrics.correlation import radial_two_point_correlation, two_point_correlation
 from kerasgan3d.metrics.fractions import volume_fractions
@@ -18,9 +20,10 @@ from kerasgan3d.metrics.surface import interfacial_areas, specific_surface_area
 from kerasgan3d.metrics.tpb import triple_phase_boundary_density
 from kerasgan3d.metrics.transport import relative_diffusivity
 from kerasgan3d.phases import PhaseMap, default_names
-from kerasgan3d.volume import Volume
 
 MAX_LAG = 32  # voxels: with 0.4 µm each beyond the size of a cathode's particles, and still cheap
+# Voxels. All measures of a volume that is in memory take some 100 bytes each: 13 GB for this many.
+IN_MEMORY = 512**3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,16 +40,17 @@ class Measurement:
         periodic: Whether the image continues at its opposite faces, one bool per axis.
         volume_fractions: (n,).
         specific_surface_area: (n,) in 1/µm, of voxel faces.
-        specific_surface_area_marching_cubes: (n,) in 1/µm, of a mesh; None for a slice.
+        specific_surface_area_marching_cubes: (n,) in 1/µm, of a mesh; None for a slice, and block by block.
         interfacial_areas: (n, n) in 1/µm, of voxel faces.
         triple_phase_boundary_density: In 1/µm², of voxel edges; None where there are fewer than three phases.
         active_triple_phase_boundary_density: In 1/µm²; None for a slice, and where there are fewer than three phases.
         connected_fractions: (n, 3), the share of each phase that percolates; None for a slice.
-        relative_diffusivity: (n, 3); None for a slice, and without transport.
+        relative_diffusivity: (n, 3); None for a slice, without transport, and block by block.
         tortuosity_factor: (n, 3), volume fraction / relative diffusivity; None as before.
         macmullin_number: (n, 3), 1 / relative diffusivity; None as before.
         two_point_correlation: (n, axes, lags), S2 along each axis at `distances`.
-        radial_two_point_correlation: (n, lags), S2 averaged over all directions; None for a slice.
+        radial_two_point_correlation: (n, lags), S2 averaged over all directions; None for a slice, and block by
+            block.
         stereology: Names of those that are estimates of a volume's values, made from a slice by stereology.
     """
 
@@ -104,22 +108,47 @@ class Measurement:
         return f"Measurement({shape} {element} of {self.voxel_size:g} µm, phases {'/'.join(self.phases)})"
 
 
-def measure(volume, *, voxel_size=None, phases=None, periodic=None, transport=True, max_lag=None, progress=None):
+def measure(
+    volume,
+    *,
+    voxel_size=None,
+    phases=None,
+    periodic=None,
+    transport=True,
+    max_lag=None,
+    block=None,
+    workers=None,
+    progress=None,
+):
     """Measure everything about a volume, or about a slice what it tells of the volume that it was cut from.
 
     The measures are those of `kerasgan3d.metrics`; its functions say how each one is defined. Diffusion goes on through
     side faces that are periodic. A slice gives estimates by stereology, right for isotropic material
     (`slice_statistics`), and tells nothing of connectivity and transport.
 
+    A volume larger than memory is measured **block by block**: a `StoredVolume` that `kerasgan3d.io.open_volume`
+    opened, a dask.array, a memory map, or anything else with a shape, a dtype and slices. All that is counted then,
+    connectivity included, is the same number as in memory to the last bit, whatever the blocks and however many work on
+    them. What is not counted is None: the mesh, the radial correlation, transport. What is held at once is a few
+    hundred MB per worker, and tables of the clusters that reach the faces of blocks; of a dask.array also the chunks
+    that Dask keeps, as it makes each of them once and its neighbours come later.
+
     Args:
-        volume: Volume, or integer array of labels 0..n-1: a volume (z, y, x) or a slice (y, x).
+        volume: Volume, or integer array of labels 0..n-1: a volume (z, y, x) or a slice (y, x); or a volume that lies
+            elsewhere, as above.
         voxel_size: Edge of a voxel in µm; default: the volume's.
-        phases: Names of the phases, or their number n; default: the volume's, or the highest label + 1.
+        phases: Names of the phases, or their number n; default: the volume's, or the highest label + 1, for which a
+            volume that lies elsewhere is read once more.
         periodic: One bool, or one per axis; default: the volume's, or False for an array.
         transport: Whether to compute relative diffusivity, which takes the most time; or of which phases: a name, an
             index, or several.
         max_lag: Largest distance of the two-point correlations in voxels, less than the smallest dimension; default:
             32, or half the smallest dimension where that is less.
+        block: Measure block by block, and how long the edge of a block is in voxels. Default: at once what is in
+            memory, and what lies elsewhere up to 512³ voxels; in blocks of 256 what is larger. Where the volume is
+            stored in chunks, a multiple of their edge is best.
+        workers: Processes that work on blocks; default: the Dask client or scheduler that is active, or else one per
+            core. 1 starts none.
         progress: Function that is called with (done, total, what comes next) before every step, and when all is done.
 
     Returns:
@@ -129,20 +158,26 @@ def measure(volume, *, voxel_size=None, phases=None, periodic=None, transport=Tr
         ValueError: If the voxel size is unknown, or an argument is not as above.
     """
     names, count = _names_and_count(phases)
-    flat = not isinstance(volume, Volume) and np.ndim(volume) == 2
+    if hasattr(volume, "labels"):
+        names, count = names or volume.phases, len(volume.phases) if count is None else count
+        voxel_size = volume.voxel_size if voxel_size is None else voxel_size
+        periodic = volume.periodic if periodic is None else periodic
+        volume = volume.labels
+    given = {"voxel_size": voxel_size, "phases": count, "periodic": periodic}
+    block = _block(volume, block)
+    if block is not None:
+        return _measure_blocks(volume, given, names, transport, max_lag, block, workers, progress)
+    if _lies_elsewhere(volume):
+        volume = np.asarray(volume[(slice(None),) * len(volume.shape)])
+    flat = np.ndim(volume) == 2
     check = check_slice if flat else check_volume
-    checked = check(volume, voxel_size=voxel_size, phases=count, periodic=periodic)
+    checked = check(volume, **given)
     require_voxel_size(checked)
-    if isinstance(volume, Volume):
-        names = names or volume.phases
     names = (*names, *default_names(checked.phases)[len(names) :])[: checked.phases]
     if flat and not isinstance(transport, (bool, np.bool_)):
         raise ValueError(f"`transport` must be a bool for a slice, which does not tell it. Received: {transport!r}.")
     conducting = _conducting(transport, names)
-    smallest = min(checked.labels.shape)
-    if max_lag is None:
-        max_lag = min(MAX_LAG, smallest // 2)
-    max_lag = check_integer(max_lag, "max_lag", 0, smallest - 1)
+    max_lag = _max_lag(max_lag, checked.labels.shape)
     values = (
         _measure_slice(checked, max_lag, progress) if flat else _measure_volume(checked, max_lag, conducting, progress)
     )
@@ -153,6 +188,52 @@ def measure(volume, *, voxel_size=None, phases=None, periodic=None, transport=Tr
         periodic=checked.periodic,
         **values,
     )
+
+
+def _measure_blocks(stored, given, names, transport, max_lag, block, workers, progress):
+    """Return the Measurement of labels that are read block by block."""
+    if len(stored.shape) == 2:
+        raise ValueError(f"`block` must be left out for a slice, which is measured at once. Received: {block}.")
+    if not isinstance(transport, (bool, np.bool_)):
+        raise ValueError(
+            "`transport` must be a bool where a volume is measured block by block, which does not tell it. "
+            f"Received: {transport!r}: measure a part of the volume."
+        )
+    checked = check_stored(stored, **given)
+    require_voxel_size(checked)
+    max_lag = _max_lag(max_lag, stored.shape)
+    if workers is not None:
+        check_integer(workers, "workers", 1, None)
+    if checked.phases is None:
+        checked = checked._replace(phases=highest_phases(stored, block, workers))
+    n = checked.phases
+    return Measurement(
+        phases=(*names, *default_names(n)[len(names) :])[:n],
+        voxel_size=checked.voxel_size,
+        shape=tuple(map(int, stored.shape)),
+        periodic=checked.periodic,
+        **{**dict.fromkeys(ENTRIES), **measure_blocks(checked, max_lag, block, workers, progress)},
+    )
+
+
+def _block(volume, block):
+    """Return the edge of the blocks in which to measure, or None for all at once."""
+    if block is not None:
+        if not hasattr(volume, "shape"):
+            raise ValueError(f"`block` is for arrays, with a shape and slices. Received: {type(volume).__name__}.")
+        return check_integer(block, "block", 1, None)
+    return BLOCK if _lies_elsewhere(volume) and math.prod(volume.shape) > IN_MEMORY else None
+
+
+def _lies_elsewhere(volume):
+    """Tell whether labels are no array in memory but something that is read by slices."""
+    sliced = all(hasattr(volume, name) for name in ("shape", "dtype", "__getitem__")) and len(volume.shape) in (2, 3)
+    return sliced and (not isinstance(volume, np.ndarray) or isinstance(volume, np.memmap))
+
+
+def _max_lag(max_lag, shape):
+    smallest = min(shape)
+    return check_integer(min(MAX_LAG, smallest // 2) if max_lag is None else max_lag, "max_lag", 0, smallest - 1)
 
 
 # About how long each step takes, in units of 10 ms at 128^3 voxels and three phases: for progress bars.

@@ -70,7 +70,12 @@ def interfacial_areas(volume, *, voxel_size=None, periodic=None, phases=None):
     checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
     size = require_voxel_size(checked)
     faces = count_unlike_neighbours(checked.labels, checked.phases, checked.periodic)
-    return faces / (checked.labels.size * size)
+    return areas_from(faces, checked.labels.size, size)
+
+
+def areas_from(faces, voxels, voxel_size):
+    """Return interfacial areas per volume, (n, n) in 1/µm, from the numbers of voxel faces and of all voxels."""
+    return faces / (voxels * voxel_size)
 
 
 def _mesh_area(indicator, periodic):

@@ -68,7 +68,12 @@ def triple_phase_boundary_density(
         for plane in combinations(range(3), 2)
     )
     length = edges / STAIRCASE_3D if staircase_correction else edges
-    return length / (checked.labels.size * size**2)
+    return density_from(length, checked.labels.size, size)
+
+
+def density_from(edges, voxels, voxel_size):
+    """Return the length of lines per volume, in 1/µm², from the numbers of voxel edges and of all voxels."""
+    return edges / (voxels * voxel_size**2)
 
 
 def _check_triple(volume, phases_triple, phases):

@@ -1,0 +1,132 @@
+"""Blocks of a volume and the windows on it that they need, as integers; and the reading of a window."""
+
+from itertools import combinations, product
+from typing import NamedTuple
+
+import numpy as np
+
+# The axes along which a neighbour lies ahead: across a face, or across an edge.
+AHEAD = tuple(axes for number in (1, 2) for axes in combinations(range(3), number))
+
+
+class Block(NamedTuple):
+    """A block of a volume: its place among the blocks, and its voxels, `start` to `stop`, along z, y, x."""
+
+    place: tuple
+    start: tuple
+    stop: tuple
+
+    @property
+    def shape(self):
+        """Voxels along z, y, x."""
+        return tuple(stop - start for start, stop in zip(self.start, self.stop, strict=True))
+
+
+class Plan(NamedTuple):
+    """How a volume of some shape, periodic along some axes, is cut into blocks of an edge of `block` voxels."""
+
+    shape: tuple
+    periodic: tuple
+    block: int
+
+    @property
+    def counts(self):
+        """How many blocks there are along z, y, x."""
+        return tuple(-(-size // self.block) for size in self.shape)
+
+    def blocks(self):
+        """Return all blocks, x running fastest."""
+        blocks = []
+        for place in product(*map(range, self.counts)):
+            start = tuple(index * self.block for index in place)
+            stop = tuple(min(first + self.block, size) for first, size in zip(start, self.shape, strict=True))
+            blocks.append(Block(place, start, stop))
+        return blocks
+
+    def ahead(self, block, axes):
+        """Return the place of the block that follows along all of some axes, or None where the volume ends."""
+        place = list(block.place)
+        for axis in axes:
+            place[axis] += 1
+            if place[axis] == self.counts[axis]:
+                if not self.periodic[axis]:
+                    return None
+                place[axis] = 0
+        return tuple(place)
+
+    def wraps(self, block, axis):
+        """Tell whether what follows a block along an axis is the other end of the volume."""
+        return block.place[axis] == self.counts[axis] - 1
+
+    def core(self, block):
+        """Return the window (start, stop) of a block with one more voxel along each axis, unless the volume ends."""
+        return block.start, tuple(self._stop(block, axis, 1) for axis in range(3))
+
+    def arm(self, block, axis, reach):
+        """Return the window (start, stop) of up to `reach` voxels that follow a block along an axis."""
+        start, stop = list(block.start), list(block.stop)
+        start[axis], stop[axis] = block.stop[axis], self._stop(block, axis, reach)
+        return tuple(start), tuple(stop)
+
+    def _stop(self, block, axis, reach):
+        stop = block.stop[axis] + reach
+        return stop if self.periodic[axis] else min(stop, self.shape[axis])
+
+
+class Window:
+    """A window on stored labels, read when it is asked for: by `np.asarray`, or on the way to another process.
+
+    Args:
+        stored: What has a shape, a dtype, and slicing.
+        start, stop: Its voxels along z, y, x; beyond the end of an axis they begin again.
+    """
+
+    def __init__(self, stored, start, stop):
+        self._stored, self._start, self._stop = stored, start, stop
+
+    def __array__(self, dtype=None, copy=None):
+        shape = tuple(stop - start for start, stop in zip(self._start, self._stop, strict=True))
+        if 0 in shape:  # beyond the end of the volume: not every file has a way to read nothing
+            return np.empty(shape, self._stored.dtype if dtype is None else dtype)
+        return np.array(np.block(pieces(self._stored, self._start, self._stop)), dtype=dtype)
+
+    def __reduce__(self):
+        # What can be opened again elsewhere says so; of anything else, a window travels as the voxels in it.
+        if getattr(self._stored, "reopens", False):
+            return Window, (self._stored, self._start, self._stop)
+        return np.asarray, (np.asarray(self),)
+
+
+def window(stored, start, stop):
+    """Return a window on labels: a `Window`, or where they are a dask.array a `dask.delayed.Delayed` that makes it."""
+    if not is_dask(stored):
+        return Window(stored, start, stop)
+    import dask.array as da
+
+    parts = pieces(stored, start, stop)
+    # The part of a chunk that neighbours need is copied, so that the chunk itself need not be kept for it.
+    joined = da.block([[[part.map_blocks(np.array, dtype=part.dtype) for part in x] for x in y] for y in parts])
+    # Not optimised, which would make the chunks of each window anew instead of once for all that need them.
+    return joined.rechunk(joined.shape).to_delayed(optimize_graph=False).item()
+
+
+def pieces(stored, start, stop):
+    """Return the parts of a window, nested along z, y, x, cut where an axis ends and begins again."""
+    ranges = [_ranges(*axis) for axis in zip(start, stop, stored.shape, strict=True)]
+    return [[[stored[z, y, x] for x in ranges[2]] for y in ranges[1]] for z in ranges[0]]
+
+
+def is_dask(stored):
+    """Tell whether an object is a dask.array, without loading Dask."""
+    return hasattr(stored, "__dask_graph__") and hasattr(stored, "map_blocks")
+
+
+def _ranges(start, stop, size):
+    """Cut start..stop, which may go on beyond `size`, into slices of 0..size; one empty slice if it is empty."""
+    ranges = []
+    while start < stop or not ranges:
+        first = start % size
+        length = min(stop - start, size - first)
+        ranges.append(slice(first, first + length))
+        start += max(length, 1)
+    return ranges
