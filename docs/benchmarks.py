@@ -12,8 +12,8 @@ FILES = HERE / "benchmarks"
 HEAD = """\
 # Benchmarks
 
-Two cores of an AMD EPYC server processor, 24 GiB of memory, no GPU, nothing else running. Ratios are medians over turns
-of one run, in which both sides are timed one after the other. `python docs/benchmarks.py` makes this page from the
+Two cores of a server processor, 24 GiB of memory, no GPU: an AMD EPYC where a section does not say another. Ratios are
+medians over turns of one run, in which both sides are timed one after the other. `python docs/benchmarks.py` makes this page from the
 files in `docs/benchmarks`; the commands below make those again (`pip install '.[peers]'` brings the other tools).
 """
 
@@ -107,11 +107,54 @@ def blocks(rows):
     return "\n".join([*lines, ""])
 
 
+def sampling(result):
+    """Labels of one size, against PyTorch."""
+    lines = [
+        f"## Sampling {result['size']}³ voxels, and the paper's generator in PyTorch",
+        "",
+        f"`python tests/benchmarks/sampling.py peers --size {result['size']} --repeats 5 --json "
+        f"docs/benchmarks/sampling.json`: periodic labels, nothing cropped from the peer, whose faces saw zeros. "
+        f"{result['processor']}, {result['cores']} cores, PyTorch {result['torch']}, other work beside it.",
+        "",
+        "| | seconds | M voxels/s | times faster |",
+        "|---|---|---|---|",
+    ]
+    for name, seconds in result["seconds"].items():
+        median = statistics.median(seconds)
+        speed = result["size"] ** 3 / 1e6 / median
+        lines.append(f"| {name} | {median:.2f} | {speed:.1f} | {result['times_faster'][name]:.1f} |")
+    return "\n".join([*lines, ""])
+
+
+def scaling(result):
+    """Streams of growing size."""
+    lines = [
+        "## Streaming: from a laptop's memory to a gigavoxel",
+        "",
+        "`python tests/benchmarks/sampling.py scaling --sizes 64 128 256 512 1024 --json docs/benchmarks/scaling.json`: "
+        "`Generator.stream` of periodic volumes of `nmc-cathode`, each in a process of its own. Seconds include writing "
+        "and, of workers, their start; memory is all of all processes, libraries included. "
+        f"{result['processor']}, {result['cores']} cores, other work beside it.",
+        "",
+        "| volume | file | way | seconds | M voxels/s | memory | size of the file |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        lines.append(
+            f"| {row['size']}³ | {row['format']} | {row['way']} | {row['seconds']:.1f} "
+            f"| {row['voxels_per_second'] / 1e6:.1f} | {row['memory_MB'] / 1e3:.2f} GB | {row['file_MB']:.0f} MB |"
+        )
+    return "\n".join([*lines, ""])
+
+
 def _seconds(run):
     return f"{run['seconds']:.2g} s" if run["seconds"] < 10 else f"{run['seconds']:.0f} s"
 
 
-SECTIONS = {"transport": transport, "correlation": correlation, "measure": measure, "blocks": blocks}
+SECTIONS = {
+    "sampling": sampling,
+    "scaling": scaling,
+    "transport": transport, "correlation": correlation, "measure": measure, "blocks": blocks}
 
 
 if __name__ == "__main__":
