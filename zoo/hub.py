@@ -1,0 +1,690 @@
+"""The one place that speaks to the Hugging Face Hub; what it fetches lies in the Hub's usual cache.
+
+The client of the Hub answers for addresses, tokens, sessions, errors and uploads. Downloads are written here, into the
+layout of its cache, so that it and every other tool finds them: the client neither goes on with a file that was broken
+off in an earlier call nor compares what it received with the hash that the Hub announced, so that one bad transfer
+would stay in the cache for good. Here a file has the size and the hash that the Hub lists, or it is not in the cache.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from kerasgan3d.files import WriteError
+from kerasgan3d.folder import CARD, CONFIG, MAX_BYTES, PRESET_FILES, REFERENCE, WEIGHTS, checked_card, read_facts
+
+TAG = "kerasgan3d"  # what our generators are found by
+NEEDED = (CONFIG, CARD, WEIGHTS)
+FACTS = (CARD, CONFIG)  # what tells of a generator without its weights
+SCHEME = "hf://"
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
+_REVISION = re.compile(r"[\w][\w.+/-]{0,199}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_WHOLE_COMMIT = re.compile(r"[0-9a-f]{40}")
+_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+# What has such a name is a file that is missing, not a repository.
+_IMAGES = (".tif", ".tiff", ".npy", ".npz", ".zarr", ".vti", ".h5", ".hdf5", ".png", ".jpg", ".raw", ".json", ".keras")
+_WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before a request is tried again
+_BUSY = (408, 429, 500, 502, 503, 504)
+_CHUNK = 2**18
+_MAX_LISTING = 2**24
+_MAX_PAGES = 20
+_MAX_ATTEMPTS = 50
+
+
+class HubError(OSError):
+    """What went wrong on the way to the Hub, in one line that holds no token."""
+
+
+class NotOnHubError(HubError, ValueError):
+    """There is no such repository or revision, or it is not to be seen without a token."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A repository on the Hub and a revision of it: a branch, a tag, a commit, or None for its main branch."""
+
+    repo: str
+    revision: str | None = None
+
+    def __str__(self):
+        return f"{self.repo}@{self.revision}" if self.revision else self.repo
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A generator in the cache.
+
+    Attributes:
+        repo: Name of its repository.
+        revision: What was asked for.
+        commit: The commit that this is.
+        folder: Path of the preset folder.
+        files: Name to bytes, of the files that are there or are to be fetched.
+        fetched: Bytes that came over the network.
+    """
+
+    repo: str
+    revision: str
+    commit: str
+    folder: Path
+    files: dict = field(default_factory=dict)
+    fetched: int = 0
+
+    @property
+    def origin(self):
+        """What is recorded of where it came from."""
+        return {"repo": self.repo, "revision": self.commit}
+
+    def facts(self):
+        """What it says of itself, as ``kerasgan3d.zoo.info`` gives it."""
+        return {**read_facts(self.folder), **self.origin}
+
+    @property
+    def name(self):
+        """What `kerasgan3d.load_generator` takes for exactly this commit."""
+        return f"{SCHEME}{self.repo}@{self.commit}"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file that the Hub lists; its digest is None where the Hub gives none that can be checked."""
+
+    size: int
+    digest: str | None
+
+
+def parse(name, revision=None):
+    """Return the Address that a name stands for, or None where it cannot be that of a repository.
+
+    Args:
+        name: "org/name", "org/name@revision", either with "hf://" in front.
+        revision: The revision, where the name has none.
+
+    Raises:
+        ValueError: if it begins with "hf://" and is no address, or has two revisions, or one that cannot be.
+    """
+    if not isinstance(name, str):
+        return None
+    explicit = name.startswith(SCHEME)
+    repo, at, given = name.removeprefix(SCHEME).partition("@")
+    good = _REPO.fullmatch(repo) and ".." not in repo and "--" not in repo and not repo.endswith((".git", ".", "-"))
+    if not good or (not explicit and repo.lower().endswith(_IMAGES)):
+        if explicit:
+            raise ValueError(f"an address on the Hub must be hf://org/name, or that and @revision. Received: {name}.")
+        return None
+    if at and revision is not None and given != revision:
+        raise ValueError(f"`revision` must be None where the name has one. Received: {name!r} and {revision!r}.")
+    revision = given if at else revision
+    if revision is not None and not _is_revision(revision):
+        raise ValueError(f"`revision` must be a branch, a tag or a commit. Received: {revision!r}.")
+    return Address(repo, revision)
+
+
+def pull(address, *, names=PRESET_FILES, announce=None, progress=None, notify=None):
+    """Bring a generator into the cache, or find it there.
+
+    What is looked at before the weights are fetched: that the repository holds a generator, that no file is larger than
+    it may be, and that the facts are those of these weights.
+
+    Args:
+        address: An Address.
+        names: The files that are wanted, of those of a preset folder. Others are never fetched.
+        announce: A function (facts, Snapshot), called before the weights are fetched, where they have to be.
+        progress: A function (bytes done, bytes in all).
+        notify: A function that is told, in one line, where the Hub cannot be reached and a copy in the cache serves.
+
+    Returns:
+        Snapshot.
+
+    Raises:
+        NotOnHubError: if there is no such repository or revision.
+        HubError: if the Hub cannot be reached and the cache has no whole copy, or a download failed.
+        ValueError: if the repository holds no generator, or one that is refused.
+        OSError: if the cache cannot be written.
+    """
+    wanted = [name for name in PRESET_FILES if name in names]
+    revision = address.revision or "main"
+    if _WHOLE_COMMIT.fullmatch(revision):
+        found = _cached(address.repo, revision, revision, wanted)
+        if found is not None:
+            return found
+    known = _cached(address.repo, revision, _cached_commit(address.repo, revision), wanted)
+    try:
+        commit, listing = _listing(address, patient=known is None)
+    except NotOnHubError:
+        raise
+    except HubError as error:
+        if known is not None:
+            if notify is not None:
+                notify(f"{error} Taking {address.repo} from the cache, commit {known.commit[:12]}.")
+            return known
+        raise HubError(f"{error} {_what_the_cache_has(address.repo, revision, wanted)}") from None
+    _check_listing(address.repo, listing)
+    listing = {name: listing[name] for name in wanted if name in listing}
+    with _disk(_storage(address.repo)):
+        return _fetch_all(address, revision, commit, listing, announce, progress)
+
+
+def search(text=None, limit=100):
+    """Return what the Hub knows of generators: those whose card has the tag `kerasgan3d`.
+
+    Args:
+        text: Words that their names contain, or None for all.
+        limit: At most so many, those that are downloaded most first.
+
+    Returns:
+        list of dicts: "name", "revision" (the commit), "updated", "downloads", "likes", "private", "licence".
+
+    Raises:
+        HubError: if the Hub cannot be reached.
+    """
+    from huggingface_hub import HfApi
+
+    def ask():
+        api = HfApi(**_library())
+        return list(islice(api.list_models(filter=TAG, search=text, sort="downloads", limit=limit), limit))
+
+    with _explained("the list of generators"):
+        found = _patiently(ask)
+    rows = []
+    for model in found:
+        licences = [tag.removeprefix("license:") for tag in model.tags or () if tag.startswith("license:")]
+        updated = model.last_modified or model.created_at
+        rows.append(
+            {
+                "name": model.id,
+                "revision": model.sha,
+                "updated": f"{updated:%Y-%m-%d}" if updated else None,
+                "downloads": model.downloads,
+                "likes": model.likes,
+                "private": model.private,
+                "licence": licences[0] if licences else None,
+            }
+        )
+    return rows
+
+
+def upload(folder, address, *, private, message):
+    """Put the files of a preset folder on the Hub in one commit; the repository and the branch are made if need be.
+
+    Args:
+        folder: Path of a folder that holds nothing but what is to be uploaded.
+        address: An Address.
+        private: Whether a repository that is made is private. One that is public already is then refused.
+        message: Of the commit.
+
+    Returns:
+        (address of the page, commit).
+
+    Raises:
+        HubError: if the Hub cannot be reached or refuses.
+        ValueError: if private was asked for and the repository is public.
+    """
+    from huggingface_hub import HfApi
+
+    with _explained(address.repo, address.revision, writing=True), _without_bars():
+        api = HfApi(**_library())
+        _patiently(lambda: api.create_repo(address.repo, private=private, exist_ok=True))
+        if private and _patiently(lambda: api.model_info(address.repo, timeout=_timeout())).private is False:
+            raise ValueError(f"{address.repo} is a public repository, and was not changed. Received: private=True.")
+        if address.revision not in (None, "main"):
+            _patiently(lambda: api.create_branch(address.repo, branch=address.revision, exist_ok=True))
+        commit = api.upload_folder(
+            repo_id=address.repo,
+            folder_path=folder,
+            revision=address.revision,
+            allow_patterns=list(PRESET_FILES),
+            commit_message=message,
+        )
+    page = f"{_endpoint()}/{address.repo}"
+    return (f"{page}/tree/{address.revision}" if address.revision not in (None, "main") else page), commit.oid
+
+
+def origin_of(folder):
+    """Return "repo" and "revision" of a folder that is a snapshot in a cache of the Hub, else an empty dict."""
+    folder = Path(folder).resolve()
+    kind, _, repo = folder.parent.parent.name.partition("--")
+    repo = repo.replace("--", "/", 1)
+    known = folder.parent.name == "snapshots" and kind == "models" and _REPO.fullmatch(repo)
+    return {"repo": repo, "revision": folder.name} if known and _COMMIT.fullmatch(folder.name) else {}
+
+
+# What lies in the cache
+
+
+def _storage(repo):
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE).expanduser() / f"models--{repo.replace('/', '--')}"
+
+
+def _cached_commit(repo, revision):
+    """The commit that a revision was when it was last pulled; None if never."""
+    if _WHOLE_COMMIT.fullmatch(revision):
+        return revision
+    ref = _storage(repo) / "refs" / revision
+    commit = ref.read_text("utf-8").strip() if ref.is_file() else ""
+    return commit if _COMMIT.fullmatch(commit) else None
+
+
+def _cached(repo, revision, commit, wanted):
+    """The Snapshot in the cache if it has all that is needed, as it was uploaded; else None."""
+    if commit is None:
+        return None
+    folder = _storage(repo) / "snapshots" / commit
+    if not all((folder / name).is_file() for name in NEEDED if name in wanted):
+        return None
+    present = [name for name in wanted if os.path.lexists(folder / name)]
+    if not all(_is_intact(folder / name) for name in present):
+        return None
+    return Snapshot(repo, revision, commit, folder, {name: (folder / name).stat().st_size for name in present})
+
+
+def _is_intact(pointer):
+    """Whether a file of a snapshot has the hash that its blob is named by, where it is a link to a blob."""
+    if not pointer.is_file():
+        return False
+    name = Path(os.readlink(pointer)).name if pointer.is_symlink() else ""
+    return _has_digest(pointer, name if _DIGEST.fullmatch(name) else None)
+
+
+def _has_digest(path, digest):
+    """Whether a file has a hash: sha256, or git's of a blob (a plain sha1 on some mirrors). None is not checked."""
+    if digest is None:
+        return True
+    with open(path, "rb") as file:
+        if len(digest) == 64:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        content = file.read(MAX_BYTES[WEIGHTS] + 1)
+    head = b"blob %d\0" % len(content)
+    return digest in (hashlib.sha1(head + content).hexdigest(), hashlib.sha1(content).hexdigest())
+
+
+def _what_the_cache_has(repo, revision, wanted):
+    """Why the cache cannot help, in a sentence."""
+    commit = _cached_commit(repo, revision)
+    if commit is None:
+        return f"The cache has no copy of {repo}{'' if revision == 'main' else f' at {revision}'}."
+    folder = _storage(repo) / "snapshots" / commit
+    missing = [name for name in NEEDED if name in wanted and not (folder / name).is_file()]
+    return f"The copy in the cache {'lacks ' + ', '.join(missing) if missing else 'is damaged'}."
+
+
+# What the Hub says
+
+
+def _listing(address, patient):
+    """The commit of a revision and the files of a preset that it has at its top: (commit, name to _Entry)."""
+    from huggingface_hub import HfApi
+
+    with _explained(address.repo, address.revision):
+        api = HfApi(**_library())
+        waits = _WAITS if patient else _WAITS[:1]
+        ask = _patiently(lambda: api.model_info(address.repo, revision=address.revision, timeout=_timeout()), waits)
+        commit = ask.sha
+        if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+            raise HubError(f"the Hub must name {address.repo} a commit. Received: {str(commit)[:80]!r}.")
+        return commit, _patiently(lambda: _tree(address.repo, commit), waits)
+
+
+def _tree(repo, commit):
+    from huggingface_hub.utils import get_session, hf_raise_for_status
+
+    url, params = f"{_endpoint()}/api/models/{repo}/tree/{commit}", {"recursive": "false"}
+    listing = {}
+    for _ in range(_MAX_PAGES):
+        with get_session().stream("GET", url, headers=_headers(), params=params, timeout=_timeout()) as response:
+            if response.status_code >= 400:
+                response.read()
+            hf_raise_for_status(response)
+            content = bytearray()
+            for chunk in response.iter_bytes():
+                content += chunk
+                if len(content) > _MAX_LISTING:
+                    raise HubError(f"the Hub's list of the files of {repo} is too long.")
+            following = response.links.get("next", {}).get("url")
+        try:
+            entries = json.loads(content)
+        except (ValueError, RecursionError):
+            raise HubError(f"the Hub's list of the files of {repo} is not valid JSON.") from None
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and entry.get("type") == "file" and entry.get("path") in PRESET_FILES:
+                listing[entry["path"]] = _entry(repo, entry)
+        if not following or not following.startswith(f"{_endpoint()}/"):
+            break
+        url, params = following, None
+    return listing
+
+
+def _entry(repo, entry):
+    """An _Entry from the Hub's listing, refused unless size and hash are such."""
+    lfs = entry.get("lfs")
+    size, digest = entry.get("size"), entry.get("oid")
+    if isinstance(lfs, dict):
+        size, digest = lfs.get("size", size), lfs.get("oid") or lfs.get("sha256") or digest
+    if type(size) is not int or size < 0:
+        raise HubError(f"the Hub must list a size for {entry['path']} of {repo}. Received: {str(size)[:80]!r}.")
+    known = isinstance(digest, str) and _DIGEST.fullmatch(digest)
+    return _Entry(size, digest if known else None)
+
+
+def _check_listing(repo, listing):
+    missing = [name for name in NEEDED if name not in listing]
+    if missing:
+        raise ValueError(f"{repo} must hold a generator of kerasgan3d. It has no {' and no '.join(missing)}.")
+    for name, entry in listing.items():
+        if entry.size > MAX_BYTES[name]:
+            raise ValueError(f"{name} of {repo} must hold at most {MAX_BYTES[name]} bytes. Received: {entry.size}.")
+
+
+# Fetching
+
+
+def _fetch_all(address, revision, commit, listing, announce, progress):
+    storage = _storage(address.repo)
+    folder = storage / "snapshots" / commit
+    sizes = {name: entry.size for name, entry in listing.items()}
+    snapshot = Snapshot(address.repo, revision, commit, folder, sizes)
+    missing = [name for name in listing if not _is_whole(folder / name, listing[name])]
+    total, fetched = sum(sizes[name] for name in missing), 0
+
+    def report(done):
+        if progress is not None and total:
+            progress(done, total)
+
+    # Facts first: what they say is looked at before the weights are fetched.
+    for name in sorted(missing, key=lambda name: (name == WEIGHTS, name not in FACTS, name != REFERENCE)):
+        if name == WEIGHTS:
+            facts = checked_card(folder / CARD)
+            _check_facts(folder / CARD, facts, listing[WEIGHTS])
+            if announce is not None:
+                announce(facts, snapshot)
+        before = fetched
+        _fetch(address.repo, commit, name, listing[name], folder / name, lambda n, before=before: report(before + n))
+        fetched += sizes[name]
+    report(total)
+    _note_commit(storage, revision, commit)
+    return Snapshot(address.repo, revision, commit, folder, sizes, fetched)
+
+
+def _is_whole(pointer, entry):
+    return pointer.is_file() and pointer.stat().st_size == entry.size and _has_digest(pointer, entry.digest)
+
+
+def _check_facts(path, facts, entry):
+    weights = facts.get("weights") or {}
+    sha256, size = weights.get("sha256"), weights.get("bytes")
+    if sha256 is not None and entry.digest is not None and len(entry.digest) == 64 and sha256 != entry.digest:
+        raise ValueError(f"{WEIGHTS} is not the file that {path} names: its sha256 is {entry.digest}, not {sha256}.")
+    if size is not None and size != entry.size:
+        raise ValueError(f"{WEIGHTS} is not the file that {path} names: it has {entry.size} bytes, not {size}.")
+
+
+def _fetch(repo, commit, name, entry, pointer, progress):
+    """Fetch one file into the cache, going on where an earlier attempt was broken off."""
+    from huggingface_hub.utils import WeakFileLock
+
+    storage = pointer.parent.parent.parent
+    # A name of our own where the Hub gives no hash.
+    blob = storage / "blobs" / (entry.digest or f"{commit}-{name}")
+    lock = storage.parent / ".locks" / storage.name / f"{blob.name}.lock"
+    for folder in (blob.parent, pointer.parent, lock.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        if not (entry.digest and _is_whole(blob, entry)):
+            partial = blob.with_name(f"{blob.name}.kerasgan3d.incomplete")
+            free = shutil.disk_usage(blob.parent).free
+            if free < entry.size:
+                raise WriteError(f"{pointer} could not be written: it needs {entry.size} bytes, the disk has {free}.")
+            with _explained(repo):
+                _download(repo, commit, name, entry, partial, progress)
+            if not _has_digest(partial, entry.digest):
+                # What was fetched in pieces may be pieces of different files: once more, in one.
+                partial.unlink()
+                with _explained(repo):
+                    _download(repo, commit, name, entry, partial, progress)
+                if not _has_digest(partial, entry.digest):
+                    partial.unlink()
+                    kind = "sha256" if len(entry.digest) == 64 else "hash"
+                    raise HubError(
+                        f"{name} of {repo} arrived damaged, twice: its {kind} is not {entry.digest}. Nothing was kept."
+                    )
+            blob.unlink(missing_ok=True)
+            os.replace(partial, blob)
+        _point(pointer, blob)
+
+
+def _download(repo, commit, name, entry, partial, progress):
+    """Fill a file up to the size that the Hub lists."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+
+    url = hf_hub_url(repo, name, revision=commit, endpoint=_endpoint())
+    stuck = 0
+    for _ in range(_MAX_ATTEMPTS):
+        before, cause = _size(partial), None
+        try:
+            _stream(url, entry.size, before, partial, progress)
+        except HTTPError as error:
+            status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+            if status == 416:
+                partial.unlink(missing_ok=True)  # it is longer than the file
+            elif status is not None and status not in _BUSY:
+                raise
+            cause = error
+        if _size(partial) == entry.size and partial.is_file():
+            return
+        stuck = 0 if _size(partial) > before else stuck + 1
+        if stuck > len(_WAITS):
+            break
+        time.sleep(_WAITS[max(stuck, 1) - 1])
+    if cause is not None:
+        raise cause
+    raise HubError(f"{name} of {repo} broke off at {_size(partial)} of {entry.size} bytes, again and again.")
+
+
+def _stream(url, size, before, partial, progress):
+    """Append what is missing of a file, or write it anew where the server sends all of it."""
+    from huggingface_hub.utils import get_session, hf_raise_for_status
+
+    if before > size:
+        partial.unlink()
+        before = 0
+    if before == size and before:
+        return
+    headers = {**_headers(), "Accept-Encoding": "identity"} | ({"Range": f"bytes={before}-"} if before else {})
+    with get_session().stream("GET", url, headers=headers, timeout=_timeout()) as response:
+        if response.status_code >= 400:
+            response.read()
+        hf_raise_for_status(response)
+        resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
+            f"bytes {before}-"
+        )
+        done = before if resumed else 0
+        with open(partial, "ab" if resumed else "wb") as file:
+            for chunk in response.iter_bytes(_CHUNK):
+                done += len(chunk)
+                if done > size:
+                    file.close()
+                    partial.unlink()
+                    raise HubError(f"{partial.name.split('.')[0]} is longer than the {size} bytes that the Hub lists.")
+                file.write(chunk)
+                progress(done)
+
+
+def _size(path):
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _point(pointer, blob):
+    """Let a file of a snapshot be a link to its blob, or the blob itself where there are no links."""
+    from huggingface_hub import constants
+
+    temporary = pointer.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        if constants.HF_HUB_DISABLE_SYMLINKS:
+            raise OSError
+        os.symlink(os.path.relpath(blob, pointer.parent), temporary)
+    except OSError:
+        shutil.copyfile(blob, temporary)
+    os.replace(temporary, pointer)
+
+
+def _note_commit(storage, revision, commit):
+    """Record which commit a branch or tag is: once all of it is there, so that a copy in the cache is a whole one."""
+    ref = storage / "refs" / revision
+    if revision == commit or (ref.is_file() and ref.read_text("utf-8") == commit):
+        return
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    temporary = ref.with_name(f"{ref.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary.write_text(commit, "utf-8")
+    os.replace(temporary, ref)
+
+
+# Errors, in one line
+
+
+@contextlib.contextmanager
+def _explained(what, revision=None, writing=False):
+    """Turn what the client of the Hub raises into a HubError that says it in one line and holds no token."""
+    import logging
+
+    from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
+
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # what it warns of is tried again, or said below
+    try:
+        yield
+    except (HTTPError, OfflineModeIsEnabled) as error:
+        # `from None`: a server may echo what it was sent, and the error would hold it.
+        raise _explain(error, what, revision, writing) from None
+    except json.JSONDecodeError:
+        raise HubError(f"what answers at {_endpoint()} is not the Hub: it sends no JSON.") from None
+    finally:
+        logger.setLevel(level)
+
+
+def _explain(error, what, revision, writing):
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RevisionNotFoundError
+
+    place = _endpoint()
+    if isinstance(error, OfflineModeIsEnabled):
+        return HubError("the Hub is not asked: HF_HUB_OFFLINE is set.")
+    if not isinstance(error, HfHubHTTPError):
+        return HubError(f"the Hub at {place} cannot be reached, or broke off ({type(error).__name__}).")
+    status = error.response.status_code
+    if isinstance(error, RevisionNotFoundError):
+        return NotOnHubError(f"{what} has no revision {revision or 'main'!r} on the Hub.")
+    if isinstance(error, GatedRepoError):
+        return HubError(f"{what} is for those who accept its conditions at {place}/{what} and have a token.")
+    if writing and status in (401, 403, 404):
+        have = "the token that is set may not write there" if _has_token() else "no token is set"
+        return HubError(
+            f"{what} cannot be written ({status}): {have}. Set HF_TOKEN to one with the right to write, or run "
+            "hf auth login."
+        )
+    if status in (401, 404):
+        return NotOnHubError(
+            f"there is no {what} on the Hub, or it is private and needs a token ({status}): set HF_TOKEN, or run "
+            "hf auth login."
+        )
+    if status == 403:
+        return HubError(f"the token that is set may not read {what} (403).")
+    if status in _BUSY:
+        return HubError(f"the Hub at {place} answers with an error ({status}); try again later.")
+    return HubError(f"the Hub at {place} refused what was asked for {what} ({status}).")
+
+
+def _patiently(ask, waits=_WAITS):
+    """Ask again, some times, where the server is busy or the line breaks."""
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+
+    for wait in (*waits, None):
+        try:
+            return ask()
+        except HTTPError as error:
+            busy = not isinstance(error, HfHubHTTPError) or error.response.status_code in _BUSY
+            if wait is None or not busy:
+                raise
+        time.sleep(wait)
+    return None
+
+
+@contextlib.contextmanager
+def _disk(path):
+    """Say of which cache it is that it cannot be written."""
+    try:
+        yield
+    except (HubError, WriteError):
+        raise
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise WriteError(f"the cache {path} cannot be written: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def _without_bars():
+    """Keep the client's own bars off the terminal."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    already = are_progress_bars_disabled()
+    if not already:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not already:
+            enable_progress_bars()
+
+
+def _endpoint():
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT
+
+
+def _timeout():
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_DOWNLOAD_TIMEOUT
+
+
+def _library():
+    from kerasgan3d import __version__
+
+    return {"library_name": "kerasgan3d", "library_version": __version__, "endpoint": _endpoint()}
+
+
+def _headers():
+    from huggingface_hub.utils import build_hf_headers
+
+    from kerasgan3d import __version__
+
+    return build_hf_headers(library_name="kerasgan3d", library_version=__version__)
+
+
+def _has_token():
+    from huggingface_hub import get_token
+
+    return bool(get_token())
+
+
+def _is_revision(revision):
+    return (
+        isinstance(revision, str)
+        and _REVISION.fullmatch(revision)
+        and not any(part in ("", ".", "..") or part.endswith(".lock") for part in revision.split("/"))
+        and ".." not in revision
+    )
