@@ -41,7 +41,9 @@ def by(numbers):
 
 
 def in_bytes(count):
-    """Return a number of bytes as text in MB or GB, powers of ten."""
+    """Return a number of bytes as text in kB, MB or GB, powers of ten."""
+    if count < 5e4:
+        return f"{count / 1e3:.1f} kB"
     return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 

@@ -29,7 +29,7 @@ class Repository:
         self.commit("main", {".gitattributes": b"*.h5 filter=lfs\n"})
 
     def commit(self, branch, files, deleted=()):
-        tree = {**self.commits.get(self.refs.get(branch), {}), **files}
+        tree = {**self.commits.get(self.refs.get(branch, self.refs.get("main")), {}), **files}
         tree = {path: content for path, content in tree.items() if path not in deleted}
         digest = hashlib.sha1(repr((branch, len(self.commits), sorted(tree))).encode())
         for content in tree.values():
@@ -53,6 +53,7 @@ class Hub:
         self.needs_token_to_write = needs_token_to_write
         self.requests = []
         self.faults = []
+        self.is_down = False
         self.listed = {}  # (repo, path) to what the listing says otherwise
         self.lock = threading.Lock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -65,6 +66,7 @@ class Hub:
         return self
 
     def __exit__(self, *_):
+        self.is_down = True  # connections that are kept open are not closed with the server
         self.server.shutdown()
         self.server.server_close()
 
@@ -109,6 +111,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method):
         hub = self.server.hub
+        if hub.is_down:
+            self.close_connection = True
+            return None
         length = int(self.headers.get("Content-Length") or 0)
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
             self.body = self._chunks()

@@ -15,7 +15,6 @@ import shutil
 import time
 import uuid
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from kerasgan3d.files import WriteError
@@ -35,7 +34,6 @@ _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _IMAGES = (".tif", ".tiff", ".npy", ".npz", ".zarr", ".vti", ".h5", ".hdf5", ".png", ".jpg", ".raw", ".json", ".keras")
 _WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before a request is tried again
 _BUSY = (408, 429, 500, 502, 503, 504)
-_CHUNK = 2**18
 _MAX_LISTING = 2**24
 _MAX_PAGES = 20
 _MAX_ATTEMPTS = 50
@@ -43,6 +41,10 @@ _MAX_ATTEMPTS = 50
 
 class HubError(OSError):
     """What went wrong on the way to the Hub, in one line that holds no token."""
+
+
+class OfflineError(HubError):
+    """The Hub is not asked, as the user wants it."""
 
 
 class NotOnHubError(HubError, ValueError):
@@ -165,7 +167,7 @@ def pull(address, *, names=PRESET_FILES, announce=None, progress=None, notify=No
         raise
     except HubError as error:
         if known is not None:
-            if notify is not None:
+            if notify is not None and not isinstance(error, OfflineError):
                 notify(f"{error} Taking {address.repo} from the cache, commit {known.commit[:12]}.")
             return known
         raise HubError(f"{error} {_what_the_cache_has(address.repo, revision, wanted)}") from None
@@ -188,30 +190,13 @@ def search(text=None, limit=100):
     Raises:
         HubError: if the Hub cannot be reached.
     """
-    from huggingface_hub import HfApi
-
-    def ask():
-        api = HfApi(**_library())
-        return list(islice(api.list_models(filter=TAG, search=text, sort="downloads", limit=limit), limit))
-
+    params = {"filter": TAG, "sort": "downloads", "limit": limit, "full": "true"}
+    if text is not None:
+        params["search"] = text
+    url = f"{_endpoint()}/api/models"
     with _explained("the list of generators"):
-        found = _patiently(ask)
-    rows = []
-    for model in found:
-        licences = [tag.removeprefix("license:") for tag in model.tags or () if tag.startswith("license:")]
-        updated = model.last_modified or model.created_at
-        rows.append(
-            {
-                "name": model.id,
-                "revision": model.sha,
-                "updated": f"{updated:%Y-%m-%d}" if updated else None,
-                "downloads": model.downloads,
-                "likes": model.likes,
-                "private": model.private,
-                "licence": licences[0] if licences else None,
-            }
-        )
-    return rows
+        found, _ = _patiently(lambda: _answer(url, params))
+    return [_row(model) for model in found if isinstance(model, dict) and isinstance(model.get("id"), str)]
 
 
 def upload(folder, address, *, private, message):
@@ -330,40 +315,60 @@ def _listing(address, patient):
     with _explained(address.repo, address.revision):
         api = HfApi(**_library())
         waits = _WAITS if patient else _WAITS[:1]
-        ask = _patiently(lambda: api.model_info(address.repo, revision=address.revision, timeout=_timeout()), waits)
-        commit = ask.sha
+        info = _patiently(lambda: api.model_info(address.repo, revision=address.revision, timeout=_timeout()), waits)
+        commit = info.sha
         if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
             raise HubError(f"the Hub must name {address.repo} a commit. Received: {str(commit)[:80]!r}.")
         return commit, _patiently(lambda: _tree(address.repo, commit), waits)
 
 
 def _tree(repo, commit):
-    from huggingface_hub.utils import get_session, hf_raise_for_status
-
     url, params = f"{_endpoint()}/api/models/{repo}/tree/{commit}", {"recursive": "false"}
     listing = {}
     for _ in range(_MAX_PAGES):
-        with get_session().stream("GET", url, headers=_headers(), params=params, timeout=_timeout()) as response:
-            if response.status_code >= 400:
-                response.read()
-            hf_raise_for_status(response)
-            content = bytearray()
-            for chunk in response.iter_bytes():
-                content += chunk
-                if len(content) > _MAX_LISTING:
-                    raise HubError(f"the Hub's list of the files of {repo} is too long.")
-            following = response.links.get("next", {}).get("url")
-        try:
-            entries = json.loads(content)
-        except (ValueError, RecursionError):
-            raise HubError(f"the Hub's list of the files of {repo} is not valid JSON.") from None
-        for entry in entries if isinstance(entries, list) else ():
+        entries, url = _answer(url, params)
+        for entry in entries:
             if isinstance(entry, dict) and entry.get("type") == "file" and entry.get("path") in PRESET_FILES:
                 listing[entry["path"]] = _entry(repo, entry)
-        if not following or not following.startswith(f"{_endpoint()}/"):
+        if not url or not url.startswith(f"{_endpoint()}/"):
             break
-        url, params = following, None
+        params = None
     return listing
+
+
+def _answer(url, params):
+    """A list that the Hub answers with, and the address of the next page or None."""
+    from huggingface_hub.utils import get_session, hf_raise_for_status
+
+    with get_session().stream("GET", url, headers=_headers(), params=params, timeout=_timeout()) as response:
+        if response.status_code >= 400:
+            response.read()
+        hf_raise_for_status(response)
+        content = bytearray()
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > _MAX_LISTING:
+                raise HubError(f"what the Hub answers is longer than {_MAX_LISTING} bytes.")
+        following = response.links.get("next", {}).get("url")
+    try:
+        entries = json.loads(content)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise json.JSONDecodeError(str(error), "", 0) from None
+    return (entries if isinstance(entries, list) else []), following
+
+
+def _row(model):
+    """What `search` says of a model."""
+    tags = [tag for tag in model.get("tags") or () if isinstance(tag, str)]
+    licences = [tag.removeprefix("license:") for tag in tags if tag.startswith("license:")]
+    updated = model.get("lastModified") or model.get("createdAt")
+    return {
+        "name": model["id"],
+        "revision": model.get("sha"),
+        "updated": updated[:10] if isinstance(updated, str) else None,
+        **{key: model.get(key) for key in ("downloads", "likes", "private")},
+        "licence": licences[0] if licences else None,
+    }
 
 
 def _entry(repo, entry):
@@ -512,7 +517,7 @@ def _stream(url, size, before, partial, progress):
         )
         done = before if resumed else 0
         with open(partial, "ab" if resumed else "wb") as file:
-            for chunk in response.iter_bytes(_CHUNK):
+            for chunk in response.iter_bytes():
                 done += len(chunk)
                 if done > size:
                     file.close()
@@ -580,7 +585,7 @@ def _explain(error, what, revision, writing):
 
     place = _endpoint()
     if isinstance(error, OfflineModeIsEnabled):
-        return HubError("the Hub is not asked: HF_HUB_OFFLINE is set.")
+        return OfflineError("the Hub is not asked, since HF_HUB_OFFLINE is set.")
     if not isinstance(error, HfHubHTTPError):
         return HubError(f"the Hub at {place} cannot be reached, or broke off ({type(error).__name__}).")
     status = error.response.status_code

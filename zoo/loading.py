@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 
 from kerasgan3d.folder import CARD, read_facts
@@ -132,7 +133,7 @@ def _found(name, revision, names=hub.PRESET_FILES):
     if address is None:
         raise ValueError(_nowhere(name))
     try:
-        snapshot = hub.pull(address, names=names, notify=_warn)
+        snapshot = hub.pull(address, names=names, notify=partial(_warn, stacklevel=5))
     except hub.NotOnHubError as error:
         raise hub.NotOnHubError(_nowhere(name, str(error))) from None
     except hub.HubError as error:
@@ -164,5 +165,5 @@ def _nowhere(name, why=None):
     )
 
 
-def _warn(text):
-    warnings.warn(text, stacklevel=4)
+def _warn(text, stacklevel=4):
+    warnings.warn(text, stacklevel=stacklevel)
