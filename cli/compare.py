@@ -76,7 +76,7 @@ def command(real, generated, mapping, exclude, no_transport, no_classifier, outp
     given = {key: value for key, value in options.items() if value is not None}
     given |= {"mapping": mapping, "exclude": list(exclude) or None}
     given |= {"transport": not no_transport, "classifier": not no_classifier}
-    real, generated = (_pulled(name) for name in (real, generated))
+    real, generated = pulled(real), pulled(generated)
     with quiet_tensorflow() as stderr, progress_bar("comparing", stderr) as bar:
 
         def progress(done, total, _):
@@ -92,11 +92,6 @@ def command(real, generated, mapping, exclude, no_transport, no_classifier, outp
     click.echo(str(comparison))
     for path in outputs:
         click.echo(f"wrote {path}")
-
-
-def _pulled(name):
-    """Return a name; with its commit if it is that of a generator on the Hub, which files that exist are not."""
-    return name if Path(name).exists() else pulled(name)
 
 
 def _real(name):

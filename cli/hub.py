@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from pathlib import Path
 
 import click
 
@@ -36,17 +37,14 @@ def pulled(name):
     """
     import kerasgan3d
 
-    # Asked for first: without huggingface_hub, which takes time to import, for all that is here.
-    address = kerasgan3d.zoo.on_hub(name) if isinstance(name, str) and "/" in name else None
-    if address is None:
+    if "/" not in name or Path(name).exists() or kerasgan3d.zoo.on_hub(name) is None:
         return name
     try:
         return pull(name).name
     except kerasgan3d.zoo.hub.HubError as error:
         if name.startswith("hf://"):
             raise
-        kind = type(error)
-        raise kind(f"{name} is not here, and {error}") from None
+        raise type(error)(f"{name} is not here, and {error}") from None
 
 
 def pull(name, revision=None):

@@ -43,7 +43,11 @@ class HubError(OSError):
     """What went wrong on the way to the Hub, in one line that holds no token."""
 
 
-class OfflineError(HubError):
+class UnreachableError(HubError):
+    """The Hub did not answer, or not sensibly: a copy in the cache may serve."""
+
+
+class OfflineError(UnreachableError):
     """The Hub is not asked, as the user wants it."""
 
 
@@ -163,14 +167,12 @@ def pull(address, *, names=PRESET_FILES, announce=None, progress=None, notify=No
     known = _cached(address.repo, revision, _cached_commit(address.repo, revision), wanted)
     try:
         commit, listing = _listing(address, patient=known is None)
-    except NotOnHubError:
-        raise
-    except HubError as error:
+    except UnreachableError as error:
         if known is not None:
             if notify is not None and not isinstance(error, OfflineError):
                 notify(f"{error} Taking {address.repo} from the cache, commit {known.commit[:12]}.")
             return known
-        raise HubError(f"{error} {_what_the_cache_has(address.repo, revision, wanted)}") from None
+        raise type(error)(f"{error} {_what_the_cache_has(address.repo, revision, wanted)}") from None
     _check_listing(address.repo, listing)
     listing = {name: listing[name] for name in wanted if name in listing}
     with _disk(_storage(address.repo)):
@@ -575,7 +577,7 @@ def _explained(what, revision=None, writing=False):
         # `from None`: a server may echo what it was sent, and the error would hold it.
         raise _explain(error, what, revision, writing) from None
     except json.JSONDecodeError:
-        raise HubError(f"what answers at {_endpoint()} is not the Hub: it sends no JSON.") from None
+        raise UnreachableError(f"what answers at {_endpoint()} is not the Hub: it sends no JSON.") from None
     finally:
         logger.setLevel(level)
 
@@ -587,7 +589,7 @@ def _explain(error, what, revision, writing):
     if isinstance(error, OfflineModeIsEnabled):
         return OfflineError("the Hub is not asked, since HF_HUB_OFFLINE is set.")
     if not isinstance(error, HfHubHTTPError):
-        return HubError(f"the Hub at {place} cannot be reached, or broke off ({type(error).__name__}).")
+        return UnreachableError(f"the Hub at {place} cannot be reached, or broke off ({type(error).__name__}).")
     status = error.response.status_code
     if isinstance(error, RevisionNotFoundError):
         return NotOnHubError(f"{what} has no revision {revision or 'main'!r} on the Hub.")
@@ -607,7 +609,7 @@ def _explain(error, what, revision, writing):
     if status == 403:
         return HubError(f"the token that is set may not read {what} (403).")
     if status in _BUSY:
-        return HubError(f"the Hub at {place} answers with an error ({status}); try again later.")
+        return UnreachableError(f"the Hub at {place} answers with an error ({status}); try again later.")
     return HubError(f"the Hub at {place} refused what was asked for {what} ({status}).")
 
 

@@ -111,7 +111,10 @@ def load_preset(folder, *, origin=None):
     if known is not None and known != actual:
         raise ValueError(f"{weights} is not the file that {CARD} names: its sha256 is {actual}, not {known}.")
     check_size(weights, arguments)
-    generator = Generator(**arguments)
+    try:
+        generator = Generator(**arguments)
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG} describes no generator: {error}") from error
     if card.get("phases") is not None and tuple(card["phases"]) != generator.phases:
         raise ValueError(
             f"{folder / CARD} must name the phases of {CONFIG}, {list(generator.phases)}. Received: {card['phases']}."
