@@ -9,7 +9,7 @@ import pytest
 
 import kerasgan3d
 from kerasgan3d import zoo
-from kerasgan3d.zoo import hub as ours
+from kerasgan3d.zoo.hub_address import Address, parse
 
 NAMES = {
     "README.md",
@@ -54,7 +54,7 @@ def nothing_left(client):
     ],
 )
 def test_names_on_the_hub(name, repo, revision):
-    assert ours.parse(name) == ours.Address(repo, revision)
+    assert parse(name) == Address(repo, revision)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_names_on_the_hub(name, repo, revision):
     ],
 )
 def test_other_names_are_none(name):
-    assert ours.parse(name) is None
+    assert parse(name) is None
 
 
 @pytest.mark.parametrize("name", ["hf://", "hf://name", "hf://org/name/more", "hf://../x", "hf://org/na me"])

@@ -7,31 +7,32 @@ would stay in the cache for good. Here a file has the size and the hash that the
 """
 
 import contextlib
-import hashlib
 import json
 import os
-import re
 import shutil
 import time
-import uuid
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 from kerasgan3d.files import WriteError
-from kerasgan3d.folder import CARD, CONFIG, MAX_BYTES, PRESET_FILES, REFERENCE, WEIGHTS, checked_card, read_facts
+from kerasgan3d.folder import CARD, CONFIG, MAX_BYTES, PRESET_FILES, REFERENCE, WEIGHTS, checked_card
+from kerasgan3d.zoo.hub_cache import (
+    COMMIT,
+    DIGEST,
+    NEEDED,
+    WHOLE_COMMIT,
+    Snapshot,
+    cached,
+    cached_commit,
+    has_digest,
+    note_commit,
+    point,
+    storage,
+    what_the_cache_has,
+)
 
 TAG = "kerasgan3d"  # what our generators are found by
-NEEDED = (CONFIG, CARD, WEIGHTS)
 FACTS = (CARD, CONFIG)  # what tells of a generator without its weights
-SCHEME = "hf://"
 
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
-_REVISION = re.compile(r"[\w][\w.+/-]{0,199}", re.ASCII)
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
-_WHOLE_COMMIT = re.compile(r"[0-9a-f]{40}")
-_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-# What has such a name is a file that is missing, not a repository.
-_IMAGES = (".tif", ".tiff", ".npy", ".npz", ".zarr", ".vti", ".h5", ".hdf5", ".png", ".jpg", ".raw", ".json", ".keras")
 _WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before a request is tried again
 _BUSY = (408, 429, 500, 502, 503, 504)
 _MAX_LISTING = 2**24
@@ -56,84 +57,11 @@ class NotOnHubError(HubError, ValueError):
 
 
 @dataclass(frozen=True)
-class Address:
-    """A repository on the Hub and a revision of it: a branch, a tag, a commit, or None for its main branch."""
-
-    repo: str
-    revision: str | None = None
-
-    def __str__(self):
-        return f"{self.repo}@{self.revision}" if self.revision else self.repo
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A generator in the cache.
-
-    Attributes:
-        repo: Name of its repository.
-        revision: What was asked for.
-        commit: The commit that this is.
-        folder: Path of the preset folder.
-        files: Name to bytes, of the files that are there or are to be fetched.
-        fetched: Bytes that came over the network.
-    """
-
-    repo: str
-    revision: str
-    commit: str
-    folder: Path
-    files: dict = field(default_factory=dict)
-    fetched: int = 0
-
-    @property
-    def origin(self):
-        """What is recorded of where it came from."""
-        return {"repo": self.repo, "revision": self.commit}
-
-    def facts(self):
-        """What it says of itself, as ``kerasgan3d.zoo.info`` gives it."""
-        return {**read_facts(self.folder), **self.origin}
-
-    @property
-    def name(self):
-        """What `kerasgan3d.load_generator` takes for exactly this commit."""
-        return f"{SCHEME}{self.repo}@{self.commit}"
-
-
-@dataclass(frozen=True)
 class _Entry:
     """A file that the Hub lists; its digest is None where the Hub gives none that can be checked."""
 
     size: int
     digest: str | None
-
-
-def parse(name, revision=None):
-    """Return the Address that a name stands for, or None where it cannot be that of a repository.
-
-    Args:
-        name: "org/name", "org/name@revision", either with "hf://" in front.
-        revision: The revision, where the name has none.
-
-    Raises:
-        ValueError: if it begins with "hf://" and is no address, or has two revisions, or one that cannot be.
-    """
-    if not isinstance(name, str):
-        return None
-    explicit = name.startswith(SCHEME)
-    repo, at, given = name.removeprefix(SCHEME).partition("@")
-    good = _REPO.fullmatch(repo) and ".." not in repo and "--" not in repo and not repo.endswith((".git", ".", "-"))
-    if not good or (not explicit and repo.lower().endswith(_IMAGES)):
-        if explicit:
-            raise ValueError(f"an address on the Hub must be hf://org/name, or that and @revision. Received: {name}.")
-        return None
-    if at and revision is not None and given != revision:
-        raise ValueError(f"`revision` must be None where the name has one. Received: {name!r} and {revision!r}.")
-    revision = given if at else revision
-    if revision is not None and not _is_revision(revision):
-        raise ValueError(f"`revision` must be a branch, a tag or a commit. Received: {revision!r}.")
-    return Address(repo, revision)
 
 
 def pull(address, *, names=PRESET_FILES, announce=None, progress=None, notify=None):
@@ -160,11 +88,11 @@ def pull(address, *, names=PRESET_FILES, announce=None, progress=None, notify=No
     """
     wanted = [name for name in PRESET_FILES if name in names]
     revision = address.revision or "main"
-    if _WHOLE_COMMIT.fullmatch(revision):
-        found = _cached(address.repo, revision, revision, wanted)
+    if WHOLE_COMMIT.fullmatch(revision):
+        found = cached(address.repo, revision, revision, wanted)
         if found is not None:
             return found
-    known = _cached(address.repo, revision, _cached_commit(address.repo, revision), wanted)
+    known = cached(address.repo, revision, cached_commit(address.repo, revision), wanted)
     try:
         commit, listing = _listing(address, patient=known is None)
     except UnreachableError as error:
@@ -172,10 +100,10 @@ def pull(address, *, names=PRESET_FILES, announce=None, progress=None, notify=No
             if notify is not None and not isinstance(error, OfflineError):
                 notify(f"{error} Taking {address.repo} from the cache, commit {known.commit[:12]}.")
             return known
-        raise type(error)(f"{error} {_what_the_cache_has(address.repo, revision, wanted)}") from None
+        raise type(error)(f"{error} {what_the_cache_has(address.repo, revision, wanted)}") from None
     _check_listing(address.repo, listing)
     listing = {name: listing[name] for name in wanted if name in listing}
-    with _disk(_storage(address.repo)):
+    with _disk(storage(address.repo)):
         return _fetch_all(address, revision, commit, listing, announce, progress)
 
 
@@ -237,76 +165,6 @@ def upload(folder, address, *, private, message):
     return (f"{page}/tree/{address.revision}" if address.revision not in (None, "main") else page), commit.oid
 
 
-def origin_of(folder):
-    """Return "repo" and "revision" of a folder that is a snapshot in a cache of the Hub, else an empty dict."""
-    folder = Path(folder).resolve()
-    kind, _, repo = folder.parent.parent.name.partition("--")
-    repo = repo.replace("--", "/", 1)
-    known = folder.parent.name == "snapshots" and kind == "models" and _REPO.fullmatch(repo)
-    return {"repo": repo, "revision": folder.name} if known and _COMMIT.fullmatch(folder.name) else {}
-
-
-# What lies in the cache
-
-
-def _storage(repo):
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE).expanduser() / f"models--{repo.replace('/', '--')}"
-
-
-def _cached_commit(repo, revision):
-    """The commit that a revision was when it was last pulled; None if never."""
-    if _WHOLE_COMMIT.fullmatch(revision):
-        return revision
-    ref = _storage(repo) / "refs" / revision
-    commit = ref.read_text("utf-8").strip() if ref.is_file() else ""
-    return commit if _COMMIT.fullmatch(commit) else None
-
-
-def _cached(repo, revision, commit, wanted):
-    """The Snapshot in the cache if it has all that is needed, as it was uploaded; else None."""
-    if commit is None:
-        return None
-    folder = _storage(repo) / "snapshots" / commit
-    if not all((folder / name).is_file() for name in NEEDED if name in wanted):
-        return None
-    present = [name for name in wanted if os.path.lexists(folder / name)]
-    if not all(_is_intact(folder / name) for name in present):
-        return None
-    return Snapshot(repo, revision, commit, folder, {name: (folder / name).stat().st_size for name in present})
-
-
-def _is_intact(pointer):
-    """Whether a file of a snapshot has the hash that its blob is named by, where it is a link to a blob."""
-    if not pointer.is_file():
-        return False
-    name = Path(os.readlink(pointer)).name if pointer.is_symlink() else ""
-    return _has_digest(pointer, name if _DIGEST.fullmatch(name) else None)
-
-
-def _has_digest(path, digest):
-    """Whether a file has a hash: sha256, or git's of a blob (a plain sha1 on some mirrors). None is not checked."""
-    if digest is None:
-        return True
-    with open(path, "rb") as file:
-        if len(digest) == 64:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
-        content = file.read(MAX_BYTES[WEIGHTS] + 1)
-    head = b"blob %d\0" % len(content)
-    return digest in (hashlib.sha1(head + content).hexdigest(), hashlib.sha1(content).hexdigest())
-
-
-def _what_the_cache_has(repo, revision, wanted):
-    """Why the cache cannot help, in a sentence."""
-    commit = _cached_commit(repo, revision)
-    if commit is None:
-        return f"The cache has no copy of {repo}{'' if revision == 'main' else f' at {revision}'}."
-    folder = _storage(repo) / "snapshots" / commit
-    missing = [name for name in NEEDED if name in wanted and not (folder / name).is_file()]
-    return f"The copy in the cache {'lacks ' + ', '.join(missing) if missing else 'is damaged'}."
-
-
 # What the Hub says
 
 
@@ -319,7 +177,7 @@ def _listing(address, patient):
         waits = _WAITS if patient else _WAITS[:1]
         info = _patiently(lambda: api.model_info(address.repo, revision=address.revision, timeout=_timeout()), waits)
         commit = info.sha
-        if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+        if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
             raise HubError(f"the Hub must name {address.repo} a commit. Received: {str(commit)[:80]!r}.")
         return commit, _patiently(lambda: _tree(address.repo, commit), waits)
 
@@ -381,7 +239,7 @@ def _entry(repo, entry):
         size, digest = lfs.get("size", size), lfs.get("oid") or lfs.get("sha256") or digest
     if type(size) is not int or size < 0:
         raise HubError(f"the Hub must list a size for {entry['path']} of {repo}. Received: {str(size)[:80]!r}.")
-    known = isinstance(digest, str) and _DIGEST.fullmatch(digest)
+    known = isinstance(digest, str) and DIGEST.fullmatch(digest)
     return _Entry(size, digest if known else None)
 
 
@@ -398,8 +256,8 @@ def _check_listing(repo, listing):
 
 
 def _fetch_all(address, revision, commit, listing, announce, progress):
-    storage = _storage(address.repo)
-    folder = storage / "snapshots" / commit
+    place = storage(address.repo)
+    folder = place / "snapshots" / commit
     sizes = {name: entry.size for name, entry in listing.items()}
     snapshot = Snapshot(address.repo, revision, commit, folder, sizes)
     missing = [name for name in listing if not _is_whole(folder / name, listing[name])]
@@ -420,12 +278,12 @@ def _fetch_all(address, revision, commit, listing, announce, progress):
         _fetch(address.repo, commit, name, listing[name], folder / name, lambda n, before=before: report(before + n))
         fetched += sizes[name]
     report(total)
-    _note_commit(storage, revision, commit)
+    note_commit(place, revision, commit)
     return Snapshot(address.repo, revision, commit, folder, sizes, fetched)
 
 
 def _is_whole(pointer, entry):
-    return pointer.is_file() and pointer.stat().st_size == entry.size and _has_digest(pointer, entry.digest)
+    return pointer.is_file() and pointer.stat().st_size == entry.size and has_digest(pointer, entry.digest)
 
 
 def _check_facts(path, facts, entry):
@@ -455,12 +313,12 @@ def _fetch(repo, commit, name, entry, pointer, progress):
                 raise WriteError(f"{pointer} could not be written: it needs {entry.size} bytes, the disk has {free}.")
             with _explained(repo):
                 _download(repo, commit, name, entry, partial, progress)
-            if not _has_digest(partial, entry.digest):
+            if not has_digest(partial, entry.digest):
                 # What was fetched in pieces may be pieces of different files: once more, in one.
                 partial.unlink()
                 with _explained(repo):
                     _download(repo, commit, name, entry, partial, progress)
-                if not _has_digest(partial, entry.digest):
+                if not has_digest(partial, entry.digest):
                     partial.unlink()
                     kind = "sha256" if len(entry.digest) == 64 else "hash"
                     raise HubError(
@@ -468,7 +326,7 @@ def _fetch(repo, commit, name, entry, pointer, progress):
                     )
             blob.unlink(missing_ok=True)
             os.replace(partial, blob)
-        _point(pointer, blob)
+        point(pointer, blob)
 
 
 def _download(repo, commit, name, entry, partial, progress):
@@ -531,31 +389,6 @@ def _stream(url, size, before, partial, progress):
 
 def _size(path):
     return path.stat().st_size if path.is_file() else 0
-
-
-def _point(pointer, blob):
-    """Let a file of a snapshot be a link to its blob, or the blob itself where there are no links."""
-    from huggingface_hub import constants
-
-    temporary = pointer.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        if constants.HF_HUB_DISABLE_SYMLINKS:
-            raise OSError
-        os.symlink(os.path.relpath(blob, pointer.parent), temporary)
-    except OSError:
-        shutil.copyfile(blob, temporary)
-    os.replace(temporary, pointer)
-
-
-def _note_commit(storage, revision, commit):
-    """Record which commit a branch or tag is: once all of it is there, so that a copy in the cache is a whole one."""
-    ref = storage / "refs" / revision
-    if revision == commit or (ref.is_file() and ref.read_text("utf-8") == commit):
-        return
-    ref.parent.mkdir(parents=True, exist_ok=True)
-    temporary = ref.with_name(f"{ref.name}.{uuid.uuid4().hex[:8]}.tmp")
-    temporary.write_text(commit, "utf-8")
-    os.replace(temporary, ref)
 
 
 # Errors, in one line
@@ -686,12 +519,3 @@ def _has_token():
     from huggingface_hub import get_token
 
     return bool(get_token())
-
-
-def _is_revision(revision):
-    return (
-        isinstance(revision, str)
-        and _REVISION.fullmatch(revision)
-        and not any(part in ("", ".", "..") or part.endswith(".lock") for part in revision.split("/"))
-        and ".." not in revision
-    )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from kerasgan3d.folder import CARD, read_facts
 from kerasgan3d.zoo import hub
+from kerasgan3d.zoo.hub_address import SCHEME, parse
+from kerasgan3d.zoo.hub_cache import origin_of
 
 _SHIPPED = Path(__file__).resolve().parent / "presets"
 
@@ -38,12 +40,12 @@ def path(name, revision=None):
 
 
 def on_hub(name, revision=None):
-    """Return the ``hub.Address`` of what is not here but may be on the Hub; None for what ships and for folders.
+    """Return the Address of what is not here but may be on the Hub; None for what ships and for folders.
 
     Raises:
         ValueError: if it begins with "hf://" and is no address, or its revision cannot be one.
     """
-    return None if _here(name) is not None else hub.parse(name, revision)
+    return None if _here(name) is not None else parse(name, revision)
 
 
 def pull(name, revision=None, *, announce=None, progress=None, notify=None):
@@ -69,7 +71,7 @@ def pull(name, revision=None, *, announce=None, progress=None, notify=None):
         ValueError: if it is no name on the Hub, there is no such repository or revision, or what it holds is refused.
         OSError: if the Hub cannot be reached and the cache has no whole copy, or the cache cannot be written.
     """
-    address = hub.parse(name, revision)
+    address = parse(name, revision)
     if address is None:
         raise ValueError(f"`name` must be org/name, or that and @revision. Received: {name!r}.")
     return hub.pull(address, announce=announce, progress=progress, notify=notify or _warn)
@@ -128,8 +130,8 @@ def _found(name, revision, names=hub.PRESET_FILES):
     if folder is not None:
         if revision is not None:
             raise ValueError(f"`revision` must be None for a shipped generator or a folder. Received: {revision!r}.")
-        return folder, hub.origin_of(folder)
-    address = hub.parse(name, revision)
+        return folder, origin_of(folder)
+    address = parse(name, revision)
     if address is None:
         raise ValueError(_nowhere(name))
     try:
@@ -137,7 +139,7 @@ def _found(name, revision, names=hub.PRESET_FILES):
     except hub.NotOnHubError as error:
         raise hub.NotOnHubError(_nowhere(name, str(error))) from None
     except hub.HubError as error:
-        if str(name).startswith(hub.SCHEME):
+        if str(name).startswith(SCHEME):
             raise
         raise hub.HubError(f"{name} is no folder here, and {error}") from None
     return snapshot.folder, snapshot.origin
@@ -147,7 +149,7 @@ def _here(name):
     """The folder of what ships or lies on this machine; None where there is neither."""
     if isinstance(name, str) and name in list_presets():
         return _SHIPPED / name
-    remote = isinstance(name, str) and name.startswith(hub.SCHEME)
+    remote = isinstance(name, str) and name.startswith(SCHEME)
     if isinstance(name, str | os.PathLike) and str(name) and not remote and Path(name).is_dir():
         folder = Path(name)
         run = folder / "best"

@@ -22,6 +22,7 @@ from kerasgan3d.folder import (
 )
 from kerasgan3d.zoo import hub
 from kerasgan3d.zoo.card import card_text, complete
+from kerasgan3d.zoo.hub_address import SCHEME, parse
 from kerasgan3d.zoo.loading import path
 
 ABOUT = ("name", "description", "data", "citation", "licence")
@@ -79,10 +80,10 @@ def publish(source, repo_id, *, private=False, revision=None, about=None, messag
         FileNotFoundError: if there is no such folder.
         OSError: if the Hub cannot be reached or refuses.
     """
-    address = hub.parse(repo_id, revision)
-    if address is None or str(repo_id).startswith(hub.SCHEME):
+    address = parse(repo_id, revision)
+    if address is None or str(repo_id).startswith(SCHEME):
         raise ValueError(f"`repo_id` must be org/name. Received: {repo_id!r}.")
-    if hub.parse(source) is not None and not Path(source).exists():
+    if parse(source) is not None and not Path(source).exists():
         raise ValueError(f"`source` must be a folder or the name of a generator that ships. Received: {source!r}.")
     about = {key: value for key, value in (about or {}).items() if value is not None}
     if not all(key in ABOUT and isinstance(value, str) for key, value in about.items()):
