@@ -86,6 +86,11 @@ def test_front_matter_holds_whatever_is_stated(hub, writer, folder):
     assert (front["license"], front["license_name"]) == ("other", "lab-licence-v2-ask")
 
 
+def test_a_doi_is_a_link(folder):
+    change(folder, citation="Doe, J. Noise (2026), doi 10.1149/2.0731814jes.")
+    assert "doi [10.1149/2.0731814jes](https://doi.org/10.1149/2.0731814jes)." in card_text(folder)
+
+
 @pytest.mark.parametrize(
     ("licence", "tag"),
     [("MIT", "mit"), ("CC-BY-4.0", "cc-by-4.0"), ("CC BY 4.0", "cc-by-4.0"), ("Apache-2.0", "apache-2.0")],

@@ -90,7 +90,7 @@ def card_text(folder, source=None):
         training=_training(training, settings),
         crop=settings.get("crop", "few"),
         data=facts.get("data", "The data's source is not stated."),
-        citation=f"Please cite: {facts['citation']}" if facts.get("citation") else "No citation is stated.",
+        citation=f"Please cite: {_linked(facts['citation'])}" if facts.get("citation") else "No citation is stated.",
         licence=f"Licence: {facts['licence']}" if facts.get("licence") else "No licence is stated.",
     )
 
@@ -171,6 +171,11 @@ def _results(facts):
             real, generated = _pick(values["real"], i), _pick(values["generated"], i)
             label = ", ".join(part for part in (title, name) if part)
             yield key, f"{label} (real: {real:.4g})", generated
+
+
+def _linked(text):
+    """A citation with its doi as a link."""
+    return re.sub(r"\bdoi:? (10\.\d+/[\w.;()/-]*\w)", r"doi [\1](https://doi.org/\1)", text)
 
 
 def _slug(text):
