@@ -1,5 +1,6 @@
 """Generators from the Hub, for every command that takes a NAME."""
 
+import contextlib
 import functools
 import sys
 from pathlib import Path
@@ -55,7 +56,10 @@ def pull(name, revision=None):
     """
     import kerasgan3d
 
+    bar = None
+
     def announce(facts, snapshot):
+        nonlocal bar
         click.echo(f"pulling {snapshot.repo}, commit {snapshot.commit[:12]}", err=True)
         size = facts.get("voxel_size")
         print_facts(
@@ -71,9 +75,15 @@ def pull(name, revision=None):
             indent="  ",
             err=True,
         )
+        # Not before: what is printed would run into it.
+        bar = stack.enter_context(progress_bar("pulling", sys.stderr))
+
+    def progress(done, total):
+        if bar is not None:
+            bar(done, total)
 
     def notify(text):
         click.echo(f"kerasgan3d: {text}", err=True)
 
-    with progress_bar("pulling", sys.stderr) as bar:
-        return kerasgan3d.zoo.pull(name, revision, announce=announce, progress=bar, notify=notify)
+    with contextlib.ExitStack() as stack:
+        return kerasgan3d.zoo.pull(name, revision, announce=announce, progress=progress, notify=notify)

@@ -250,7 +250,7 @@ def _training(training, settings):
 
 def _origin(origin):
     """Which generator it was fine-tuned from, in a sentence."""
-    titles = (("revision", "revision"), ("sha256", "weights' sha256"))
+    titles = (("repo", "repository"), ("revision", "revision"), ("sha256", "weights' sha256"))
     facts = ", ".join(f"{title} `{origin[key]}`" for key, title in titles if origin.get(key))
     line = f"Fine-tuned from `{origin['name']}`" if origin.get("name") else "Fine-tuned from a generator"
     line += f" ({facts})" if facts else ""

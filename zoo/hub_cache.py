@@ -27,7 +27,7 @@ class Snapshot:
         commit: The commit that this is.
         folder: Path of the preset folder.
         files: Name to bytes, of the files that are there or are to be fetched.
-        fetched: Bytes that came over the network.
+        fetched: Bytes of the files that were fetched, or the rest of which was; 0 where all lay in the cache.
     """
 
     repo: str
