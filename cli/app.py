@@ -7,7 +7,7 @@ from kerasgan3d.cli.group import CommandGroup
 
 # name: (module, help). The help stands here so that ``kerasgan3d --help`` imports no command.
 COMMANDS = {
-    "list": ("kerasgan3d.cli.list", "List the generators that come with kerasgan3d."),
+    "list": ("kerasgan3d.cli.list", "List the generators that come with kerasgan3d, or those on the Hub."),
     "info": ("kerasgan3d.cli.info", "Show the facts of a generator: phases, training data, measured fidelity."),
     "sample": ("kerasgan3d.cli.sample", "Generate a volume."),
     "measure": (
@@ -18,6 +18,8 @@ COMMANDS = {
     "render": ("kerasgan3d.cli.render", "Draw a volume: solid body, three slices, phase fractions."),
     "train": ("kerasgan3d.cli.train", "Train a generator on a segmented image."),
     "finetune": ("kerasgan3d.cli.finetune", "Train a pretrained generator on another material."),
+    "pull": ("kerasgan3d.cli.pull", "Pull a generator from the Hugging Face Hub into its cache."),
+    "publish": ("kerasgan3d.cli.publish", "Publish a generator on the Hugging Face Hub."),
 }
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from kerasgan3d.cli.hub import pulled
 from kerasgan3d.cli.options import (
     exclude_option,
     json_option,
@@ -61,8 +62,8 @@ def command(real, generated, mapping, exclude, no_transport, no_classifier, outp
     """Compare generated microstructures with a real one, in numbers and a page.
 
     REAL is a segmented image, a volume or a slice; or a generator, for the statistics that it comes with of the image
-    it was made from. GENERATED is one of the generators that ``kerasgan3d list`` prints, the folder of one, or a
-    volume, or a folder of volumes.
+    it was made from. GENERATED is one of the generators that ``kerasgan3d list`` prints, the folder of one, org/name on
+    the Hugging Face Hub, or a volume, or a folder of volumes.
     """
     import kerasgan3d
     from kerasgan3d.report.comparison import check_output
@@ -75,6 +76,7 @@ def command(real, generated, mapping, exclude, no_transport, no_classifier, outp
     given = {key: value for key, value in options.items() if value is not None}
     given |= {"mapping": mapping, "exclude": list(exclude) or None}
     given |= {"transport": not no_transport, "classifier": not no_classifier}
+    real, generated = pulled(real), pulled(generated)
     with quiet_tensorflow() as stderr, progress_bar("comparing", stderr) as bar:
 
         def progress(done, total, _):
@@ -117,6 +119,6 @@ def _is_generator(name):
     import kerasgan3d
     from kerasgan3d.folder import CARD
 
-    if name in kerasgan3d.zoo.list_presets():
+    if name in kerasgan3d.zoo.list_presets() or name.startswith("hf://"):
         return True
     return Path(name).is_dir() and (kerasgan3d.zoo.path(name) / CARD).is_file()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from kerasgan3d.cli.hub import takes_generators
 from kerasgan3d.cli.training import run_training, training_options
 
 
@@ -21,13 +22,14 @@ Examples:
 @click.argument("source", metavar="NAME")
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
 @training_options
+@takes_generators("source")
 def command(source, data, **options):
     """Train a pretrained generator on another material.
 
-    NAME is a generator that comes along (see ``kerasgan3d list``) or the folder of one; DATA is as for ``train``: a
-    segmented image of two phases or more. Phases of the same name keep what was learned of them; the architecture is
-    the pretrained one. With ``--dry-run`` you learn which phases follow which, and whether structures are of the same
-    scale in voxels. An interrupted run goes on when the same command is given again.
+    NAME is a generator that comes along (see ``kerasgan3d list``), the folder of one, or org/name on the Hugging Face
+    Hub; DATA is as for ``train``: a segmented image of two phases or more. Phases of the same name keep what was
+    learned of them; the architecture is the pretrained one. With ``--dry-run`` you learn which phases follow which, and
+    whether structures are of the same scale in voxels. An interrupted run goes on when the same command is given again.
     """
     run_training(partial(_finetune, source), data, **options)
 

@@ -5,6 +5,8 @@ import sys
 
 import click
 
+from kerasgan3d.cli.output import printable
+
 # What a command may be told wrongly, or the machine may lack. Everything else is a defect and keeps its traceback.
 USER_ERRORS = (ValueError, OSError, MemoryError)
 
@@ -91,7 +93,7 @@ class CommandError(click.ClickException):
 
 
 def _report(message):
-    click.echo(f"kerasgan3d: {' '.join(message.split())}", err=True)
+    click.echo(f"kerasgan3d: {printable(' '.join(message.split()))}", err=True)
 
 
 def _with_hint(error):

@@ -12,6 +12,7 @@ from kerasgan3d.cli.output import in_bytes, print_facts, print_json, print_table
 Examples:
   kerasgan3d info nmc-cathode
   kerasgan3d info nmc-cathode --json
+  kerasgan3d info org/name
 """,
 )
 @click.argument("name")
@@ -19,7 +20,8 @@ Examples:
 def command(name, as_json):
     """Show the facts of a generator: phases, training data, measured fidelity.
 
-    NAME is one of those that ``kerasgan3d list`` prints, or the folder of a generator that you trained.
+    NAME is one of those that ``kerasgan3d list`` prints, the folder of a generator that you trained, or org/name on the
+    Hugging Face Hub, of which only the facts are fetched.
     """
     import kerasgan3d
 
@@ -37,6 +39,8 @@ def command(name, as_json):
             ("voxel size", f"{size:g} µm" if size else "unknown"),
             ("weights", in_bytes(weights["bytes"]) if weights.get("bytes") else None),
             ("sha256", weights.get("sha256")),
+            ("repository", facts.get("repo")),
+            ("commit", facts.get("revision")),
             *((key, facts.get(key)) for key in ("data", "citation", "licence")),
         ]
     )

@@ -12,13 +12,26 @@ from kerasgan3d.cli.output import in_bytes, print_json, print_table
 Examples:
   kerasgan3d list
   kerasgan3d list --json
+  kerasgan3d list --hub
+  kerasgan3d list --hub --search cathode
 """,
 )
+@click.option("--hub", is_flag=True, help="List those that others published on the Hugging Face Hub.")
+@click.option("--search", metavar="TEXT", help="With --hub: only those whose name contains this.")
 @json_option
-def command(as_json):
-    """List the generators that come with kerasgan3d."""
+def command(hub, search, as_json):
+    """List the generators that come with kerasgan3d, or those on the Hub.
+
+    On the Hugging Face Hub, generators are found by their tag, kerasgan3d. For private ones of yours, set HF_TOKEN or
+    run ``hf auth login``.
+    """
     import kerasgan3d
 
+    if search is not None and not hub:
+        raise click.UsageError("--search is for --hub.", click.get_current_context())
+    if hub:
+        _list_hub(kerasgan3d.zoo.search(search), as_json)
+        return
     facts = [{"name": name, **kerasgan3d.zoo.info(name)} for name in kerasgan3d.zoo.list_presets()]
     if as_json:
         keys = ("name", "phases", "voxel_size", "description")
@@ -30,6 +43,26 @@ def command(as_json):
         click.echo("No generators come with this installation.")
         return
     print_table(("NAME", "PHASES", "VOXEL", "WEIGHTS", "DESCRIPTION"), [_row(fact) for fact in facts])
+
+
+def _list_hub(found, as_json):
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        click.echo("No generators were found on the Hub.")
+        return
+    rows = [
+        (
+            str(fact["name"]),
+            fact["updated"] or "-",
+            "-" if fact["downloads"] is None else str(fact["downloads"]),
+            fact["licence"] or "-",
+            "private" if fact["private"] else "",
+        )
+        for fact in found
+    ]
+    print_table(("NAME", "UPDATED", "DOWNLOADS", "LICENCE", ""), rows)
 
 
 def _row(fact):

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.group import CommandError
+from kerasgan3d.cli.hub import takes_generators
 from kerasgan3d.cli.options import Axes, NumbersCommand, Size, json_option, overwrite_option
 from kerasgan3d.cli.output import by, in_bytes, print_facts, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
@@ -59,6 +60,7 @@ Examples:
 @json_option
 @overwrite_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file: .tif, .npy, .zarr or .vti.")
+@takes_generators("name")
 def command(
     name,
     size,

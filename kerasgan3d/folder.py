@@ -6,6 +6,10 @@ A preset folder holds Keras's own layout (``config.json``, ``metadata.json``, ``
 """
 
 import json
+import math
+import os
+import re
+import stat
 from pathlib import Path
 
 from kerasgan3d.files import replacing
@@ -13,7 +17,12 @@ from kerasgan3d.files import replacing
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD, REFERENCE, README, PREVIEW = "kerasgan3d.json", "reference.json", "README.md", "preview.png"
 PRESET_FILES = (CONFIG, METADATA, WEIGHTS, CARD, REFERENCE, README, PREVIEW)
-_MAX_JSON = 4 * 2**20
+MAX_JSON = 4 * 2**20
+MAX_BYTES = dict.fromkeys(PRESET_FILES, MAX_JSON) | {WEIGHTS: 2**30, README: 2**20, PREVIEW: 2**24}
+_MAX_DEPTH = 32
+_MAX_TEXT = 10_000
+_TEXTS = ("name", "description", "data", "citation", "licence", "licence_tag")
+_GROUPS = ("training", "fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "weights")
 
 
 def read_facts(folder):
@@ -23,33 +32,94 @@ def read_facts(folder):
         dict: the contents of ``kerasgan3d.json``, and as "generator" the hyper-parameters of ``config.json``.
 
     Raises:
-        FileNotFoundError, ValueError: as ``read_json``.
+        FileNotFoundError, ValueError: as ``read_json``; or if a fact is not of the kind that it should be.
     """
     folder = Path(folder)
-    card, config = read_json(folder / CARD), read_json(folder / CONFIG)
+    card, config = checked_card(folder / CARD), read_json(folder / CONFIG)
     arguments = config.get("config") if isinstance(config.get("config"), dict) else {}
     hidden = ("name", "trainable", "dtype", "initializer", "phases", "voxel_size")
     return {**card, "generator": {key: value for key, value in arguments.items() if key not in hidden}}
 
 
+def checked_card(path):
+    """Read a ``kerasgan3d.json`` and check what others rely on: texts are texts, phases are names, a sha256 is one.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``read_json``; or if a fact is not of the kind that it should be.
+    """
+    card = read_json(path)
+
+    def check(key, what, good):
+        if card.get(key) is not None and not good(card[key]):
+            raise ValueError(f"{path} must give {what} as {key!r}. Received: {_shown(card[key])}.")
+
+    for key in _TEXTS:
+        check(key, f"a text of at most {_MAX_TEXT} characters", lambda v: isinstance(v, str) and len(v) <= _MAX_TEXT)
+    for key in _GROUPS:
+        check(key, "an object", lambda v: isinstance(v, dict))
+    check("phases", "a list of names", lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v))
+    check("voxel_size", "a positive number", lambda v: _is_number(v) and v > 0)
+    weights = card.get("weights") or {}
+    sha256, size = weights.get("sha256"), weights.get("bytes")
+    if sha256 is not None and not (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)):
+        raise ValueError(f"{path} must give the weights' sha256 as 64 hexadecimal digits. Received: {_shown(sha256)}.")
+    if size is not None and not (type(size) is int and size >= 0):
+        raise ValueError(f"{path} must give the weights' bytes as a whole number. Received: {_shown(size)}.")
+    return card
+
+
+def own_file(path):
+    """Return the path of a folder's file if it is a regular file of that folder, followed through symbolic links.
+
+    A link may point to a file of the same folder. In the cache of the Hub, where every file of a snapshot is a link, it
+    may point to the blobs of the same repository or of the cache.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is a link that leads elsewhere, or no regular file.
+    """
+    path = Path(path)
+    if not os.path.lexists(path):
+        raise FileNotFoundError(f"{path.parent} holds no {path.name}.")
+    folder = path.parent.resolve()
+    homes = [folder]
+    if folder.parent.name == "snapshots":
+        repository = folder.parent.parent
+        homes += [repository / "blobs", repository.parent / "blobs"]
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{path} is a symbolic link that leads nowhere.") from error
+    if not any(home in target.parents for home in homes):
+        raise ValueError(f"{path} must be a file of its folder. Received: a symbolic link to {target}.")
+    if not stat.S_ISREG(target.stat().st_mode):
+        raise ValueError(f"{path} must be a regular file.")
+    return path
+
+
 def read_json(path):
-    """Read a JSON object of modest size.
+    """Read a JSON object of modest size and depth, of finite numbers and of names that stand once.
 
     Raises:
         FileNotFoundError: if it is missing.
-        ValueError: if it is too large or no JSON object.
+        ValueError: if it is too large or no such object.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.parent} holds no {path.name}.")
-    if path.stat().st_size > _MAX_JSON:
-        raise ValueError(f"{path} must hold at most {_MAX_JSON} bytes. Received: {path.stat().st_size}.")
+    path = own_file(path)
+    if path.stat().st_size > MAX_JSON:
+        raise ValueError(f"{path} must hold at most {MAX_JSON} bytes. Received: {path.stat().st_size}.")
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(
+            path.read_text("utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_named_once,
+        )
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object. Received: {type(content).__name__}.")
+    if _depth(content) > _MAX_DEPTH:
+        raise ValueError(f"{path} must nest at most {_MAX_DEPTH} levels.")
     return content
 
 
@@ -57,3 +127,47 @@ def write_json(content, path):
     """Write a JSON object, at once or not at all."""
     with replacing(Path(path)) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text):
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is no finite number")
+    return value
+
+
+def _named_once(pairs):
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in content if names.count(name) > 1)
+        raise ValueError(f"the name {twice[:40]!r} stands twice in one object")
+    return content
+
+
+def _depth(content):
+    """How many levels a value nests, without recursion."""
+    level, depth = [content], 0
+    while level:
+        depth += 1
+        level = [
+            child
+            for value in level
+            if isinstance(value, dict | list)
+            for child in (value.values() if isinstance(value, dict) else value)
+            if isinstance(child, dict | list)
+        ]
+    return depth
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _shown(value):
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."

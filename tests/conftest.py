@@ -1,6 +1,9 @@
 """What the tests share: TensorFlow's settings, made before it is imported, and tiny networks with lived-in weights."""
 
+import importlib.util
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+# Nothing here may reach the Hub; what needs one starts its own.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_XET"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ.pop("HF_TOKEN", None)
 
 
 def enliven(generator, seed=0):
@@ -39,3 +47,82 @@ def make_generator():
         return enliven(Generator(upsampling=upsampling, **{**small, **arguments}), seed)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def small_preset(make_generator, tmp_path_factory):
+    """A preset folder that lacks nothing, its network as small as they get; not to be changed."""
+    from kerasgan3d.models.preset import save_preset
+
+    generator = make_generator(phases=("pore", "grain"), voxel_size=0.5)
+    card = {
+        "name": "blocks",
+        "description": "Blocks of noise.",
+        "citation": "Nobody et al., J. Noise 1 (2026) 1",
+        "licence": "MIT",
+        "training": {"data": {"file": "noise.tif", "shape": [9, 9, 9]}},
+        "fidelity": {"volume_fractions": {"real": [0.5, 0.5], "generated": [0.4, 0.6]}},
+    }
+    reference = {"phases": ["pore", "grain"], "mean": {"volume_fractions": [0.5, 0.5]}}
+    folder = save_preset(generator, tmp_path_factory.mktemp("small") / "blocks", card, reference)
+    (folder / "README.md").write_text("the card", "utf-8")
+    (folder / "preview.png").write_bytes(b"\x89PNG no more than that")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_files(small_preset):
+    """Name to content of its files."""
+    return {path.name: path.read_bytes() for path in small_preset.iterdir()}
+
+
+@pytest.fixture
+def hub():
+    """A small Hub that is running; see `tests/hub.py`."""
+    with hub_class()(tokens={"hf_Kwrite0123": "write", "hf_Kread0123": "read"}) as running:
+        yield running
+
+
+@pytest.fixture
+def client(hub, monkeypatch, tmp_path):
+    """The client of the Hub in this process, set on that hub and an empty cache; a function that sets the token."""
+    from huggingface_hub import constants
+
+    from kerasgan3d.zoo import hub as ours
+
+    home = tmp_path / "hf-home"
+    for name, value in {
+        "ENDPOINT": hub.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
+        "HF_HUB_OFFLINE": False,
+        "HF_HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_TOKEN_PATH": str(home / "token"),
+        "HF_STORED_TOKENS_PATH": str(home / "stored_tokens"),
+        "AGENT_HARNESSES_PATH": str(home / ".agent_harnesses.json"),
+    }.items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setattr(ours, "_WAITS", (0.01, 0.02, 0.02))
+
+    def use_token(token):
+        monkeypatch.setenv("HF_TOKEN", token)
+
+    use_token.home = home
+    return use_token
+
+
+@pytest.fixture
+def hub_env(hub, tmp_path):
+    """The environment of a process whose client is set on that hub and an empty cache."""
+    env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf-home"), "HF_HUB_OFFLINE": "0"}
+    return {key: value for key, value in env.items() if key not in ("HF_TOKEN", "HF_HUB_CACHE")}
+
+
+def hub_class():
+    """`Hub` of the file beside this one."""
+    if "kerasgan3d_tests_hub" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("kerasgan3d_tests_hub", Path(__file__).with_name("hub.py"))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    return sys.modules["kerasgan3d_tests_hub"].Hub

@@ -36,10 +36,17 @@ def test_a_folder_is_loaded_like_a_name(folder):
     assert np.array_equal(zoo.load_generator(str(folder)).sample(16, periodic=True, seed=1).labels, volume.labels)
 
 
-@pytest.mark.parametrize("name", ["nmc-catode", "", "no/such", None, 3])
+@pytest.mark.parametrize("name", ["nmc-catode", "", "no/such/folder", "no/scan.tif", None, 3])
 def test_unknown_names_are_refused_with_the_known_ones(name):
     with pytest.raises(ValueError, match="there is no generator .*" + ".*".join(zoo.list_presets())):
         zoo.load_generator(name)
+
+
+def test_what_may_be_on_the_hub_is_said_not_to_be_here():
+    with pytest.raises(
+        OSError, match="no/such is no folder here, and the Hub is not asked, since HF_HUB_OFFLINE is set"
+    ):
+        zoo.load_generator("no/such")
 
 
 def test_a_revision_is_for_hubs(folder):

@@ -1,5 +1,7 @@
 """The card and the picture of a preset folder, made from what it holds."""
 
+import json
+import re
 from pathlib import Path
 
 from kerasgan3d.data import Symmetry
@@ -13,6 +15,23 @@ _TITLES = {
     "volume_fractions": ("volume fraction", ""),
     "specific_surface_area": ("specific surface area", "1/µm"),
     "triple_phase_boundary_density": ("triple-phase boundary density", "1/µm²"),
+}
+_TAGS = (
+    "kerasgan3d",
+    "microstructure",
+    "materials-science",
+    "porous-media",
+    "3d",
+    "generative-adversarial-network",
+)
+# The Hub's identifiers of licences, by the names that people write.
+_LICENCES = {
+    name: name.replace(" ", "-")
+    for name in (
+        *("mit", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "lgpl-3.0", "unlicense", "cc0-1.0", "cc"),
+        *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "cc-by-nd-4.0"),
+        *("cc by 4.0", "cc by-sa 4.0", "cc by-nc 4.0", "apache 2.0"),
+    )
 }
 _COLUMNS = ("real", "generated", "real_std", "generated_std")
 
@@ -42,8 +61,12 @@ def complete(folder, *, size=128, seed=0):
     return folder
 
 
-def card_text(folder):
+def card_text(folder, source=None):
     """The card of a preset folder; every number comes from its files.
+
+    Args:
+        folder: Path of the folder.
+        source: What its readers give `load_generator`; the shipped name or the folder if None.
 
     Raises:
         ValueError, FileNotFoundError: if the folder is not whole.
@@ -55,7 +78,8 @@ def card_text(folder):
     size = facts.get("voxel_size")
     return _TEMPLATE.read_text("utf-8").format(
         name=facts.get("name", Path(folder).name),
-        source=_source(folder),
+        front_matter=_front_matter(facts, settings),
+        source=_source(folder) if source is None else source,
         description=facts.get("description", f"A generator of {len(facts['phases'])}-phase microstructures."),
         preview=PREVIEW,
         phase_list=", ".join(facts["phases"]),
@@ -66,9 +90,8 @@ def card_text(folder):
         training=_training(training, settings),
         crop=settings.get("crop", "few"),
         data=facts.get("data", "The data's source is not stated."),
-        citation=f"Please cite: {facts['citation']}" if facts.get("citation") else "No citation is stated.",
+        citation=f"Please cite: {_linked(facts['citation'])}" if facts.get("citation") else "No citation is stated.",
         licence=f"Licence: {facts['licence']}" if facts.get("licence") else "No licence is stated.",
-        licence_tag=facts.get("licence_tag", "other"),
     )
 
 
@@ -101,6 +124,63 @@ def _measured(facts):
             spread = f"{b_std / a_std:.2f}" if a_std and b_std is not None else ""
             rows.append(f"| {label} | {a:.4g} | {b:.4g} | {difference} | {spread} |")
     return "\n".join(rows)
+
+
+def _front_matter(facts, settings):
+    """What the Hub reads of a card, in YAML: what it is, its licence, its data, how it was measured."""
+    licence = facts.get("licence_tag") or _LICENCES.get(facts.get("licence", "").strip().lower(), "other")
+    file = facts.get("training", {}).get("data", {}).get("file")
+    data = _slug(Path(file).stem) if isinstance(file, str) else None
+    rows = list(_results(facts))
+    lines = ["library_name: keras", f"license: {_slug(licence)}"]
+    if licence == "other" and facts.get("licence"):
+        lines.append(f"license_name: {_slug(facts['licence'])}")
+    lines += ["pipeline_tag: unconditional-image-generation", "tags:", *(f"- {tag}" for tag in _TAGS)]
+    if data:
+        lines += ["datasets:", f"- {data}"]
+    if rows:
+        lines += ["metrics:", *(f"- {key}" for key in dict.fromkeys(key for key, _, _ in rows))]
+    origin = facts.get("training", {}).get("fine_tuned_from")
+    if isinstance(origin, dict) and origin.get("repo"):
+        lines += [f"base_model: {origin['repo']}", "base_model_relation: finetune"]
+    if rows and data:
+        name, title = (json.dumps(text, ensure_ascii=False) for text in (facts.get("name", data), data))
+        lines += ["model-index:", f"- name: {name}", "  results:", "  - task:"]
+        lines += ["      type: unconditional-image-generation", "    dataset:", f"      type: {data}"]
+        lines += [f"      name: {title}", "    metrics:"]
+        for key, label, value in rows:
+            lines += [f"    - type: {key}", f"      name: {json.dumps(label, ensure_ascii=False)}"]
+            lines += [f"      value: {value:.4g}"]
+    return "\n".join(lines)
+
+
+def _results(facts):
+    """Measures of generated samples: (key, label with the real value, value)."""
+    if "comparison" in facts:
+        for row in facts["comparison"]["measures"]:
+            if row["generated_mean"] is not None and row["real_mean"] is not None:
+                unit = "" if row["unit"] == "1" else row["unit"]
+                parts = (row["key"].replace("_", " "), row["phase"], unit)
+                label = ", ".join(part for part in parts if part)
+                yield row["key"], f"{label} (real: {row['real_mean']:.4g})", row["generated_mean"]
+        return
+    for key, values in facts.get("fidelity", {}).items():
+        title = _TITLES.get(key, (key, ""))[0]
+        names = facts["phases"] if isinstance(values["real"], list) else [None]
+        for i, name in enumerate(names):
+            real, generated = _pick(values["real"], i), _pick(values["generated"], i)
+            label = ", ".join(part for part in (title, name) if part)
+            yield key, f"{label} (real: {real:.4g})", generated
+
+
+def _linked(text):
+    """A citation with its doi as a link."""
+    return re.sub(r"\bdoi:? (10\.\d+/[\w.;()/-]*\w)", r"doi [\1](https://doi.org/\1)", text)
+
+
+def _slug(text):
+    """Text as the Hub's identifiers are: small letters, digits, dots and dashes."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "other"
 
 
 def _source(folder):
@@ -170,7 +250,7 @@ def _training(training, settings):
 
 def _origin(origin):
     """Which generator it was fine-tuned from, in a sentence."""
-    titles = (("revision", "revision"), ("sha256", "weights' sha256"))
+    titles = (("repo", "repository"), ("revision", "revision"), ("sha256", "weights' sha256"))
     facts = ", ".join(f"{title} `{origin[key]}`" for key, title in titles if origin.get(key))
     line = f"Fine-tuned from `{origin['name']}`" if origin.get("name") else "Fine-tuned from a generator"
     line += f" ({facts})" if facts else ""

@@ -461,7 +461,7 @@ class Generator(keras.Model):
     def _provenance(self):
         from kerasgan3d import __version__
 
-        origin = {key: self.card[key] for key in ("name", "sha256") if key in self.card}
+        origin = {key: self.card[key] for key in ("name", "sha256", "repo", "revision") if key in self.card}
         return {"kerasgan3d": __version__, **({"generator": origin} if origin else {})}
 
 

@@ -7,11 +7,24 @@ from pathlib import Path
 import keras
 
 from kerasgan3d.files import WriteError, replacing
-from kerasgan3d.folder import CARD, CONFIG, PRESET_FILES, REFERENCE, WEIGHTS, read_json, write_json
+from kerasgan3d.folder import (
+    CARD,
+    CONFIG,
+    MAX_BYTES,
+    PRESET_FILES,
+    REFERENCE,
+    WEIGHTS,
+    checked_card,
+    own_file,
+    read_json,
+    write_json,
+)
+from kerasgan3d.models._weights_file import check_size, check_structure
 from kerasgan3d.models.generator import Generator
 
 FORMAT = 1
-_MAX_WEIGHTS = 2**30
+# What a loader knows itself, and no folder may claim.
+_ORIGIN = ("repo", "revision")
 _INITIALIZERS = {"HeNormal": (), "GlorotUniform": (), "RandomNormal": ("mean", "stddev")}
 
 
@@ -60,14 +73,17 @@ def save_preset(generator, folder, card=None, reference=None):
     return folder
 
 
-def load_preset(folder):
+def load_preset(folder, *, origin=None):
     """Load the generator of a preset folder, executing nothing that it holds.
 
     The configuration is read as JSON against the names and bounds of the generator's own hyper-parameters, the network
-    is made by its own constructor, and the weights are checked against their sha256.
+    is made by its own constructor, and the weights are checked against their sha256. The file of weights must hold
+    plain arrays of exactly that network's shapes and nothing else, which is looked at before any of it is read.
 
     Args:
         folder: Path of the folder.
+        origin: dict of where it came from, "repo" and "revision" (the commit), for one from the Hub. It goes into the
+            card; what the folder itself says of these is ignored.
 
     Returns:
         Generator with its ``card``.
@@ -79,25 +95,39 @@ def load_preset(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no preset folder {folder}.")
-    card, config = read_json(folder / CARD), read_json(folder / CONFIG)
+    card, config = checked_card(folder / CARD), read_json(folder / CONFIG)
+    if isinstance(card.get("format"), int) and card["format"] > FORMAT:
+        raise ValueError(
+            f"{folder / CARD} must be of format {FORMAT} or earlier; a newer kerasgan3d wrote it. "
+            f"Received: {card['format']}."
+        )
     arguments = _checked_arguments(config, folder / CONFIG)
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        raise FileNotFoundError(f"{folder} holds no {WEIGHTS}.")
-    if weights.stat().st_size > _MAX_WEIGHTS:
-        raise ValueError(f"{weights} must hold at most {_MAX_WEIGHTS} bytes. Received: {weights.stat().st_size}.")
-    known = card.get("weights", {}).get("sha256") if isinstance(card.get("weights"), dict) else None
-    actual = hashlib.sha256(weights.read_bytes()).hexdigest()
+    weights = own_file(folder / WEIGHTS)
+    if weights.stat().st_size > MAX_BYTES[WEIGHTS]:
+        raise ValueError(f"{weights} must hold at most {MAX_BYTES[WEIGHTS]} bytes. Received: {weights.stat().st_size}.")
+    known = (card.get("weights") or {}).get("sha256")
+    with open(weights, "rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
     if known is not None and known != actual:
         raise ValueError(f"{weights} is not the file that {CARD} names: its sha256 is {actual}, not {known}.")
-    generator = Generator(**arguments)
+    check_size(weights, arguments)
+    try:
+        generator = Generator(**arguments)
+    except ValueError as error:
+        raise ValueError(f"{folder / CONFIG} describes no generator: {error}") from error
+    if card.get("phases") is not None and tuple(card["phases"]) != generator.phases:
+        raise ValueError(
+            f"{folder / CARD} must name the phases of {CONFIG}, {list(generator.phases)}. Received: {card['phases']}."
+        )
+    check_structure(weights, [tuple(weight.shape) for weight in generator.weights])
     try:
         generator.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ValueError(
             f"{weights} does not hold the weights of this generator: {str(error).splitlines()[0]}"
         ) from error
-    generator.card = {**card, "sha256": actual}
+    card = {key: value for key, value in card.items() if key not in _ORIGIN}
+    generator.card = {**card, "sha256": actual, **(origin or {})}
     return generator
 
 

@@ -128,12 +128,12 @@ class Pretrained:
             phases, fractions: Of the other material.
 
         Returns:
-            dict: "name", "revision", "sha256" (of the weights' file), "citation" and "licence" as far as known;
-            "digest", the sha256 of the weights themselves; "phases", "voxel_size"; "counterparts", name to old name or
-            None.
+            dict: "name", "repo", "revision", "sha256" (of the weights' file), "citation" and "licence" as far as
+            known; "digest", the sha256 of the weights themselves; "phases", "voxel_size"; "counterparts", name to old
+            name or None.
         """
         card, old = self.generator.card, self.generator.phases
-        known = ("name", "revision", "sha256", "citation", "licence")
+        known = ("name", "repo", "revision", "sha256", "citation", "licence")
         digest = hashlib.sha256()
         for weight in self.generator.get_weights():
             digest.update(np.ascontiguousarray(weight, "<f4"))

@@ -1,0 +1,89 @@
+"""Generators from the Hub, for every command that takes a NAME."""
+
+import contextlib
+import functools
+import sys
+from pathlib import Path
+
+import click
+
+from kerasgan3d.cli.output import in_bytes, print_facts
+from kerasgan3d.cli.progress import progress_bar
+
+
+def takes_generators(*arguments):
+    """Let a command's arguments of these names be generators on the Hub.
+
+    One that is, is pulled before the command begins, with its facts and a bar on stderr; the command gets its name with
+    the commit, so that all that it does is about the same one. What else the arguments hold passes as it is.
+    """
+
+    def decorate(function):
+        @functools.wraps(function)
+        def command(**options):
+            for argument in arguments:
+                options[argument] = pulled(options[argument])
+            return function(**options)
+
+        return command
+
+    return decorate
+
+
+def pulled(name):
+    """Return a name as it is; with its commit, once it is pulled, if it is that of a generator on the Hub.
+
+    Raises:
+        ValueError, OSError: as ``kerasgan3d.zoo.pull``.
+    """
+    import kerasgan3d
+
+    if "/" not in name or Path(name).exists() or kerasgan3d.zoo.on_hub(name) is None:
+        return name
+    try:
+        return pull(name).name
+    except kerasgan3d.zoo.hub.HubError as error:
+        if name.startswith("hf://"):
+            raise
+        raise type(error)(f"{name} is not here, and {error}") from None
+
+
+def pull(name, revision=None):
+    """Pull a generator; tell on stderr what comes before it comes, draw a bar where stderr is a terminal.
+
+    Returns:
+        kerasgan3d.zoo.hub.Snapshot.
+    """
+    import kerasgan3d
+
+    bar = None
+
+    def announce(facts, snapshot):
+        nonlocal bar
+        click.echo(f"pulling {snapshot.repo}, commit {snapshot.commit[:12]}", err=True)
+        size = facts.get("voxel_size")
+        print_facts(
+            [
+                ("name", facts.get("name")),
+                ("description", facts.get("description")),
+                ("phases", ", ".join(facts.get("phases") or ())),
+                ("voxel size", f"{size:g} µm" if size else None),
+                ("licence", facts.get("licence")),
+                ("citation", facts.get("citation")),
+                ("files", ", ".join(f"{file} {in_bytes(count)}" for file, count in snapshot.files.items())),
+            ],
+            indent="  ",
+            err=True,
+        )
+        # Not before: what is printed would run into it.
+        bar = stack.enter_context(progress_bar("pulling", sys.stderr))
+
+    def progress(done, total):
+        if bar is not None:
+            bar(done, total)
+
+    def notify(text):
+        click.echo(f"kerasgan3d: {text}", err=True)
+
+    with contextlib.ExitStack() as stack:
+        return kerasgan3d.zoo.pull(name, revision, announce=announce, progress=progress, notify=notify)

@@ -1,0 +1,117 @@
+"""What a file of weights may hold: looked at before it is read, since a stranger may have made it."""
+
+from collections import Counter
+from itertools import pairwise
+
+import h5py
+
+from kerasgan3d.models.generator import LIMITS
+
+_MAX_OBJECTS = 512
+_MAX_DEPTH = 8
+_MAX_ATTRIBUTE = 4096  # bytes; Keras notes names and dtypes in attributes
+
+
+def check_size(path, arguments):
+    """Check that a file is large enough for a network, before the network is made.
+
+    So that the memory a folder can ask for is at most a small multiple of what was downloaded.
+
+    Args:
+        path: Path of the file.
+        arguments: Those of the Generator.
+
+    Raises:
+        ValueError: if it is smaller than the kernels of that network are in half precision.
+    """
+    channels = [arguments.get("latent_channels"), *arguments.get("widths", ()), len(arguments.get("phases", ()))]
+    if not all(type(n) is int and n > 0 for n in channels):
+        return  # defaults, or what the Generator refuses itself
+    taps = 27 if arguments.get("upsampling", "resize") == "resize" else 64
+    weights = taps * sum(a * b for a, b in pairwise(channels))
+    deep, many = len(channels) - 2 > LIMITS["layers"], channels[-1] > LIMITS["phases"]
+    if deep or many or weights > LIMITS["weights"]:
+        return  # refused by the Generator, in words of its own
+    if 2 * weights > path.stat().st_size:
+        _refuse(path, f"it would take {2 * weights} bytes or more, the file has {path.stat().st_size}")
+
+
+def check_structure(path, shapes):
+    """Check that an HDF5 file is groups and plain arrays of the given shapes, each once, and nothing else.
+
+    Nothing of the arrays is read. Links that are not hard, arrays that lie in other files, are put together of others,
+    are compressed or not stored, and arrays that are no numbers are refused.
+
+    Args:
+        path: Path of the file.
+        shapes: The shapes of all weights, in any order.
+
+    Raises:
+        ValueError: if it holds anything else.
+    """
+    found, seen = [], set()
+    try:
+        with h5py.File(path, "r") as file:
+            _walk(path, file, "", 0, seen, found)
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        _refuse(path, (str(error).splitlines() or [type(error).__name__])[0], error)
+    missing, more = Counter(shapes) - Counter(found), Counter(found) - Counter(shapes)
+    if missing or more:
+        parts = [
+            f"{what} {', '.join(str(shape) for shape in list(counter)[:3])}"
+            for what, counter in (("there is no array of shape", missing), ("there is one too many of shape", more))
+            if counter
+        ]
+        _refuse(path, "; ".join(parts))
+
+
+def _walk(path, group, name, depth, seen, found):
+    if depth > _MAX_DEPTH:
+        _refuse(path, f"groups nest more than {_MAX_DEPTH} levels at {name}")
+    _check_attributes(path, group, name)
+    for key in group:
+        inner = f"{name}/{key}"
+        link = group.get(key, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            _refuse(path, f"{inner[:80]} is a link, {type(link).__name__}")
+        item = group[key]
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen:
+            _refuse(path, f"{inner[:80]} stands there twice")
+        seen.add(address)
+        if len(seen) > _MAX_OBJECTS:
+            _refuse(path, f"it holds more than {_MAX_OBJECTS} groups and arrays")
+        if isinstance(item, h5py.Group):
+            _walk(path, item, inner, depth + 1, seen, found)
+        elif isinstance(item, h5py.Dataset):
+            _check_array(path, item, inner)
+            found.append(item.shape)
+        else:
+            _refuse(path, f"{inner[:80]} is neither a group nor an array")
+
+
+def _check_array(path, array, name):
+    _check_attributes(path, array, name)
+    settings = array.id.get_create_plist()
+    layout = settings.get_layout()
+    if layout == h5py.h5d.VIRTUAL:
+        _refuse(path, f"{name} is put together of other files")
+    if settings.get_external_count():
+        _refuse(path, f"{name} lies in another file")
+    if array.shape is None or array.dtype.kind != "f":
+        _refuse(path, f"{name} must hold floating-point numbers, not {array.dtype}")
+    if layout == h5py.h5d.CHUNKED or settings.get_nfilters():
+        _refuse(path, f"{name} must be stored in one piece, not in chunks or compressed")
+    if array.id.get_storage_size() != array.size * array.dtype.itemsize:
+        _refuse(path, f"{name} claims the shape {array.shape}, and stores {array.id.get_storage_size()} bytes")
+
+
+def _check_attributes(path, item, name):
+    for i in range(h5py.h5a.get_num_attrs(item.id)):
+        attribute = h5py.h5a.open(item.id, index=i)
+        if i >= 16 or attribute.get_storage_size() > _MAX_ATTRIBUTE:
+            _refuse(path, f"{name or '/'} has more or larger attributes than weights need")
+
+
+def _refuse(path, why, cause=None):
+    raise ValueError(f"{path} does not hold the weights of this generator: {why}.") from cause

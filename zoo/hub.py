@@ -1,0 +1,521 @@
+"""The one place that speaks to the Hugging Face Hub; what it fetches lies in the Hub's usual cache.
+
+The client of the Hub answers for addresses, tokens, sessions, errors and uploads. Downloads are written here, into the
+layout of its cache, so that it and every other tool finds them: the client neither goes on with a file that was broken
+off in an earlier call nor compares what it received with the hash that the Hub announced, so that one bad transfer
+would stay in the cache for good. Here a file has the size and the hash that the Hub lists, or it is not in the cache.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+
+from kerasgan3d.files import WriteError
+from kerasgan3d.folder import CARD, CONFIG, MAX_BYTES, PRESET_FILES, REFERENCE, WEIGHTS, checked_card
+from kerasgan3d.zoo.hub_cache import (
+    COMMIT,
+    DIGEST,
+    NEEDED,
+    WHOLE_COMMIT,
+    Snapshot,
+    cached,
+    cached_commit,
+    has_digest,
+    note_commit,
+    point,
+    storage,
+    what_the_cache_has,
+)
+
+TAG = "kerasgan3d"  # what our generators are found by
+FACTS = (CARD, CONFIG)  # what tells of a generator without its weights
+
+_WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before a request is tried again
+_BUSY = (408, 429, 500, 502, 503, 504)
+_MAX_LISTING = 2**24
+_MAX_PAGES = 20
+_MAX_ATTEMPTS = 50
+
+
+class HubError(OSError):
+    """What went wrong on the way to the Hub, in one line that holds no token."""
+
+
+class UnreachableError(HubError):
+    """The Hub did not answer, or not sensibly: a copy in the cache may serve."""
+
+
+class OfflineError(UnreachableError):
+    """The Hub is not asked, as the user wants it."""
+
+
+class NotOnHubError(HubError, ValueError):
+    """There is no such repository or revision, or it is not to be seen without a token."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file that the Hub lists; its digest is None where the Hub gives none that can be checked."""
+
+    size: int
+    digest: str | None
+
+
+def pull(address, *, names=PRESET_FILES, announce=None, progress=None, notify=None):
+    """Bring a generator into the cache, or find it there.
+
+    What is looked at before the weights are fetched: that the repository holds a generator, that no file is larger than
+    it may be, and that the facts are those of these weights.
+
+    Args:
+        address: An Address.
+        names: The files that are wanted, of those of a preset folder. Others are never fetched.
+        announce: A function (facts, Snapshot), called before the weights are fetched, where they have to be.
+        progress: A function (bytes done, bytes in all).
+        notify: A function that is told, in one line, where the Hub cannot be reached and a copy in the cache serves.
+
+    Returns:
+        Snapshot.
+
+    Raises:
+        NotOnHubError: if there is no such repository or revision.
+        HubError: if the Hub cannot be reached and the cache has no whole copy, or a download failed.
+        ValueError: if the repository holds no generator, or one that is refused.
+        OSError: if the cache cannot be written.
+    """
+    wanted = [name for name in PRESET_FILES if name in names]
+    revision = address.revision or "main"
+    if WHOLE_COMMIT.fullmatch(revision):
+        found = cached(address.repo, revision, revision, wanted)
+        if found is not None:
+            return found
+    known = cached(address.repo, revision, cached_commit(address.repo, revision), wanted)
+    try:
+        commit, listing = _listing(address, patient=known is None)
+    except UnreachableError as error:
+        if known is not None:
+            if notify is not None and not isinstance(error, OfflineError):
+                notify(f"{error} Taking {address.repo} from the cache, commit {known.commit[:12]}.")
+            return known
+        raise type(error)(f"{error} {what_the_cache_has(address.repo, revision, wanted)}") from None
+    _check_listing(address.repo, listing)
+    listing = {name: listing[name] for name in wanted if name in listing}
+    with _disk(storage(address.repo)):
+        return _fetch_all(address, revision, commit, listing, announce, progress)
+
+
+def search(text=None, limit=100):
+    """Return what the Hub knows of generators: those whose card has the tag `kerasgan3d`.
+
+    Args:
+        text: Words that their names contain, or None for all.
+        limit: At most so many, those that are downloaded most first.
+
+    Returns:
+        list of dicts: "name", "revision" (the commit), "updated", "downloads", "likes", "private", "licence".
+
+    Raises:
+        HubError: if the Hub cannot be reached.
+    """
+    params = {"filter": TAG, "sort": "downloads", "limit": limit, "full": "true"}
+    if text is not None:
+        params["search"] = text
+    url = f"{_endpoint()}/api/models"
+    with _explained("the list of generators"):
+        found, _ = _patiently(lambda: _answer(url, params))
+    return [_row(model) for model in found if isinstance(model, dict) and isinstance(model.get("id"), str)]
+
+
+def upload(folder, address, *, private, message):
+    """Put the files of a preset folder on the Hub in one commit; the repository and the branch are made if need be.
+
+    Args:
+        folder: Path of a folder that holds nothing but what is to be uploaded.
+        address: An Address.
+        private: Whether a repository that is made is private. One that is public already is then refused.
+        message: Of the commit.
+
+    Returns:
+        (address of the page, commit).
+
+    Raises:
+        HubError: if the Hub cannot be reached or refuses.
+        ValueError: if private was asked for and the repository is public.
+    """
+    from huggingface_hub import HfApi
+
+    with _explained(address.repo, address.revision, writing=True), _without_bars():
+        api = HfApi(**_library())
+        _patiently(lambda: api.create_repo(address.repo, private=private, exist_ok=True))
+        if private and _patiently(lambda: api.model_info(address.repo, timeout=_timeout())).private is False:
+            raise ValueError(f"{address.repo} is a public repository, and was not changed. Received: private=True.")
+        if address.revision not in (None, "main"):
+            _patiently(lambda: api.create_branch(address.repo, branch=address.revision, exist_ok=True))
+        commit = api.upload_folder(
+            repo_id=address.repo,
+            folder_path=folder,
+            revision=address.revision,
+            allow_patterns=list(PRESET_FILES),
+            commit_message=message,
+        )
+    page = f"{_endpoint()}/{address.repo}"
+    return (f"{page}/tree/{address.revision}" if address.revision not in (None, "main") else page), commit.oid
+
+
+# What the Hub says
+
+
+def _listing(address, patient):
+    """The commit of a revision and the files of a preset that it has at its top: (commit, name to _Entry)."""
+    from huggingface_hub import HfApi
+
+    with _explained(address.repo, address.revision):
+        api = HfApi(**_library())
+        waits = _WAITS if patient else _WAITS[:1]
+        info = _patiently(lambda: api.model_info(address.repo, revision=address.revision, timeout=_timeout()), waits)
+        commit = info.sha
+        if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
+            raise HubError(f"the Hub must name {address.repo} a commit. Received: {str(commit)[:80]!r}.")
+        return commit, _patiently(lambda: _tree(address.repo, commit), waits)
+
+
+def _tree(repo, commit):
+    url, params = f"{_endpoint()}/api/models/{repo}/tree/{commit}", {"recursive": "false"}
+    listing = {}
+    for _ in range(_MAX_PAGES):
+        entries, url = _answer(url, params)
+        for entry in entries:
+            if isinstance(entry, dict) and entry.get("type") == "file" and entry.get("path") in PRESET_FILES:
+                listing[entry["path"]] = _entry(repo, entry)
+        if not url or not url.startswith(f"{_endpoint()}/"):
+            break
+        params = None
+    return listing
+
+
+def _answer(url, params):
+    """A list that the Hub answers with, and the address of the next page or None."""
+    from huggingface_hub.utils import get_session, hf_raise_for_status
+
+    with get_session().stream("GET", url, headers=_headers(), params=params, timeout=_timeout()) as response:
+        if response.status_code >= 400:
+            response.read()
+        hf_raise_for_status(response)
+        content = bytearray()
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > _MAX_LISTING:
+                raise HubError(f"what the Hub answers is longer than {_MAX_LISTING} bytes.")
+        following = response.links.get("next", {}).get("url")
+    try:
+        entries = json.loads(content)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise json.JSONDecodeError(str(error), "", 0) from None
+    return (entries if isinstance(entries, list) else []), following
+
+
+def _row(model):
+    """What `search` says of a model."""
+    tags = [tag for tag in model.get("tags") or () if isinstance(tag, str)]
+    licences = [tag.removeprefix("license:") for tag in tags if tag.startswith("license:")]
+    updated = model.get("lastModified") or model.get("createdAt")
+    return {
+        "name": model["id"],
+        "revision": model.get("sha"),
+        "updated": updated[:10] if isinstance(updated, str) else None,
+        **{key: model.get(key) for key in ("downloads", "likes", "private")},
+        "licence": licences[0] if licences else None,
+    }
+
+
+def _entry(repo, entry):
+    """An _Entry from the Hub's listing, refused unless size and hash are such."""
+    lfs = entry.get("lfs")
+    size, digest = entry.get("size"), entry.get("oid")
+    if isinstance(lfs, dict):
+        size, digest = lfs.get("size", size), lfs.get("oid") or lfs.get("sha256") or digest
+    if type(size) is not int or size < 0:
+        raise HubError(f"the Hub must list a size for {entry['path']} of {repo}. Received: {str(size)[:80]!r}.")
+    known = isinstance(digest, str) and DIGEST.fullmatch(digest)
+    return _Entry(size, digest if known else None)
+
+
+def _check_listing(repo, listing):
+    missing = [name for name in NEEDED if name not in listing]
+    if missing:
+        raise ValueError(f"{repo} must hold a generator of kerasgan3d. It has no {' and no '.join(missing)}.")
+    for name, entry in listing.items():
+        if entry.size > MAX_BYTES[name]:
+            raise ValueError(f"{name} of {repo} must hold at most {MAX_BYTES[name]} bytes. Received: {entry.size}.")
+
+
+# Fetching
+
+
+def _fetch_all(address, revision, commit, listing, announce, progress):
+    place = storage(address.repo)
+    folder = place / "snapshots" / commit
+    sizes = {name: entry.size for name, entry in listing.items()}
+    snapshot = Snapshot(address.repo, revision, commit, folder, sizes)
+    missing = [name for name in listing if not _is_whole(folder / name, listing[name])]
+    total, fetched = sum(sizes[name] for name in missing), 0
+
+    def report(done):
+        if progress is not None and total:
+            progress(done, total)
+
+    # Facts first: what they say is looked at before the weights are fetched.
+    for name in sorted(missing, key=lambda name: (name == WEIGHTS, name not in FACTS, name != REFERENCE)):
+        if name == WEIGHTS:
+            facts = checked_card(folder / CARD)
+            _check_facts(folder / CARD, facts, listing[WEIGHTS])
+            if announce is not None:
+                announce(facts, snapshot)
+        before = fetched
+        _fetch(address.repo, commit, name, listing[name], folder / name, lambda n, before=before: report(before + n))
+        fetched += sizes[name]
+    report(total)
+    note_commit(place, revision, commit)
+    return Snapshot(address.repo, revision, commit, folder, sizes, fetched)
+
+
+def _is_whole(pointer, entry):
+    return pointer.is_file() and pointer.stat().st_size == entry.size and has_digest(pointer, entry.digest)
+
+
+def _check_facts(path, facts, entry):
+    weights = facts.get("weights") or {}
+    sha256, size = weights.get("sha256"), weights.get("bytes")
+    if sha256 is not None and entry.digest is not None and len(entry.digest) == 64 and sha256 != entry.digest:
+        raise ValueError(f"{WEIGHTS} is not the file that {path} names: its sha256 is {entry.digest}, not {sha256}.")
+    if size is not None and size != entry.size:
+        raise ValueError(f"{WEIGHTS} is not the file that {path} names: it has {entry.size} bytes, not {size}.")
+
+
+def _fetch(repo, commit, name, entry, pointer, progress):
+    """Fetch one file into the cache, going on where an earlier attempt was broken off."""
+    from huggingface_hub.utils import WeakFileLock
+
+    storage = pointer.parent.parent.parent
+    # A name of our own where the Hub gives no hash.
+    blob = storage / "blobs" / (entry.digest or f"{commit}-{name}")
+    lock = storage.parent / ".locks" / storage.name / f"{blob.name}.lock"
+    for folder in (blob.parent, pointer.parent, lock.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        if not (entry.digest and _is_whole(blob, entry)):
+            partial = blob.with_name(f"{blob.name}.kerasgan3d.incomplete")
+            free = shutil.disk_usage(blob.parent).free
+            if free < entry.size:
+                raise WriteError(f"{pointer} could not be written: it needs {entry.size} bytes, the disk has {free}.")
+            with _explained(repo):
+                _download(repo, commit, name, entry, partial, progress)
+            if not has_digest(partial, entry.digest):
+                # What was fetched in pieces may be pieces of different files: once more, in one.
+                partial.unlink()
+                with _explained(repo):
+                    _download(repo, commit, name, entry, partial, progress)
+                if not has_digest(partial, entry.digest):
+                    partial.unlink()
+                    kind = "sha256" if len(entry.digest) == 64 else "hash"
+                    raise HubError(
+                        f"{name} of {repo} arrived damaged, twice: its {kind} is not {entry.digest}. Nothing was kept."
+                    )
+            blob.unlink(missing_ok=True)
+            os.replace(partial, blob)
+        point(pointer, blob)
+
+
+def _download(repo, commit, name, entry, partial, progress):
+    """Fill a file up to the size that the Hub lists."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+
+    url = hf_hub_url(repo, name, revision=commit, endpoint=_endpoint())
+    stuck = 0
+    for _ in range(_MAX_ATTEMPTS):
+        before, cause = _size(partial), None
+        try:
+            _stream(url, entry.size, before, partial, progress)
+        except HTTPError as error:
+            status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+            if status == 416:
+                partial.unlink(missing_ok=True)  # it is longer than the file
+            elif status is not None and status not in _BUSY:
+                raise
+            cause = error
+        if _size(partial) == entry.size and partial.is_file():
+            return
+        stuck = 0 if _size(partial) > before else stuck + 1
+        if stuck > len(_WAITS):
+            break
+        time.sleep(_WAITS[max(stuck, 1) - 1])
+    if cause is not None:
+        raise cause
+    raise HubError(f"{name} of {repo} broke off at {_size(partial)} of {entry.size} bytes, again and again.")
+
+
+def _stream(url, size, before, partial, progress):
+    """Append what is missing of a file, or write it anew where the server sends all of it."""
+    from huggingface_hub.utils import get_session, hf_raise_for_status
+
+    if before > size:
+        partial.unlink()
+        before = 0
+    if before == size and before:
+        return
+    headers = {**_headers(), "Accept-Encoding": "identity"} | ({"Range": f"bytes={before}-"} if before else {})
+    with get_session().stream("GET", url, headers=headers, timeout=_timeout()) as response:
+        if response.status_code >= 400:
+            response.read()
+        hf_raise_for_status(response)
+        resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
+            f"bytes {before}-"
+        )
+        done = before if resumed else 0
+        with open(partial, "ab" if resumed else "wb") as file:
+            for chunk in response.iter_bytes():
+                done += len(chunk)
+                if done > size:
+                    file.close()
+                    partial.unlink()
+                    raise HubError(f"{partial.name.split('.')[0]} is longer than the {size} bytes that the Hub lists.")
+                file.write(chunk)
+                progress(done)
+
+
+def _size(path):
+    return path.stat().st_size if path.is_file() else 0
+
+
+# Errors, in one line
+
+
+@contextlib.contextmanager
+def _explained(what, revision=None, writing=False):
+    """Turn what the client of the Hub raises into a HubError that says it in one line and holds no token."""
+    import logging
+
+    from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
+
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # what it warns of is tried again, or said below
+    try:
+        yield
+    except (HTTPError, OfflineModeIsEnabled) as error:
+        # `from None`: a server may echo what it was sent, and the error would hold it.
+        raise _explain(error, what, revision, writing) from None
+    except json.JSONDecodeError:
+        raise UnreachableError(f"what answers at {_endpoint()} is not the Hub: it sends no JSON.") from None
+    finally:
+        logger.setLevel(level)
+
+
+def _explain(error, what, revision, writing):
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RevisionNotFoundError
+
+    place = _endpoint()
+    if isinstance(error, OfflineModeIsEnabled):
+        return OfflineError("the Hub is not asked, since HF_HUB_OFFLINE is set.")
+    if not isinstance(error, HfHubHTTPError):
+        return UnreachableError(f"the Hub at {place} cannot be reached, or broke off ({type(error).__name__}).")
+    status = error.response.status_code
+    if isinstance(error, RevisionNotFoundError):
+        return NotOnHubError(f"{what} has no revision {revision or 'main'!r} on the Hub.")
+    if isinstance(error, GatedRepoError):
+        return HubError(f"{what} is for those who accept its conditions at {place}/{what} and have a token.")
+    if writing and status in (401, 403, 404):
+        have = "the token that is set may not write there" if _has_token() else "no token is set"
+        return HubError(
+            f"{what} cannot be written ({status}): {have}. Set HF_TOKEN to one with the right to write, or run "
+            "hf auth login."
+        )
+    if status in (401, 404):
+        return NotOnHubError(
+            f"there is no {what} on the Hub, or it is private and needs a token ({status}): set HF_TOKEN, or run "
+            "hf auth login."
+        )
+    if status == 403:
+        return HubError(f"the token that is set may not read {what} (403).")
+    if status in _BUSY:
+        return UnreachableError(f"the Hub at {place} answers with an error ({status}); try again later.")
+    return HubError(f"the Hub at {place} refused what was asked for {what} ({status}).")
+
+
+def _patiently(ask, waits=_WAITS):
+    """Ask again, some times, where the server is busy or the line breaks."""
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+
+    for wait in (*waits, None):
+        try:
+            return ask()
+        except HTTPError as error:
+            busy = not isinstance(error, HfHubHTTPError) or error.response.status_code in _BUSY
+            if wait is None or not busy:
+                raise
+        time.sleep(wait)
+    return None
+
+
+@contextlib.contextmanager
+def _disk(path):
+    """Say of which cache it is that it cannot be written."""
+    try:
+        yield
+    except (HubError, WriteError):
+        raise
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise WriteError(f"the cache {path} cannot be written: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def _without_bars():
+    """Keep the client's own bars off the terminal."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    already = are_progress_bars_disabled()
+    if not already:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not already:
+            enable_progress_bars()
+
+
+def _endpoint():
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT
+
+
+def _timeout():
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_DOWNLOAD_TIMEOUT
+
+
+def _library():
+    from kerasgan3d import __version__
+
+    return {"library_name": "kerasgan3d", "library_version": __version__, "endpoint": _endpoint()}
+
+
+def _headers():
+    from huggingface_hub.utils import build_hf_headers
+
+    from kerasgan3d import __version__
+
+    return build_hf_headers(library_name="kerasgan3d", library_version=__version__)
+
+
+def _has_token():
+    from huggingface_hub import get_token
+
+    return bool(get_token())

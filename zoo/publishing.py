@@ -1,0 +1,149 @@
+"""Generators on their way to the Hub."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasgan3d.folder import (
+    CARD,
+    CONFIG,
+    MAX_BYTES,
+    METADATA,
+    PRESET_FILES,
+    PREVIEW,
+    README,
+    REFERENCE,
+    WEIGHTS,
+    checked_card,
+    own_file,
+    read_json,
+    write_json,
+)
+from kerasgan3d.zoo import hub
+from kerasgan3d.zoo.card import card_text, complete
+from kerasgan3d.zoo.hub_address import SCHEME, parse
+from kerasgan3d.zoo.loading import path
+
+ABOUT = ("name", "description", "data", "citation", "licence")
+# What whoever pulls a generator relies on, and where it comes from.
+_STATED = {
+    "name": "a name (--name)",
+    "citation": "the citation of the data (--citation)",
+    "licence": "a licence (--licence)",
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was uploaded.
+
+    Attributes:
+        repo: Name of the repository.
+        url: Address of its page; None for a dry run.
+        commit: The commit; None for a dry run.
+        files: Name to bytes.
+    """
+
+    repo: str
+    url: str | None
+    commit: str | None
+    files: dict
+
+
+def publish(source, repo_id, *, private=False, revision=None, about=None, message=None, dry_run=False):
+    """Publish a generator on the Hugging Face Hub.
+
+        publish("run", "org/name")
+
+    The folder is checked first, and all that it lacks is named at once. Its own files stay as they are: a copy gets a
+    card that is made from them and names the repository, and a picture if it has none. The seven files of a preset are
+    uploaded in one commit, and nothing else that lies in the folder. The token is that of the Hub's own tools:
+    HF_TOKEN, or ``hf auth login``.
+
+    Args:
+        source: A preset folder, a run's folder, or the name of a generator that ships.
+        repo_id: "org/name"; the repository is made if need be.
+        private: Whether the repository, if it is made, is to be seen only by those who may.
+        revision: The branch, made if need be; the main one if None.
+        about: dict of facts for the card that the folder lacks or states otherwise: "name", "description", "data",
+            "citation", "licence".
+        message: Of the commit.
+        dry_run: Whether to check and to tell what would be uploaded, and to leave it at that.
+
+    Returns:
+        Published: "repo", "url", "commit", "files" (name to bytes).
+
+    Raises:
+        ValueError: if the folder lacks something or is refused by the loader, ``repo_id`` is no such name, or the
+            repository is public although private is asked for.
+        FileNotFoundError: if there is no such folder.
+        OSError: if the Hub cannot be reached or refuses.
+    """
+    address = parse(repo_id, revision)
+    if address is None or str(repo_id).startswith(SCHEME):
+        raise ValueError(f"`repo_id` must be org/name. Received: {repo_id!r}.")
+    if parse(source) is not None and not Path(source).exists():
+        raise ValueError(f"`source` must be a folder or the name of a generator that ships. Received: {source!r}.")
+    about = {key: value for key, value in (about or {}).items() if value is not None}
+    if not all(key in ABOUT and isinstance(value, str) for key, value in about.items()):
+        raise ValueError(f"`about` must be a dict of texts of {', '.join(ABOUT)}. Received: {about!r}.")
+    folder = path(source)
+    check_publishable(folder, about)
+    with tempfile.TemporaryDirectory(prefix="kerasgan3d-") as temporary:
+        copy = Path(temporary) / "preset"
+        copy.mkdir()
+        for name in PRESET_FILES:
+            if (folder / name).exists():
+                shutil.copyfile(own_file(folder / name), copy / name)
+        if about:
+            write_json({**read_json(copy / CARD), **about}, copy / CARD)
+        if not (copy / PREVIEW).is_file():
+            complete(copy)
+        (copy / README).write_text(card_text(copy, source=address.repo), "utf-8")
+        files = {name: (copy / name).stat().st_size for name in PRESET_FILES if (copy / name).is_file()}
+        for name, size in files.items():
+            if size > MAX_BYTES[name]:
+                raise ValueError(f"{name} must hold at most {MAX_BYTES[name]} bytes. Received: {size}.")
+        if dry_run:
+            return Published(address.repo, None, None, files)
+        name = checked_card(copy / CARD)["name"]
+        url, commit = hub.upload(copy, address, private=private, message=message or f"Publish {name} with kerasgan3d")
+    return Published(address.repo, url, commit, files)
+
+
+def check_publishable(folder, about=None):
+    """Check that a preset folder has all that others need to use it and to judge it.
+
+    Args:
+        folder: Path of the folder.
+        about: dict of facts that are stated besides.
+
+    Raises:
+        ValueError: if it lacks something, all of which is named; or if its generator is not loaded.
+        FileNotFoundError: if there is no such folder.
+    """
+    from kerasgan3d.models.preset import load_preset
+
+    folder = Path(folder)
+    missing = [name for name in (CONFIG, METADATA, WEIGHTS, CARD) if not (folder / name).is_file()]
+    lacks = [f"the file {name}" for name in missing]
+    card = {**checked_card(folder / CARD), **(about or {})} if CARD not in missing else {}
+    if CARD not in missing:
+        lacks += [what for key, what in _STATED.items() if not str(card.get(key) or "").strip()]
+        lacks += [] if card.get("phases") else ["the names of its phases"]
+        lacks += [] if card.get("voxel_size") else ["a voxel size (--voxel-size)"]
+        lacks += [] if (card.get("weights") or {}).get("sha256") else ["the sha256 of its weights"]
+        if not card.get("fidelity") and not card.get("comparison"):
+            lacks.append(f"measured fidelity (python -m kerasgan3d.zoo {folder})")
+    if not (folder / REFERENCE).is_file():
+        lacks.append(f"statistics of the real data ({REFERENCE})")
+    elif not read_json(folder / REFERENCE):
+        lacks.append(f"statistics of the real data (in {REFERENCE}, which is empty)")
+    if not missing:
+        try:
+            load_preset(folder)
+        except ValueError as error:
+            lacks.append(f"a generator that loads: {error}")
+    if lacks:
+        raise ValueError(f"{folder} cannot be published. It lacks {'; '.join(lacks)}.".replace("..", "."))
