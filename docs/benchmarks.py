@@ -13,8 +13,9 @@ HEAD = """\
 # Benchmarks
 
 Two cores of a server processor, 24 GiB of memory, no GPU: an AMD EPYC where a section does not say another. Ratios are
-medians over turns of one run, in which both sides are timed one after the other. `python docs/benchmarks.py` makes this page from the
-files in `docs/benchmarks`; the commands below make those again (`pip install '.[peers]'` brings the other tools).
+medians over turns of one run, in which both sides are timed one after the other. `python docs/benchmarks.py` makes this
+page from the files in `docs/benchmarks`; the commands below make those again (`pip install '.[peers]'` brings the other
+tools).
 """
 
 
@@ -131,9 +132,9 @@ def scaling(result):
     lines = [
         "## Streaming: from a laptop's memory to a gigavoxel",
         "",
-        "`python tests/benchmarks/sampling.py scaling --sizes 64 128 256 512 1024 --json docs/benchmarks/scaling.json`: "
-        "`Generator.stream` of periodic volumes of `nmc-cathode`, each in a process of its own. Seconds include writing "
-        "and, of workers, their start; memory is all of all processes, libraries included. "
+        "`python tests/benchmarks/sampling.py scaling --sizes 64 128 256 512 1024 --json docs/benchmarks/scaling.json`"
+        ": `Generator.stream` of periodic volumes of `nmc-cathode`, each in a process of its own. Seconds include "
+        "writing and, of workers, their start; memory is all of all processes, libraries included. "
         f"{result['processor']}, {result['cores']} cores, other work beside it.",
         "",
         "| volume | file | way | seconds | M voxels/s | memory | size of the file |",
@@ -154,7 +155,11 @@ def _seconds(run):
 SECTIONS = {
     "sampling": sampling,
     "scaling": scaling,
-    "transport": transport, "correlation": correlation, "measure": measure, "blocks": blocks}
+    "transport": transport,
+    "correlation": correlation,
+    "measure": measure,
+    "blocks": blocks,
+}
 
 
 if __name__ == "__main__":
