@@ -125,7 +125,7 @@ def search(text=None, limit=100):
         params["search"] = text
     url = f"{_endpoint()}/api/models"
     with _explained("the list of generators"):
-        found, _ = _patiently(lambda: _answer(url, params))
+        found, _ = _patiently(lambda: _answer(url, params), _WAITS[:2])
     return [_row(model) for model in found if isinstance(model, dict) and isinstance(model.get("id"), str)]
 
 
@@ -446,11 +446,11 @@ def _explain(error, what, revision, writing):
     return HubError(f"the Hub at {place} refused what was asked for {what} ({status}).")
 
 
-def _patiently(ask, waits=_WAITS):
+def _patiently(ask, waits=None):
     """Ask again, some times, where the server is busy or the line breaks."""
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
-    for wait in (*waits, None):
+    for wait in (*(_WAITS if waits is None else waits), None):
         try:
             return ask()
         except HTTPError as error:
