@@ -304,7 +304,7 @@ class Generator(keras.Model):
             path: The file to be: .zarr (OME-Zarr with a pyramid), or .tif (BigTIFF from 4 GB on).
             size, periodic, seed, offset: As for ``sample``. With ``seed=None`` an interrupted volume keeps its seed.
             tile: Voxels per side that are computed at once, rounded up to a multiple of 128: an int or (z, y, x).
-                256 if None; 128 where workers share the memory.
+                256 if None, and half of that along z where workers share the memory.
             resume: Whether to go on with an interrupted call; False starts afresh.
             overwrite: Whether a file that exists may be replaced.
             workers: Processes on this machine among which a Dask cluster shares the work; this one alone if None.
@@ -325,7 +325,8 @@ class Generator(keras.Model):
         if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
             raise ValueError(f"`workers` must be a positive integer. Received: {workers!r}.")
         shared = client is not None or workers is not None
-        tile = (_DEFAULT_TILE // 2 if shared else _DEFAULT_TILE) if tile is None else tile
+        if tile is None:
+            tile = (_DEFAULT_TILE // 2 if shared else _DEFAULT_TILE, _DEFAULT_TILE, _DEFAULT_TILE)
         plan = self.plan(size, periodic=periodic, offset=offset, tile=tile)
         if seed is None:
             old = io.partial_record(path) if resume else None
