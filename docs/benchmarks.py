@@ -115,7 +115,7 @@ def sampling(result):
         "",
         f"`python tests/benchmarks/sampling.py peers --size {result['size']} --repeats 5 --json "
         f"docs/benchmarks/sampling.json`: periodic labels, nothing cropped from the peer, whose faces saw zeros. "
-        f"{result['processor']}, {result['cores']} cores, PyTorch {result['torch']}, other work beside it.",
+        f"{result['processor']}, {result['cores']} cores, PyTorch {result['torch']}.",
         "",
         "| | seconds | M voxels/s | times faster |",
         "|---|---|---|---|",
@@ -132,18 +132,20 @@ def scaling(result):
     lines = [
         "## Streaming: from a laptop's memory to a gigavoxel",
         "",
-        "`python tests/benchmarks/sampling.py scaling --sizes 64 128 256 512 1024 --json docs/benchmarks/scaling.json`"
-        ": `Generator.stream` of periodic volumes of `nmc-cathode`, each in a process of its own. Seconds include "
+        "`python tests/benchmarks/sampling.py scaling --sizes 64 128 256 512 1024 --formats zarr --ways 'one process' "
+        "--json docs/benchmarks/scaling.json`, and with other sizes, formats and ways, which adds their rows: "
+        "`Generator.stream` of periodic volumes of `nmc-cathode`, each in a process of its own. Seconds include "
         "writing and, of workers, their start; memory is all of all processes, libraries included. "
-        f"{result['processor']}, {result['cores']} cores, other work beside it.",
+        f"{result['processor']}, {result['cores']} cores.",
         "",
-        "| volume | file | way | seconds | M voxels/s | memory | size of the file |",
-        "|---|---|---|---|---|---|---|",
+        "| volume | file | way | seconds | M voxels/s | steady | memory | size of the file |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
+        steady = f"{row['steady_voxels_per_second'] / 1e6:.1f}" if "steady_voxels_per_second" in row else ""
         lines.append(
             f"| {row['size']}³ | {row['format']} | {row['way']} | {row['seconds']:.1f} "
-            f"| {row['voxels_per_second'] / 1e6:.1f} | {row['memory_MB'] / 1e3:.2f} GB | {row['file_MB']:.0f} MB |"
+            f"| {row['voxels_per_second'] / 1e6:.1f} | {steady} | {row['memory_MB'] / 1e3:.2f} GB | {row['file_MB']:.0f} MB |"
         )
     return "\n".join([*lines, ""])
 

@@ -41,8 +41,18 @@ def main(arguments=None):
         print(json.dumps(stream_once(given.folder, given.size, WAYS[given.ways[0]])))
         return
     result = peers(given.size, given.repeats) if given.what == "peers" else scaling(given)
+    if given.what == "scaling" and given.json is not None and given.json.is_file():
+        # A run of some sizes replaces their rows and keeps the others.
+        kept = json.loads(given.json.read_text("utf-8"))["rows"]
+        new = [key(row) for row in result["rows"]]
+        result["rows"] = sorted([*result["rows"], *(row for row in kept if key(row) not in new)], key=key)
     if given.json is not None:
         given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def key(row):
+    """What tells rows of ``scaling`` apart."""
+    return row["format"] != "zarr", row["way"] != "one process", row["size"]
 
 
 def peers(size, repeats):
