@@ -143,9 +143,10 @@ def scaling(result):
     ]
     for row in result["rows"]:
         steady = f"{row['steady_voxels_per_second'] / 1e6:.1f}" if "steady_voxels_per_second" in row else ""
+        speed, memory = row["voxels_per_second"] / 1e6, row["memory_MB"] / 1e3
         lines.append(
-            f"| {row['size']}³ | {row['format']} | {row['way']} | {row['seconds']:.1f} "
-            f"| {row['voxels_per_second'] / 1e6:.1f} | {steady} | {row['memory_MB'] / 1e3:.2f} GB | {row['file_MB']:.0f} MB |"
+            f"| {row['size']}³ | {row['format']} | {row['way']} | {row['seconds']:.1f} | {speed:.1f} | {steady} "
+            f"| {memory:.2f} GB | {row['file_MB']:.0f} MB |"
         )
     return "\n".join([*lines, ""])
 
