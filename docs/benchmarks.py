@@ -151,11 +151,49 @@ def scaling(result):
     return "\n".join([*lines, ""])
 
 
+def finetune_ketton(result):
+    """Fine-tuning on two phases in 3D."""
+    command = "ketton.tif -o curves --phases pore,grain --voxel-size 15.2"
+    return _finetune(result, "Ketton limestone, two phases, 3D", command, "finetune-ketton.png")
+
+
+def finetune_anode(result):
+    """Fine-tuning on three phases in 2D."""
+    command = (
+        "netl-sofc-anode-z050.tif -o curves --map 0=pore,128=Ni,255=YSZ --voxel-size 0.065 --exclude 640:756,1325:1655"
+    )
+    return _finetune(result, "SOFC anode, three phases, one slice", command, "finetune-anode.png")
+
+
+def _finetune(result, title, command, picture):
+    names = {"finetune": f"{result['preset']} fine-tuned", "scratch": "from scratch"}
+    lines = [
+        f"## Fine-tuning and training from scratch: {title}",
+        "",
+        f"`python tests/benchmarks/finetune.py {command} --minutes {result['minutes']:g} --steps 900 "
+        "--monitor-every 50`: both runs came to the end of their 900 steps (fine-tuning: and 100 of the critics alone) "
+        "before their time, with other work beside them. One seed each; the error of a run swings from one measurement "
+        "to the next, so that the smallest of many is partly luck.",
+        "",
+        "| | smallest error | last error | minutes | as good as the other's best after |",
+        "|---|---|---|---|---|",
+    ]
+    for name, rows in result["curves"].items():
+        when = result["first_minute_as_good"][name]
+        lines.append(
+            f"| {names[name]} | {min(row['error'] for row in rows):.3f} | {rows[-1]['error']:.3f} "
+            f"| {rows[-1]['minutes']:.1f} | {'never' if when is None else f'{when:.1f} min'} |"
+        )
+    return "\n".join([*lines, "", f"![Curves of both](images/{picture})", ""])
+
+
 def _seconds(run):
     return f"{run['seconds']:.2g} s" if run["seconds"] < 10 else f"{run['seconds']:.0f} s"
 
 
 SECTIONS = {
+    "finetune-ketton": finetune_ketton,
+    "finetune-anode": finetune_anode,
     "sampling": sampling,
     "scaling": scaling,
     "transport": transport,
