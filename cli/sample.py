@@ -84,7 +84,8 @@ def command(
     Volumes of more than 256^3 voxels go to .zarr and .tif files part by part, in little memory; when that is
     interrupted, the same command goes on.
 
-    NAME is one of those that ``kerasgan3d list`` prints, or the folder of a generator that you trained.
+    NAME is one of those that ``kerasgan3d list`` prints, the folder of a generator that you trained, or org/name of one
+    on the Hugging Face Hub.
     """
     import kerasgan3d
 

@@ -151,6 +151,27 @@ def scaling(result):
     return "\n".join([*lines, ""])
 
 
+def training(result):
+    """A training step of the paper, against PyTorch."""
+    seconds = {name: statistics.median(found) for name, found in result["seconds"].items()}
+    ours, theirs, compact = (seconds[name] for name in ("paper", "plain PyTorch", "paper, compact"))
+    lines = [
+        f"## A training step: batch {result['batch']}, {result['crop']}³",
+        "",
+        "`python tests/benchmarks/training.py --repeats 5 --json docs/benchmarks/training.json`: the paper's networks "
+        "and its step (two updates of the generator, one of the critic), the same in plain PyTorch, and the same step with "
+        f"the compact generator. Intel(R) Xeon(R) Processor, {result['cores']} cores. "
+        f"The paper's networks train {theirs / ours:.2f} times as fast as in PyTorch (wanted: 1), compact "
+        f"{ours / compact:.1f} times as fast as paper (wanted: 4).",
+        "",
+        "| | seconds a step | ms a sample |",
+        "|---|---|---|",
+    ]
+    for name, median in seconds.items():
+        lines.append(f"| {name} | {median:.2f} | {1000 * median / result['batch']:.0f} |")
+    return "\n".join([*lines, ""])
+
+
 def finetune_ketton(result):
     """Fine-tuning on two phases in 3D."""
     command = "ketton.tif -o curves --phases pore,grain --voxel-size 15.2"
@@ -192,6 +213,7 @@ def _seconds(run):
 
 
 SECTIONS = {
+    "training": training,
     "finetune-ketton": finetune_ketton,
     "finetune-anode": finetune_anode,
     "sampling": sampling,

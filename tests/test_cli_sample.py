@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,10 @@ from click.testing import CliRunner
 
 import kerasgan3d
 from kerasgan3d.cli import main
+from kerasgan3d.cli.sample import _duration
+from kerasgan3d.models.estimate import Estimate
 from kerasgan3d.sampling.plan import plan_tiles
+from kerasgan3d.sampling.stream import Streamed
 from kerasgan3d.volume import Volume
 
 PHASES = ("pore", "NMC", "CBD")
@@ -30,6 +34,7 @@ class Generator:
 
     stride = 16
     phases = PHASES
+    voxel_size = 0.398
 
     def plan(self, size, *, periodic=False, offset=(0, 0, 0), tile=None, batch=None):
         return plan_tiles(
@@ -45,6 +50,16 @@ class Generator:
             periodic=self.plan(size, **options).periodic,
             provenance={"seed": 7 if seed is None else seed},
         )
+
+    def estimate(self, size, *, path=None, streams=False, **options):
+        return Estimate(90.0, 1_600_000_000, None if path is None else 12_000_000 + streams)
+
+    def stream(self, path, size, *, seed=None, resume=True, overwrite=False, progress=None, **options):
+        asked = {"seed": seed, "resume": resume, "overwrite": overwrite, **options}
+        if seed == 66:
+            raise KeyboardInterrupt
+        Path(path).write_text(json.dumps(asked, default=str), "utf-8")
+        return Streamed(path, 5 if seed is None else seed, (0.2, 0.3, 0.5), "f" * 64, 1, 2.5)
 
     def sample_probabilities(self, size, *, seed=None, progress=None, **options):
         drawn = np.random.default_rng(seed).random((*self.plan(size, **options).size, 3), dtype=np.float32)
@@ -138,6 +153,75 @@ def test_a_dry_run_counts_the_probabilities():
     text = run("nmc --size 128 --dry-run --probabilities").stdout
     assert "25.2 MB of probabilities" in text
     assert json.loads(run("nmc --size 128 --dry-run --probabilities --json").stdout)["bytes_probabilities"] == 25165824
+
+
+def test_a_dry_run_tells_time_memory_and_disk():
+    text = run("nmc --size 128 --dry-run -o a.zarr").stdout
+    assert "time    about 90 s" in text
+    assert "memory  about 1.6 GB" in text
+    assert "disk    about 12.0 MB" in text
+    plan = json.loads(run("nmc --size 300 --dry-run --json -o a.zarr").stdout)
+    assert (plan["seconds"], plan["bytes_memory"], plan["bytes_disk"]) == (90.0, 1_600_000_000, 12_000_001)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.123, "0.12 s"), (99.4, "99 s"), (119, "119 s"), (600, "10 min"), (9000, "2.5 h"), (9e6, "104 days")],
+)
+def test_durations(seconds, words):
+    assert _duration(seconds) == words
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.zarr"])
+def test_large_volumes_are_streamed(tmp_path, name):
+    result = run(f"nmc --size 272 256 256 --periodic-axes y --tile 128 --restart --overwrite -o {name}")
+    assert (result.exit_code, result.stderr) == (0, "")
+    asked = json.loads((tmp_path / name).read_text("utf-8"))
+    assert asked == {
+        "seed": None,
+        "resume": False,
+        "overwrite": True,
+        "workers": None,
+        "periodic": [False, True, False],
+        "offset": [0, 0, 0],
+        "tile": 128,
+    }
+    facts = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in result.stdout.splitlines())
+    assert (facts["seed"], facts["checksum"], facts["time"]) == ("5", "f" * 64, "2.5 s")
+    assert facts["fractions"] == "pore 0.200, NMC 0.300, CBD 0.500"
+
+
+@pytest.mark.parametrize("options", ["--size 256 -o a.tif", "--size 272 1 1 --probabilities -o a.tif"])
+def test_others_are_made_in_memory(tmp_path, monkeypatch, options):
+    monkeypatch.delattr(Generator, "stream")
+    assert run(f"nmc {options}").exit_code == 0
+
+
+def test_workers_stream_whatever_the_size(tmp_path):
+    assert run("nmc --size 16 --workers 3 -o a.zarr").exit_code == 0
+    assert json.loads((tmp_path / "a.zarr").read_text("utf-8"))["workers"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--workers 2 --dask tcp://a:1 -o a.tif", "Either --workers or --dask, not both"),
+        ("--workers 2 -o a.npy", "need an output .zarr or .tif"),
+        ("--dask tcp://a:1 --probabilities -o a.tif", "need an output .zarr or .tif"),
+        ("--workers 0 -o a.tif", "0 is not in the range"),
+    ],
+)
+def test_who_shares_the_work_is_checked(tmp_path, options, message):
+    result = run(f"nmc --size 16 {options}")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert files(tmp_path) == []
+
+
+def test_an_interrupted_stream_says_how_to_go_on():
+    result = run("nmc --size 272 --seed 66 -o a.zarr")
+    assert result.exit_code == 130
+    assert "kept in a.zarr.partial: the same command goes on" in result.stderr
 
 
 def test_existing_files_are_replaced_only_on_request(tmp_path, loads):
