@@ -210,6 +210,16 @@ def test_no_room_at_all_leaves_nothing(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("resume", [True, False])
+def test_what_is_no_volume_that_was_begun_is_kept(tmp_path, resume):
+    folder = tmp_path / "a.zarr.partial"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("all of it")
+    with pytest.raises(FileExistsError, match=r"a.zarr.partial must hold nothing but a volume .*Received: thesis.tex"):
+        VolumeWriter(tmp_path / "a.zarr", record((16, 16, 16)), resume=resume)
+    assert (folder / "thesis.tex").read_text() == "all of it"
+
+
 def test_a_journal_cut_off_in_a_line_counts_to_the_line_before(small_blocks, tmp_path):
     labels = np.ones((32, 16, 16), "uint8")
     writer = VolumeWriter(tmp_path / "a.zarr", record(labels.shape))

@@ -61,7 +61,7 @@ class VolumeWriter:
 
     Raises:
         ValueError: if something is left of another volume, and `resume` is true.
-        OSError: as `check_writable`, or if there is no room.
+        OSError: as `check_writable`, or if there is no room, or something else lies where it would be written.
     """
 
     def __init__(self, path, record, *, identity="", resume=True, overwrite=False):
@@ -69,8 +69,8 @@ class VolumeWriter:
         self.shape, self._phases = tuple(record["shape"]), len(record["phases"])
         self._partial = partial_path(self.path)
         header = {"record": record, "identity": identity}
-        if not resume and self._partial.exists():
-            shutil.rmtree(self._partial)
+        if not resume:
+            _clear(self._partial)
         old, self._digests, self._counts = _journal(self._partial)
         if old is not None and old != json.loads(json.dumps(header)):
             raise ValueError(
@@ -78,7 +78,7 @@ class VolumeWriter:
                 "another path, or start afresh with resume=False (--restart on the command line)."
             )
         if old is None:
-            shutil.rmtree(self._partial, ignore_errors=True)
+            _clear(self._partial)
             self._partial.mkdir()
         self._data = self._partial / f"volume{self.path.suffix.lower()}"
         self._zarr = self._data.suffix == ".zarr"
@@ -209,6 +209,23 @@ def partial_record(path):
     """What an interrupted write to a path was of, its `record`; None where there is none."""
     header = _journal(partial_path(path))[0]
     return None if header is None else header["record"]
+
+
+def _clear(folder):
+    """Take away what an interrupted write left; nothing else.
+
+    Raises:
+        FileExistsError: if the folder holds something else, or is none.
+    """
+    if not folder.exists():
+        return
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else [folder.name]
+    strange = [name for name in names if name not in (_JOURNAL, "offset") and Path(name).stem != "volume"]
+    if strange:
+        raise FileExistsError(
+            f"{folder} must hold nothing but a volume that was begun. Received: {strange[0]}. Move it away."
+        )
+    shutil.rmtree(folder)
 
 
 def _journal(folder):
