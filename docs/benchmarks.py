@@ -160,7 +160,7 @@ def training(result):
         "",
         "`python tests/benchmarks/training.py --repeats 5 --json docs/benchmarks/training.json`: the paper's networks "
         "and its step (two updates of the generator, one of the critic), the same in plain PyTorch, and the same step "
-        f"with the compact generator. Intel(R) Xeon(R) Processor, {result['cores']} cores. "
+        f"with the compact generator. {result['processor']}, {result['cores']} cores. "
         f"The paper's networks train {theirs / ours:.2f} times as fast as in PyTorch (wanted: 1), compact "
         f"{ours / compact:.1f} times as fast as paper (wanted: 4).",
         "",

@@ -19,6 +19,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from sampling import processor  # the script beside this one
 
 RECIPES = {
     "paper": {},
@@ -72,7 +73,8 @@ def benchmark(names, batch, repeats):
     ratios = {
         name: statistics.median(b / a for a, b in zip(first, found, strict=True)) for name, found in seconds.items()
     }
-    return {"batch": batch, "crop": 64, "cores": os.cpu_count(), "seconds": seconds, "ratios": ratios}
+    facts = {"batch": batch, "crop": 64, "cores": os.cpu_count(), "processor": processor()}
+    return {**facts, "seconds": seconds, "ratios": ratios}
 
 
 def print_table(result):
