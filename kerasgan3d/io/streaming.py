@@ -21,9 +21,15 @@ _JOURNAL = "journal.jsonl"
 
 
 def blocks(shape, edge=BLOCK):
-    """Yield (start, shape) of the blocks of a volume, both (z, y, x), in the order of the volume."""
-    for start in product(*(range(0, length, edge) for length in shape)):
-        yield start, tuple(min(edge, length - first) for first, length in zip(start, shape, strict=True))
+    """Yield (start, shape) of the blocks of a volume, both (z, y, x), in the order of the volume.
+
+    Args:
+        shape: Voxels (z, y, x) of the volume.
+        edge: Voxels per side of a block, an int or (z, y, x).
+    """
+    edges = (edge,) * 3 if np.ndim(edge) == 0 else tuple(edge)
+    for start in product(*map(range, (0,) * 3, shape, edges)):
+        yield start, tuple(min(n, length - a) for n, length, a in zip(edges, shape, start, strict=True))
 
 
 def checksum(labels):

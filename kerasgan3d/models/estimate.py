@@ -28,7 +28,7 @@ class Estimate(NamedTuple):
     disk: int | None
 
 
-def estimate(generator, plan, path=None, *, streams=False, workers=1):
+def estimate(generator, plan, path=None, *, streams=False):
     """Compute one tile of a volume, twice, and tell from it what the whole will take.
 
     Args:
@@ -36,7 +36,6 @@ def estimate(generator, plan, path=None, *, streams=False, workers=1):
         plan: Its TilePlan of the volume.
         path: The file to be, or None.
         streams: Whether it will be written part by part (`Generator.stream`).
-        workers: Processes that share the work.
 
     Returns:
         Estimate.
@@ -50,7 +49,7 @@ def estimate(generator, plan, path=None, *, streams=False, workers=1):
     seconds = (time.perf_counter() - began) * math.prod(plan.size) / math.prod(shape)
     peak = _peak_memory()
     if peak is not None:
-        peak = peak * (workers if workers > 1 else 1) + (_WAITING * labels.nbytes if streams else plan.bytes_output)
+        peak += _WAITING * labels.nbytes if streams else plan.bytes_output
     return Estimate(seconds, peak, _disk(generator, plan, path, labels))
 
 

@@ -5,12 +5,11 @@ import contextlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
-from kerasgan3d.io import VolumeWriter
+from kerasgan3d.io import VolumeWriter, blocks
 from kerasgan3d.io.streaming import BLOCK
 
 _AHEAD = 2  # parts that wait to be written, or for each worker are computed or on their way
@@ -39,8 +38,7 @@ class Streamed(NamedTuple):
 def parts(size, tile):
     """The parts (start, shape) in which a volume is computed and written: tiles rounded up to whole blocks of 128."""
     edges = tuple(-(-min(t, n) // BLOCK) * BLOCK for t, n in zip(tile, size, strict=True))
-    starts = product(*(range(0, n, edge) for n, edge in zip(size, edges, strict=True)))
-    return [(start, tuple(min(edge, n - a) for edge, n, a in zip(edges, size, start, strict=True))) for start in starts]
+    return list(blocks(size, edges))
 
 
 def stream(compute, path, record, tile, *, identity, resume=True, overwrite=False, progress=None, client=None):
@@ -151,8 +149,6 @@ def lazily(compute, size, chunks):
 
     edges = (chunks,) * 3 if np.ndim(chunks) == 0 else tuple(chunks)
     grid = np.empty([-(-n // edge) for n, edge in zip(size, edges, strict=True)], object)
-    for index in np.ndindex(*grid.shape):
-        start = tuple(i * edge for i, edge in zip(index, edges, strict=True))
-        shape = tuple(min(edge, n - a) for edge, n, a in zip(edges, size, start, strict=True))
+    for index, (start, shape) in zip(np.ndindex(*grid.shape), blocks(size, edges), strict=True):
         grid[index] = dask.array.from_delayed(compute(start, shape), shape, np.uint8)
     return dask.array.block(grid.tolist())
