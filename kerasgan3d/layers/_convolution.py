@@ -6,6 +6,11 @@ from keras import ops
 from kerasgan3d.layers._padding import check_filters, check_padding
 
 
+def biased(x, bias):
+    """``x`` plus a bias per channel, or as it is where ``bias`` is None."""
+    return x if bias is None else ops.add(x, bias)
+
+
 class BoundaryConvolution(keras.layers.Layer):
     """Base of the 3D convolutions: (batch, z, y, x, channels) in and out.
 
@@ -31,8 +36,8 @@ class BoundaryConvolution(keras.layers.Layer):
         """Shape of the kernel for an input of so many channels."""
         raise NotImplementedError
 
-    def convolve(self, inputs):
-        """The output without the bias."""
+    def convolve(self, inputs, bias):
+        """The output; ``bias`` is None or of the inputs' type."""
         raise NotImplementedError
 
     def output_length(self, n):
@@ -46,8 +51,7 @@ class BoundaryConvolution(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
 
     def call(self, inputs):
-        x = self.convolve(inputs)
-        return x if self.bias is None else ops.add(x, ops.cast(self.bias, x.dtype))
+        return self.convolve(inputs, None if self.bias is None else ops.cast(self.bias, inputs.dtype))
 
     def compute_output_shape(self, input_shape):
         lengths = (None if n is None else self.output_length(n) for n in input_shape[1:4])

@@ -21,7 +21,13 @@ def check_filters(filters):
 
 def crop(x, n):
     """Take ``n`` voxels off both ends of the three spatial axes of ``x``: (batch, z, y, x, channels)."""
-    return x if n == 0 else x[:, n:-n, n:-n, n:-n, :]
+    if n == 0:
+        return x
+    from keras import ops
+
+    batch, *spatial, channels = ops.shape(x)
+    # Several times faster than indexing where gradients are taken: TensorFlow's gradient of it is a padding.
+    return ops.slice(x, (0, n, n, n, 0), (batch, *(length - 2 * n for length in spatial), channels))
 
 
 def pad_circular(x, padding):

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kerasgan3d.layers._convolution import BoundaryConvolution
+from kerasgan3d.layers._convolution import BoundaryConvolution, biased
 from kerasgan3d.layers._padding import pad_circular
 
 
@@ -27,9 +27,9 @@ class PaddedConv3D(BoundaryConvolution):
     def kernel_shape(self, channels):
         return (3, 3, 3, channels, self.filters)
 
-    def convolve(self, inputs):
+    def convolve(self, inputs, bias):
         x = pad_circular(inputs, ((1, 1),) * 3) if self.padding == "circular" else inputs
-        return ops.conv(x, self.kernel, padding="same" if self.padding == "zeros" else "valid")
+        return biased(ops.conv(x, self.kernel, padding="same" if self.padding == "zeros" else "valid"), bias)
 
     def output_length(self, n):
         return n - 2 if self.padding == "valid" else n

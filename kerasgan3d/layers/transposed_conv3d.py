@@ -1,13 +1,17 @@
 """The paper's transposed convolution, with a boundary that is a setting."""
 
 import keras
+import numpy as np
 from keras import ops
 
-from kerasgan3d.layers._convolution import BoundaryConvolution
+from kerasgan3d.layers._convolution import BoundaryConvolution, biased
 from kerasgan3d.layers._padding import crop, pad_circular
 
+# The taps of a 4^3 kernel as (tap of the ordinary convolution, sub-voxel): along an axis, 2 of each.
+_EIGHTHS = np.arange(64).reshape((2,) * 6)[::-1, :, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5).ravel()
 
-def transposed_conv3d(x, kernel, padding):
+
+def transposed_conv3d(x, kernel, bias, padding):
     """Up-sample by 2 with a transposed convolution of kernel 4, its boundary as ``padding`` says.
 
     Computed as one ordinary 2^3 convolution: the 2^3 output voxels around each corner between input voxels depend on
@@ -17,6 +21,7 @@ def transposed_conv3d(x, kernel, padding):
     Args:
         x: (batch, z, y, x, in).
         kernel: (4, 4, 4, in, out).
+        bias: (out,), or None.
         padding: "zeros" is the ordinary one, n -> 2n, whose outermost voxels lack a neighbour's contribution; "valid"
             leaves these out, n -> 2n - 2; "circular" takes them from the other side, n -> 2n.
     """
@@ -25,7 +30,9 @@ def transposed_conv3d(x, kernel, padding):
         x = pad_circular(x, ((1, 1),) * 3)
     elif padding == "zeros":
         x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)))
-    y = interleave(ops.conv(x, taps, padding="valid"), n_out)
+    # Before the interleaving, an addition of 8 times the channels, and a faster one.
+    bias = None if bias is None else ops.tile(bias, 8)
+    y = interleave(biased(ops.conv(x, taps, padding="valid"), bias), n_out)
     return y if padding == "valid" else crop(y, 1)
 
 
@@ -35,8 +42,10 @@ def eighths(kernel, xp=ops):
     ``xp`` is what computes it: ``keras.ops``, or ``numpy``.
     """
     n_in, n_out = kernel.shape[3:]
-    taps = xp.flip(xp.reshape(kernel, (2, 2, 2, 2, 2, 2, n_in, n_out)), axis=(0, 2, 4))
-    return xp.reshape(xp.transpose(taps, (0, 2, 4, 6, 1, 3, 5, 7)), (2, 2, 2, n_in, 8 * n_out))
+    # Transposing eight axes would do, but gradients of that are a hundred times slower.
+    taps = xp.take(xp.reshape(kernel, (64, n_in, n_out)), _EIGHTHS, axis=0)
+    taps = xp.transpose(xp.reshape(taps, (8, 8, n_in, n_out)), (0, 2, 1, 3))
+    return xp.reshape(taps, (2, 2, 2, n_in, 8 * n_out))
 
 
 def interleave(y, channels):
@@ -77,13 +86,17 @@ class TransposedConv3D(BoundaryConvolution):
     def kernel_shape(self, channels):
         return (4, 4, 4, self.filters, channels)
 
-    def convolve(self, inputs):
+    def convolve(self, inputs, bias):
+        if self.strides == 1 and self.padding == "zeros":
+            return biased(ops.conv_transpose(inputs, self.kernel, strides=1, padding="valid"), bias)
+        n_out, n_in = self.kernel.shape[3:]
+        taps = ops.transpose(ops.reshape(ops.cast(self.kernel, inputs.dtype), (64, n_out, n_in)), (0, 2, 1))
         if self.strides == 2:
-            kernel = ops.transpose(ops.cast(self.kernel, inputs.dtype), (0, 1, 2, 4, 3))
-            return transposed_conv3d(inputs, kernel, self.padding)
+            return transposed_conv3d(inputs, ops.reshape(taps, (4, 4, 4, n_in, n_out)), bias, self.padding)
+        # What saw no boundary is the ordinary convolution with the kernel reversed.
+        kernel = ops.reshape(ops.flip(taps, axis=0), (4, 4, 4, n_in, n_out))
         x = pad_circular(inputs, ((2, 1),) * 3) if self.padding == "circular" else inputs
-        x = ops.conv_transpose(x, self.kernel, strides=1, padding="valid")
-        return x if self.padding == "zeros" else crop(x, 3)
+        return biased(ops.conv(x, kernel, padding="valid"), bias)
 
     def output_length(self, n):
         change = {"zeros": 3, "valid": -3} if self.strides == 1 else {"valid": -2}

@@ -1,6 +1,7 @@
 """The generator: a fully convolutional network from a lattice of latents to phase probabilities."""
 
 import contextlib
+from functools import reduce
 from itertools import pairwise
 
 import keras
@@ -171,7 +172,7 @@ class Generator(keras.Model):
         return crop(x, 1) if self.padding == "valid" else x
 
     def call(self, latents, training=False):
-        return ops.softmax(ops.cast(self.logits(latents, training=training), "float32"), axis=-1)
+        return _softmax(ops.cast(self.logits(latents, training=training), "float32"))
 
     def compute_output_shape(self, input_shape):
         def out(t):
@@ -464,6 +465,16 @@ class Generator(keras.Model):
 
         origin = {key: self.card[key] for key in ("name", "sha256", "repo", "revision") if key in self.card}
         return {"kerasgan3d": __version__, **({"generator": origin} if origin else {})}
+
+
+def _softmax(logits):
+    """Softmax over the last axis, phase by phase: a few phases are too short an axis for TensorFlow's own."""
+    n = logits.shape[-1]
+    planes = ops.unstack(ops.transpose(ops.reshape(logits, (-1, n))), n)
+    largest = ops.stop_gradient(reduce(ops.maximum, planes))
+    powers = [ops.exp(plane - largest) for plane in planes]
+    scale = 1.0 / sum(powers)
+    return ops.reshape(ops.transpose(ops.stack([power * scale for power in powers])), ops.shape(logits))
 
 
 def _again(initializer):

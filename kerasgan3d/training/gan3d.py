@@ -277,7 +277,8 @@ class GAN3D(keras.Model):
 
     def generate(self, latents):
         """Volumes of latents, cropped: (batch, crop, crop, crop, phases)."""
-        return self.generator(latents, training=True)[:, : self.crop, : self.crop, : self.crop]
+        volumes, n = self.generator(latents, training=True), self.crop
+        return volumes if tuple(volumes.shape[1:4]) == (n, n, n) else volumes[:, :n, :n, :n]
 
     def views(self, volumes, picks):
         """What the critics see of generated volumes, one array per critic.
