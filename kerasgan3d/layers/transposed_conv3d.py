@@ -11,7 +11,7 @@ from kerasgan3d.layers._padding import crop, pad_circular
 _EIGHTHS = np.arange(64).reshape((2,) * 6)[::-1, :, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5).ravel()
 
 
-def transposed_conv3d(x, kernel, bias, padding):
+def transposed_conv3d(x, taps, bias, padding):
     """Up-sample by 2 with a transposed convolution of kernel 4, its boundary as ``padding`` says.
 
     Computed as one ordinary 2^3 convolution: the 2^3 output voxels around each corner between input voxels depend on
@@ -20,31 +20,34 @@ def transposed_conv3d(x, kernel, bias, padding):
 
     Args:
         x: (batch, z, y, x, in).
-        kernel: (4, 4, 4, in, out).
+        taps: The kernel's ``eighths``.
         bias: (out,), or None.
         padding: "zeros" is the ordinary one, n -> 2n, whose outermost voxels lack a neighbour's contribution; "valid"
             leaves these out, n -> 2n - 2; "circular" takes them from the other side, n -> 2n.
     """
-    n_out, taps = kernel.shape[-1], eighths(kernel)
     if padding == "circular":
         x = pad_circular(x, ((1, 1),) * 3)
     elif padding == "zeros":
         x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)))
     # Before the interleaving, an addition of 8 times the channels, and a faster one.
     bias = None if bias is None else ops.tile(bias, 8)
-    y = interleave(biased(ops.conv(x, taps, padding="valid"), bias), n_out)
+    y = interleave(biased(ops.conv(x, taps, padding="valid"), bias), taps.shape[-1] // 8)
     return y if padding == "valid" else crop(y, 1)
 
 
-def eighths(kernel, xp=ops):
+def eighths(kernel, xp=ops, swapped=False):
     """A (4, 4, 4, in, out) kernel as that of the ordinary convolution: (2, 2, 2, in, 8 out), sub-voxels first.
 
-    ``xp`` is what computes it: ``keras.ops``, or ``numpy``.
+    ``xp`` is what computes it: ``keras.ops``, or ``numpy``. A ``swapped`` kernel is (4, 4, 4, out, in).
     """
-    n_in, n_out = kernel.shape[3:]
     # Transposing eight axes would do, but gradients of that are a hundred times slower.
-    taps = xp.take(xp.reshape(kernel, (64, n_in, n_out)), _EIGHTHS, axis=0)
-    taps = xp.transpose(xp.reshape(taps, (8, 8, n_in, n_out)), (0, 2, 1, 3))
+    taps = xp.take(xp.reshape(kernel, (64, *kernel.shape[3:])), _EIGHTHS, axis=0)
+    if swapped:
+        n_out, n_in = kernel.shape[3:]
+        taps = xp.transpose(xp.reshape(taps, (8, 8 * n_out, n_in)), (0, 2, 1))
+    else:
+        n_in, n_out = kernel.shape[3:]
+        taps = xp.transpose(xp.reshape(taps, (8, 8, n_in, n_out)), (0, 2, 1, 3))
     return xp.reshape(taps, (2, 2, 2, n_in, 8 * n_out))
 
 
@@ -89,12 +92,13 @@ class TransposedConv3D(BoundaryConvolution):
     def convolve(self, inputs, bias):
         if self.strides == 1 and self.padding == "zeros":
             return biased(ops.conv_transpose(inputs, self.kernel, strides=1, padding="valid"), bias)
-        n_out, n_in = self.kernel.shape[3:]
-        taps = ops.transpose(ops.reshape(ops.cast(self.kernel, inputs.dtype), (64, n_out, n_in)), (0, 2, 1))
+        kernel = ops.cast(self.kernel, inputs.dtype)
         if self.strides == 2:
-            return transposed_conv3d(inputs, ops.reshape(taps, (4, 4, 4, n_in, n_out)), bias, self.padding)
+            return transposed_conv3d(inputs, eighths(kernel, swapped=True), bias, self.padding)
         # What saw no boundary is the ordinary convolution with the kernel reversed.
-        kernel = ops.reshape(ops.flip(taps, axis=0), (4, 4, 4, n_in, n_out))
+        n_out, n_in = kernel.shape[3:]
+        taps = ops.transpose(ops.flip(ops.reshape(kernel, (64, n_out, n_in)), axis=0), (0, 2, 1))
+        kernel = ops.reshape(taps, (4, 4, 4, n_in, n_out))
         x = pad_circular(inputs, ((2, 1),) * 3) if self.padding == "circular" else inputs
         return biased(ops.conv(x, kernel, padding="valid"), bias)
 

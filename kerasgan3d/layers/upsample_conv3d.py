@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kerasgan3d.layers._convolution import BoundaryConvolution
-from kerasgan3d.layers.transposed_conv3d import transposed_conv3d
+from kerasgan3d.layers.transposed_conv3d import eighths, transposed_conv3d
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
@@ -32,7 +32,8 @@ class UpsampleConv3D(BoundaryConvolution):
         return (3, 3, 3, channels, self.filters)
 
     def convolve(self, inputs, bias):
-        return transposed_conv3d(inputs, four_tap(ops.cast(self.kernel, inputs.dtype)), bias, self.padding)
+        taps = eighths(four_tap(ops.cast(self.kernel, inputs.dtype)))
+        return transposed_conv3d(inputs, taps, bias, self.padding)
 
     def output_length(self, n):
         return 2 * n - 2 if self.padding == "valid" else 2 * n
