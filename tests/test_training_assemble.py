@@ -24,7 +24,7 @@ def _small(monkeypatch):
 
 def make(name="r1-slices", seed=0, symmetry=Symmetry(), devices=None, **changes):  # noqa: B008
     recipe = load_recipe(name).with_changes(crop=32, batch=2, critic_widths=(4, 5), **changes).for_data(3)
-    found = physics.statistics(LABELS, 3, symmetry, lags=recipe.s2_lags)
+    found = {**physics.statistics(LABELS, 3, symmetry, lags=recipe.s2_lags), "spread": np.full((3, 3), 0.01)}
     return make_gan(recipe, ("pore", "Ni", "YSZ"), 0.1, symmetry, seed, found, devices)
 
 
@@ -90,11 +90,18 @@ def test_other_initialisers_are_refused():
         draw_weights(VolumeDiscriminator(2, (4,)), 0, "orthogonal")
 
 
+def test_without_triple_phase_boundaries_there_is_no_pull_to_them():
+    recipe = load_recipe("r1-slices").with_changes(tpb_weight=4.0, critic_widths=(4, 5))
+    found = {**physics.statistics(LABELS % 2, 2, Symmetry()), "spread": np.full((2, 3), 0.01)}
+    assert make_gan(recipe, ("a", "b"), None, Symmetry(), 0, found).settings["tpb_weight"] == 0
+
+
 def test_the_recipe_arrives():
-    gan = make("wgan-gp", s2_weight=2.0, s2_lags=(1, 3), surface_weight=3.0)
-    expected = {"loss": "wasserstein", "critic_updates": 5, "gradient_penalty": 10.0, "s2_weight": 2.0}
-    assert expected.items() <= gan.settings.items()
-    assert np.shape(gan.settings["s2"]) == (3, 3, 2)
+    weights = {"s2_weight": 2.0, "surface_weight": 3.0, "tpb_weight": 4.0, "spread_weight": 5.0, "lattice_weight": 6.0}
+    gan = make("wgan-gp", **weights, s2_lags=(1, 3), statistics_decay=0.5)
+    expected = {"loss": "wasserstein", "critic_updates": 5, "gradient_penalty": 10.0, "statistics_decay": 0.5}
+    assert (expected | weights).items() <= gan.settings.items()
+    assert np.shape(gan.settings["targets"]["s2"]) == (3, 3, 2)
     assert gan.generator_optimizer.beta_2 == 0.9
     assert make("sn-hinge").spectral
     assert not gan.spectral
@@ -149,9 +156,9 @@ PRESETS["compact"] = {**PRESETS["compact"], "latent_channels": 3, "widths": (5, 
 labels = np.random.default_rng(0).integers(0, 3, (36, 36, 36)).astype("uint8")
 recipe = load_recipe("r1-slices").with_changes(
     crop=32, batch=4, slices=2, critic_widths=(4, 5), s2_weight=1.0, s2_lags=(1,), surface_weight=1.0, r1_every=2,
-    gradient_penalty=1.0,
+    tpb_weight=1.0, spread_weight=1.0, lattice_weight=1.0, statistics_decay=0.5, gradient_penalty=1.0,
 )
-found = physics.statistics(labels, 3, Symmetry("axial", 0), lags=(1,))
+found = {**physics.statistics(labels, 3, Symmetry("axial", 0), lags=(1,)), "spread": np.full((3, 3), 0.01)}
 logs = {}
 for devices in (1, 2):
     gan = make_gan(recipe, ("a", "b", "c"), None, Symmetry("axial", 0), 0, found, devices)
@@ -180,7 +187,7 @@ def test_two_devices_train_as_one(tmp_path):
     assert result.returncode == 0, result.stderr[-2000:]
     found = json.loads(result.stdout)
     one, two = found["logs"]["1"], found["logs"]["2"]
-    assert {"gradient_penalty", "s2_error", "surface_error"} <= set(one)
+    assert {"gradient_penalty", "soft_s2_error", "soft_spread_error"} <= set(one)
     for key in one:
         assert two[key] == pytest.approx(one[key], rel=1e-4, abs=1e-5), key
     # The first steps of Adam are signs of gradients, which rounding turns where they vanish: twice the rate per step.

@@ -19,12 +19,110 @@ def labels():
     return np.random.default_rng(0).integers(0, 3, (8, 9, 10)).astype("uint8")
 
 
+def sections(probabilities):
+    """All slices of volumes normal to each axis, and the axes of their rows and columns."""
+    slices = [np.moveaxis(probabilities, n + 1, 1).reshape(-1, *np.delete(probabilities.shape[1:], n)) for n in range(3)]
+    return slices, [(1, 2), (0, 2), (0, 1)]
+
+
+def soft(labels, phases, terms, **options):
+    """Statistics of labels as those of generated volumes are computed."""
+    return physics.soft_statistics(*sections(hard(labels, phases)), terms, **options)
+
+
 def test_hard_probabilities_have_the_statistics_of_their_labels(labels):
     wanted = physics.statistics(labels, 3, Symmetry("orthotropic"), lags=LAGS)
-    found = hard(labels, 3)
-    np.testing.assert_allclose(physics.soft_fractions(found), wanted["fractions"], rtol=1e-5)
-    np.testing.assert_allclose(physics.soft_two_point_correlation(found, LAGS), wanted["s2"], rtol=1e-5)
-    np.testing.assert_allclose(physics.soft_surface(found), wanted["surface"], rtol=1e-5)
+    found = soft(labels, 3, ("s2", "surface", "tpb"), lags=LAGS)
+    assert set(found) == {"s2", "surface", "tpb"}
+    np.testing.assert_allclose(physics.soft_fractions(hard(labels, 3)), wanted["fractions"], rtol=1e-5)
+    for key, values in found.items():
+        np.testing.assert_allclose(values, wanted[key], rtol=1e-5)
+
+
+@pytest.mark.parametrize("phases", [2, 3, 4, 5])
+def test_triple_points_of_hard_probabilities_are_counted(phases):
+    image = np.random.default_rng(phases).integers(0, phases, (6, 7)).astype("uint8")
+    corners = [set(image[i : i + 2, j : j + 2].ravel()) for i in range(5) for j in range(6)]
+    share = np.mean([len(corner) >= 3 for corner in corners])
+    assert float(physics.soft_triple_points(hard(image[None], phases)[0])) == pytest.approx(share, abs=1e-6)
+    assert physics.triple_points(image, (0, 1), phases) == pytest.approx(share)
+
+
+def test_triple_points_of_soft_probabilities_are_those_expected():
+    p = np.random.default_rng(0).dirichlet(np.ones(4), (2, 2))
+    expected = 0.0
+    for labels in np.ndindex(4, 4, 4, 4):
+        if len(set(labels)) >= 3:
+            expected += np.prod([p[i // 2, i % 2, label] for i, label in enumerate(labels)])
+    assert float(physics.soft_triple_points(p[None].astype("float32"))) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_spread_is_the_variance_of_area_fractions(labels):
+    fractions = np.array([0.3, 0.3, 0.4])
+    found = soft(labels, 3, ("spread",), fractions=fractions.astype("float32"))["spread"]
+    shares = np.array([np.bincount(slice_.ravel(), minlength=3) / slice_.size for slice_ in labels])
+    np.testing.assert_allclose(found[:, 0], np.mean((shares - fractions) ** 2, axis=0), rtol=1e-4)
+    same = physics.spread([labels, *([labels] * 2)], fractions, Symmetry("orthotropic"))
+    np.testing.assert_allclose(same[:, 0], found[:, 0], rtol=1e-4)
+    grouped = physics.spread([labels, labels[:2]], fractions, Symmetry("axial", 1))
+    np.testing.assert_allclose(grouped[:, 1], same[:, 0])
+    np.testing.assert_allclose(grouped[:, 0], grouped[:, 2])
+
+
+def test_the_lattice_is_what_depends_on_the_place_within_the_stride():
+    rng = np.random.default_rng(0)
+    even = rng.integers(0, 2, (64, 64, 64)).astype("uint8")
+    marked = even.copy()
+    marked[:, 3::16] = 1
+    flat, lattice = (np.array(soft(x, 2, ("lattice",), stride=16)["lattice"]) for x in (even, marked))
+    assert flat.shape == (2, 2, 3, 16)
+    np.testing.assert_allclose(flat.mean(-1), 0, atol=1e-6)
+    assert np.abs(flat).max() < 0.01
+    # Phase 1 is always there at one of sixteen places along y, and there are more faces on both its sides.
+    np.testing.assert_allclose(lattice[0, 1, 1, 3], 0.5 * 15 / 16, atol=0.01)
+    assert np.abs(np.delete(lattice[0], 1, axis=1)).max() < 0.01
+    assert np.abs(np.delete(lattice[:, :, 1], 3, axis=-1)).max() < 0.05
+
+
+def test_a_pull_without_a_running_mean_is_the_squared_error():
+    pull = physics.Pull([[1.0, 2.0], [0.0, 0.0]], [[1.0, 1.0], [2.0, 2.0]])
+    term, error = pull.error(keras.ops.convert_to_tensor([[2.0, 2.0], [2.0, 0.0]]))
+    assert pull.running is None
+    assert float(term) == float(error) == pytest.approx(0.5 + 0.5)
+
+
+def test_a_running_mean_begins_at_the_target_and_follows():
+    pull = physics.Pull([2.0], [1.0], decay=0.75)
+    terms = [pull.error(keras.ops.convert_to_tensor([6.0])) for _ in range(2)]
+    assert [float(error) for _, error in terms] == pytest.approx([0.0, 1.0])
+    assert float(pull.running.value[0]) == pytest.approx(2 + 1 + 0.25 * 3)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes a gradient in TensorFlow")
+def test_with_a_running_mean_a_batch_is_pulled_by_the_error_of_those_before():
+    import tensorflow as tf
+
+    pull = physics.Pull([2.0], [1.0], decay=0.5)
+    found = tf.Variable([4.0])
+    slopes = []
+    for _ in range(3):
+        with tf.GradientTape() as tape:
+            term, _ = pull.error(found)
+        slopes.append(float(tape.gradient(term, found)[0]))
+    assert slopes == pytest.approx([0.0, 2.0, 3.0])
+
+
+def test_residuals_are_in_units_of_the_data():
+    targets = {"fractions": [0.2, 0.8], "surface": [[0.1, 0.3, 0.2]] * 2, "tpb": [0.0, 0.0, 0.0]}
+    shapes = {"fraction": (2,), "s2": (2, 3, 1), "surface": (2, 3), "tpb": (3,), "lattice": (2, 2, 3, 4)}
+    found = physics.scales(targets, shapes)
+    assert {name: part.shape for name, part in found.items()} == shapes
+    np.testing.assert_allclose(found["fraction"], 1)
+    np.testing.assert_allclose(found["s2"][..., 0], [[0.2] * 3, [0.8] * 3])
+    np.testing.assert_allclose(found["surface"], 0.2, rtol=1e-6)
+    np.testing.assert_allclose(found["lattice"][0, :, 0, 0], [0.2, 0.8])
+    np.testing.assert_allclose(found["lattice"][1], 0.2, rtol=1e-6)
+    assert (found["tpb"] > 0).all()
 
 
 def test_they_are_those_of_the_measures(labels):
@@ -50,6 +148,7 @@ def test_layers():
 def test_directions_that_are_alike_share_their_mean(labels):
     apart = physics.statistics(labels, 3, Symmetry("orthotropic"), lags=LAGS)
     axial = physics.statistics(labels, 3, Symmetry("axial", 1), lags=LAGS)
+    np.testing.assert_allclose(axial["tpb"], [apart["tpb"][[0, 2]].mean(), apart["tpb"][1], axial["tpb"][0]])
     for key in ("s2", "surface"):
         np.testing.assert_allclose(axial[key][:, 1], apart[key][:, 1])
         np.testing.assert_allclose(axial[key][:, 0], apart[key][:, [0, 2]].mean(1))
@@ -64,6 +163,7 @@ def test_one_slice_stands_for_three_directions():
     assert (found["s2"].shape, found["surface"].shape) == ((2, 3, 3), (2, 3))
     changes = np.mean([np.mean(image[1:] != image[:-1]), np.mean(image[:, 1:] != image[:, :-1])])
     np.testing.assert_allclose(found["surface"], changes)
+    assert found["tpb"].shape == (3,)
 
 
 def test_what_is_excluded_counts_for_nothing(labels):
@@ -77,18 +177,12 @@ def test_what_is_excluded_counts_for_nothing(labels):
 
 
 def test_a_blurred_boundary_has_the_area_of_a_sharp_one():
-    sharp, blurred = np.zeros((1, 8, 3, 3, 2), "float32"), np.zeros((1, 8, 3, 3, 2), "float32")
-    sharp[:, 4:, ..., 0] = 1
-    blurred[..., 0] = np.clip((np.arange(8) - 1) / 5, 0, 1)[:, None, None]
+    sharp, blurred = np.zeros((1, 8, 3, 2), "float32"), np.zeros((1, 8, 3, 2), "float32")
+    sharp[:, 4:, :, 0] = 1
+    blurred[..., 0] = np.clip((np.arange(8) - 1) / 5, 0, 1)[:, None]
     for p in (sharp, blurred):
         p[..., 1] = 1 - p[..., 0]
-    np.testing.assert_allclose(physics.soft_surface(blurred), physics.soft_surface(sharp), rtol=1e-5)
-
-
-def test_errors_are_squared_summed_over_phases_and_averaged_over_the_rest():
-    found = keras.ops.convert_to_tensor(np.array([[1.0, 3.0], [0.0, 0.0]], "float32"))
-    assert float(physics.squared_error(found, [[0.0, 0.0], [2.0, 0.0]])) == pytest.approx(5 + 2)
-    assert float(physics.squared_error(found[:, 0], [0.0, 2.0])) == pytest.approx(5)
+    np.testing.assert_allclose(physics.soft_surface(blurred, 1), physics.soft_surface(sharp, 1), rtol=1e-5)
 
 
 def test_a_lag_beyond_the_data_is_refused(labels):

@@ -82,6 +82,7 @@ def test_unknown_names_are_refused(name):
         ({"gradient_penalty": -1}, "`gradient_penalty` must be a non-negative number. Received: -1"),
         ({"s2_weight": 1.0}, "`s2_weight` needs `s2_lags`"),
         ({"s2_weight": 1.0, "s2_lags": [1, 64]}, r"`s2_lags` must be a list of lags from 1 to 63 .* \(1, 64\)"),
+        ({"statistics_decay": 1.0}, "`statistics_decay` must be below 1. Received: 1.0"),
         ({"s2_lags": 3}, "`s2_lags` must be a list of lags from 1 to 63 voxels. Received: 3"),
         ({"steps": 0}, "`steps` must be a positive integer. Received: 0"),
         ({"critic_warmup": -1}, "`critic_warmup` must be a number of steps, 0 or more. Received: -1"),

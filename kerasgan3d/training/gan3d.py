@@ -81,6 +81,7 @@ class GAN3D(keras.Model):
         self.slices = int(slices)
         self.seed = int(seed)
         self.spectral = bool(spectral)
+        self._pulls = {}
         self._norms = [SpectralNorm(critic, (self.seed, i)) for i, critic in enumerate(critics)] if spectral else []
         self.strategy = None
         self._generator_held = False
@@ -99,13 +100,15 @@ class GAN3D(keras.Model):
         r1_every=1,
         gradient_penalty=0.0,
         softening=0.0,
-        fractions=None,
+        targets=None,
         fraction_weight=0.0,
-        s2=None,
         s2_lags=(),
         s2_weight=0.0,
-        surface=None,
         surface_weight=0.0,
+        tpb_weight=0.0,
+        spread_weight=0.0,
+        lattice_weight=0.0,
+        statistics_decay=0.0,
         average_decay=0.999,
         average_ramp=True,
         jit_compile=False,
@@ -124,19 +127,28 @@ class GAN3D(keras.Model):
                 2017).
             softening: What one-hot labels of real data are moved by: 0.02 makes 1, 0, 0 of three phases into
                 0.96, 0.02, 0.02, so that critics cannot tell real data by their being hard.
-            fractions: Volume fractions of the real data, (phases,).
-            fraction_weight: Weight of the squared error of a batch's mean probabilities against ``fractions``.
-            s2, s2_lags, s2_weight: Two-point correlation of the real data, (phases, 3, lags), at these lags in voxels,
-                and the weight of the squared error of a batch's probabilities against it.
-            surface, surface_weight: Share of the voxel faces at which a phase of the real data ends, (phases, 3), and
-                the weight of the squared error against it. See ``kerasgan3d.training.physics`` for both.
+            targets: dict of statistics of the real data, as far as weights ask for them: "fractions" (phases,) in any
+                case, "s2" (phases, 3, lags), "surface" (phases, 3), "tpb" (3,), "spread" (phases, 3). See
+                ``kerasgan3d.training.physics``.
+            fraction_weight: Weight of the squared error of the mean probabilities against the volume fractions.
+            s2_lags, s2_weight: Lags in voxels, and the weight of the squared error of the two-point correlation, in
+                units of the volume fractions.
+            surface_weight, tpb_weight: Weights of the squared relative errors of the surface areas and of the
+                triple-phase boundaries.
+            spread_weight: Weight of the squared relative error of the variance of slices' area fractions.
+            lattice_weight: Weight of the variance of fractions and surface areas over places modulo the stride, in
+                units of their squares.
+            statistics_decay: Decay per update of running means of these statistics. With 0 the errors are those of a
+                batch, which also makes the batch's volumes more alike than the data; with more they are those of the
+                last 1 / (1 - decay) batches.
             average_decay: Decay of the generator's moving average per step.
             average_ramp: Whether the average follows faster in the first steps, as suits weights drawn at random; a
                 pretrained generator's are good from the start.
             jit_compile: Whether XLA compiles the step; on a CPU it makes 3D transposed convolutions far slower.
 
         Raises:
-            ValueError: if the loss is unknown or has no labels to smooth, or what a weight needs is missing.
+            ValueError: if the loss is unknown or has no labels to smooth, what a weight needs is missing, or a lag or
+                the decay is out of range.
         """
         if loss not in LOSSES:
             raise ValueError(f"`loss` must be one of {', '.join(map(repr, LOSSES))}. Received: {loss!r}.")
@@ -145,13 +157,22 @@ class GAN3D(keras.Model):
                 f"`label_smoothing` must be 0 where the loss is {loss!r}, which has no labels. "
                 f"Received: {label_smoothing!r}."
             )
-        self._check_target("fraction", fraction_weight, fractions, ())
-        self._check_target("s2", s2_weight, s2, (3, len(s2_lags)))
-        self._check_target("surface", surface_weight, surface, (3,))
+        if not 0 <= statistics_decay < 1:
+            raise ValueError(f"`statistics_decay` must be from 0 to below 1. Received: {statistics_decay!r}.")
+        weights = {
+            "fraction": fraction_weight,
+            "s2": s2_weight,
+            "surface": surface_weight,
+            "tpb": tpb_weight,
+            "spread": spread_weight,
+            "lattice": lattice_weight,
+        }
+        pulled = {name: weight for name, weight in weights.items() if weight}
         if s2_weight and not (len(s2_lags) and all(0 < lag < self.crop for lag in s2_lags)):
             raise ValueError(
                 f"`s2_lags` must hold lags from 1 to {self.crop - 1} voxels, the crop's. Received: {s2_lags!r}."
             )
+        self._pulls = self._make_pulls(pulled, targets, s2_lags, float(statistics_decay))
         super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
         self.generator_optimizer = keras.optimizers.get(generator_optimizer)
         self.critic_optimizer = keras.optimizers.get(critic_optimizer)
@@ -166,13 +187,10 @@ class GAN3D(keras.Model):
             "r1_every": int(r1_every),
             "gradient_penalty": float(gradient_penalty),
             "softening": float(softening),
-            "fractions": _listed(fractions),
-            "fraction_weight": float(fraction_weight),
-            "s2": _listed(s2),
+            "targets": {name: np.asarray(values, "float64").tolist() for name, values in (targets or {}).items()},
             "s2_lags": [int(lag) for lag in s2_lags],
-            "s2_weight": float(s2_weight),
-            "surface": _listed(surface),
-            "surface_weight": float(surface_weight),
+            **{f"{name}_weight": float(weight) for name, weight in weights.items()},
+            "statistics_decay": float(statistics_decay),
             "average_decay": float(average_decay),
             "average_ramp": bool(average_ramp),
             "jit_compile": jit_compile,
@@ -182,8 +200,7 @@ class GAN3D(keras.Model):
             name
             for name, weight in (
                 ("gradient_penalty", gradient_penalty),
-                ("s2_error", s2_weight),
-                ("surface_error", surface_weight),
+                *((f"soft_{name}_error", weights[name]) for name in physics.TERMS[1:]),
             )
             if weight
         ]
@@ -335,16 +352,39 @@ class GAN3D(keras.Model):
         losses = [generator_loss(self.judge(i, fake), self.settings["loss"]) for i, fake in enumerate(fakes)]
         total = sum(losses) / len(losses)
         report = {"generator_loss": total, "fraction_error": ops.zeros(())}
-        for name, key, statistic in (
-            ("fraction", "fractions", physics.soft_fractions),
-            ("s2", "s2", partial(physics.soft_two_point_correlation, lags=self.settings["s2_lags"])),
-            ("surface", "surface", physics.soft_surface),
-        ):
-            weight = self.settings[f"{name}_weight"]
-            if weight:
-                error = physics.squared_error(across_devices(statistic(volumes)), self.settings[key])
-                total, report[f"{name}_error"] = total + weight * error, error
+        for name, statistic in self._statistics(volumes, fakes).items():
+            term, error = self._pulls[name].error(across_devices(statistic))
+            report["fraction_error" if name == "fraction" else f"soft_{name}_error"] = error
+            total += self.settings[f"{name}_weight"] * term
         return total, report
+
+    def _statistics(self, volumes, fakes):
+        """The statistics of generated data that are pulled."""
+        found = {"fraction": physics.soft_fractions(volumes)} if "fraction" in self._pulls else {}
+        terms = [name for name in self._pulls if name != "fraction"]
+        if not terms:
+            return found
+        if self.volumetric:
+            sections = [
+                ops.reshape(ops.moveaxis(volumes, normal + 1, 1), (-1, *volumes.shape[2:])) for normal in range(3)
+            ]
+        else:
+            sections = [None] * 3
+            for group, part in zip(self.symmetry.groups, fakes, strict=True):
+                for normal, slices in zip(group, ops.split(part, len(group)), strict=True):
+                    sections[normal] = slices
+        axes = [
+            tuple(a for a in range(3) if a != normal) if self.volumetric else self.symmetry.section_axes(normal)
+            for normal in range(3)
+        ]
+        return found | physics.soft_statistics(
+            sections,
+            axes,
+            terms,
+            lags=self.settings["s2_lags"],
+            fractions=self.settings["targets"].get("fractions"),
+            stride=self.generator.stride,
+        )
 
     def update_average(self):
         """Move the average towards the generator; with ``average_ramp`` faster in the first steps."""
@@ -363,14 +403,40 @@ class GAN3D(keras.Model):
         slices = ops.transpose(slices, (0, normal + 1, rows + 1, columns + 1, 4))
         return ops.reshape(slices, (-1, self.crop, self.crop, len(self.generator.phases)))
 
-    def _check_target(self, name, weight, target, shape):
-        n, key = len(self.generator.phases), "fractions" if name == "fraction" else name
-        if weight and (target is None or np.shape(target) != (n, *shape)):
-            raise ValueError(
-                f"`{name}_weight` needs `{key}`, one per phase ({n}). Received: {target!r}."
-                if not shape
-                else f"`{name}_weight` needs `{key}`, of shape {(n, *shape)}. Received: {target!r}."
+    def _make_pulls(self, weights, targets, lags, decay):
+        """What statistics are compared with: a Pull for each that has a weight."""
+        n, targets = len(self.generator.phases), targets or {}
+        shapes = {
+            "fraction": (n,),
+            "s2": (n, 3, len(lags)),
+            "surface": (n, 3),
+            "tpb": (3,),
+            "spread": (n, 3),
+            "lattice": (2, n, 3, self.generator.stride),
+        }
+        # Residuals of some are in units of others.
+        needed = {name: {"fractions" if name == "fraction" else name} for name in weights}
+        for name in ("s2", "spread", "lattice"):
+            if name in needed:
+                needed[name] |= {"fractions"}
+        if "lattice" in needed:
+            needed["lattice"] = {"fractions", "surface"}
+        for name, keys in needed.items():
+            for key in sorted(keys):
+                shape = shapes["fraction" if key == "fractions" else key]
+                if np.shape(targets.get(key)) != shape:
+                    raise ValueError(
+                        f"`{name}_weight` needs `targets[{key!r}]` of shape {shape}. Received: {targets.get(key)!r}."
+                    )
+        scales = physics.scales(targets, {name: shapes[name] for name in weights})
+        return {
+            name: physics.Pull(
+                np.zeros(shapes[name]) if name == "lattice" else targets["fractions" if name == "fraction" else name],
+                scales[name],
+                decay,
             )
+            for name in weights
+        }
 
     # Saving.
 
@@ -420,6 +486,7 @@ class GAN3D(keras.Model):
             *self.generator_optimizer.variables,
             *self.critic_optimizer.variables,
             *(vector for norm in self._norms for vector in norm.vectors),
+            *(pull.running for pull in self._pulls.values() if pull.running is not None),
         ]
         return [(f"{i:04d} {v.path}", v) for i, v in enumerate(variables)]
 
@@ -450,7 +517,3 @@ class GAN3D(keras.Model):
         for variable, array in zip(ours, theirs, strict=True):
             variable.assign(array)
         return extra
-
-
-def _listed(values):
-    return None if values is None else np.asarray(values, "float64").tolist()

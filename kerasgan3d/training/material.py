@@ -15,7 +15,7 @@ from kerasgan3d.training.morphology import (
     structuring_length,
     sub_volumes,
 )
-from kerasgan3d.training.physics import statistics
+from kerasgan3d.training.physics import spread, statistics
 from kerasgan3d.training.resampling import resampled, resampled_range
 from kerasgan3d.training.sections import section_statistics, section_targets, section_windows
 from kerasgan3d.volume import checked_voxel_size
@@ -24,6 +24,8 @@ from kerasgan3d.volume import checked_voxel_size
 _STORED_SAMPLES = 64
 # So many windows say how large structures are.
 _STRUCTURES = 9
+# So many per direction say how much windows vary.
+_SPREAD_WINDOWS = 300
 
 
 class Material:
@@ -179,13 +181,21 @@ class Material:
         samples = sub_volumes(self.labels, size, count, excluded=self.excluded)
         return [part if part.ndim == 2 else part.take(size // 2, k % 3) for k, part in enumerate(samples)]
 
-    def statistics(self, lags=()):
-        """What generators may be pulled towards, see ``kerasgan3d.training.physics.statistics``."""
+    def statistics(self, lags=(), crop=None):
+        """What generators may be pulled towards, see ``kerasgan3d.training.physics``; with a crop also "spread"."""
         n = len(self.phases)
         if isinstance(self.labels, np.ndarray):
-            return statistics(self.labels, n, self.symmetry, lags=lags, excluded=self.excluded)
-        found = self._sections(lags) if isinstance(self.labels, dict) else self._means(lags)
-        return {**found, "fractions": self.fractions}
+            found = statistics(self.labels, n, self.symmetry, lags=lags, excluded=self.excluded)
+        else:
+            found = self._sections(lags) if isinstance(self.labels, dict) else self._means(lags)
+            found = {**found, "fractions": self.fractions}
+        return found if crop is None else {**found, "spread": self._spread(crop)}
+
+    def _spread(self, crop):
+        """How much the area fractions of slices of a crop's size vary."""
+        counts = [_SPREAD_WINDOWS * len(group) for group in self.symmetry.groups]
+        windows = SliceSampler(self.labels, crop, counts, self.symmetry, 0, self.excluded).batch(0)
+        return spread(windows, self.fractions, self.symmetry)
 
     def _means(self, lags):
         """Means over images, or over sub-volumes of one that stays in its file."""
@@ -212,7 +222,9 @@ class Material:
         def along(key, axis):
             return np.mean([values[key][:, axes.index(axis)] for values, axes in found if axis in axes], axis=0)
 
-        return {key: np.stack([along(key, axis) for axis in range(3)], axis=1) for key in ("s2", "surface")}
+        targets = {key: np.stack([along(key, axis) for axis in range(3)], axis=1) for key in ("s2", "surface")}
+        tpb = [np.mean([values["tpb"] for values, axes in found if axis not in axes]) for axis in range(3)]
+        return {**targets, "tpb": np.array(tpb)}
 
     def _check_phases(self):
         if not sum(self.counts):

@@ -1,10 +1,19 @@
 """Statistics of a material that a generator's probabilities can be pulled towards, and their targets from the data.
 
-Each is a plain mean over places, so that it has a gradient, and is exact where probabilities are 0 or 1.
+What is generated is measured on slices normal to each of the three axes: arrays (count, rows, columns, phases) of
+probabilities. Each statistic is a plain mean over places, so that it has a gradient, and is exact where probabilities
+are 0 or 1.
 """
 
+from itertools import combinations
+
+import keras
 import numpy as np
 from keras import ops
+
+# What a generator can be pulled towards; each has a weight.
+TERMS = ("fraction", "s2", "surface", "tpb", "spread", "lattice")
+_SMALL = 1e-6
 
 
 def soft_fractions(probabilities):
@@ -12,51 +21,196 @@ def soft_fractions(probabilities):
     return ops.mean(probabilities, axis=(0, 1, 2, 3))
 
 
-def soft_two_point_correlation(probabilities, lags):
-    """Probability that two places a lag apart along an axis are of the same given phase: S2(r).
-
-    S2(r) = E p(x) p(x + r), over the pairs within the volumes (Torquato, Random Heterogeneous Materials, 2002, 2.2).
+def soft_pairs(slices, axis):
+    """Probability that two places on a line are of the same phase: (phases, places, places).
 
     Args:
-        probabilities: (batch, z, y, x, phases).
-        lags: Lags in voxels, positive and smaller than the volumes.
+        slices: (count, rows, columns, phases).
+        axis: That of the lines: 1 for rows' direction, 2 for that of columns.
+    """
+    # Lines side by side: (phases, length, lines).
+    x = ops.transpose(slices, (3, 1, 0, 2) if axis == 1 else (3, 2, 0, 1))
+    x = ops.reshape(x, (slices.shape[3], slices.shape[axis], -1))
+    return ops.matmul(x, ops.transpose(x, (0, 2, 1))) / ops.cast(ops.shape(x)[-1], x.dtype)
+
+
+def soft_two_point_correlation(pairs, lags):
+    """Probability that two places a lag apart along a line are of the same given phase: S2(r).
+
+    S2(r) = E p(x) p(x + r), over the pairs within the slices (Torquato, Random Heterogeneous Materials, 2002, 2.2).
+
+    Args:
+        pairs: What ``soft_pairs`` gives.
+        lags: Lags in voxels, positive and smaller than the slices.
 
     Returns:
-        (phases, 3 axes, lags).
+        (phases, lags).
     """
-
-    def along(axis):
-        pairs = (_pair(probabilities, axis, lag) for lag in lags)
-        return ops.stack([ops.mean(a * b, axis=(0, 1, 2, 3)) for a, b in pairs], axis=-1)
-
-    return ops.stack([along(axis) for axis in (1, 2, 3)], axis=1)
+    n = pairs.shape[-1]
+    chosen = np.stack([np.eye(n, k=lag, dtype="float32") / (n - lag) for lag in lags])
+    return ops.matmul(ops.reshape(pairs, (-1, n * n)), chosen.reshape(len(lags), -1).T)
 
 
-def soft_surface(probabilities):
-    """Share of the voxel faces normal to an axis at which a phase begins or ends.
+def soft_surface(slices, axis):
+    """Share of the voxel faces normal to an axis at which a phase begins or ends: (phases,).
 
     E |p(x + 1) - p(x)|: a boundary counts once however many voxels it is blurred over. Divided by the voxel size it is
     the axis's part of the specific surface area by faces.
 
     Args:
-        probabilities: (batch, z, y, x, phases).
+        slices: (count, rows, columns, phases).
+        axis: 1 or 2, the direction in which neighbours are compared.
+    """
+    a, b = _neighbours(slices, axis)
+    return ops.mean(ops.abs(a - b), axis=(0, 1, 2))
+
+
+def soft_triple_points(slices):
+    """Share of the corners between 2 x 2 places at which three phases or more meet: a scalar.
+
+    Of four places whose phases are independent, none but phase i occurs with probability a_i, the product of its
+    probabilities, and none but i and j with probability b_ij, that of their sums; so at least three occur with
+    probability 1 + (n - 2) sum a_i - sum b_ij for n phases. Divided by the voxel size squared it is the length per
+    volume of the triple-phase boundaries along the slices' normal.
+
+    Args:
+        slices: (count, rows, columns, phases).
+    """
+    n = slices.shape[-1]
+    couples = np.zeros((n, n * (n - 1) // 2), "float32")
+    for k, pair in enumerate(combinations(range(n), 2)):
+        couples[list(pair), k] = 1.0
+    alone, together = _all_four(slices), _all_four(ops.matmul(slices, couples))
+    return 1.0 + ops.mean((n - 2) * ops.sum(alone, axis=-1) - ops.sum(together, axis=-1))
+
+
+def soft_spread(slices, fractions):
+    """Mean squared deviation of the slices' area fractions from ``fractions``: (phases,)."""
+    return ops.mean(ops.square(ops.mean(slices, axis=(1, 2)) - fractions), axis=0)
+
+
+def soft_lattice(slices, axis, stride):
+    """How fractions and boundaries depend on the place within the stride, less their means: (2, phases, stride).
+
+    First the mean probability of a phase at each place along an axis, modulo the stride; then the share of the voxel
+    faces at which a phase begins or ends. Slices begin at a multiple of the stride.
+
+    Args:
+        slices: (count, rows, columns, phases).
+        axis: 1 or 2.
+        stride: Voxels.
+    """
+    a, b = _neighbours(slices, axis)
+    lines = (0, 2 if axis == 1 else 1)
+    found = [ops.mean(slices, axis=lines), ops.mean(ops.abs(a - b), axis=lines)]
+    profiles = [ops.matmul(_modulo(part.shape[0], stride), part) for part in found]
+    return ops.stack([ops.transpose(part - ops.mean(part, axis=0, keepdims=True)) for part in profiles])
+
+
+def soft_statistics(sections, axes, terms, *, lags=(), fractions=None, stride=16):
+    """The statistics that are asked for, of slices in three directions.
+
+    Args:
+        sections: Three arrays (count, rows, columns, phases), of slices normal to z, y and x.
+        axes: For each of them the axes of its rows and columns.
+        terms: Names, of ``TERMS`` but "fraction".
+        lags: Lags in voxels of "s2".
+        fractions: Volume fractions of the data, for "spread".
+        stride: Voxels per latent step, for "lattice".
 
     Returns:
-        (phases, 3 axes).
+        dict of "s2" (phases, 3, lags), "surface" (phases, 3), "tpb" (3,), "spread" (phases, 3), "lattice"
+        (2, phases, 3, stride).
     """
-    pairs = (_pair(probabilities, axis, 1) for axis in (1, 2, 3))
-    return ops.stack([ops.mean(ops.abs(a - b), axis=(0, 1, 2, 3)) for a, b in pairs], axis=1)
+
+    def along(statistic):
+        """Mean over both kinds of slices that show an axis; the axis becomes the second."""
+        found = [[] for _ in range(3)]
+        for slices, pair in zip(sections, axes, strict=True):
+            for i, axis in enumerate(pair):
+                found[axis].append(statistic(slices, i + 1))
+        return [sum(parts) / len(parts) for parts in found]
+
+    found = {}
+    if "s2" in terms:
+        found["s2"] = ops.stack(along(lambda x, i: soft_two_point_correlation(soft_pairs(x, i), lags)), axis=1)
+    if "surface" in terms:
+        found["surface"] = ops.stack(along(soft_surface), axis=1)
+    if "tpb" in terms:
+        found["tpb"] = ops.stack([soft_triple_points(slices) for slices in sections])
+    if "spread" in terms:
+        found["spread"] = ops.stack([soft_spread(slices, fractions) for slices in sections], axis=1)
+    if "lattice" in terms:
+        found["lattice"] = ops.stack(along(lambda x, i: soft_lattice(x, i, stride)), axis=2)
+    return found
 
 
-def squared_error(found, target):
-    """Squared error of a statistic (phases, ...): summed over phases, averaged over axes and lags."""
-    difference = ops.square(found - ops.convert_to_tensor(target, dtype=found.dtype))
-    axes = tuple(range(1, len(difference.shape)))
-    return ops.sum(ops.mean(difference, axis=axes) if axes else difference)
+class Pull:
+    """A statistic that a generator is pulled towards.
+
+    Args:
+        target: Of the data: an array (phases, ...).
+        scale: What differences are divided by, of the same shape.
+        decay: Of a running mean of the statistic, per update, from the target on. With 0 the loss is the squared error
+            of one batch, which is least where the volumes of a batch are more alike than they should be; else the
+            gradient is that of the statistic times the error of the batches before, which is right on average.
+
+    Attributes:
+        running: The running mean, a variable; None without.
+    """
+
+    def __init__(self, target, scale, decay=0.0):
+        self.target, self.scale = (np.asarray(values, "float32") for values in (target, scale))
+        self.decay = float(decay)
+        self.running = keras.Variable(self.target, trainable=False, dtype="float32") if self.decay else None
+
+    def error(self, found):
+        """A term of the loss whose gradient is that of the squared error, and the error: two scalars.
+
+        Args:
+            found: The statistic of a batch, of the target's shape.
+        """
+        if self.running is None:
+            error = _total(ops.square((found - self.target) / self.scale))
+            return error, error
+        before = self.running.value
+        residual = (before - self.target) / self.scale
+        error = _total(ops.square(residual))
+        known = ops.stop_gradient(found)
+        slope = _total(2.0 * residual * (found - known) / self.scale)
+        self.running.assign(self.decay * before + (1.0 - self.decay) * known)
+        return error + slope, error
+
+
+def scales(targets, shapes):
+    """What residuals of each statistic are divided by: arrays that broadcast to them.
+
+    Args:
+        targets: What ``statistics`` gives.
+        shapes: dict from the statistics that are asked for to their shapes.
+
+    Returns:
+        dict: 1 for fractions; volume fractions for "s2"; the data's own values, averaged over directions, for
+        "surface", "tpb" and "spread"; for "lattice" fractions and surfaces.
+    """
+    fractions = np.asarray(targets["fractions"], float)
+
+    def mean(name):
+        return np.maximum(np.mean(targets[name], axis=-1, keepdims=True), _SMALL)
+
+    found = {"fraction": np.ones(1)}
+    if "s2" in shapes:
+        found["s2"] = fractions[:, None, None]
+    for name in ("surface", "tpb", "spread"):
+        if name in shapes:
+            found[name] = mean(name)
+    if "lattice" in shapes:
+        found["lattice"] = np.stack([fractions[:, None], mean("surface")])[..., None]
+    return {name: np.broadcast_to(found[name], shape).astype("float32") for name, shape in shapes.items()}
 
 
 def statistics(labels, phases, symmetry, *, lags=(), excluded=None):
-    """The same statistics of labelled data, in the same shapes.
+    """The same statistics of labelled data, in the same shapes, but for "spread" and "lattice".
 
     Directions that are alike share their mean; one slice of an isotropic material stands for all three.
 
@@ -68,7 +222,7 @@ def statistics(labels, phases, symmetry, *, lags=(), excluded=None):
         excluded: What is not counted: bool, of the labels' shape, or None.
 
     Returns:
-        dict of float64 arrays: "fractions" (phases,), "s2" (phases, 3, lags), "surface" (phases, 3).
+        dict of float64 arrays: "fractions" (phases,), "s2" (phases, 3, lags), "surface" (phases, 3), "tpb" (3,).
 
     Raises:
         ValueError: if a lag leaves no pair in the data.
@@ -77,11 +231,54 @@ def statistics(labels, phases, symmetry, *, lags=(), excluded=None):
     counted = labels.ravel() if excluded is None else labels[~excluded]
     s2 = np.array([[_same(labels, axis, r, phases, excluded) for r in lags] for axis in axes])
     surface = np.array([_changes(labels, axis, phases, excluded) for axis in axes])
+    planes = [(0, 1)] if labels.ndim == 2 else [(1, 2), (0, 2), (0, 1)]
+    tpb = np.array([triple_points(labels, plane, phases, excluded) for plane in planes])
     return {
         "fractions": np.bincount(counted, minlength=phases) / counted.size,
         "s2": _alike(s2.reshape(labels.ndim, len(lags), phases), symmetry).transpose(2, 0, 1),
         "surface": _alike(surface, symmetry).T,
+        "tpb": _alike(np.resize(tpb, labels.ndim), symmetry),
     }
+
+
+def spread(windows, fractions, symmetry):
+    """Mean squared deviation of the area fractions of windows from ``fractions``: (phases, 3 normals).
+
+    Args:
+        windows: Labels of slices for each of the symmetry's groups of normals: arrays (count, rows, columns).
+        fractions: (phases,).
+        symmetry: A Symmetry.
+    """
+    result = np.empty((len(fractions), 3))
+    for group, part in zip(symmetry.groups, windows, strict=True):
+        shares = np.array([np.bincount(window.ravel(), minlength=len(fractions)) / window.size for window in part])
+        result[:, list(group)] = np.mean((shares - fractions) ** 2, axis=0)[:, None]
+    return result
+
+
+def _total(values):
+    """Sum over the first axis of the means over the others."""
+    axes = tuple(range(1, len(values.shape)))
+    return ops.sum(ops.mean(values, axis=axes) if axes else values)
+
+
+def _neighbours(slices, axis):
+    a = [slice(None), slice(None)], [slice(None), slice(None)]
+    a[0][axis - 1], a[1][axis - 1] = slice(None, -1), slice(1, None)
+    return slices[:, a[0][0], a[0][1]], slices[:, a[1][0], a[1][1]]
+
+
+def _all_four(slices):
+    """Products over each 2 x 2 places: (count, rows - 1, columns - 1, channels)."""
+    a, b = _neighbours(slices, 1)
+    a, b = _neighbours(a * b, 2)
+    return a * b
+
+
+def _modulo(length, stride):
+    """A matrix that averages the places of a line which are equal modulo the stride: (stride, length)."""
+    chosen = (np.arange(length)[None] % stride == np.arange(stride)[:, None]).astype("float32")
+    return chosen / chosen.sum(1, keepdims=True)
 
 
 def _pair(values, axis, lag):
@@ -89,6 +286,18 @@ def _pair(values, axis, lag):
     head, tail = [slice(None)] * len(values.shape), [slice(None)] * len(values.shape)
     head[axis], tail[axis] = slice(None, -lag), slice(lag, None)
     return values[tuple(head)], values[tuple(tail)]
+
+
+def triple_points(labels, plane, phases, excluded=None):
+    """Share of the corners in a plane at which at least three phases meet."""
+
+    def any_of_four(mask):
+        for axis in plane:
+            mask = np.logical_or(*_pair(mask, axis, 1))
+        return mask
+
+    met = sum(any_of_four(labels == phase).astype(np.uint8) for phase in range(phases))
+    return float(np.mean((met if excluded is None else met[~any_of_four(excluded)]) >= 3))
 
 
 def _labels_of_pairs(labels, axis, lag, excluded):

@@ -31,7 +31,8 @@ class Recipe:
         slices: Slices per axis and volume that critics of slices see.
         spacing: Sub-volumes of the data begin at multiples of it.
         loss, label_smoothing, critic_updates, generator_updates, r1, r1_every, gradient_penalty, softening,
-            fraction_weight, s2_weight, s2_lags, surface_weight, average_decay: See ``GAN3D.compile``.
+            fraction_weight, s2_weight, s2_lags, surface_weight, tpb_weight, spread_weight, lattice_weight,
+            statistics_decay, average_decay: See ``GAN3D.compile``.
         generator_optimizer, critic_optimizer: Learning rate and betas of Adam.
         steps: Steps of a whole run, those of ``critic_warmup`` not counted.
         critic_warmup: Steps before them in which only the critics learn: new ones would mislead a pretrained generator.
@@ -79,6 +80,10 @@ class Recipe:
     s2_weight: float = 0.0
     s2_lags: tuple = ()
     surface_weight: float = 0.0
+    tpb_weight: float = 0.0
+    spread_weight: float = 0.0
+    lattice_weight: float = 0.0
+    statistics_decay: float = 0.0
     precision: str = "float32"
 
     def __post_init__(self):
@@ -142,6 +147,10 @@ class Recipe:
             "fraction_weight",
             "s2_weight",
             "surface_weight",
+            "tpb_weight",
+            "spread_weight",
+            "lattice_weight",
+            "statistics_decay",
             "average_decay",
             "decay_from",
             "final_rate",
@@ -149,6 +158,8 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
                 raise ValueError(f"`{name}` must be a non-negative number. Received: {value!r}.")
+        if not self.statistics_decay < 1:
+            raise ValueError(f"`statistics_decay` must be below 1. Received: {self.statistics_decay!r}.")
         if self.s2_weight and not lags:
             raise ValueError("`s2_weight` needs `s2_lags`, the lags in voxels. Received: none.")
         if self.label_smoothing and self.loss not in SMOOTHED:

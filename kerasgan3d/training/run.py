@@ -165,7 +165,7 @@ def train(
     write_json(settings, output / _SETTINGS)
 
     start = pretrained and pretrained.start(material.phases, material.voxel_size, material.fractions, seed=seed)
-    statistics = material.statistics(recipe.s2_lags)
+    statistics = material.statistics(recipe.s2_lags, recipe.crop)
     gan = make_gan(recipe, material.phases, material.voxel_size, symmetry, seed, statistics, devices, start)
     monitor = Monitor(
         gan,

@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasgan3d import data
 from kerasgan3d.training.morphology import correlation, facts_of, measure_sample, random_window
+from kerasgan3d.training.physics import triple_points
 
 
 def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=102, seed=0, counts=None):
@@ -57,14 +58,16 @@ def section_windows(labels, symmetry, size, count, seed=0):
 
 
 def section_targets(window, phases, lags):
-    """Of a slice: "s2" (phases, 2, lags) at these lags, "surface", shares of the pixel edges at which a phase ends."""
+    """Of a slice: "s2" (phases, 2, lags) at these lags; "surface" (phases, 2), shares of the pixel edges at which a
+    phase ends; "tpb", the share of the pixel corners at which three phases meet.
+    """
     s2 = correlation(window, phases, max([0, *lags]))[..., list(lags)]
     surface = np.empty((phases, 2))
     for axis in range(2):
         a, b = np.moveaxis(window, axis, 0)[:-1], np.moveaxis(window, axis, 0)[1:]
         ends = np.bincount(a[a != b], minlength=phases) + np.bincount(b[a != b], minlength=phases)
         surface[:, axis] = ends / a.size
-    return {"s2": s2, "surface": surface}
+    return {"s2": s2, "surface": surface, "tpb": triple_points(window, (0, 1), phases)}
 
 
 def _along(axis, correlations, axes):
