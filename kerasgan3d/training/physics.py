@@ -193,20 +193,22 @@ def scales(targets, shapes):
         dict: 1 for fractions; volume fractions for "s2"; the data's own values, averaged over directions, for
         "surface", "tpb" and "spread"; for "lattice" fractions and surfaces.
     """
-    fractions = np.asarray(targets["fractions"], float)
+
+    def fractions():
+        return np.asarray(targets["fractions"], float)[:, None]
 
     def mean(name):
         return np.maximum(np.mean(targets[name], axis=-1, keepdims=True), _SMALL)
 
-    found = {"fraction": np.ones(1)}
-    if "s2" in shapes:
-        found["s2"] = fractions[:, None, None]
-    for name in ("surface", "tpb", "spread"):
-        if name in shapes:
-            found[name] = mean(name)
-    if "lattice" in shapes:
-        found["lattice"] = np.stack([fractions[:, None], mean("surface")])[..., None]
-    return {name: np.broadcast_to(found[name], shape).astype("float32") for name, shape in shapes.items()}
+    found = {
+        "fraction": lambda: 1.0,
+        "s2": lambda: fractions()[..., None],
+        "lattice": lambda: np.stack([fractions(), mean("surface")])[..., None],
+    }
+    return {
+        name: np.broadcast_to(found.get(name, lambda name=name: mean(name))(), shape).astype("float32")
+        for name, shape in shapes.items()
+    }
 
 
 def statistics(labels, phases, symmetry, *, lags=(), excluded=None):

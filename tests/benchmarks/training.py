@@ -94,7 +94,8 @@ def make(name, batch):
 
     recipe = load_recipe(name.split(",")[0]).with_changes(batch=batch, **RECIPES[name]).for_data(3)
     labels = blobs(96)
-    gan = make_gan(recipe, ("a", "b", "c"), None, Symmetry(), 0, physics.statistics(labels, 3, Symmetry()))
+    targets = {**physics.statistics(labels, 3, Symmetry(), lags=recipe.s2_lags), "spread": np.full((3, 3), 0.01)}
+    gan = make_gan(recipe, ("a", "b", "c"), None, Symmetry(), 0, targets)
     if recipe.critic == "volumes":
         return gan, VolumeSampler(labels, recipe.crop, batch)
     return gan, SliceSampler(labels, recipe.crop, [batch * recipe.slices * 3])
