@@ -104,14 +104,20 @@ def test_a_running_mean_begins_at_the_target_and_follows():
 def test_with_a_running_mean_a_batch_is_pulled_by_the_error_of_those_before():
     import tensorflow as tf
 
-    pull = physics.Pull([2.0], [1.0], decay=0.5)
+    pull = physics.Pull([2.0], [10.0], decay=0.5)
     found = tf.Variable([4.0])
     slopes = []
-    for _ in range(3):
+    for _ in range(4):
         with tf.GradientTape() as tape:
             term, _ = pull.error(found)
         slopes.append(float(tape.gradient(term, found)[0]))
-    assert slopes == pytest.approx([0.0, 2.0, 3.0])
+        found.assign([4.0 if len(slopes) < 3 else 40.0])
+    # Twice the residual over the scale, 10; the residuals were 0, 1, 1.5 and 1.75 tenths.
+    assert slopes == pytest.approx([0.0, 0.02, 0.03, 0.035])
+    with tf.GradientTape() as tape:
+        term, error = pull.error(found)
+    assert float(error) > 1
+    assert float(tape.gradient(term, found)[0]) == pytest.approx(2 * 0.2 / 10)
 
 
 def test_residuals_are_in_units_of_the_data():

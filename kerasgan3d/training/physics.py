@@ -14,6 +14,8 @@ from keras import ops
 # What a generator can be pulled towards; each has a weight.
 TERMS = ("fraction", "s2", "surface", "tpb", "spread", "lattice")
 _SMALL = 1e-6
+# Residuals beyond this pull no stronger.
+_FAR = 0.2
 
 
 def soft_fractions(probabilities):
@@ -176,8 +178,9 @@ class Pull:
         before = self.running.value
         residual = (before - self.target) / self.scale
         error = _total(ops.square(residual))
+        # What is far off, as all is at first, shall not drown the critics.
         known = ops.stop_gradient(found)
-        slope = _total(2.0 * residual * (found - known) / self.scale)
+        slope = _total(2.0 * ops.clip(residual, -_FAR, _FAR) * (found - known) / self.scale)
         self.running.assign(self.decay * before + (1.0 - self.decay) * known)
         return error + slope, error
 
