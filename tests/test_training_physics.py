@@ -34,11 +34,19 @@ def soft(labels, phases, terms, **options):
 
 def test_hard_probabilities_have_the_statistics_of_their_labels(labels):
     wanted = physics.statistics(labels, 3, Symmetry("orthotropic"), lags=LAGS)
-    found = soft(labels, 3, ("s2", "surface", "tpb"), lags=LAGS)
-    assert set(found) == {"s2", "surface", "tpb"}
-    np.testing.assert_allclose(physics.soft_fractions(hard(labels, 3)), wanted["fractions"], rtol=1e-5)
+    found = soft(labels, 3, ("fraction", "s2", "surface", "tpb"), lags=LAGS)
+    assert set(found) == {"fraction", "s2", "surface", "tpb"}
     for key, values in found.items():
-        np.testing.assert_allclose(values, wanted[key], rtol=1e-5)
+        np.testing.assert_allclose(values, wanted["fractions" if key == "fraction" else key], rtol=1e-5)
+
+
+def test_sharper_probabilities_are_nearer_to_their_labels():
+    found = np.array(physics.sharpen(np.array([[0.3, 0.3, 0.4], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], "float32")))
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(found[0], np.array([3.0, 3.0, 4.0]) ** 8 / (2 * 3.0**8 + 4.0**8), rtol=1e-5)
+    np.testing.assert_allclose(found[1:], [[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
+    even = np.full((1, 255), 1 / 255, "float32")
+    np.testing.assert_allclose(physics.sharpen(even), even, rtol=1e-5)
 
 
 @pytest.mark.parametrize("phases", [2, 3, 4, 5])

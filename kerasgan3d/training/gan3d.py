@@ -360,10 +360,8 @@ class GAN3D(keras.Model):
 
     def _statistics(self, volumes, fakes):
         """The statistics of generated data that are pulled."""
-        found = {"fraction": physics.soft_fractions(volumes)} if "fraction" in self._pulls else {}
-        terms = [name for name in self._pulls if name != "fraction"]
-        if not terms:
-            return found
+        if not self._pulls:
+            return {}
         if self.volumetric:
             sections = [
                 ops.reshape(ops.moveaxis(volumes, normal + 1, 1), (-1, *volumes.shape[2:])) for normal in range(3)
@@ -377,10 +375,10 @@ class GAN3D(keras.Model):
             tuple(a for a in range(3) if a != normal) if self.volumetric else self.symmetry.section_axes(normal)
             for normal in range(3)
         ]
-        return found | physics.soft_statistics(
-            sections,
+        return physics.soft_statistics(
+            [physics.sharpen(slices) for slices in sections],
             axes,
-            terms,
+            tuple(self._pulls),
             lags=self.settings["s2_lags"],
             fractions=self.settings["targets"].get("fractions"),
             stride=self.generator.stride,
