@@ -15,6 +15,7 @@ from kerasgan3d.folder import CARD, read_json
 from kerasgan3d.models.preset import save_preset
 from kerasgan3d.training.log import log_row, read_log, write_log
 from kerasgan3d.training.morphology import fidelity, fidelity_facts, spread, summarise
+from kerasgan3d.training.normalization import renew_statistics
 
 STATE, LOG, BEST, PICTURE, TENSORBOARD = "state.npz", "log.csv", "best", "monitor.png", "tensorboard"
 SAMPLES = {"count": 16, "seed": 2**33}  # the volumes by which a generator is judged as it trains
@@ -110,6 +111,7 @@ class Monitor(keras.callbacks.Callback):
                 f"training diverged at step {self.step}: {losses}. {self.output / BEST} holds the best so far, if any; "
                 "another recipe or smaller learning rates may do better."
             )
+        renew_statistics(self.gan.average, self.recipe.crop)
         samples, measured = measure(self.gan.average, self.recipe.crop)
         found, differ = fidelity(self.reference, measured), spread(self.reference, samples)
         self.seconds += time.monotonic() - self._since

@@ -133,8 +133,8 @@ def soft_statistics(sections, axes, terms, *, lags=(), fractions=None, stride=16
         stride: Voxels per latent step, for "lattice".
 
     Returns:
-        dict of "fraction" (phases,), "s2" (phases, 3, lags), "surface" (phases, 3), "tpb" (3,), "spread" (phases, 3), "lattice"
-        (2, phases, 3, stride).
+        dict of "fraction" (phases,), "s2" (phases, 3, lags), "surface" (phases, 3), "tpb" (3,), "spread" (phases, 3),
+        "lattice" (2, phases, 3, stride).
     """
 
     def along(statistic):
