@@ -13,7 +13,8 @@ from kerasgan3d.io import write
 from kerasgan3d.models.preset import load_preset, save_preset
 from kerasgan3d.training import load_recipe, physics, train
 from kerasgan3d.training.assemble import make_gan
-from kerasgan3d.training.pretrained import Pretrained
+from kerasgan3d.training.normalization import renew_statistics
+from kerasgan3d.training.pretrained import Pretrained, median_lead
 from kerasgan3d.volume import Volume
 from kerasgan3d.zoo.card import card_text
 
@@ -112,6 +113,19 @@ def test_all_but_the_last_layer_is_kept_and_there_what_has_a_counterpart(make_ge
     apart = (kernel[1] - source.mean(0)) / source.std(0)
     assert 0.8 < apart.std() < 1.2
     assert not any(np.array_equal(kernel[1], part) for part in source)
+
+
+@pytest.mark.parametrize("upsampling", ["resize", "transposed"])
+def test_a_start_that_is_too_sure_to_learn_is_made_less_so_and_labels_stay(make_generator, upsampling):
+    sure = make_generator(upsampling, phases=("pore", "Ni", "YSZ"))
+    times = 40.0 / median_lead(sure, 16)
+    for weight in sure.convolutions[-1].trainable_variables:
+        weight.assign(weight.numpy() * times)
+    assert median_lead(sure, 16) == pytest.approx(40.0, rel=1e-3)
+    fractions = np.bincount(sure.sample(128, seed=0).labels.ravel(), minlength=3) / 128**3
+    start = Pretrained(sure, 16).start(sure.phases, 0.1, fractions)
+    assert median_lead(start, 16) == pytest.approx(4.0, rel=1e-3)
+    np.testing.assert_array_equal(start.sample(32, seed=1).labels, sure.sample(32, seed=1).labels)
 
 
 def test_new_kernels_depend_on_the_seed(old):
@@ -257,6 +271,7 @@ def test_nothing_but_the_critics_moves_before_the_first_measurement(finished, pr
     start = Pretrained(load_preset(preset), 32).start(
         ("Pore", "CGO", "Ni", "YSZ"), 0.25, np.bincount(blocks(4).ravel()) / blocks(4).size
     )
+    renew_statistics(start, 32)
     _, measured = monitor.measure(start, 32)
     assert [float(log_of(output)[0][f"fraction_{i}"]) for i in range(4)] == pytest.approx(
         measured["mean"]["volume_fractions"], rel=1e-3
