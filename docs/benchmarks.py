@@ -154,15 +154,18 @@ def scaling(result):
 def training(result):
     """A training step of the paper, against PyTorch."""
     seconds = {name: statistics.median(found) for name, found in result["seconds"].items()}
-    ours, theirs, compact = (seconds[name] for name in ("paper", "plain PyTorch", "paper, compact"))
+    ours, theirs, compact, default = (
+        seconds[name] for name in ("paper", "plain PyTorch", "paper, compact", "r1-slices")
+    )
     lines = [
         f"## A training step: batch {result['batch']}, {result['crop']}³",
         "",
         "`python tests/benchmarks/training.py --repeats 5 --json docs/benchmarks/training.json`: the paper's networks "
-        "and its step (two updates of the generator, one of the critic), the same in plain PyTorch, and the same step "
-        f"with the compact generator. {result['processor']}, {result['cores']} cores. "
-        f"The paper's networks train {theirs / ours:.2f} times as fast as in PyTorch (wanted: 1), compact "
-        f"{ours / compact:.1f} times as fast as paper (wanted: 4).",
+        "and its step (two updates of the generator, one of the critic), the same in plain PyTorch, the same step with "
+        "the compact generator, and a step of the default recipe, in which the compact generator is updated once. "
+        f"{result['processor']}, {result['cores']} cores. The paper's networks train {theirs / ours:.2f} times as fast "
+        f"as in PyTorch (wanted: 1); compact {ours / compact:.1f} times as fast as paper in the paper's step, and "
+        f"{ours / default:.1f} times in its own (wanted: 4).",
         "",
         "| | seconds a step | ms a sample |",
         "|---|---|---|",
@@ -191,10 +194,9 @@ def _finetune(result, title, command, picture):
     lines = [
         f"## Fine-tuning and training from scratch: {title}",
         "",
-        f"`python tests/benchmarks/finetune.py {command} --minutes {result['minutes']:g} --steps 900 "
-        "--monitor-every 50`: both runs came to the end of their 900 steps (fine-tuning: and 100 of the critics alone) "
-        "before their time, with other work beside them. One seed each; the error of a run swings from one measurement "
-        "to the next, so that the smallest of many is partly luck.",
+        f"`python tests/benchmarks/finetune.py {command} --minutes {result['minutes']:g} --steps {result['steps']} "
+        f"--monitor-every {result['monitor_every']}`: one after the other, the recipes `{result['recipes']['finetune']}` "
+        f"and `{result['recipes']['scratch']}`, one seed each. {result['processor']}, {result['cores']} cores.",
         "",
         "| | smallest error | last error | minutes | as good as the other's best after |",
         "|---|---|---|---|---|",

@@ -80,7 +80,7 @@ def test_unknown_names_are_refused(name):
         ({"precision": "float16"}, "`precision` must be one of 'float32', 'mixed_bfloat16'. Received: 'float16'"),
         ({"critic_updates": 0}, "`critic_updates` must be a positive integer. Received: 0"),
         ({"gradient_penalty": -1}, "`gradient_penalty` must be a non-negative number. Received: -1"),
-        ({"s2_weight": 1.0}, "`s2_weight` needs `s2_lags`"),
+        ({"s2_lags": []}, "`s2_weight` needs `s2_lags`"),
         ({"s2_weight": 1.0, "s2_lags": [1, 64]}, r"`s2_lags` must be a list of lags from 1 to 63 .* \(1, 64\)"),
         ({"statistics_decay": 1.0}, "`statistics_decay` must be below 1. Received: 1.0"),
         ({"s2_lags": 3}, "`s2_lags` must be a list of lags from 1 to 63 voxels. Received: 3"),
@@ -115,7 +115,7 @@ def test_other_settings_are_refused(tmp_path, changes, message):
 def test_settings_that_are_off_are_left_out(tmp_path):
     recipe = load_recipe("r1-slices")
     assert not {"critic_updates", "gradient_penalty", "precision"} & set(recipe.to_dict())
-    assert load_recipe(write(tmp_path / "mine.json", s2_weight=0.0, precision="float32")) == recipe
+    assert load_recipe(write(tmp_path / "mine.json", gradient_penalty=0.0, precision="float32")) == recipe
     assert recipe.with_changes(precision="mixed_bfloat16").to_dict()["precision"] == "mixed_bfloat16"
     assert load_recipe("wgan-gp").to_dict()["critic_updates"] == 5
 
@@ -156,3 +156,13 @@ def test_files_of_another_kind_are_refused(tmp_path, content, message):
     (tmp_path / "mine.json").write_text(content, "utf-8")
     with pytest.raises(ValueError, match=message):
         load_recipe(tmp_path / "mine.json")
+
+
+def test_a_smaller_crop_takes_the_lags_that_it_cannot_hold():
+    recipe = load_recipe("r1-slices")
+    assert recipe.s2_lags == (1, 2, 4, 8, 16, 24, 32)
+    assert recipe.with_changes(crop=32).s2_lags == (1, 2, 4, 8, 16, 24)
+    assert recipe.with_changes(crop=96).s2_lags == recipe.s2_lags
+    assert recipe.with_changes(crop=32, s2_lags=(3,)).s2_lags == (3,)
+    with pytest.raises(ValueError, match=r"from 1 to 31 voxels. Received: \(40,\)"):
+        recipe.with_changes(crop=32, s2_lags=(40,))

@@ -185,8 +185,12 @@ class Recipe:
         return {key: value for key, value in asdict(self).items() if value != defaults[key]}
 
     def with_changes(self, **changes):
-        """The same recipe with the changes that are not None."""
-        return replace(self, **{key: value for key, value in changes.items() if value is not None})
+        """The same recipe with the changes that are not None; a smaller crop takes the lags that it cannot hold."""
+        changes = {key: value for key, value in changes.items() if value is not None}
+        crop = changes.get("crop", self.crop)
+        if type(crop) is int and crop < self.crop:
+            changes.setdefault("s2_lags", tuple(lag for lag in self.s2_lags if lag < crop))
+        return replace(self, **changes)
 
     def for_data(self, dimensions):
         """The same recipe with nothing left open: which critic, and its widths.

@@ -16,6 +16,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from sampling import processor  # the script beside this one
 
 import kerasgan3d
 from kerasgan3d.cli.options import Box, Mapping, Phases
@@ -79,9 +80,12 @@ def benchmark(given):
         "data": Path(given.data).name,
         "preset": given.preset,
         "minutes": given.minutes,
+        "steps": given.steps,
+        "monitor_every": given.monitor_every,
         "seed": given.seed,
         "recipes": {"finetune": given.recipe, "scratch": given.scratch_recipe},
         "cores": os.cpu_count(),
+        "processor": processor(),
         "curves": {name: curve(given.output / name) for name in RUNS},
     }
     result["first_minute_as_good"] = as_good(result["curves"])

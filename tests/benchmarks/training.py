@@ -37,7 +37,9 @@ PEER = "plain PyTorch"
 def main(arguments=None):
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", nargs="+", default=["paper", PEER, "paper, compact"], choices=[*RECIPES, PEER])
+    parser.add_argument(
+        "--runs", nargs="+", default=["paper", PEER, "paper, compact", "r1-slices"], choices=[*RECIPES, PEER]
+    )
     parser.add_argument("--batch", type=int, default=8, help="samples per step (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="turns (default: %(default)s)")
     parser.add_argument("--agreement", type=int, metavar="N", help="compare N losses of two backends instead")
