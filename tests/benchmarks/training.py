@@ -32,6 +32,7 @@ RECIPES = {
     "wgan-gp": {},
 }
 PEER = "plain PyTorch"
+DEFAULTS = ["paper", PEER, "paper, compact", "r1-slices"]
 
 
 def main(arguments=None):
