@@ -196,7 +196,8 @@ def _finetune(result, title, command, picture):
         "",
         f"`python tests/benchmarks/finetune.py {command} --minutes {result['minutes']:g} --steps {result['steps']} "
         f"--monitor-every {result['monitor_every']}`: one after the other, the recipes "
-        f"`{result['recipes']['finetune']}` and `{result['recipes']['scratch']}`, one seed each. {result['processor']}, {result['cores']} cores.",
+        f"`{result['recipes']['finetune']}` and `{result['recipes']['scratch']}`, one seed each. "
+        f"{result['processor']}, {result['cores']} cores.",
         "",
         "| | smallest error | last error | minutes | as good as the other's best after |",
         "|---|---|---|---|---|",

@@ -140,8 +140,12 @@ def test_a_gan_survives_a_keras_file(volumetric, tmp_path):
         r1=0.5,
         r1_every=4,
         softening=0.02,
-        fractions=[0.2, 0.3, 0.5],
+        targets={"fractions": [0.2, 0.3, 0.5], "s2": np.full((3, 3, 2), 0.1), "surface": np.full((3, 3), 0.2)},
         fraction_weight=20.0,
+        s2_lags=(1, 3),
+        s2_weight=2.0,
+        lattice_weight=3.0,
+        statistics_decay=0.5,
         generator_updates=2,
     )
     gan.save(tmp_path / "gan.keras")

@@ -91,9 +91,11 @@ def test_other_initialisers_are_refused():
 
 
 def test_without_triple_phase_boundaries_there_is_no_pull_to_them():
-    recipe = load_recipe("r1-slices").with_changes(tpb_weight=4.0, critic_widths=(4, 5))
-    found = {**physics.statistics(LABELS % 2, 2, Symmetry()), "spread": np.full((2, 3), 0.01)}
-    assert make_gan(recipe, ("a", "b"), None, Symmetry(), 0, found).settings["tpb_weight"] == 0
+    recipe = load_recipe("r1-slices").with_changes(crop=16, tpb_weight=4.0, critic_widths=(4, 5))
+    found = physics.statistics(LABELS % 2, 2, Symmetry(), lags=recipe.s2_lags)
+    settings = make_gan(recipe, ("a", "b"), None, Symmetry(), 0, found).settings
+    assert settings["tpb_weight"] == 0
+    assert settings["spread_weight"] == 0  # nor to a spread that is not known
 
 
 def test_the_recipe_arrives():

@@ -73,7 +73,7 @@ def test_twenty_steps_of_the_paper_agree(records):
 
 def test_terms_and_symmetries_agree(records):
     ours, theirs = (record["symmetries"] for record in records.values())
-    assert {"s2_error", "surface_error"} <= set(ours[0])
+    assert {"soft_s2_error", "soft_surface_error", "soft_spread_error", "soft_lattice_error"} <= set(ours[0])
     assert_close(ours, theirs)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
-from kerasgan3d.training import GAN3D
+from kerasgan3d.training import GAN3D, physics
 
 CROP = 16
 KINDS = {
@@ -253,6 +253,22 @@ def test_statistics_are_pulled_to_the_data(kind, term, decay):
         errors.append(steps(gan, sampler, step, 1)[f"soft_{term}_error"])
     # A running mean begins at the target: its error rises before it falls.
     assert errors[-1] < 0.9 * max(errors)
+
+
+@pytest.mark.parametrize("kind", ["volumes", "isotropic slices", "axial slices"])
+def test_the_statistics_of_generated_volumes_are_those_of_the_data(kind):
+    settings = {"targets": TARGETS, "s2_lags": (1, 4), "s2_weight": 1.0, "surface_weight": 1.0, "tpb_weight": 1.0}
+    gan, _ = network(kind, **settings)
+    # Blocks that differ in all three directions.
+    labels = np.random.default_rng(0).integers(0, 3, (4, 8, 16)).astype("uint8").repeat(4, 0).repeat(2, 1)
+    volumes = keras.ops.convert_to_tensor(np.eye(3, dtype="float32")[labels][None])
+    fakes = gan.views(volumes, keras.ops.convert_to_tensor(np.tile(np.arange(16, dtype="int32"), (3, 1))))
+    found = gan._statistics(volumes, fakes)
+    wanted = physics.statistics(labels, 3, Symmetry("orthotropic"), lags=(1, 4))
+    wanted["fraction"] = wanted.pop("fractions")
+    assert set(found) == set(wanted)
+    for name, values in found.items():
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(values), wanted[name], rtol=1e-5, err_msg=name)
 
 
 def test_only_what_has_a_weight_is_reported():

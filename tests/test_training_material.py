@@ -68,9 +68,10 @@ def test_an_image_that_stays_in_its_file_trains_alike(tmp_path, suffix, critic):
 
 
 def test_targets_of_an_image_that_stays_in_its_file_are_near(scan):
-    read, stays = (Material(scan, AXIAL, in_memory=size).statistics((1, 2)) for size in (2**31, 0))
+    read, stays = (Material(scan, AXIAL, in_memory=size).statistics((1, 2), 8) for size in (2**31, 0))
     np.testing.assert_array_equal(read["fractions"], stays["fractions"])
-    for key in ("s2", "surface"):
+    np.testing.assert_array_equal(read["spread"], stays["spread"])
+    for key in ("s2", "surface", "tpb"):
         assert read[key].shape == stays[key].shape
         np.testing.assert_allclose(stays[key], read[key], atol=0.02)
 
@@ -170,6 +171,22 @@ def test_slices_of_different_sizes(tmp_path):
     np.testing.assert_allclose(found["s2"], expected)
 
 
+def test_how_much_windows_vary_is_known_where_there_are_enough(tmp_path):
+    # Rows of blocks normal to z, each of one phase: slices normal to z vary most.
+    labels = np.random.default_rng(0).integers(0, 2, (32, 1, 1)).astype("uint8").repeat(32, 1).repeat(32, 2)
+    path = saved(tmp_path / "layers.tif", labels)
+    found = Material(path, AXIAL, phases=NAMES[:2]).statistics((1,), 16)["spread"]
+    share = labels.mean()
+    assert found.shape == (2, 3)
+    np.testing.assert_allclose(found[:, 0], share * (1 - share), rtol=0.2)
+    np.testing.assert_array_equal(found[:, 1], found[:, 2])
+    assert 0 < found[0, 1] < found[0, 0]
+    # Seven crops or fewer do not say it.
+    assert "spread" not in Material(path, AXIAL, phases=NAMES[:2], exclude=[((0, 16), (0, 16), (0, 16))]).statistics(
+        (1,), 16
+    )
+
+
 def test_several_volumes_are_refused(scan):
     with pytest.raises(ValueError, match="several images must be slices, each 2D"):
         Material([scan, scan], AXIAL)
@@ -212,6 +229,8 @@ def test_slices_by_direction_lie_as_they_should(tmp_path):
     assert s2[:, 0].min() < 0.1
     targets = material.statistics((1, 2))
     np.testing.assert_allclose(targets["surface"][:, 1:], 0)
+    assert targets["surface"][0, 1] == targets["surface"][0, 2]
+    np.testing.assert_array_equal(targets["tpb"], [0, 0, 0])
     assert targets["surface"][0, 0] == pytest.approx(0.5, abs=0.05)
     assert targets["s2"].shape == (2, 3, 2)
 

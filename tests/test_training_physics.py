@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from kerasgan3d.data import Symmetry
 from kerasgan3d.metrics import specific_surface_area, two_point_correlation
@@ -68,15 +69,60 @@ def test_triple_points_of_soft_probabilities_are_those_expected():
 
 
 def test_the_spread_is_the_variance_of_area_fractions(labels):
-    fractions = np.array([0.3, 0.3, 0.4])
-    found = soft(labels, 3, ("spread",), fractions=fractions.astype("float32"))["spread"]
-    shares = np.array([np.bincount(slice_.ravel(), minlength=3) / slice_.size for slice_ in labels])
-    np.testing.assert_allclose(found[:, 0], np.mean((shares - fractions) ** 2, axis=0), rtol=1e-4)
-    same = physics.spread([labels, *([labels] * 2)], fractions, Symmetry("orthotropic"))
-    np.testing.assert_allclose(same[:, 0], found[:, 0], rtol=1e-4)
-    grouped = physics.spread([labels, labels[:2]], fractions, Symmetry("axial", 1))
-    np.testing.assert_allclose(grouped[:, 1], same[:, 0])
-    np.testing.assert_allclose(grouped[:, 0], grouped[:, 2])
+    shares = np.array([np.bincount(part.ravel(), minlength=3) / part.size for part in labels])
+    found = soft(labels, 3, ("spread",), fractions=shares.mean(0).tolist())["spread"]
+    np.testing.assert_allclose(found[:, 0], shares.var(0), rtol=1e-4)
+    wanted = physics.spread([labels, labels[:2]], 3, Symmetry("axial", 1))
+    np.testing.assert_allclose(wanted[:, 1], shares.var(0))
+    np.testing.assert_allclose(wanted[:, [0, 2]], shares[:2].var(0)[:, None].repeat(2, 1))
+
+
+@pytest.mark.parametrize("length", [15, 16, 63])
+def test_a_place_within_the_stride_that_does_not_occur_does_not_deviate(length):
+    slices = np.random.default_rng(0).dirichlet(np.ones(2), (4, length, length)).astype("float32")
+    found = np.array(physics.soft_lattice(slices, 1, 16))
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[:, :, length:].sum(), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+@pytest.mark.parametrize("term", physics.TERMS)
+def test_every_term_has_a_gradient_on_this_backend(term, decay):
+    fractions = [0.2, 0.3, 0.5]
+    targets = {"fractions": fractions, "s2": np.full((3, 3, 2), 0.1), "surface": np.full((3, 3), 0.2)}
+    targets |= {"tpb": np.full(3, 0.1), "spread": np.full((3, 3), 0.01)}
+    p = np.random.default_rng(0).dirichlet(np.ones(3), (2, 8, 8, 8)).astype("float32")
+
+    def loss(probabilities):
+        axes = [(1, 2), (0, 2), (0, 1)]
+        parts = [ops.reshape(ops.moveaxis(probabilities, n + 1, 1), (-1, 8, 8, 3)) for n in range(3)]
+        found = physics.soft_statistics(parts, axes, (term,), lags=(1, 3), fractions=fractions, stride=4)[term]
+        target = np.zeros(found.shape) if term == "lattice" else targets["fractions" if term == "fraction" else term]
+        pull = physics.Pull(target, physics.scales(targets, {term: tuple(found.shape)})[term], decay)
+        pull.error(found)
+        return pull.error(found)[0]
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.Variable(p)
+        with tf.GradientTape() as tape:
+            value = loss(tf.convert_to_tensor(x))
+        slope = tape.gradient(value, x).numpy()
+    else:
+        import torch
+
+        x = torch.tensor(p, requires_grad=True)
+        slope = torch.autograd.grad(loss(x), x)[0].numpy()
+    assert np.isfinite(slope).all()
+    assert np.abs(slope).max() > 0
+
+
+def test_a_phase_that_is_nowhere_likely_has_a_slope_towards_its_fraction():
+    p = keras.ops.convert_to_tensor(np.tile([0.99, 0.01], (1, 4, 4, 1)).astype("float32"))
+    assert float(physics.soft_fractions([p])[1]) < 1e-6
+    values = [float(physics.soft_fractions([p + keras.ops.convert_to_tensor([-d, d])])[1]) for d in (0.0, 0.001)]
+    assert values[1] - values[0] < 1e-6  # the value is that of labels
 
 
 def test_the_lattice_is_what_depends_on_the_place_within_the_stride():

@@ -62,7 +62,7 @@ def held():
     old = Generator.from_preset("compact", ("pore", "Ni", "YSZ"))
     draw_weights(old, 5)
     recipe = load_recipe("finetune").with_changes(crop=32, batch=2, slices=2, critic_widths=(4, 5))
-    found = physics.statistics(labels, 4, Symmetry())
+    found = {**physics.statistics(labels, 4, Symmetry(), lags=recipe.s2_lags), "spread": np.full((4, 3), 0.01)}
     start = Pretrained(old, 32).start(("pore", "YSZ", "Ni", "CGO"), None, found["fractions"])
     gan = make_gan(recipe, start.phases, None, Symmetry(), 0, found, None, start)
     sampler, reports = SliceSampler(labels, 32, [12]), []

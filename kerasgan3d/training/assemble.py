@@ -11,6 +11,8 @@ from kerasgan3d.training.gradient_step import device_strategy, prepare_for_devic
 from kerasgan3d.training.pretrained import remade
 from kerasgan3d.training.schedule import HoldThenFall
 
+_FEW_PHASES = 16
+
 
 def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=None, start=None):
     """Make the model that a recipe describes, compiled.
@@ -24,7 +26,7 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
         voxel_size: µm, or None.
         symmetry: A Symmetry.
         seed: Non-negative int.
-        statistics: What ``kerasgan3d.training.physics.statistics`` says of the data.
+        statistics: What ``Material.statistics`` says of the data; without "spread" generators are not pulled to one.
         devices: Devices to train on, see ``kerasgan3d.training.gradient_step.device_strategy``.
         start: A Generator of these phases whose weights to begin with, instead of random ones; not changed.
 
@@ -56,9 +58,9 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
             s2_lags=recipe.s2_lags,
             s2_weight=recipe.s2_weight,
             surface_weight=recipe.surface_weight,
-            # Where no three phases meet there is no boundary to pull.
-            tpb_weight=recipe.tpb_weight if np.all(statistics["tpb"]) else 0.0,
-            spread_weight=recipe.spread_weight,
+            # Where three phases meet nowhere there is nothing to be in units of; pairs of many phases are too many.
+            tpb_weight=recipe.tpb_weight if np.any(statistics["tpb"]) and len(phases) <= _FEW_PHASES else 0.0,
+            spread_weight=recipe.spread_weight if "spread" in statistics else 0.0,
             lattice_weight=recipe.lattice_weight,
             statistics_decay=recipe.statistics_decay,
             average_decay=recipe.average_decay,

@@ -127,9 +127,9 @@ class GAN3D(keras.Model):
                 2017).
             softening: What one-hot labels of real data are moved by: 0.02 makes 1, 0, 0 of three phases into
                 0.96, 0.02, 0.02, so that critics cannot tell real data by their being hard.
-            targets: dict of statistics of the real data, as far as weights ask for them: "fractions" (phases,) in any
-                case, "s2" (phases, 3, lags), "surface" (phases, 3), "tpb" (3,), "spread" (phases, 3). See
-                ``kerasgan3d.training.physics``.
+            targets: dict of statistics of the real data, as far as weights ask for them: "fractions" (phases,), for
+                all but surface areas and boundaries, "s2" (phases, 3, lags), "surface" (phases, 3), also for the
+                lattice, "tpb" (3,), "spread" (phases, 3). See ``kerasgan3d.training.physics``.
             fraction_weight: Weight of the squared error of the mean probabilities against the volume fractions.
             s2_lags, s2_weight: Lags in voxels, and the weight of the squared error of the two-point correlation, in
                 units of the volume fractions.
@@ -140,7 +140,8 @@ class GAN3D(keras.Model):
                 units of their squares.
             statistics_decay: Decay per update of running means of these statistics. With 0 the errors are those of a
                 batch, which also makes the batch's volumes more alike than the data; with more they are those of the
-                last 1 / (1 - decay) batches.
+                last 1 / (1 - decay) batches. ``save_state`` keeps the means; a model that is saved as Keras does
+                begins them anew.
             average_decay: Decay of the generator's moving average per step.
             average_ramp: Whether the average follows faster in the first steps, as suits weights drawn at random; a
                 pretrained generator's are good from the start.
@@ -360,25 +361,26 @@ class GAN3D(keras.Model):
 
     def _statistics(self, volumes, fakes):
         """The statistics of generated data that are pulled."""
-        if not self._pulls:
+        terms = tuple(self._pulls)
+        if terms == ("fraction",):
+            return {"fraction": physics.soft_fractions([volumes] if self.volumetric else fakes)}
+        if not terms:
             return {}
+        axes = [self.symmetry.section_axes(normal) for normal in range(3)]
         if self.volumetric:
             sections = [
-                ops.reshape(ops.moveaxis(volumes, normal + 1, 1), (-1, *volumes.shape[2:])) for normal in range(3)
+                ops.reshape(ops.transpose(volumes, (0, normal + 1, rows + 1, columns + 1, 4)), (-1, *volumes.shape[2:]))
+                for normal, (rows, columns) in enumerate(axes)
             ]
         else:
             sections = [None] * 3
             for group, part in zip(self.symmetry.groups, fakes, strict=True):
                 for normal, slices in zip(group, ops.split(part, len(group)), strict=True):
                     sections[normal] = slices
-        axes = [
-            tuple(a for a in range(3) if a != normal) if self.volumetric else self.symmetry.section_axes(normal)
-            for normal in range(3)
-        ]
         return physics.soft_statistics(
-            [physics.sharpen(slices) for slices in sections],
+            sections,
             axes,
-            tuple(self._pulls),
+            terms,
             lags=self.settings["s2_lags"],
             fractions=self.settings["targets"].get("fractions"),
             stride=self.generator.stride,

@@ -43,6 +43,11 @@ def across_devices(values):
     return _backend().across_devices(values)
 
 
+def without_gradients(function):
+    """What a function returns, computed without keeping what gradients would need."""
+    return _backend().without_gradients(function)
+
+
 def device_strategy(devices):
     """What makes several devices train as one.
 

@@ -24,8 +24,9 @@ from kerasgan3d.volume import checked_voxel_size
 _STORED_SAMPLES = 64
 # So many windows say how large structures are.
 _STRUCTURES = 9
-# So many per direction say how much windows vary.
-_SPREAD_WINDOWS = 300
+# So many windows say how much windows vary, if so many have room side by side.
+_SPREAD_WINDOWS = 600
+_SPREAD_CROPS = 8
 
 
 class Material:
@@ -182,20 +183,26 @@ class Material:
         return [part if part.ndim == 2 else part.take(size // 2, k % 3) for k, part in enumerate(samples)]
 
     def statistics(self, lags=(), crop=None):
-        """What generators may be pulled towards, see ``kerasgan3d.training.physics``; with a crop also "spread"."""
+        """What generators may be pulled towards, see ``kerasgan3d.training.physics``.
+
+        Args:
+            lags: Lags in voxels of the two-point correlation.
+            crop: Edge length in voxels of the windows of which "spread" is the variance. Without, and where too few of
+                them lie side by side in the data to say it, there is no "spread".
+        """
         n = len(self.phases)
         if isinstance(self.labels, np.ndarray):
             found = statistics(self.labels, n, self.symmetry, lags=lags, excluded=self.excluded)
         else:
             found = self._sections(lags) if isinstance(self.labels, dict) else self._means(lags)
             found = {**found, "fractions": self.fractions}
-        return found if crop is None else {**found, "spread": self._spread(crop)}
+        return found if crop is None or self.crops(crop) < _SPREAD_CROPS else {**found, "spread": self._spread(crop)}
 
     def _spread(self, crop):
         """How much the area fractions of slices of a crop's size vary."""
-        counts = [_SPREAD_WINDOWS * len(group) for group in self.symmetry.groups]
-        windows = SliceSampler(self.labels, crop, counts, self.symmetry, 0, self.excluded).batch(0)
-        return spread(windows, self.fractions, self.symmetry)
+        sampler = SliceSampler(self.labels, crop, [1] * len(self.symmetry.groups), self.symmetry, 0, self.excluded)
+        drawn = [sampler.batch(i) for i in range(_SPREAD_WINDOWS)]
+        return spread([np.concatenate(parts) for parts in zip(*drawn, strict=True)], len(self.phases), self.symmetry)
 
     def _means(self, lags):
         """Means over images, or over sub-volumes of one that stays in its file."""
@@ -224,7 +231,11 @@ class Material:
 
         targets = {key: np.stack([along(key, axis) for axis in range(3)], axis=1) for key in ("s2", "surface")}
         tpb = [np.mean([values["tpb"] for values, axes in found if axis not in axes]) for axis in range(3)]
-        return {**targets, "tpb": np.array(tpb)}
+        targets["tpb"] = np.array(tpb)[None]
+        for group in self.symmetry.groups:
+            for values in targets.values():
+                values[:, list(group)] = values[:, list(group)].mean(1, keepdims=True)
+        return {**targets, "tpb": targets["tpb"][0]}
 
     def _check_phases(self):
         if not sum(self.counts):

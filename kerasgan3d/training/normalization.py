@@ -3,13 +3,14 @@
 from keras import ops
 
 from kerasgan3d.sampling.field import LatentField
+from kerasgan3d.training.gradient_step import without_gradients
 
 # A latent field that neither training nor samples look at.
 _FIELD = 2**41
-_VOLUMES = 48
+_VOXELS = 48 * 64**3
 
 
-def renew_statistics(generator, size, volumes=_VOLUMES):
+def renew_statistics(generator, size):
     """Set the moving means and variances of a generator to those that its weights have now.
 
     An average of weights has other activations than the generators whose moving statistics were averaged with it; with
@@ -18,17 +19,20 @@ def renew_statistics(generator, size, volumes=_VOLUMES):
 
     Args:
         generator: A Generator with batch normalisation; changed in place.
-        size: Edge length in voxels of the volumes that are made.
-        volumes: How many.
+        size: Edge length in voxels of the volumes that are made: 48 of 64, fewer of larger ones.
     """
     if not generator.normalizations:
         return
-    n = generator.latents_for(size)
+    n, volumes = generator.latents_for(size), min(64, max(2, round(_VOXELS / size**3)))
     latents = LatentField(_FIELD, generator.latent_channels).window((0, 0, 0), (volumes * n, n, n))
-    x = ops.convert_to_tensor(latents.reshape(volumes, n, n, n, generator.latent_channels))
+    without_gradients(lambda: _renew(generator, latents.reshape(volumes, n, n, n, generator.latent_channels)))
+
+
+def _renew(generator, latents):
+    x = ops.convert_to_tensor(latents)
     for convolution, normalization in zip(generator.convolutions, generator.normalizations, strict=False):
         x = convolution(x)
         mean, variance = ops.moments(ops.cast(x, "float32"), axes=(0, 1, 2, 3))
-        normalization.moving_mean.assign(ops.stop_gradient(mean))
-        normalization.moving_variance.assign(ops.stop_gradient(variance))
+        normalization.moving_mean.assign(mean)
+        normalization.moving_variance.assign(variance)
         x = ops.relu(normalization(x, training=False))

@@ -14,8 +14,10 @@ from keras import ops
 # What a generator can be pulled towards; each has a weight.
 TERMS = ("fraction", "s2", "surface", "tpb", "spread", "lattice")
 _SMALL = 1e-6
-# Residuals beyond this pull no stronger.
+# Residuals beyond this pull no stronger, and of statistics that are so many times what they are divided by, what
+# counts is their ratio to the target.
 _FAR = 0.2
+_MANY = 4.0
 
 
 def sharpen(probabilities):
@@ -30,9 +32,21 @@ def sharpen(probabilities):
     return probabilities / ops.sum(probabilities, axis=-1, keepdims=True)
 
 
-def soft_fractions(sections):
-    """Volume fractions: mean probabilities, (phases,), of arrays (count, rows, columns, phases) of one shape."""
-    return sum(ops.mean(slices, axis=(0, 1, 2)) for slices in sections) / len(sections)
+def soft_fractions(probabilities):
+    """Volume fractions: mean sharpened probabilities, (phases,).
+
+    A phase that is nowhere likely has no slope once probabilities are sharpened; a tenth of that of the probabilities
+    themselves brings it back.
+
+    Args:
+        probabilities: Arrays (..., phases) of one shape, not sharpened.
+    """
+
+    def mean(parts):
+        return sum(ops.mean(part, axis=tuple(range(len(part.shape) - 1))) for part in parts) / len(parts)
+
+    sharp, plain = mean([sharpen(part) for part in probabilities]), mean(probabilities)
+    return sharp + 0.1 * (plain - ops.stop_gradient(plain))
 
 
 def soft_pairs(slices, axis):
@@ -100,6 +114,7 @@ def soft_triple_points(slices):
 
 def soft_spread(slices, fractions):
     """Mean squared deviation of the slices' area fractions from ``fractions``: (phases,)."""
+    fractions = ops.convert_to_tensor(fractions, dtype=slices.dtype)
     return ops.mean(ops.square(ops.mean(slices, axis=(1, 2)) - fractions), axis=0)
 
 
@@ -125,7 +140,7 @@ def soft_statistics(sections, axes, terms, *, lags=(), fractions=None, stride=16
     """The statistics that are asked for, of slices in three directions.
 
     Args:
-        sections: Three arrays (count, rows, columns, phases), of slices normal to z, y and x.
+        sections: Three arrays (count, rows, columns, phases), of slices normal to z, y and x; not sharpened.
         axes: For each of them the axes of its rows and columns.
         terms: Names, of ``TERMS``.
         lags: Lags in voxels of "s2".
@@ -148,6 +163,7 @@ def soft_statistics(sections, axes, terms, *, lags=(), fractions=None, stride=16
     found = {}
     if "fraction" in terms:
         found["fraction"] = soft_fractions(sections)
+    sections = [sharpen(slices) for slices in sections]
     if "s2" in terms:
         found["s2"] = ops.stack(along(lambda x, i: soft_two_point_correlation(soft_pairs(x, i), lags)), axis=1)
     if "surface" in terms:
@@ -186,17 +202,18 @@ class Pull:
         Args:
             found: The statistic of a batch, of the target's shape.
         """
+        target, scale = (ops.convert_to_tensor(values, "float32") for values in (self.target, self.scale))
         if self.running is None:
-            error = _total(ops.square((found - self.target) / self.scale))
+            error = _total(ops.square((found - target) / scale))
             return error, error
-        before = self.running.value
-        residual = (before - self.target) / self.scale
+        before = ops.convert_to_tensor(self.running)
+        residual = (before - target) / scale
         error = _total(ops.square(residual))
-        # What is far off, as all is at first, shall not drown the critics.
+        # What is far off, as all is at first, shall not drown the critics: neither its residual nor its slope.
+        slope = 2.0 * ops.clip(residual, -_FAR, _FAR) / ops.maximum(scale, ops.abs(before) / _MANY)
         known = ops.stop_gradient(found)
-        slope = _total(2.0 * ops.clip(residual, -_FAR, _FAR) * (found - known) / self.scale)
         self.running.assign(self.decay * before + (1.0 - self.decay) * known)
-        return error + slope, error
+        return error + _total(slope * (found - known)), error
 
 
 def scales(targets, shapes):
@@ -220,6 +237,7 @@ def scales(targets, shapes):
     found = {
         "fraction": lambda: 1.0,
         "s2": lambda: fractions()[..., None],
+        "spread": lambda: np.maximum(mean("spread"), 1e-3 * fractions() * (1 - fractions())),
         "lattice": lambda: np.stack([fractions(), mean("surface")])[..., None],
     }
     return {
@@ -260,18 +278,18 @@ def statistics(labels, phases, symmetry, *, lags=(), excluded=None):
     }
 
 
-def spread(windows, fractions, symmetry):
-    """Mean squared deviation of the area fractions of windows from ``fractions``: (phases, 3 normals).
+def spread(windows, phases, symmetry):
+    """Variance of the area fractions of windows: (phases, 3 normals).
 
     Args:
         windows: Labels of slices for each of the symmetry's groups of normals: arrays (count, rows, columns).
-        fractions: (phases,).
+        phases: Number of phases.
         symmetry: A Symmetry.
     """
-    result = np.empty((len(fractions), 3))
+    result = np.empty((phases, 3))
     for group, part in zip(symmetry.groups, windows, strict=True):
-        shares = np.array([np.bincount(window.ravel(), minlength=len(fractions)) / window.size for window in part])
-        result[:, list(group)] = np.mean((shares - fractions) ** 2, axis=0)[:, None]
+        shares = np.array([np.bincount(window.ravel(), minlength=phases) / window.size for window in part])
+        result[:, list(group)] = shares.var(axis=0)[:, None]
     return result
 
 
@@ -297,6 +315,7 @@ def _all_four(slices):
 def _modulo(length, stride):
     """A matrix that averages the places of a line which are equal modulo the stride: (stride, length)."""
     chosen = (np.arange(length)[None] % stride == np.arange(stride)[:, None]).astype("float32")
+    chosen[~chosen.any(1)] = 1.0  # a place that does not occur: the mean of all
     return chosen / chosen.sum(1, keepdims=True)
 
 
@@ -334,7 +353,8 @@ def _labels_of_pairs(labels, axis, lag, excluded):
 
 def _same(labels, axis, lag, phases, excluded):
     a, b = _labels_of_pairs(labels, axis, lag, excluded)
-    return np.bincount(a[a == b], minlength=phases) / a.size
+    same = a[a == b]
+    return np.array([np.count_nonzero(same == phase) for phase in range(phases)]) / a.size
 
 
 def _changes(labels, axis, phases, excluded):
