@@ -356,7 +356,7 @@ class GAN3D(keras.Model):
         for name, statistic in self._statistics(volumes, fakes).items():
             term, error = self._pulls[name].error(across_devices(statistic))
             report["fraction_error" if name == "fraction" else f"soft_{name}_error"] = error
-            total += self.settings[f"{name}_weight"] * term
+            total = total + self.settings[f"{name}_weight"] * term
         return total, report
 
     def _statistics(self, volumes, fakes):
