@@ -5,7 +5,7 @@ import numpy as np
 from kerasgan3d.training.log import read_log
 
 # Seconds per step and gigabytes on two CPU cores, 8 volumes of 64^3 voxels a step, one update of each player.
-_COSTS = {"compact": (1.2, 0.6), "paper": (13.5, 1.3)}
+_COSTS = {"compact": (0.9, 0.6), "paper": (10.0, 1.3)}
 _BASE_GIGABYTES = 0.6
 # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), ask for sub-volumes that hold so many structuring elements.
 _STRUCTURES = 2
