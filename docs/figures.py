@@ -1,6 +1,7 @@
-"""Make the pictures of the documentation again: ``python docs/figures.py [SCAN]``.
+"""Make the pictures of the documentation again: ``python docs/figures.py [SCAN [SLICE]]``.
 
-``SCAN`` is the segmented cathode that ``nmc-cathode`` was trained on; without it, only generated volumes are drawn.
+``SCAN`` is the segmented cathode that ``nmc-cathode`` was trained on, ``SLICE`` the anode of ``sofc-anode``; without
+them, only generated volumes are drawn.
 """
 
 import csv
@@ -16,8 +17,10 @@ DOCS = Path(__file__).resolve().parent
 IMAGES = DOCS / "images"
 
 
-def main(scan=None):
+def main(scan=None, anode=None):
     """Draw a periodic volume, what its seam looks like, and slices beside real ones."""
+    if anode is not None:
+        draw_anode(anode)
     generator = load_generator("nmc-cathode")
     volume = generator.sample(128, periodic=True, seed=0)
     render(volume, IMAGES / "nmc-cathode.png")
@@ -29,7 +32,8 @@ def main(scan=None):
         volume.voxel_size,
         IMAGES / "seam.png",
     )
-    draw_training(DOCS / "nmc-cathode-training.csv", volume.phases, IMAGES / "nmc-cathode-training.png")
+    for name in ("nmc-cathode", "sofc-anode"):
+        draw_training(DOCS / f"{name}-training.csv", load_generator(name).phases, IMAGES / f"{name}-training.png")
     if scan is None:
         return
     real = io.read_labels(scan, phases=volume.phases, voxel_size=volume.voxel_size).labels
@@ -46,6 +50,16 @@ def main(scan=None):
             IMAGES / f"real-and-generated-{name}.png",
             names=("y", "x") if name == "in-plane" else ("z", "y"),
         )
+
+
+def draw_anode(path):
+    """Draw a window of the anode's slice beside generated slices in the three directions."""
+    generator = load_generator("sofc-anode")
+    real = io.read_labels(path, phases=generator.phases, voxel_size=generator.voxel_size).labels
+    generated = generator.sample(192, seed=1).labels
+    slices = [("the slice", real[:192, :192])]
+    slices += [(f"generated, normal to {axis}", generated.take(96, i)) for i, axis in enumerate("zyx")]
+    render_slices(slices, generator.phases, generator.voxel_size, IMAGES / "real-and-generated-anode.png")
 
 
 def draw_training(log, phases, path):

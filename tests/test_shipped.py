@@ -17,8 +17,8 @@ def preset(request):
     return zoo.path(request.param), load_generator(request.param)
 
 
-def test_the_cathode_ships():
-    assert "nmc-cathode" in NAMES
+def test_the_generators_ship():
+    assert NAMES == ["nmc-cathode", "sofc-anode"]
 
 
 def test_the_folder_is_whole(preset):

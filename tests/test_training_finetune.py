@@ -177,7 +177,7 @@ def test_padding_is_no_matter(old):
 def make(start, **changes):
     recipe = TINY.with_changes(**changes)
     labels = blocks(3)
-    found = physics.statistics(labels, 3, Symmetry())
+    found = physics.statistics(labels, 3, Symmetry(), lags=recipe.s2_lags)
     gan = make_gan(recipe, start.phases, 0.5, Symmetry(), 0, found, None, start)
     return gan, recipe, kerasgan3d.data.SliceSampler(labels, 32, [6])
 

@@ -82,7 +82,7 @@ def parts(moments):
     with pytest.MonkeyPatch.context() as monkeypatch:
         make_small(monkeypatch)
         material = Material(moments[0] / "scan.npy", Symmetry())
-        gan = make_gan(TINY.for_data(3), material.phases, 0.5, Symmetry(), 0, material.statistics(), None)
+        gan = make_gan(TINY.for_data(3), material.phases, 0.5, Symmetry(), 0, material.statistics(TINY.s2_lags), None)
         return gan, TINY, material.reference(32)
 
 

@@ -2,7 +2,7 @@
 
 >>> from kerasgan3d import zoo
 >>> zoo.list_presets()
-['nmc-cathode']
+['nmc-cathode', 'sofc-anode']
 """
 
 from kerasgan3d.zoo.card import complete
