@@ -59,7 +59,8 @@ def draw_anode(path):
     generated = generator.sample(192, seed=1).labels
     slices = [("the slice", real[:192, :192])]
     slices += [(f"generated, normal to {axis}", generated.take(96, i)) for i, axis in enumerate("zyx")]
-    render_slices(slices, generator.phases, generator.voxel_size, IMAGES / "real-and-generated-anode.png")
+    path = IMAGES / "real-and-generated-anode.png"
+    render_slices(slices, generator.phases, generator.voxel_size, path, names=("rows", "columns"))
 
 
 def draw_training(log, phases, path):
