@@ -81,7 +81,7 @@ def _entry(key, value):
         shown = [f"{key} {value[key]}" for key in ("architecture", "steps", "batch", "crop") if key in value]
         return ", ".join([str(value["name"]), *shown]) + " (all settings: --json)"
     if key == "symmetry" and isinstance(value, dict) and "kind" in value:
-        along = f" along {'zyx'[value['axis']]}" if value.get("axis") in (0, 1, 2) else ""
+        along = f" along {'zyx'[value['axis']]}" if value["kind"] == "axial" and value.get("axis") in (0, 1, 2) else ""
         return f"{value['kind']}{along}"
     return _text(value)
 

@@ -105,8 +105,9 @@ def test_info_of_a_trained_generator_names_its_source_and_sums_up_its_recipe(mon
         assert line in lines
 
 
-def test_info_of_an_isotropic_generator_names_no_axis(monkeypatch):
-    monkeypatch.setitem(FACTS, "bare", {"training": {"symmetry": {"kind": "isotropic", "axis": None}}})
+@pytest.mark.parametrize("axis", [None, 0])
+def test_info_of_an_isotropic_generator_names_no_axis(monkeypatch, axis):
+    monkeypatch.setitem(FACTS, "bare", {"training": {"symmetry": {"kind": "isotropic", "axis": axis}}})
     assert run("info", "bare").stdout.endswith("symmetry  isotropic\n")
 
 
