@@ -89,7 +89,7 @@ def soft_surface(slices, axis):
         slices: (count, rows, columns, phases).
         axis: 1 or 2, the direction in which neighbours are compared.
     """
-    a, b = _neighbours(slices, axis)
+    a, b = _pair(slices, axis, 1)
     return ops.mean(ops.abs(a - b), axis=(0, 1, 2))
 
 
@@ -129,7 +129,7 @@ def soft_lattice(slices, axis, stride):
         axis: 1 or 2.
         stride: Voxels.
     """
-    a, b = _neighbours(slices, axis)
+    a, b = _pair(slices, axis, 1)
     lines = (0, 2 if axis == 1 else 1)
     found = [ops.mean(slices, axis=lines), ops.mean(ops.abs(a - b), axis=lines)]
     profiles = [ops.matmul(_modulo(part.shape[0], stride), part) for part in found]
@@ -299,16 +299,10 @@ def _total(values):
     return ops.sum(ops.mean(values, axis=axes) if axes else values)
 
 
-def _neighbours(slices, axis):
-    a = [slice(None), slice(None)], [slice(None), slice(None)]
-    a[0][axis - 1], a[1][axis - 1] = slice(None, -1), slice(1, None)
-    return slices[:, a[0][0], a[0][1]], slices[:, a[1][0], a[1][1]]
-
-
 def _all_four(slices):
     """Products over each 2 x 2 places: (count, rows - 1, columns - 1, channels)."""
-    a, b = _neighbours(slices, 1)
-    a, b = _neighbours(a * b, 2)
+    a, b = _pair(slices, 1, 1)
+    a, b = _pair(a * b, 2, 1)
     return a * b
 
 
