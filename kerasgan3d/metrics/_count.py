@@ -44,15 +44,20 @@ def count_junctions(labels, candidates, plane, periodic, within=None):
     In two dimensions the places are pixel corners, in three the voxel edges normal to the plane. Voxels outside the
     boolean mask `within` do not count as any phase.
     """
+    return int(np.count_nonzero(junctions(labels, candidates, plane, periodic, within)))
+
+
+def junctions(labels, candidates, plane, periodic, within=None):
+    """Mark the places that `count_junctions` counts: bool, one fewer along axes of the plane that are not periodic."""
     met = None
     for phase in candidates:
         here = labels == phase
         if within is not None:
             here &= within
         for axis in plane:
-            here = _here_or_next(here, axis, periodic[axis])
+            here = here_or_next(here, axis, periodic[axis])
         met = here.astype(np.uint8) if met is None else met + here
-    return int(np.count_nonzero(met >= 3))
+    return met >= 3
 
 
 def count_pairs(indicator, axis, max_lag, periodic):
@@ -122,7 +127,7 @@ def count_places_by_displacement(shape, max_lag, periodic):
         yield along_z * height[:, None] * width
 
 
-def _here_or_next(mask, axis, periodic):
+def here_or_next(mask, axis, periodic):
     """Mark where a voxel or the next one along an axis is True; one place fewer along an axis that is not periodic."""
     if periodic:
         return mask | np.roll(mask, -1, axis)

@@ -414,15 +414,8 @@ class GAN3D(keras.Model):
             "spread": (n, 3),
             "lattice": (2, n, 3, self.generator.stride),
         }
-        # Residuals of some are in units of others.
-        needed = {name: {"fractions" if name == "fraction" else name} for name in weights}
-        for name in ("s2", "spread", "lattice"):
-            if name in needed:
-                needed[name] |= {"fractions"}
-        if "lattice" in needed:
-            needed["lattice"] = {"fractions", "surface"}
-        for name, keys in needed.items():
-            for key in sorted(keys):
+        for name in weights:
+            for key in physics.NEEDS[name]:
                 shape = shapes["fraction" if key == "fractions" else key]
                 if np.shape(targets.get(key)) != shape:
                     raise ValueError(

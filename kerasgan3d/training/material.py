@@ -15,7 +15,7 @@ from kerasgan3d.training.morphology import (
     structuring_length,
     sub_volumes,
 )
-from kerasgan3d.training.physics import spread, statistics
+from kerasgan3d.training.physics import alike, spread, statistics
 from kerasgan3d.training.resampling import resampled, resampled_range
 from kerasgan3d.training.sections import section_statistics, section_targets, section_windows
 from kerasgan3d.volume import checked_voxel_size
@@ -229,13 +229,9 @@ class Material:
         def along(key, axis):
             return np.mean([values[key][:, axes.index(axis)] for values, axes in found if axis in axes], axis=0)
 
-        targets = {key: np.stack([along(key, axis) for axis in range(3)], axis=1) for key in ("s2", "surface")}
-        tpb = [np.mean([values["tpb"] for values, axes in found if axis not in axes]) for axis in range(3)]
-        targets["tpb"] = np.array(tpb)[None]
-        for group in self.symmetry.groups:
-            for values in targets.values():
-                values[:, list(group)] = values[:, list(group)].mean(1, keepdims=True)
-        return {**targets, "tpb": targets["tpb"][0]}
+        s2, surface = (alike(np.stack([along(key, i) for i in range(3)]), self.symmetry) for key in ("s2", "surface"))
+        tpb = np.array([np.mean([values["tpb"] for values, axes in found if i not in axes]) for i in range(3)])
+        return {"s2": np.moveaxis(s2, 0, 1), "surface": surface.T, "tpb": alike(tpb, self.symmetry)}
 
     def _check_phases(self):
         if not sum(self.counts):

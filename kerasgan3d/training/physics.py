@@ -11,8 +11,19 @@ import keras
 import numpy as np
 from keras import ops
 
-# What a generator can be pulled towards; each has a weight.
-TERMS = ("fraction", "s2", "surface", "tpb", "spread", "lattice")
+from kerasgan3d.metrics._count import here_or_next, junctions
+
+# What a generator can be pulled towards, each with a weight, and which statistics of the data that needs: residuals of
+# some are in units of others.
+NEEDS = {
+    "fraction": ("fractions",),
+    "s2": ("fractions", "s2"),
+    "surface": ("surface",),
+    "tpb": ("tpb",),
+    "spread": ("fractions", "spread"),
+    "lattice": ("fractions", "surface"),
+}
+TERMS = tuple(NEEDS)
 _SMALL = 1e-6
 # Residuals beyond this pull no stronger, and of statistics that are so many times what they are divided by, what
 # counts is their ratio to the target.
@@ -32,7 +43,7 @@ def sharpen(probabilities):
     return probabilities / ops.sum(probabilities, axis=-1, keepdims=True)
 
 
-def soft_fractions(probabilities):
+def soft_fractions(probabilities, sharp=None):
     """Volume fractions: mean sharpened probabilities, (phases,).
 
     A phase that is nowhere likely has no slope once probabilities are sharpened; a tenth of that of the probabilities
@@ -40,13 +51,14 @@ def soft_fractions(probabilities):
 
     Args:
         probabilities: Arrays (..., phases) of one shape, not sharpened.
+        sharp: The same sharpened, where they have been.
     """
 
     def mean(parts):
         return sum(ops.mean(part, axis=tuple(range(len(part.shape) - 1))) for part in parts) / len(parts)
 
-    sharp, plain = mean([sharpen(part) for part in probabilities]), mean(probabilities)
-    return sharp + 0.1 * (plain - ops.stop_gradient(plain))
+    plain = mean(probabilities)
+    return mean(sharp or [sharpen(part) for part in probabilities]) + 0.1 * (plain - ops.stop_gradient(plain))
 
 
 def soft_pairs(slices, axis):
@@ -152,26 +164,27 @@ def soft_statistics(sections, axes, terms, *, lags=(), fractions=None, stride=16
         "lattice" (2, phases, 3, stride).
     """
 
+    sharp = [sharpen(slices) for slices in sections]
+
     def along(statistic):
         """Mean over both kinds of slices that show an axis; the axis becomes the second."""
         found = [[] for _ in range(3)]
-        for slices, pair in zip(sections, axes, strict=True):
+        for slices, pair in zip(sharp, axes, strict=True):
             for i, axis in enumerate(pair):
                 found[axis].append(statistic(slices, i + 1))
         return [sum(parts) / len(parts) for parts in found]
 
     found = {}
     if "fraction" in terms:
-        found["fraction"] = soft_fractions(sections)
-    sections = [sharpen(slices) for slices in sections]
+        found["fraction"] = soft_fractions(sections, sharp)
     if "s2" in terms:
         found["s2"] = ops.stack(along(lambda x, i: soft_two_point_correlation(soft_pairs(x, i), lags)), axis=1)
     if "surface" in terms:
         found["surface"] = ops.stack(along(soft_surface), axis=1)
     if "tpb" in terms:
-        found["tpb"] = ops.stack([soft_triple_points(slices) for slices in sections])
+        found["tpb"] = ops.stack([soft_triple_points(slices) for slices in sharp])
     if "spread" in terms:
-        found["spread"] = ops.stack([soft_spread(slices, fractions) for slices in sections], axis=1)
+        found["spread"] = ops.stack([soft_spread(slices, fractions) for slices in sharp], axis=1)
     if "lattice" in terms:
         found["lattice"] = ops.stack(along(lambda x, i: soft_lattice(x, i, stride)), axis=2)
     return found
@@ -234,16 +247,16 @@ def scales(targets, shapes):
     def mean(name):
         return np.maximum(np.mean(targets[name], axis=-1, keepdims=True), _SMALL)
 
-    found = {
-        "fraction": lambda: 1.0,
-        "s2": lambda: fractions()[..., None],
-        "spread": lambda: np.maximum(mean("spread"), 1e-3 * fractions() * (1 - fractions())),
-        "lattice": lambda: np.stack([fractions(), mean("surface")])[..., None],
-    }
-    return {
-        name: np.broadcast_to(found.get(name, lambda name=name: mean(name))(), shape).astype("float32")
-        for name, shape in shapes.items()
-    }
+    def scale(name):
+        if name == "fraction":
+            return 1.0
+        if name == "s2":
+            return fractions()[..., None]
+        if name == "lattice":
+            return np.stack([fractions(), mean("surface")])[..., None]
+        return np.maximum(mean(name), 1e-3 * fractions() * (1 - fractions())) if name == "spread" else mean(name)
+
+    return {name: np.broadcast_to(scale(name), shape).astype("float32") for name, shape in shapes.items()}
 
 
 def statistics(labels, phases, symmetry, *, lags=(), excluded=None):
@@ -267,14 +280,14 @@ def statistics(labels, phases, symmetry, *, lags=(), excluded=None):
     axes = range(labels.ndim)
     counted = labels.ravel() if excluded is None else labels[~excluded]
     s2 = np.array([[_same(labels, axis, r, phases, excluded) for r in lags] for axis in axes])
-    surface = np.array([_changes(labels, axis, phases, excluded) for axis in axes])
+    surface = np.array([changes(labels, axis, phases, excluded) for axis in axes])
     planes = [(0, 1)] if labels.ndim == 2 else [(1, 2), (0, 2), (0, 1)]
     tpb = np.array([triple_points(labels, plane, phases, excluded) for plane in planes])
     return {
         "fractions": np.bincount(counted, minlength=phases) / counted.size,
-        "s2": _alike(s2.reshape(labels.ndim, len(lags), phases), symmetry).transpose(2, 0, 1),
-        "surface": _alike(surface, symmetry).T,
-        "tpb": _alike(np.resize(tpb, labels.ndim), symmetry),
+        "s2": alike(s2.reshape(labels.ndim, len(lags), phases), symmetry).transpose(2, 0, 1),
+        "surface": alike(surface, symmetry).T,
+        "tpb": alike(np.resize(tpb, labels.ndim), symmetry),
     }
 
 
@@ -323,13 +336,12 @@ def _pair(values, axis, lag):
 def triple_points(labels, plane, phases, excluded=None):
     """Share of the corners in a plane at which at least three phases meet."""
 
-    def any_of_four(mask):
-        for axis in plane:
-            mask = np.logical_or(*_pair(mask, axis, 1))
-        return mask
-
-    met = sum(any_of_four(labels == phase).astype(np.uint8) for phase in range(phases))
-    return float(np.mean((met if excluded is None else met[~any_of_four(excluded)]) >= 3))
+    met = junctions(labels, range(phases), plane, (False,) * labels.ndim)
+    if excluded is None:
+        return float(np.mean(met))
+    for axis in plane:
+        excluded = here_or_next(excluded, axis, False)
+    return float(np.mean(met[~excluded]))
 
 
 def _labels_of_pairs(labels, axis, lag, excluded):
@@ -351,13 +363,14 @@ def _same(labels, axis, lag, phases, excluded):
     return np.array([np.count_nonzero(same == phase) for phase in range(phases)]) / a.size
 
 
-def _changes(labels, axis, phases, excluded):
+def changes(labels, axis, phases, excluded=None):
+    """Share of the neighbours along an axis between which a phase begins or ends: (phases,)."""
     a, b = _labels_of_pairs(labels, axis, 1, excluded)
     differ = a != b
     return (np.bincount(a[differ], minlength=phases) + np.bincount(b[differ], minlength=phases)) / a.size
 
 
-def _alike(values, symmetry):
+def alike(values, symmetry):
     """Values per axis, averaged over axes that are alike: (3, ...)."""
     if len(values) == 2:
         return np.repeat(values.mean(0, keepdims=True), 3, axis=0)

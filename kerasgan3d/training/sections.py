@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasgan3d import data
 from kerasgan3d.training.morphology import correlation, facts_of, measure_sample, random_window
-from kerasgan3d.training.physics import triple_points
+from kerasgan3d.training.physics import changes, triple_points
 
 
 def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=102, seed=0, counts=None):
@@ -62,11 +62,7 @@ def section_targets(window, phases, lags):
     phase ends; "tpb", the share of the pixel corners at which three phases meet.
     """
     s2 = correlation(window, phases, max([0, *lags]))[..., list(lags)]
-    surface = np.empty((phases, 2))
-    for axis in range(2):
-        a, b = np.moveaxis(window, axis, 0)[:-1], np.moveaxis(window, axis, 0)[1:]
-        ends = np.bincount(a[a != b], minlength=phases) + np.bincount(b[a != b], minlength=phases)
-        surface[:, axis] = ends / a.size
+    surface = np.stack([changes(window, axis, phases) for axis in range(2)], axis=1)
     return {"s2": s2, "surface": surface, "tpb": triple_points(window, (0, 1), phases)}
 
 
