@@ -59,6 +59,9 @@ def test_the_record_holds_every_part(comparison):
     assert [len(record["nearest"][side]) for side in ("generated", "real")] == [2, 2]
     assert record["seam"]["size"] == [24, 24, 24]
     assert record["lattice"]["period"] == 4
+    for side in ("real", "generated"):
+        assert record["leaning"][side]["lags"] == [2, 4]
+        assert len(record["leaning"][side]["largest"]) == 3
     assert len(record["delta_ssa"]) == 3
     assert set(record["seconds"]) == {"sampling", "measuring", "nearest", "seam"}
 
@@ -97,7 +100,15 @@ def test_pictures_are_slices_and_flux_within_the_phase(comparison):
 def test_the_text_says_what_was_found(comparison):
     text = str(comparison)
     assert text.startswith("image (real, 6 sub-volumes) and blobs (generated, 6), 12^3 voxels of 0.5 µm")
-    for word in ("volume fraction", "Ni", "relative diffusivity", "Nearest window", "Seam", "Lattice of 4 voxels"):
+    for word in (
+        "volume fraction",
+        "Ni",
+        "relative diffusivity",
+        "Nearest window",
+        "Seam",
+        "Lattice of 4 voxels",
+        "two diagonals",
+    ):
         assert word in text
     assert "Classifier" not in text
     assert "\n\n\n" not in text

@@ -105,6 +105,7 @@ def make_comparison(phases=("pore", "NMC", "CBD"), dimensions=3, transport=True,
             "generated": copy.deepcopy(sides),
             "largest_difference": np.full((n, len(axes)), 0.0123).tolist(),
         },
+        "leaning": {"real": None, "generated": {"largest": [0.0321] * n, "smallest_p": 0.012}} if tests else None,
         "delta_ssa": [1.25] * n,
         "classifier": {"score": 0.61, "standard_error": 0.05, "train": [3, 3], "test": [3, 3], "note": "A note."}
         if tests
@@ -163,6 +164,7 @@ def test_the_page_is_well_formed_and_in_the_reader_s_order(whole):
         "Two-point correlation",
         "Transport",
         "Tests",
+        "Do structures lean to one side?",
         "Can a classifier tell them apart?",
         "Does it repeat what it learnt from?",
         "Is there a seam in periodic volumes?",

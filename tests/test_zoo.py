@@ -165,6 +165,7 @@ def test_the_card_says_what_the_comparison_found(found, folder):
         "- The 4 volumes",
         "- Seams:",
         "- Stride lattice:",
+        "- Leaning:",
         "- Size:",
         "- Others' volumes",
     ):

@@ -104,6 +104,11 @@ def _essence(record):
         "max_lag": record["two_point_correlation"]["lags"][-1],
         "seconds": record["seconds"],
     }
+    result["leaning"] = {
+        side: {"largest": found["largest"], "smallest_p": found["smallest_p"]}
+        for side, found in record["leaning"].items()
+        if found
+    }
     volumes = record["volumes"]
     if volumes:
         result["volumes"] = {

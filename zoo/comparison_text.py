@@ -9,6 +9,7 @@ def comparison_text(found, phases):
         phases: Names of the phases.
     """
     parts = {
+        "leaning": _leaning,
         "volumes": _volumes,
         "classifier": _classifier,
         "nearest": _nearest,
@@ -63,6 +64,16 @@ def _correlation(found, phases):
     return (
         "S2(r)/S2(0), the normalised two-point correlation, differs by at most "
         f"{_each(phases, found['two_point_correlation'])} for r up to {found['max_lag']} voxels."
+    )
+
+
+def _leaning(sides, phases):
+    real = f"; those of real ones {_each(phases, sides['real']['largest'])}" if "real" in sides else ""
+    p = sides["generated"]["smallest_p"]
+    tested = "" if p is None else f" (smallest p of no difference {p:.1g}, corrected)"
+    return (
+        "Leaning: S2(r)/S2(0) along the two diagonals of a plane differs in generated volumes by at most "
+        f"{_each(phases, sides['generated']['largest'])}{tested}{real}."
     )
 
 

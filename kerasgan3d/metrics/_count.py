@@ -38,6 +38,25 @@ def count_unlike_along(labels, axis, phases, periodic):
     return counts + counts.T
 
 
+def diagonal_neighbours(values, plane, lag, back=False):
+    """Return values, and those a lag further along both axes of a plane; `back`: along one, and back along the other.
+
+    Args:
+        values: Array, larger than the lag along both axes.
+        plane: Two axes.
+        lag: Positive.
+        back: Whether the second axis is walked backwards.
+
+    Returns:
+        Two views of one shape.
+    """
+    values = np.flip(values, plane[1]) if back else values
+    here, there = [slice(None)] * values.ndim, [slice(None)] * values.ndim
+    for axis in plane:
+        here[axis], there[axis] = slice(None, -lag), slice(lag, None)
+    return values[tuple(here)], values[tuple(there)]
+
+
 def count_junctions(labels, candidates, plane, periodic, within=None):
     """Count the places where four voxels meet in a `plane` (two axes) and at least three `candidates` are among them.
 

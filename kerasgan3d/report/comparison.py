@@ -126,6 +126,9 @@ def _tests(record):
         for differences in record["two_point_correlation"]["largest_difference"]
     ]
     yield "S2(r)/S2(0), largest difference: " + _per_phase(phases, largest)
+    sides = [side for side in ("generated", "real") if record["leaning"][side]]
+    shown = [f"{side} {_per_phase(phases, record['leaning'][side]['largest'])}" for side in sides]
+    yield "S2(r)/S2(0) along the two diagonals of a plane, largest difference: " + "; ".join(shown)
     if record["volumes"]:
         found = record["volumes"]
         worst = [max(differences) for differences in found["two_point_correlation"]["largest_difference"]]

@@ -99,6 +99,15 @@ def methods_of(comparison):
         listed.append(
             ("Seam", "The same measure taken across or around the faces where periodic volumes close, and in the rest.")
         )
+    if comparison.get("leaning"):
+        listed.append(
+            (
+                "Leaning",
+                "The two-point correlation along one diagonal of a plane less that along the other, over the volume "
+                "fraction: what leans to one side, which the axes do not show. p of no difference by Student's t test, "
+                "times the number of tests.",
+            )
+        )
     if comparison.get("lattice"):
         listed.append(
             (

@@ -267,7 +267,7 @@ def _transport(record):
 
 
 def _tests(record):
-    parts = [_classifier(record), _nearest(record), _seam(record), _lattice(record)]
+    parts = [_leaning(record), _classifier(record), _nearest(record), _seam(record), _lattice(record)]
     parts = [part for part in parts if part]
     missing = [
         name
@@ -367,6 +367,30 @@ def _beyond_chance(measures):
         elif None not in (entry.get("seam"), entry.get("interior"), entry.get("standard_error")):
             beyond.append(abs(entry["seam"] - entry["interior"]) > 2 * entry["standard_error"])
     return sum(beyond), len(beyond)
+
+
+def _leaning(record):
+    found = record["leaning"] or {}
+    sides = [
+        (side, found[side])
+        for side in ("generated", "real")
+        if found.get(side) and found[side].get("largest") is not None
+    ]
+    if not sides:
+        return ""
+    shown = [
+        f"{side} "
+        + ", ".join(f"{_escape(phase)} {fixed(v, 3)}" for phase, v in zip(record.phases, part["largest"], strict=False))
+        for side, part in sides
+    ]
+    text = (
+        "<h3>Do structures lean to one side?</h3>\n<p>The largest difference of S2(r)/S2(0) between the two diagonals "
+    )
+    text += f"of a plane: {'; '.join(shown)}."
+    p = dict(sides).get("generated", {}).get("smallest_p")
+    if p is not None:
+        text += f" The smallest p of no difference in generated volumes is {number(p, 2)}, corrected."
+    return text + "</p>\n"
 
 
 def _lattice(record):
