@@ -99,9 +99,17 @@ def test_without_triple_phase_boundaries_there_is_no_pull_to_them():
 
 
 def test_the_recipe_arrives():
-    weights = {"s2_weight": 2.0, "surface_weight": 3.0, "tpb_weight": 4.0, "spread_weight": 5.0, "lattice_weight": 6.0}
-    gan = make("wgan-gp", **weights, s2_lags=(1, 3), statistics_decay=0.5)
+    weights = {
+        "s2_weight": 2.0,
+        "diagonal_weight": 7.0,
+        "surface_weight": 3.0,
+        "tpb_weight": 4.0,
+        "spread_weight": 5.0,
+        "lattice_weight": 6.0,
+    }
+    gan = make("wgan-gp", **weights, s2_lags=(1, 3), statistics_decay=0.5, pull_limit=0.3)
     expected = {"loss": "wasserstein", "critic_updates": 5, "gradient_penalty": 10.0, "statistics_decay": 0.5}
+    expected |= {"pull_limit": 0.3}
     assert (expected | weights).items() <= gan.settings.items()
     assert np.shape(gan.settings["targets"]["s2"]) == (3, 3, 2)
     assert gan.generator_optimizer.beta_2 == 0.9

@@ -232,6 +232,7 @@ def test_the_penalty_shapes_the_critic():
 TARGETS = {
     "fractions": [1 / 3] * 3,
     "s2": np.full((3, 3, 2), 0.3),
+    "diagonal": np.full((3, 3, 2, 2), 0.3),
     "surface": np.full((3, 3), 0.01),
     "tpb": np.full(3, 0.001),
     "spread": np.full((3, 3), 0.01),
@@ -240,7 +241,7 @@ TARGETS = {
 
 @pytest.mark.parametrize("kind", ["volumes", "axial slices"])
 @pytest.mark.parametrize("decay", [0.0, 0.5])
-@pytest.mark.parametrize("term", ["s2", "surface", "tpb", "spread", "lattice"])
+@pytest.mark.parametrize("term", ["s2", "diagonal", "surface", "tpb", "spread", "lattice"])
 def test_statistics_are_pulled_to_the_data(kind, term, decay):
     settings = {"targets": TARGETS, "s2_lags": (1, 4), "statistics_decay": decay}
     settings |= {f"{term}_weight": 1000.0, "fraction_weight": 0.0, "r1": 0.0}
@@ -258,7 +259,7 @@ def test_statistics_are_pulled_to_the_data(kind, term, decay):
 @pytest.mark.parametrize("kind", ["volumes", "isotropic slices", "axial slices"])
 def test_the_statistics_of_generated_volumes_are_those_of_the_data(kind):
     settings = {"targets": TARGETS, "s2_lags": (1, 4), "s2_weight": 1.0, "surface_weight": 1.0, "tpb_weight": 1.0}
-    gan, _ = network(kind, **settings)
+    gan, _ = network(kind, **settings, diagonal_weight=1.0)
     # Blocks that differ in all three directions.
     labels = np.random.default_rng(0).integers(0, 3, (4, 8, 16)).astype("uint8").repeat(4, 0).repeat(2, 1)
     volumes = keras.ops.convert_to_tensor(np.eye(3, dtype="float32")[labels][None])
@@ -267,6 +268,8 @@ def test_the_statistics_of_generated_volumes_are_those_of_the_data(kind):
     wanted = physics.statistics(labels, 3, Symmetry("orthotropic"), lags=(1, 4))
     wanted["fraction"] = wanted.pop("fractions")
     assert set(found) == set(wanted)
+    found["diagonal"] = keras.ops.mean(found["diagonal"], axis=2, keepdims=True)
+    wanted["diagonal"] = wanted["diagonal"][:, :, :1]  # the mean of both
     for name, values in found.items():
         np.testing.assert_allclose(keras.ops.convert_to_numpy(values), wanted[name], rtol=1e-5, err_msg=name)
 
@@ -426,6 +429,7 @@ def test_a_generator_that_pads_is_refused(padding):
         ({"spread_weight": 1.0}, r"`spread_weight` needs `targets\['spread'\]` of shape \(3, 3\). Received: None"),
         ({"lattice_weight": 1.0}, r"`lattice_weight` needs `targets\['surface'\]` of shape \(3, 3\). Received: None"),
         ({"statistics_decay": 1.0}, "`statistics_decay` must be from 0 to below 1. Received: 1.0"),
+        ({"pull_limit": 0.0}, "`pull_limit` must be a positive number. Received: 0.0"),
         ({"targets": {"fractions": [0.5, 0.5]}}, r"`fraction_weight` needs `targets\['fractions'\]` of shape \(3,\)"),
     ],
 )

@@ -71,7 +71,7 @@ def test_targets_of_an_image_that_stays_in_its_file_are_near(scan):
     read, stays = (Material(scan, AXIAL, in_memory=size).statistics((1, 2), 8) for size in (2**31, 0))
     np.testing.assert_array_equal(read["fractions"], stays["fractions"])
     np.testing.assert_array_equal(read["spread"], stays["spread"])
-    for key in ("s2", "surface", "tpb"):
+    for key in ("s2", "diagonal", "surface", "tpb"):
         assert read[key].shape == stays[key].shape
         np.testing.assert_allclose(stays[key], read[key], atol=0.02)
 
@@ -233,6 +233,11 @@ def test_slices_by_direction_lie_as_they_should(tmp_path):
     np.testing.assert_array_equal(targets["tpb"], [0, 0, 0])
     assert targets["surface"][0, 0] == pytest.approx(0.5, abs=0.05)
     assert targets["s2"].shape == (2, 3, 2)
+    assert targets["diagonal"].shape == (2, 3, 2, 2)
+    np.testing.assert_allclose(targets["diagonal"][:, 0].sum(0), 1)  # along the layers: always the same phase
+    np.testing.assert_allclose(
+        targets["diagonal"][:, 1:], targets["s2"][:, :1, None].repeat(2, 1).repeat(2, 2), atol=0.05
+    )
 
 
 @pytest.mark.parametrize("axis", [1, 2])

@@ -22,6 +22,7 @@ from kerasgan3d.training.log import read_log, write_log
 from kerasgan3d.training.material import Material
 from kerasgan3d.training.morphology import spread
 from kerasgan3d.volume import Volume
+from kerasgan3d.zoo.card import card_text
 
 module = importlib.import_module("kerasgan3d.training.monitor")
 NAMES = ("pore", "solid")
@@ -225,12 +226,31 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
 
 def test_patience_counts_measurements_without_a_smaller_error(moments, parts, tmp_path):
     monitor = restored(parts, shutil.copytree(moments[0] / "run", tmp_path / "run"))
-    monitor.best_step = 2
+    for row, error in zip(monitor.rows, (0.25, 0.5, 0.5), strict=True):
+        row["error"] = str(error)
     for patience, out in ((None, False), (1, True), (2, True), (3, False)):
         monitor.patience = patience
         assert monitor.patience_is_out == out, patience
-    monitor.best_step = None
+    monitor.patience = 1
+    monitor.rows[-1]["error"] = "0.25"  # as small as the smallest: the count begins anew
     assert not monitor.patience_is_out
+    monitor.rows.clear()
+    assert not monitor.patience_is_out
+
+
+@pytest.mark.parametrize(("keep", "step"), [("best", 2), ("last", 4)])
+def test_the_last_generator_is_kept_where_the_recipe_says_so(moments, tmp_path, monkeypatch, keep, step):
+    errors = iter([0.25, 0.75])
+    fidelity = module.fidelity
+    monkeypatch.setattr(module, "fidelity", lambda *args: {**fidelity(*args), "error": next(errors)})
+    recipe = TINY.with_changes(keep=keep, steps=4)
+    train(moments[0] / "scan.npy", tmp_path / "run", recipe=recipe)
+    card = load_preset(tmp_path / "run" / "best").card
+    assert card["training"]["steps"] == step
+    said = "chosen by the morphology" if keep == "best" else "the last that was measured"
+    assert said in card_text(tmp_path / "run" / "best")
+    with np.load(tmp_path / "run" / "state.npz") as file:
+        assert file["extra best"] == 0.25
 
 
 def test_a_run_without_progress_stops(moments, tmp_path, monkeypatch):

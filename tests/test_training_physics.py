@@ -35,8 +35,10 @@ def soft(labels, phases, terms, **options):
 
 def test_hard_probabilities_have_the_statistics_of_their_labels(labels):
     wanted = physics.statistics(labels, 3, Symmetry("orthotropic"), lags=LAGS)
-    found = soft(labels, 3, ("fraction", "s2", "surface", "tpb"), lags=LAGS)
-    assert set(found) == {"fraction", "s2", "surface", "tpb"}
+    found = soft(labels, 3, ("fraction", "s2", "diagonal", "surface", "tpb"), lags=LAGS)
+    assert set(found) == {"fraction", "s2", "diagonal", "surface", "tpb"}
+    # Data may be flipped: there both diagonals have their mean.
+    found["diagonal"] = np.mean(found["diagonal"], axis=2, keepdims=True).repeat(2, 2)
     for key, values in found.items():
         np.testing.assert_allclose(values, wanted["fractions" if key == "fraction" else key], rtol=1e-5)
 
@@ -68,6 +70,18 @@ def test_triple_points_of_soft_probabilities_are_those_expected():
     assert float(physics.soft_triple_points(p[None].astype("float32"))) == pytest.approx(expected, abs=1e-5)
 
 
+def test_what_leans_shows_along_one_diagonal():
+    y, x = np.indices((12, 12))
+    leaning = ((x - y) // 2 % 2).astype("uint8")  # stripes that go down as they go right
+    slices = hard(leaning[None], 2)[0]
+    found = np.array(physics.soft_diagonals(slices, (2, 4)))
+    np.testing.assert_allclose(found.sum(0), [[1, 1], [1, 1]])
+    found = np.array(physics.soft_diagonals(slices, (1, 3)))
+    np.testing.assert_allclose(found.sum(0), [[1, 1], [0, 0]], atol=1e-6)
+    wanted = physics.statistics(leaning, 2, Symmetry(), lags=(1, 3))["diagonal"]
+    np.testing.assert_allclose(wanted.sum(0), 0.5)
+
+
 def test_the_spread_is_the_variance_of_area_fractions(labels):
     shares = np.array([np.bincount(part.ravel(), minlength=3) / part.size for part in labels])
     found = soft(labels, 3, ("spread",), fractions=shares.mean(0).tolist())["spread"]
@@ -90,7 +104,7 @@ def test_a_place_within_the_stride_that_does_not_occur_does_not_deviate(length):
 def test_every_term_has_a_gradient_on_this_backend(term, decay):
     fractions = [0.2, 0.3, 0.5]
     targets = {"fractions": fractions, "s2": np.full((3, 3, 2), 0.1), "surface": np.full((3, 3), 0.2)}
-    targets |= {"tpb": np.full(3, 0.1), "spread": np.full((3, 3), 0.01)}
+    targets |= {"diagonal": np.full((3, 3, 2, 2), 0.1), "tpb": np.full(3, 0.1), "spread": np.full((3, 3), 0.01)}
     p = np.random.default_rng(0).dirichlet(np.ones(3), (2, 8, 8, 8)).astype("float32")
 
     def loss(probabilities):
@@ -155,10 +169,11 @@ def test_a_running_mean_begins_at_the_target_and_follows():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes a gradient in TensorFlow")
-def test_with_a_running_mean_a_batch_is_pulled_by_the_error_of_those_before():
+@pytest.mark.parametrize("limit", [0.2, 0.3])
+def test_with_a_running_mean_a_batch_is_pulled_by_the_error_of_those_before(limit):
     import tensorflow as tf
 
-    pull = physics.Pull([2.0], [10.0], decay=0.5)
+    pull = physics.Pull([2.0], [10.0], decay=0.5, limit=limit)
     found = tf.Variable([4.0])
     slopes = []
     for _ in range(4):
@@ -171,16 +186,18 @@ def test_with_a_running_mean_a_batch_is_pulled_by_the_error_of_those_before():
     with tf.GradientTape() as tape:
         term, error = pull.error(found)
     assert float(error) > 1
-    assert float(tape.gradient(term, found)[0]) == pytest.approx(2 * 0.2 / 10)
+    assert float(tape.gradient(term, found)[0]) == pytest.approx(2 * limit / 10)
 
 
 def test_residuals_are_in_units_of_the_data():
     targets = {"fractions": [0.2, 0.8], "surface": [[0.1, 0.3, 0.2]] * 2, "tpb": [0.0, 0.0, 0.0]}
     shapes = {"fraction": (2,), "s2": (2, 3, 1), "surface": (2, 3), "tpb": (3,), "lattice": (2, 2, 3, 4)}
+    shapes |= {"diagonal": (2, 3, 2, 1)}
     found = physics.scales(targets, shapes)
     assert {name: part.shape for name, part in found.items()} == shapes
     np.testing.assert_allclose(found["fraction"], 1)
     np.testing.assert_allclose(found["s2"][..., 0], [[0.2] * 3, [0.8] * 3])
+    np.testing.assert_allclose(found["diagonal"][:, 0, 0, 0], [0.2, 0.8])
     np.testing.assert_allclose(found["surface"], 0.2, rtol=1e-6)
     np.testing.assert_allclose(found["lattice"][0, :, 0, 0], [0.2, 0.8])
     np.testing.assert_allclose(found["lattice"][1], 0.2, rtol=1e-6)
@@ -191,6 +208,11 @@ def test_they_are_those_of_the_measures(labels):
     wanted = physics.statistics(labels, 3, Symmetry("orthotropic"), lags=LAGS)
     correlation = two_point_correlation(labels, max(LAGS), periodic=False, phases=3)
     np.testing.assert_allclose(wanted["s2"], correlation[..., list(LAGS)], rtol=1e-6)
+    for normal, k in ((0, 1), (1, 5), (2, 2)):
+        slices = np.moveaxis(labels, normal, 0)
+        pairs = [(slices[:, :-k, :-k], slices[:, k:, k:]), (slices[:, :-k, k:], slices[:, k:, :-k])]
+        shares = [np.mean([np.mean((a == phase) & (b == phase)) for a, b in pairs]) for phase in range(3)]
+        np.testing.assert_allclose(wanted["diagonal"][:, normal, :, LAGS.index(k)], np.transpose([shares] * 2))
     cube = labels[:8, :8, :8]
     # By faces, 1/µm at 1 µm: each axis adds its share of faces.
     area = specific_surface_area(cube, voxel_size=1.0, phases=3, periodic=False)
@@ -211,7 +233,7 @@ def test_directions_that_are_alike_share_their_mean(labels):
     apart = physics.statistics(labels, 3, Symmetry("orthotropic"), lags=LAGS)
     axial = physics.statistics(labels, 3, Symmetry("axial", 1), lags=LAGS)
     np.testing.assert_allclose(axial["tpb"], [apart["tpb"][[0, 2]].mean(), apart["tpb"][1], axial["tpb"][0]])
-    for key in ("s2", "surface"):
+    for key in ("s2", "diagonal", "surface"):
         np.testing.assert_allclose(axial[key][:, 1], apart[key][:, 1])
         np.testing.assert_allclose(axial[key][:, 0], apart[key][:, [0, 2]].mean(1))
         np.testing.assert_allclose(axial[key][:, 0], axial[key][:, 2])
@@ -225,7 +247,7 @@ def test_one_slice_stands_for_three_directions():
     assert (found["s2"].shape, found["surface"].shape) == ((2, 3, 3), (2, 3))
     changes = np.mean([np.mean(image[1:] != image[:-1]), np.mean(image[:, 1:] != image[:, :-1])])
     np.testing.assert_allclose(found["surface"], changes)
-    assert found["tpb"].shape == (3,)
+    assert (found["tpb"].shape, found["diagonal"].shape) == ((3,), (2, 3, 2, 3))
 
 
 def test_what_is_excluded_counts_for_nothing(labels):
@@ -250,3 +272,5 @@ def test_a_blurred_boundary_has_the_area_of_a_sharp_one():
 def test_a_lag_beyond_the_data_is_refused(labels):
     with pytest.raises(ValueError, match="`s2_lags` must be smaller than the data, 8 x 9 x 10 voxels. Received: 8"):
         physics.statistics(labels, 3, Symmetry(), lags=(8,))
+    with pytest.raises(ValueError, match="`s2_lags` must be smaller than the data, 8 x 9 x 10 voxels. Received: 9"):
+        physics.diagonals(labels, (1, 2), 9, 3)

@@ -81,8 +81,11 @@ def test_unknown_names_are_refused(name):
         ({"critic_updates": 0}, "`critic_updates` must be a positive integer. Received: 0"),
         ({"gradient_penalty": -1}, "`gradient_penalty` must be a non-negative number. Received: -1"),
         ({"s2_lags": []}, "`s2_weight` needs `s2_lags`"),
+        ({"s2_lags": [], "s2_weight": 0.0, "diagonal_weight": 1.0}, "`diagonal_weight` needs `s2_lags`"),
         ({"s2_weight": 1.0, "s2_lags": [1, 64]}, r"`s2_lags` must be a list of lags from 1 to 63 .* \(1, 64\)"),
         ({"statistics_decay": 1.0}, "`statistics_decay` must be below 1. Received: 1.0"),
+        ({"pull_limit": 0.0}, "`pull_limit` must be positive. Received: 0.0"),
+        ({"pull_limit": -0.1}, "`pull_limit` must be a non-negative number. Received: -0.1"),
         ({"s2_lags": 3}, "`s2_lags` must be a list of lags from 1 to 63 voxels. Received: 3"),
         ({"steps": 0}, "`steps` must be a positive integer. Received: 0"),
         ({"critic_warmup": -1}, "`critic_warmup` must be a number of steps, 0 or more. Received: -1"),
@@ -130,7 +133,7 @@ def test_the_critics_first_steps_come_before_the_others():
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_the_data_leave_nothing_open(name, dimensions):
     recipe = load_recipe(name).for_data(dimensions)
-    expected = "volumes" if dimensions == 3 and name not in ("r1-slices", "finetune") else "slices"
+    expected = "volumes" if dimensions == 3 and name not in ("r1-slices", "slices", "finetune", "polish") else "slices"
     assert recipe.critic == expected
     assert recipe.slices >= 1 or expected == "volumes"
     assert len(recipe.critic_widths) == 4

@@ -19,7 +19,7 @@ from kerasgan3d.training.pretrained import Pretrained
 
 WIDTHS = {"latent_channels": 4, "widths": (6, 4, 4, 4)}
 TERMS = {"s2_weight": 1.0, "s2_lags": (1, 4), "surface_weight": 1.0, "tpb_weight": 1.0, "spread_weight": 1.0}
-TERMS |= {"lattice_weight": 1.0, "statistics_decay": 0.5}
+TERMS |= {"diagonal_weight": 1.0, "lattice_weight": 1.0, "statistics_decay": 0.5}
 
 
 def main(folder, states=None):

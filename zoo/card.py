@@ -234,7 +234,12 @@ def _training(training, settings):
         f"The kept checkpoint is that of step {training.get('steps')} of {_total(settings)}, after "
         f"{training.get('hours')} hours"
         + (f" on {training['hardware']}" if training.get("hardware") else "")
-        + ", chosen by the morphology of the averaged generator. All settings stand in `"
+        + (
+            ", chosen by the morphology of the averaged generator"
+            if settings.get("keep", "best") == "best"
+            else ", the last that was measured"
+        )
+        + ". All settings stand in `"
         + CARD
         + "`.",
     ]

@@ -57,12 +57,14 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
             fraction_weight=recipe.fraction_weight,
             s2_lags=recipe.s2_lags,
             s2_weight=recipe.s2_weight,
+            diagonal_weight=recipe.diagonal_weight,
             surface_weight=recipe.surface_weight,
             # Where three phases meet nowhere there is nothing to be in units of; pairs of many phases are too many.
             tpb_weight=recipe.tpb_weight if np.any(statistics["tpb"]) and len(phases) <= _FEW_PHASES else 0.0,
             spread_weight=recipe.spread_weight if "spread" in statistics else 0.0,
             lattice_weight=recipe.lattice_weight,
             statistics_decay=recipe.statistics_decay,
+            pull_limit=recipe.pull_limit,
             average_decay=recipe.average_decay,
             average_ramp=start is None,
         )

@@ -104,11 +104,13 @@ class GAN3D(keras.Model):
         fraction_weight=0.0,
         s2_lags=(),
         s2_weight=0.0,
+        diagonal_weight=0.0,
         surface_weight=0.0,
         tpb_weight=0.0,
         spread_weight=0.0,
         lattice_weight=0.0,
         statistics_decay=0.0,
+        pull_limit=0.2,
         average_decay=0.999,
         average_ramp=True,
         jit_compile=False,
@@ -128,11 +130,13 @@ class GAN3D(keras.Model):
             softening: What one-hot labels of real data are moved by: 0.02 makes 1, 0, 0 of three phases into
                 0.96, 0.02, 0.02, so that critics cannot tell real data by their being hard.
             targets: dict of statistics of the real data, as far as weights ask for them: "fractions" (phases,), for
-                all but surface areas and boundaries, "s2" (phases, 3, lags), "surface" (phases, 3), also for the
-                lattice, "tpb" (3,), "spread" (phases, 3). See ``kerasgan3d.training.physics``.
+                all but surface areas and boundaries, "s2" (phases, 3, lags), "diagonal" (phases, 3, 2, lags),
+                "surface" (phases, 3), also for the lattice, "tpb" (3,), "spread" (phases, 3). See
+                ``kerasgan3d.training.physics``.
             fraction_weight: Weight of the squared error of the mean probabilities against the volume fractions.
             s2_lags, s2_weight: Lags in voxels, and the weight of the squared error of the two-point correlation, in
                 units of the volume fractions.
+            diagonal_weight: The same along the diagonals of slices, which shows what leans to one side.
             surface_weight, tpb_weight: Weights of the squared relative errors of the surface areas and of the
                 triple-phase boundaries.
             spread_weight: Weight of the squared relative error of the variance of slices' area fractions.
@@ -142,6 +146,7 @@ class GAN3D(keras.Model):
                 batch, which also makes the batch's volumes more alike than the data; with more they are those of the
                 last 1 / (1 - decay) batches. ``save_state`` keeps the means; a model that is saved as Keras does
                 begins them anew.
+            pull_limit: With running means, an error beyond so many of its units pulls no harder than one of so many.
             average_decay: Decay of the generator's moving average per step.
             average_ramp: Whether the average follows faster in the first steps, as suits weights drawn at random; a
                 pretrained generator's are good from the start.
@@ -160,20 +165,23 @@ class GAN3D(keras.Model):
             )
         if not 0 <= statistics_decay < 1:
             raise ValueError(f"`statistics_decay` must be from 0 to below 1. Received: {statistics_decay!r}.")
+        if not pull_limit > 0:
+            raise ValueError(f"`pull_limit` must be a positive number. Received: {pull_limit!r}.")
         weights = {
             "fraction": fraction_weight,
             "s2": s2_weight,
+            "diagonal": diagonal_weight,
             "surface": surface_weight,
             "tpb": tpb_weight,
             "spread": spread_weight,
             "lattice": lattice_weight,
         }
         pulled = {name: weight for name, weight in weights.items() if weight}
-        if s2_weight and not (len(s2_lags) and all(0 < lag < self.crop for lag in s2_lags)):
+        if (s2_weight or diagonal_weight) and not (len(s2_lags) and all(0 < lag < self.crop for lag in s2_lags)):
             raise ValueError(
                 f"`s2_lags` must hold lags from 1 to {self.crop - 1} voxels, the crop's. Received: {s2_lags!r}."
             )
-        self._pulls = self._make_pulls(pulled, targets, s2_lags, float(statistics_decay))
+        self._pulls = self._make_pulls(pulled, targets, s2_lags, float(statistics_decay), float(pull_limit))
         super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
         self.generator_optimizer = keras.optimizers.get(generator_optimizer)
         self.critic_optimizer = keras.optimizers.get(critic_optimizer)
@@ -192,6 +200,7 @@ class GAN3D(keras.Model):
             "s2_lags": [int(lag) for lag in s2_lags],
             **{f"{name}_weight": float(weight) for name, weight in weights.items()},
             "statistics_decay": float(statistics_decay),
+            "pull_limit": float(pull_limit),
             "average_decay": float(average_decay),
             "average_ramp": bool(average_ramp),
             "jit_compile": jit_compile,
@@ -403,12 +412,13 @@ class GAN3D(keras.Model):
         slices = ops.transpose(slices, (0, normal + 1, rows + 1, columns + 1, 4))
         return ops.reshape(slices, (-1, self.crop, self.crop, len(self.generator.phases)))
 
-    def _make_pulls(self, weights, targets, lags, decay):
+    def _make_pulls(self, weights, targets, lags, decay, limit):
         """What statistics are compared with: a Pull for each that has a weight."""
         n, targets = len(self.generator.phases), targets or {}
         shapes = {
             "fraction": (n,),
             "s2": (n, 3, len(lags)),
+            "diagonal": (n, 3, 2, len(lags)),
             "surface": (n, 3),
             "tpb": (3,),
             "spread": (n, 3),
@@ -427,6 +437,7 @@ class GAN3D(keras.Model):
                 np.zeros(shapes[name]) if name == "lattice" else targets["fractions" if name == "fraction" else name],
                 scales[name],
                 decay,
+                limit,
             )
             for name in weights
         }

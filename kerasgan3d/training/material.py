@@ -15,7 +15,7 @@ from kerasgan3d.training.morphology import (
     structuring_length,
     sub_volumes,
 )
-from kerasgan3d.training.physics import alike, spread, statistics
+from kerasgan3d.training.physics import alike, both_diagonals, spread, statistics
 from kerasgan3d.training.resampling import resampled, resampled_range
 from kerasgan3d.training.sections import section_statistics, section_targets, section_windows
 from kerasgan3d.volume import checked_voxel_size
@@ -230,8 +230,17 @@ class Material:
             return np.mean([values[key][:, axes.index(axis)] for values, axes in found if axis in axes], axis=0)
 
         s2, surface = (alike(np.stack([along(key, i) for i in range(3)]), self.symmetry) for key in ("s2", "surface"))
-        tpb = np.array([np.mean([values["tpb"] for values, axes in found if i not in axes]) for i in range(3)])
-        return {"s2": np.moveaxis(s2, 0, 1), "surface": surface.T, "tpb": alike(tpb, self.symmetry)}
+
+        def normal_to(key):
+            means = [np.mean([values[key] for values, axes in found if i not in axes], axis=0) for i in range(3)]
+            return alike(np.stack(means), self.symmetry)
+
+        return {
+            "s2": np.moveaxis(s2, 0, 1),
+            "diagonal": both_diagonals(normal_to("diagonal")),
+            "surface": surface.T,
+            "tpb": normal_to("tpb"),
+        }
 
     def _check_phases(self):
         if not sum(self.counts):

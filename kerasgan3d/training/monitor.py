@@ -50,9 +50,9 @@ class Report(NamedTuple):
 
 
 class Monitor(keras.callbacks.Callback):
-    """Measures the averaged generator after each epoch, keeps the best, writes state, log and picture.
+    """Measures the averaged generator after each epoch, keeps the best (or the last), writes state, log and picture.
 
-    The state is what counts: it holds the line of the log and says which step is the best one, so that log and best
+    The state is what counts: it holds the line of the log and says which step is the kept one, so that log and best
     generator, which are written after it, can be made good from it after an end at any moment.
 
     Args:
@@ -116,8 +116,9 @@ class Monitor(keras.callbacks.Callback):
         found, differ = fidelity(self.reference, measured), spread(self.reference, samples)
         self.seconds += time.monotonic() - self._since
         self._since = time.monotonic()
-        if self.best is None or found["error"] <= self.best:
-            self.best, self.best_step = found["error"], self.step
+        if self.best is None or found["error"] <= self.best or self.recipe.keep == "last":
+            self.best_step = self.step
+            self.best = found["error"] if self.best is None else min(self.best, found["error"])
         row = log_row(self.step, self.seconds, losses, measured, found, differ)
         self._write(row, measured)
         self._draw(samples, measured)
@@ -133,9 +134,11 @@ class Monitor(keras.callbacks.Callback):
     @property
     def patience_is_out(self):
         """Whether as many measurements as ``patience`` have passed without a smaller error."""
-        if self.patience is None or self.best_step is None:
+        if self.patience is None or not self.rows:
             return False
-        return self.step - self.best_step >= self.patience * self.recipe.monitor_every
+        # The best step is another where the recipe keeps the last. Of equal ones the later counts.
+        least = min(reversed(self.rows), key=lambda row: float(row["error"]))
+        return self.step - int(least["step"]) >= self.patience * self.recipe.monitor_every
 
     def _write(self, row, measured):
         """Write the state, then what follows from it."""

@@ -11,13 +11,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasgan3d.metrics._count import here_or_next, junctions
+from kerasgan3d.metrics._count import diagonal_neighbours, here_or_next, junctions
 
 # What a generator can be pulled towards, each with a weight, and which statistics of the data that needs: residuals of
 # some are in units of others.
 NEEDS = {
     "fraction": ("fractions",),
     "s2": ("fractions", "s2"),
+    "diagonal": ("fractions", "diagonal"),
     "surface": ("surface",),
     "tpb": ("tpb",),
     "spread": ("fractions", "spread"),
@@ -25,9 +26,7 @@ NEEDS = {
 }
 TERMS = tuple(NEEDS)
 _SMALL = 1e-6
-# Residuals beyond this pull no stronger, and of statistics that are so many times what they are divided by, what
-# counts is their ratio to the target.
-_FAR = 0.2
+# Of statistics that are so many times what they are divided by, what counts is their ratio to the target.
 _MANY = 4.0
 
 
@@ -89,6 +88,22 @@ def soft_two_point_correlation(pairs, lags):
     n = pairs.shape[-1]
     chosen = np.stack([np.eye(n, k=lag, dtype="float32") / (n - lag) for lag in lags])
     return ops.matmul(ops.reshape(pairs, (-1, n * n)), chosen.reshape(len(lags), -1).T)
+
+
+def soft_diagonals(slices, lags):
+    """The two-point correlation along the diagonals of slices: (phases, 2, lags).
+
+    E p(y, x) p(y + k, x + k), and E p(y, x + k) p(y + k, x): places k rows and k columns apart. What leans to one side
+    is right along both axes and tells itself here.
+
+    Args:
+        slices: (count, rows, columns, phases).
+        lags: k in voxels, positive and smaller than the slices.
+    """
+    x = ops.transpose(slices, (3, 0, 1, 2))  # each phase's places lie together: its means are faster
+    down = [ops.mean(x[:, :, :-k, :-k] * x[:, :, k:, k:], axis=(1, 2, 3)) for k in lags]
+    up = [ops.mean(x[:, :, :-k, k:] * x[:, :, k:, :-k], axis=(1, 2, 3)) for k in lags]
+    return ops.stack([ops.stack(down, axis=-1), ops.stack(up, axis=-1)], axis=1)
 
 
 def soft_surface(slices, axis):
@@ -155,13 +170,13 @@ def soft_statistics(sections, axes, terms, *, lags=(), fractions=None, stride=16
         sections: Three arrays (count, rows, columns, phases), of slices normal to z, y and x; not sharpened.
         axes: For each of them the axes of its rows and columns.
         terms: Names, of ``TERMS``.
-        lags: Lags in voxels of "s2".
+        lags: Lags in voxels of "s2" and "diagonal".
         fractions: Volume fractions of the data, for "spread".
         stride: Voxels per latent step, for "lattice".
 
     Returns:
-        dict of "fraction" (phases,), "s2" (phases, 3, lags), "surface" (phases, 3), "tpb" (3,), "spread" (phases, 3),
-        "lattice" (2, phases, 3, stride).
+        dict of "fraction" (phases,), "s2" (phases, 3, lags), "diagonal" (phases, 3, 2, lags), "surface" (phases, 3),
+        "tpb" (3,), "spread" (phases, 3), "lattice" (2, phases, 3, stride).
     """
 
     sharp = [sharpen(slices) for slices in sections]
@@ -179,6 +194,8 @@ def soft_statistics(sections, axes, terms, *, lags=(), fractions=None, stride=16
         found["fraction"] = soft_fractions(sections, sharp)
     if "s2" in terms:
         found["s2"] = ops.stack(along(lambda x, i: soft_two_point_correlation(soft_pairs(x, i), lags)), axis=1)
+    if "diagonal" in terms:
+        found["diagonal"] = ops.stack([soft_diagonals(slices, lags) for slices in sharp], axis=1)
     if "surface" in terms:
         found["surface"] = ops.stack(along(soft_surface), axis=1)
     if "tpb" in terms:
@@ -199,14 +216,16 @@ class Pull:
         decay: Of a running mean of the statistic, per update, from the target on. With 0 the loss is the squared error
             of one batch, which is least where the volumes of a batch are more alike than they should be; else the
             gradient is that of the statistic times the error of the batches before, which is right on average.
+        limit: With a running mean, residuals beyond this pull no stronger: what is far off, as all is at first, shall
+            not drown the critics.
 
     Attributes:
         running: The running mean, a variable; None without.
     """
 
-    def __init__(self, target, scale, decay=0.0):
+    def __init__(self, target, scale, decay=0.0, limit=0.2):
         self.target, self.scale = (np.asarray(values, "float32") for values in (target, scale))
-        self.decay = float(decay)
+        self.decay, self.limit = float(decay), float(limit)
         self.running = keras.Variable(self.target, trainable=False, dtype="float32") if self.decay else None
 
     def error(self, found):
@@ -222,8 +241,8 @@ class Pull:
         before = ops.convert_to_tensor(self.running)
         residual = (before - target) / scale
         error = _total(ops.square(residual))
-        # What is far off, as all is at first, shall not drown the critics: neither its residual nor its slope.
-        slope = 2.0 * ops.clip(residual, -_FAR, _FAR) / ops.maximum(scale, ops.abs(before) / _MANY)
+        # Neither the residual of what is far off nor its slope shall drown the critics.
+        slope = 2.0 * ops.clip(residual, -self.limit, self.limit) / ops.maximum(scale, ops.abs(before) / _MANY)
         known = ops.stop_gradient(found)
         self.running.assign(self.decay * before + (1.0 - self.decay) * known)
         return error + _total(slope * (found - known)), error
@@ -237,8 +256,8 @@ def scales(targets, shapes):
         shapes: dict from the statistics that are asked for to their shapes.
 
     Returns:
-        dict: 1 for fractions; volume fractions for "s2"; the data's own values, averaged over directions, for
-        "surface", "tpb" and "spread"; for "lattice" fractions and surfaces.
+        dict: 1 for fractions; volume fractions for "s2" and "diagonal"; the data's own values, averaged over
+        directions, for "surface", "tpb" and "spread"; for "lattice" fractions and surfaces.
     """
 
     def fractions():
@@ -252,6 +271,8 @@ def scales(targets, shapes):
             return 1.0
         if name == "s2":
             return fractions()[..., None]
+        if name == "diagonal":
+            return fractions()[..., None, None]
         if name == "lattice":
             return np.stack([fractions(), mean("surface")])[..., None]
         return np.maximum(mean(name), 1e-3 * fractions() * (1 - fractions())) if name == "spread" else mean(name)
@@ -268,11 +289,12 @@ def statistics(labels, phases, symmetry, *, lags=(), excluded=None):
         labels: (z, y, x) or (y, x), 0..phases-1.
         phases: Number of phases.
         symmetry: A Symmetry.
-        lags: Lags in voxels of the two-point correlation.
+        lags: Lags in voxels of the two-point correlation: along axes, and of rows and columns along diagonals.
         excluded: What is not counted: bool, of the labels' shape, or None.
 
     Returns:
-        dict of float64 arrays: "fractions" (phases,), "s2" (phases, 3, lags), "surface" (phases, 3), "tpb" (3,).
+        dict of float64 arrays: "fractions" (phases,), "s2" (phases, 3, lags), "diagonal" (phases, 3, 2, lags),
+        "surface" (phases, 3), "tpb" (3,). Both diagonals of a plane share their mean, as the data may be flipped.
 
     Raises:
         ValueError: if a lag leaves no pair in the data.
@@ -282,10 +304,13 @@ def statistics(labels, phases, symmetry, *, lags=(), excluded=None):
     s2 = np.array([[_same(labels, axis, r, phases, excluded) for r in lags] for axis in axes])
     surface = np.array([changes(labels, axis, phases, excluded) for axis in axes])
     planes = [(0, 1)] if labels.ndim == 2 else [(1, 2), (0, 2), (0, 1)]
+    diagonal = np.array([[diagonals(labels, plane, r, phases, excluded) for r in lags] for plane in planes])
+    diagonal = np.resize(diagonal.reshape(len(planes), len(lags), phases), (labels.ndim, len(lags), phases))
     tpb = np.array([triple_points(labels, plane, phases, excluded) for plane in planes])
     return {
         "fractions": np.bincount(counted, minlength=phases) / counted.size,
         "s2": alike(s2.reshape(labels.ndim, len(lags), phases), symmetry).transpose(2, 0, 1),
+        "diagonal": both_diagonals(alike(diagonal, symmetry)),
         "surface": alike(surface, symmetry).T,
         "tpb": alike(np.resize(tpb, labels.ndim), symmetry),
     }
@@ -333,6 +358,11 @@ def _pair(values, axis, lag):
     return values[tuple(head)], values[tuple(tail)]
 
 
+def _too_small(labels, lag):
+    shape = " x ".join(map(str, labels.shape))
+    return ValueError(f"`s2_lags` must be smaller than the data, {shape} voxels. Received: {lag}.")
+
+
 def triple_points(labels, plane, phases, excluded=None):
     """Share of the corners in a plane at which at least three phases meet."""
 
@@ -346,9 +376,7 @@ def triple_points(labels, plane, phases, excluded=None):
 
 def _labels_of_pairs(labels, axis, lag, excluded):
     if not lag < labels.shape[axis]:
-        raise ValueError(
-            f"`s2_lags` must be smaller than the data, {' x '.join(map(str, labels.shape))} voxels. Received: {lag}."
-        )
+        raise _too_small(labels, lag)
     a, b = _pair(labels, axis, lag)
     if excluded is None:
         return a.ravel(), b.ravel()
@@ -361,6 +389,32 @@ def _same(labels, axis, lag, phases, excluded):
     a, b = _labels_of_pairs(labels, axis, lag, excluded)
     same = a[a == b]
     return np.array([np.count_nonzero(same == phase) for phase in range(phases)]) / a.size
+
+
+def diagonals(labels, plane, lag, phases, excluded=None):
+    """Probability that places, a lag apart along both axes of a plane, are of the same given phase: (phases,).
+
+    The mean over both diagonals.
+
+    Raises:
+        ValueError: if the lag leaves no pair in the data.
+    """
+    if not all(lag < labels.shape[axis] for axis in plane):
+        raise _too_small(labels, lag)
+    found = []
+    for back in (False, True):
+        a, b = diagonal_neighbours(labels, plane, lag, back)
+        if excluded is not None:
+            first, second = diagonal_neighbours(excluded, plane, lag, back)
+            a, b = a[~(first | second)], b[~(first | second)]
+        same = a[a == b]
+        found.append(np.array([np.count_nonzero(same == phase) for phase in range(phases)]) / a.size)
+    return np.mean(found, axis=0)
+
+
+def both_diagonals(values):
+    """Values per plane, (3, lags, phases), for each of its two diagonals: (phases, 3, 2, lags)."""
+    return np.repeat(values.transpose(2, 0, 1)[:, :, None], 2, axis=2)
 
 
 def changes(labels, axis, phases, excluded=None):

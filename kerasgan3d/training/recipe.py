@@ -9,6 +9,7 @@ from kerasgan3d.models import PRESETS
 from kerasgan3d.training.losses import LOSSES, SMOOTHED
 
 CRITICS = ("auto", "slices", "volumes")
+KEPT = ("best", "last")
 PRECISIONS = ("float32", "mixed_bfloat16")
 # The architecture of a generator that training starts from, instead of a preset's.
 PRETRAINED = "pretrained"
@@ -31,13 +32,15 @@ class Recipe:
         slices: Slices per axis and volume that critics of slices see.
         spacing: Sub-volumes of the data begin at multiples of it.
         loss, label_smoothing, critic_updates, generator_updates, r1, r1_every, gradient_penalty, softening,
-            fraction_weight, s2_weight, s2_lags, surface_weight, tpb_weight, spread_weight, lattice_weight,
-            statistics_decay, average_decay: See ``GAN3D.compile``.
+            fraction_weight, s2_weight, s2_lags, diagonal_weight, surface_weight, tpb_weight, spread_weight,
+            lattice_weight, statistics_decay, pull_limit, average_decay: See ``GAN3D.compile``.
         generator_optimizer, critic_optimizer: Learning rate and betas of Adam.
         steps: Steps of a whole run, those of ``critic_warmup`` not counted.
         critic_warmup: Steps before them in which only the critics learn: new ones would mislead a pretrained generator.
         decay_from, final_rate: From this share of the steps on, learning rates fall linearly to this share.
         monitor_every: Steps between measurements, checkpoints and log lines.
+        keep: Which measured generator is kept: "best", that of the smallest error, or "last": where all are near the
+            data the error of a few volumes does not tell them apart, and learning rates have fallen most.
         calibrate: Whether the output biases of the kept generator are moved until its volume fractions are the data's.
         precision: "float32", or "mixed_bfloat16": convolutions in bfloat16, weights, softmax and losses in float32.
 
@@ -79,11 +82,14 @@ class Recipe:
     gradient_penalty: float = 0.0
     s2_weight: float = 0.0
     s2_lags: tuple = ()
+    diagonal_weight: float = 0.0
     surface_weight: float = 0.0
     tpb_weight: float = 0.0
     spread_weight: float = 0.0
     lattice_weight: float = 0.0
     statistics_decay: float = 0.0
+    pull_limit: float = 0.2
+    keep: str = "best"
     precision: str = "float32"
 
     def __post_init__(self):
@@ -95,6 +101,7 @@ class Recipe:
             ("critic", CRITICS),
             ("critic_normalization", (None, "spectral", "batch")),
             ("precision", PRECISIONS),
+            ("keep", KEPT),
         ):
             value = getattr(self, name)
             if value not in tuple(known):
@@ -146,11 +153,13 @@ class Recipe:
             "softening",
             "fraction_weight",
             "s2_weight",
+            "diagonal_weight",
             "surface_weight",
             "tpb_weight",
             "spread_weight",
             "lattice_weight",
             "statistics_decay",
+            "pull_limit",
             "average_decay",
             "decay_from",
             "final_rate",
@@ -160,8 +169,11 @@ class Recipe:
                 raise ValueError(f"`{name}` must be a non-negative number. Received: {value!r}.")
         if not self.statistics_decay < 1:
             raise ValueError(f"`statistics_decay` must be below 1. Received: {self.statistics_decay!r}.")
-        if self.s2_weight and not lags:
-            raise ValueError("`s2_weight` needs `s2_lags`, the lags in voxels. Received: none.")
+        if not self.pull_limit:
+            raise ValueError(f"`pull_limit` must be positive. Received: {self.pull_limit!r}.")
+        for name in ("s2_weight", "diagonal_weight"):
+            if getattr(self, name) and not lags:
+                raise ValueError(f"`{name}` needs `s2_lags`, the lags in voxels. Received: none.")
         if self.label_smoothing and self.loss not in SMOOTHED:
             raise ValueError(
                 f"`label_smoothing` must be 0 where the loss is {self.loss!r}, which has no labels. "
