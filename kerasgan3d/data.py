@@ -168,6 +168,21 @@ class VolumeSampler:
         return self.labels, tuple(slice(c, c + self.crop) for c in corner)
 
 
+class SamplerPair:
+    """What two samplers give, one after the other, for critics of two kinds.
+
+    Args:
+        first, second: Samplers.
+    """
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+
+    def batch(self, step):
+        """The arrays of a step: those of the first, then those of the second, in a tuple."""
+        return (*self.first.batch(step), *self.second.batch(step))
+
+
 def exclusion(shape, boxes):
     """A mask of boxes that training and reference statistics shall not see: a crack, a scratch, a held-out block.
 
@@ -347,4 +362,14 @@ def _check_fits(shape, crop):
         )
 
 
-__all__ = ["SliceSampler", "Symmetry", "VolumeSampler", "batches", "box_window", "counts", "exclusion", "fractions"]
+__all__ = [
+    "SamplerPair",
+    "SliceSampler",
+    "Symmetry",
+    "VolumeSampler",
+    "batches",
+    "box_window",
+    "counts",
+    "exclusion",
+    "fractions",
+]

@@ -77,6 +77,18 @@ def test_terms_and_symmetries_agree(records):
     assert_close(ours, theirs)
 
 
+def test_generators_that_commute_with_flips_agree(records):
+    ours, theirs = (record["equivariant"] for record in records.values())
+    assert_close(ours["reports"], theirs["reports"])
+    assert ours["breach"] == theirs["breach"] == 0
+
+
+def test_critics_of_slices_and_of_volumes_side_by_side_agree(records):
+    ours, theirs = (record["beside"] for record in records.values())
+    assert_close(ours, theirs)
+    assert ours[-1]["critic_loss"] != records["tensorflow"]["recipes"]["r1-slices, 3D"][-1]["critic_loss"]
+
+
 def test_fine_tuning_agrees(records):
     ours, theirs = (record["held"] for record in records.values())
     assert_close(ours, theirs)

@@ -4,7 +4,7 @@ import threading
 import numpy as np
 import pytest
 
-from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler, _ahead, batches
+from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler, _ahead, batches
 from kerasgan3d.sampling.field import LatentField
 from kerasgan3d.training.feed import Feed
 
@@ -24,6 +24,28 @@ def of_slices(critic_updates=1):
 
 def arrays(step):
     return [*step["reals"], *step["mix"], step["latents"], step["picks"]]
+
+
+def of_both(volume_crop=8):
+    sampler = SamplerPair(SliceSampler(LABELS, 16, [4 * 2 * 3]), VolumeSampler(LABELS, volume_crop, 4))
+    return Feed(sampler, (5, 5, 5, 3), [3, 1], 4, 2, 16, volume_crop=volume_crop)
+
+
+def test_sub_volumes_beside_slices_begin_anywhere_within_the_crop():
+    step = of_both().batch(0)
+    assert [real.shape for real in step["reals"]] == [(1, 24, 16, 16), (1, 4, 8, 8, 8)]
+    assert step["corners"].shape == (1, 3)
+    assert step["corners"].dtype == "int32"
+    corners = np.concatenate([of_both().batch(i)["corners"] for i in range(60)])
+    assert set(corners.ravel()) == set(range(9))
+    assert "corners" not in of_slices().batch(0)
+    for key in ("latents", "picks"):
+        np.testing.assert_array_equal(step[key], Feed(Slices(), (5, 5, 5, 3), [3], 4, 2, 16).batch(0)[key])
+
+
+class Slices:
+    def batch(self, step):
+        return SliceSampler(LABELS, 16, [4 * 2 * 3]).batch(step)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +82,7 @@ def test_latents_lie_side_by_side_in_a_field_that_no_sample_shows():
     np.testing.assert_array_equal(step.reshape(40, 5, 5, 3), window)
 
 
-@pytest.mark.parametrize("make", [of_volumes, of_slices])
+@pytest.mark.parametrize("make", [of_volumes, of_slices, of_both])
 @pytest.mark.parametrize("devices", [2, 4])
 def test_devices_share_a_step(make, devices):
     feed = make()

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler
+from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
 from kerasgan3d.training import GAN3D, physics
 
@@ -162,6 +162,26 @@ def test_the_generator_is_updated_as_often_as_asked(updates):
     steps(gan, sampler, 0, 2)
     assert int(gan.generator_optimizer.iterations) == 2 * updates
     assert int(gan.critic_optimizer.iterations) == 2
+
+
+def test_only_the_first_layers_learn_where_they_are_told_to():
+    gan, sampler = network("isotropic slices")
+    steps(gan, sampler, 0, 2)
+    gan.take_average()
+    for a, b in zip(gan.generator.get_weights(), gan.average.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    gan.learning_layers = 1
+    generator = gan.generator
+    first = [*generator.convolutions[0].trainable_variables, *generator.normalizations[0].trainable_variables]
+    assert [id(v) for v in gan.learning_variables] == [id(v) for v in first]
+    others = [v for v in generator.trainable_variables if not any(v is w for w in first)]
+    before, rest = values(first), values(others)
+    steps(gan, sampler, 2, 1)
+    assert all(moved(before, first))
+    assert not any(moved(rest, others))
+    gan.learning_layers = None
+    steps(gan, sampler, 3, 1)
+    assert all(moved(rest, others))
 
 
 def test_the_average_follows():
@@ -395,6 +415,51 @@ def test_critics_must_fit_the_symmetry(critics, symmetry):
         ValueError, match="`critics` must be one VolumeDiscriminator, or as many SliceDiscriminators as"
     ):
         GAN3D(Generator(2, 3, (4,)), critics, symmetry=symmetry, crop=8)
+
+
+def beside(volume_crop=8, critics=None):
+    critics = critics or [SliceDiscriminator(2, (4,)), VolumeDiscriminator(2, (4,))]
+    return GAN3D(Generator(2, 3, (4, 4)), critics, crop=CROP, slices=2, volume_crop=volume_crop)
+
+
+def test_a_critic_of_volumes_sees_a_part_of_what_critics_of_slices_see():
+    gan, rng = beside(), np.random.default_rng(0)
+    volumes = rng.random((2, CROP, CROP, CROP, 2)).astype("float32")
+    slices, parts = gan.views(
+        keras.ops.convert_to_tensor(volumes), np.array([[3, 8]] * 3), np.array([5, 0, 8], "int32")
+    )
+    assert slices.shape == (12, CROP, CROP, 2)
+    np.testing.assert_array_equal(parts, volumes[:, 5:13, 0:8, 8:16])
+
+
+def test_both_kinds_of_critics_learn():
+    gan, labels = beside(), noise(2)
+    adam = [keras.optimizers.Adam(1e-3, 0.0, 0.99) for _ in range(2)]
+    gan.compile(*adam, **{**SETTINGS, "r1_every": 1, "targets": {"fractions": [0.5, 0.5]}})
+    sampler = SamplerPair(SliceSampler(labels, CROP, [12]), VolumeSampler(labels, 8, 2))
+    before = values(gan.critic_variables)
+    report = steps(gan, sampler, 0, 1)
+    assert all(moved(before, gan.critic_variables))
+    assert all(np.isfinite(list(report.values())))
+    with pytest.raises(ValueError, match=r"`sampler` must give .* \[6, 1\], times the volumes. Received: \[12\]"):
+        gan.feed(SliceSampler(labels, CROP, [12]))
+    assert gan.get_config()["volume_crop"] == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"volume_crop": 0}, "`critics` must be one VolumeDiscriminator, or"),
+        (
+            {"critics": [SliceDiscriminator(2, (4,))]},
+            "and one VolumeDiscriminator more where `volume_crop` is positive",
+        ),
+        ({"volume_crop": 17}, "`volume_crop` must be from 0 to the crop, 16 voxels. Received: 17"),
+    ],
+)
+def test_sub_volumes_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        beside(**arguments)
 
 
 @pytest.mark.parametrize("padding", ["zeros", "circular"])

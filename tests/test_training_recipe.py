@@ -13,6 +13,9 @@ def write(path, **changes):
     return path
 
 
+OF_SLICES = ("r1-slices", "equivariant-slices", "slices", "finetune", "polish")
+
+
 @pytest.mark.parametrize("name", list_recipes())
 def test_the_recipes_that_come_along_load(name):
     recipe = load_recipe(name)
@@ -101,6 +104,25 @@ def test_unknown_names_are_refused(name):
         ({"critic_widths": [8, 0]}, r"`critic_widths` must be a list of positive integers. Received: \(8, 0\)"),
         ({"critic_widths": "32"}, "`critic_widths` must be a list of positive integers. Received: '32'"),
         ({"critic": "volumes", "crop": 32}, "`crop` must be at least 64 voxels for a critic of volumes with 4 widths"),
+        ({"stages": [3]}, r"`stages` must be a list of dicts. Received: \(3,\)"),
+        ({"stages": [{"s2_weight": 1}]}, 'must begin "from" a step after the one before, and before the last, 5500'),
+        ({"stages": [{"from": 9}, {"from": 9}]}, r"before the last, 5500. Received: \{'from': 9\}"),
+        ({"stages": [{"from": 5500}]}, r"Received: \{'from': 5500\}"),
+        (
+            {"stages": [{"from": 9, "r1": 1.0}]},
+            "`stages` may change fraction_weight, s2_weight, .* Received: 'r1': 1.0",
+        ),
+        ({"stages": [{"from": 9, "s2_weight": "1"}]}, "to numbers, and have .* Received: 's2_weight': '1'"),
+        ({"stages": [{"from": 9, "layers": 0}]}, "`layers`, a positive integer. Received: 'layers': 0"),
+        ({"stages": [{"from": 9, "pull_limit": 0}]}, "`pull_limit` must be positive. Received: 0"),
+        (
+            {"stages": [{"from": 9, "diagonal_weight": 1}]},
+            "in all or none. Received: `diagonal_weight` 1 from step 9, 0.0",
+        ),
+        ({"equivariant": 1}, "`equivariant` must be true or false. Received: 1"),
+        ({"volume_crop": 4}, "`volume_crop` must be 0 or from 8 to the crop, 64 voxels. Received: 4"),
+        ({"volume_crop": 65}, "`volume_crop` must be 0 or from 8 to the crop, 64 voxels. Received: 65"),
+        ({"volume_crop": 32.0}, "`volume_crop` must be 0 or from 8 to the crop"),
         ({"r1": "0.5"}, "`r1` must be a non-negative number. Received: '0.5'"),
         ({"fraction_weight": -1}, "`fraction_weight` must be a non-negative number. Received: -1"),
         ({"softening": None}, "`softening` must be a non-negative number. Received: None"),
@@ -133,7 +155,7 @@ def test_the_critics_first_steps_come_before_the_others():
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_the_data_leave_nothing_open(name, dimensions):
     recipe = load_recipe(name).for_data(dimensions)
-    expected = "volumes" if dimensions == 3 and name not in ("r1-slices", "slices", "finetune", "polish") else "slices"
+    expected = "volumes" if dimensions == 3 and name not in OF_SLICES else "slices"
     assert recipe.critic == expected
     assert recipe.slices >= 1 or expected == "volumes"
     assert len(recipe.critic_widths) == 4
@@ -159,6 +181,31 @@ def test_files_of_another_kind_are_refused(tmp_path, content, message):
     (tmp_path / "mine.json").write_text(content, "utf-8")
     with pytest.raises(ValueError, match=message):
         load_recipe(tmp_path / "mine.json")
+
+
+def test_stages_follow_one_another():
+    stages = (
+        {"from": 100, "s2_weight": 7.0},
+        {"from": 300, "surface_weight": 8.0, "statistics_decay": 0.5, "layers": 2},
+    )
+    recipe = load_recipe("finetune").with_changes(steps=1000, critic_warmup=50, stages=stages)
+    found = recipe.stretches()
+    assert [(steps, held) for steps, held, *_ in found] == [(50, True), (100, False), (200, False), (700, False)]
+    assert [pulls["s2_weight"] for *_, pulls, _ in found] == [10.0, 10.0, 7.0, 7.0]
+    assert [pulls["surface_weight"] for *_, pulls, _ in found] == [10.0, 10.0, 10.0, 8.0]
+    assert [pulls["statistics_decay"] for *_, pulls, _ in found] == [0.9, 0.9, 0.9, 0.5]
+    assert [layers for *_, layers in found] == [None, None, None, 2]
+    assert Recipe(**json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert recipe.with_changes(steps=300).stages == stages[:1]
+    assert len(recipe.with_changes(critic_warmup=0, stages=()).stretches()) == 1
+
+
+def test_sub_volumes_are_seen_beside_slices_of_3d_data_alone():
+    recipe = load_recipe("r1-slices").with_changes(volume_crop=48)
+    assert recipe.for_data(3).volume_crop == 48
+    assert recipe.for_data(2).volume_crop == 0
+    assert recipe.with_changes(critic="volumes", critic_widths=(8, 8)).for_data(3).volume_crop == 0
+    assert recipe.with_changes(crop=32).volume_crop == 32
 
 
 def test_a_smaller_crop_takes_the_lags_that_it_cannot_hold():

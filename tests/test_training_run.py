@@ -136,6 +136,22 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, scan, tmp_pa
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
+def test_stages_change_settings_on_the_way(finished, scan, tmp_path):
+    output, _, _ = finished
+    stages = ({"from": 1, "s2_weight": 500.0, "layers": 2}, {"from": 3, "average_decay": 0.5, "statistics_decay": 0.5})
+    recipe = TINY.with_changes(stages=stages, keep="last")
+    whole = train(scan, tmp_path / "whole", recipe=recipe, symmetry="axial-z")
+    rows = log_of(tmp_path / "whole")
+    assert [row["step"] for row in rows] == ["1", "3", "4"]
+    assert rows[2]["generator_loss"] != log_of(output)[1]["generator_loss"]
+    for _ in range(3):  # one measurement a call
+        parts = train(scan, tmp_path / "parts", recipe=recipe, symmetry="axial-z", minutes=1e-9)
+    assert without_time(log_of(tmp_path / "parts")) == without_time(rows)
+    for a, b in zip(weights_of(parts), weights_of(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [

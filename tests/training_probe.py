@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler
+from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler
 from kerasgan3d.models import PRESETS, Generator
 from kerasgan3d.training import list_recipes, load_recipe, physics
 from kerasgan3d.training.assemble import draw_weights, make_gan
@@ -32,6 +32,8 @@ def main(folder, states=None):
         "paper": losses(*tiny("paper", 3), 0, 20),
         "resumed": {name: resumed(name, folder) for name in ("r1", "sn-hinge")},
         "symmetries": losses(*tiny("r1-slices", 3, symmetry=Symmetry("axial", 1), **TERMS), 0, 2),
+        "equivariant": equivariant(),
+        "beside": losses(*tiny("r1-slices", 3, volume_crop=16), 0, 3),
         "held": held(),
         "precision": losses(*tiny("r1-slices", 2, precision="mixed_bfloat16"), 0, 2),
     }
@@ -53,7 +55,10 @@ def tiny(name, dimensions, symmetry=Symmetry(), **changes):  # noqa: B008
     gan = make_gan(recipe, ("pore", "Ni", "YSZ"), None, symmetry, 0, found)
     if recipe.critic == "volumes":
         return gan, VolumeSampler(labels, 32, recipe.batch, symmetry)
-    return gan, SliceSampler(labels, 32, [recipe.batch * 2 * len(group) for group in symmetry.groups], symmetry)
+    sampler = SliceSampler(labels, 32, [recipe.batch * 2 * len(group) for group in symmetry.groups], symmetry)
+    if not recipe.volume_crop:
+        return gan, sampler
+    return gan, SamplerPair(sampler, VolumeSampler(labels, recipe.volume_crop, recipe.batch, symmetry))
 
 
 def held():
@@ -70,6 +75,18 @@ def held():
         gan.generator_held = alone
         reports += losses(gan, sampler, first, 2)
     return reports
+
+
+def equivariant():
+    """Losses of three steps of a generator that commutes with flips, and by how much it then fails to."""
+    before = PRESETS["compact"]
+    PRESETS["compact"] = {**before, "latent_channels": 8, "widths": (16, 8, 8, 9)}
+    gan, sampler = tiny("r1-slices", 3, equivariant=True)
+    PRESETS["compact"] = before
+    reports = losses(gan, sampler, 0, 3)
+    tied = gan.equivariance.tied(gan.generator)
+    kernels = [(keras.ops.convert_to_numpy(v.value), orbits) for v, orbits in tied if v.trainable]
+    return {"reports": reports, "breach": float(max(np.abs(k - orbits.first(k)).max() for k, orbits in kernels))}
 
 
 def losses(gan, sampler, first, count):

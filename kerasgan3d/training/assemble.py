@@ -6,9 +6,11 @@ import keras
 import numpy as np
 
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
+from kerasgan3d.training.equivariance import BREACH, FlipEquivariance
 from kerasgan3d.training.gan3d import GAN3D
 from kerasgan3d.training.gradient_step import device_strategy, prepare_for_devices
 from kerasgan3d.training.pretrained import remade
+from kerasgan3d.training.recipe import widths_of_volumes
 from kerasgan3d.training.schedule import HoldThenFall
 
 _FEW_PHASES = 16
@@ -105,14 +107,34 @@ def _networks(recipe, phases, voxel_size, symmetry, seed, start):
         critics = [VolumeDiscriminator(len(phases), recipe.critic_widths, batch, recipe.critic_initializer)]
     else:
         critics = [SliceDiscriminator(len(phases), recipe.critic_widths) for _ in symmetry.groups]
+        if recipe.volume_crop:
+            critics.append(VolumeDiscriminator(len(phases), widths_of_volumes(recipe.volume_crop)))
+    equivariance = FlipEquivariance(generator) if recipe.equivariant else None
     if start is None:
         draw_weights(generator, (seed, 0))
+        if equivariance is not None:
+            equivariance.draw(generator)
     else:
         generator.set_weights(start.get_weights())
+        # The last layer's kernels may have been drawn, for phases that the pretrained generator does not know.
+        if equivariance is not None and equivariance.breach(generator, last=False) <= BREACH:
+            equivariance.even(generator)
+        else:
+            equivariance = None
     for i, critic in enumerate(critics):
         draw_weights(critic, (seed, 1 + i), recipe.critic_initializer)
     spectral = recipe.critic_normalization == "spectral"
-    return GAN3D(generator, critics, symmetry, recipe.crop, recipe.slices or 1, spectral=spectral, seed=seed)
+    return GAN3D(
+        generator,
+        critics,
+        symmetry,
+        recipe.crop,
+        recipe.slices or 1,
+        spectral=spectral,
+        seed=seed,
+        equivariant=equivariance is not None,
+        volume_crop=recipe.volume_crop,
+    )
 
 
 def _adam(recipe, settings, updates_per_step, steps_before=0):

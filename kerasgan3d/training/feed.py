@@ -24,12 +24,16 @@ class Feed:
         crop: Edge length of a volume in voxels.
         critic_updates, generator_updates: Updates of either per step.
         seed: Non-negative int.
+        volume_crop: Edge length of the sub-volumes that a critic sees beside critics of slices; 0 for none.
     """
 
-    def __init__(self, sampler, latents, lots, batch, slices, crop, critic_updates=1, generator_updates=1, seed=0):
+    def __init__(
+        self, sampler, latents, lots, batch, slices, crop, critic_updates=1, generator_updates=1, seed=0, volume_crop=0
+    ):
         self.sampler, self.latents, self.lots, self.crop = sampler, tuple(latents), tuple(lots), crop
         self.volumes, self.slices, self.seed = batch, slices, seed
         self.critic_updates, self.generator_updates = critic_updates, generator_updates
+        self.volume_crop = volume_crop
         self._field = LatentField(_FIELDS + seed, latents[-1])
 
     def batch(self, step):
@@ -39,7 +43,8 @@ class Feed:
             dict: "reals", a tuple with one uint8 array (critic updates, count, ...) per critic; "mix", likewise
             (critic updates, count), float32 in [0, 1): where between real and generated data a gradient is penalised;
             "latents" (passes, batch, z, y, x, channels), float32; "picks" (passes, 3, slices), int32: the slices that
-            critics see, per axis. Passes are those of the generator: critic and generator share one.
+            critics see, per axis; with a ``volume_crop`` also "corners" (passes, 3), int32: where it begins. Passes are
+            those of the generator: critic and generator share one.
         """
         drawn = [self.sampler.batch(step * self.critic_updates + i) for i in range(self.critic_updates)]
         reals = tuple(np.stack(parts) for parts in zip(*drawn, strict=True))
@@ -48,12 +53,15 @@ class Feed:
         count = passes * self.volumes * depth
         latents = self._field.window((step * count, 0, 0), (count, rows, columns))
         rng = np.random.default_rng([self.seed, step, 1])
-        return {
+        result = {
             "reals": reals,
             "latents": latents.reshape(passes, self.volumes, depth, rows, columns, channels),
             "picks": rng.integers(0, self.crop, (passes, 3, self.slices)).astype("int32"),
             "mix": tuple(rng.random(real.shape[:2], dtype="float32") for real in reals),
         }
+        if self.volume_crop:
+            result["corners"] = rng.integers(0, self.crop - self.volume_crop + 1, (passes, 3)).astype("int32")
+        return result
 
     def parts(self, step, count):
         """The arrays of a step, shared among devices: a list of ``count``, each with its part of the volumes."""
@@ -66,7 +74,7 @@ class Feed:
             return lying.reshape(len(values), -1, *values.shape[2:])
 
         return {
+            **whole,
             "latents": whole["latents"][:, volumes],
-            "picks": whole["picks"],
             **{key: tuple(map(cut, whole[key], self.lots)) for key in ("reals", "mix")},
         }

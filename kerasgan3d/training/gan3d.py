@@ -14,6 +14,7 @@ from kerasgan3d.data import Symmetry, batches
 from kerasgan3d.files import replacing
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
 from kerasgan3d.training import physics
+from kerasgan3d.training.equivariance import BREACH, FlipEquivariance
 from kerasgan3d.training.feed import Feed
 from kerasgan3d.training.gradient_step import across_devices, gradient_step
 from kerasgan3d.training.losses import (
@@ -36,17 +37,23 @@ class GAN3D(keras.Model):
 
     Args:
         generator: A Generator with padding "valid".
-        critics: One VolumeDiscriminator, or SliceDiscriminators, one per group of ``symmetry.groups``.
+        critics: One VolumeDiscriminator, or SliceDiscriminators, one per group of ``symmetry.groups``; after these one
+            VolumeDiscriminator where ``volume_crop`` is positive.
         symmetry: The Symmetry of the material.
         crop: Edge length of a training sub-volume in voxels.
         slices: Slices per axis that a slice critic takes of each generated volume.
+        volume_crop: Edge length of the sub-volumes that a critic of volumes sees beside critics of slices, which do not
+            see how slices go on; 0 for none.
+        equivariant: Whether the generator is kept commuting with flips, as it must do from the start, see
+            ``kerasgan3d.training.equivariance``.
         spectral: Whether the critics' kernels are divided by their largest singular value (Miyato et al. 2018).
         seed: Non-negative int, for latents and the choice of slices.
 
     ``fit`` takes what ``batches`` gives: ``gan.fit(gan.batches(sampler), steps_per_epoch=..., shuffle=False)``.
 
     Raises:
-        ValueError: if the critics do not fit the symmetry, or the generator pads.
+        ValueError: if the critics do not fit the symmetry, or the generator pads, or does not commute with flips
+            although ``equivariant``.
     """
 
     def __init__(
@@ -58,6 +65,8 @@ class GAN3D(keras.Model):
         slices=6,
         spectral=False,
         seed=0,
+        equivariant=False,
+        volume_crop=0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -65,12 +74,15 @@ class GAN3D(keras.Model):
         if generator.padding != "valid":
             raise ValueError(f"`generator` must have padding 'valid'. Received: {generator.padding!r}.")
         self.volumetric = len(critics) == 1 and isinstance(critics[0], VolumeDiscriminator)
-        if not self.volumetric and not (
-            len(critics) == len(symmetry.groups) and all(isinstance(c, SliceDiscriminator) for c in critics)
-        ):
+        self.volume_crop = 0 if self.volumetric else int(volume_crop)
+        if not 0 <= self.volume_crop <= crop:
+            raise ValueError(f"`volume_crop` must be from 0 to the crop, {crop} voxels. Received: {volume_crop!r}.")
+        kinds = [SliceDiscriminator] * len(symmetry.groups) + [VolumeDiscriminator] * (self.volume_crop > 0)
+        if not self.volumetric and [type(critic) for critic in critics] != kinds:
             raise ValueError(
                 "`critics` must be one VolumeDiscriminator, or as many SliceDiscriminators as the symmetry has groups "
-                f"of axes ({len(symmetry.groups)}). Received: {[type(c).__name__ for c in critics]}."
+                f"of axes ({len(symmetry.groups)}), and one VolumeDiscriminator more where `volume_crop` is positive. "
+                f"Received: {[type(c).__name__ for c in critics]}."
             )
         self.generator = generator
         self.average = Generator.from_config(generator.get_config())
@@ -84,7 +96,13 @@ class GAN3D(keras.Model):
         self._pulls = {}
         self._norms = [SpectralNorm(critic, (self.seed, i)) for i, critic in enumerate(critics)] if spectral else []
         self.strategy = None
-        self._generator_held = False
+        self._keep_commuting(equivariant)
+        if equivariant and (breach := self.equivariance.breach(generator)) > BREACH:
+            raise ValueError(
+                "`generator` must commute with flips where `equivariant` is True. Received: one whose weights differ "
+                f"by {breach:.2g} of the largest where they should be the same."
+            )
+        self._generator_held, self._learning_layers = False, None
         self._trackers = {}
         self.built = True
 
@@ -256,23 +274,25 @@ class GAN3D(keras.Model):
         counts = [len(part) for part in sampler.batch(0)]
         lots = [1] if self.volumetric else [len(group) for group in self.symmetry.groups]
         slices = 1 if self.volumetric else self.slices
-        volumes = max(1, counts[0] // (lots[0] * slices))
-        if counts != [volumes * slices * n for n in lots]:
+        each = [slices * n for n in lots] + [1] * (self.volume_crop > 0)
+        volumes = max(1, counts[0] // each[0])
+        if counts != [volumes * n for n in each]:
             raise ValueError(
-                f"`sampler` must give as many arrays as critics see of each volume, {[slices * n for n in lots]}, "
-                f"times the volumes. Received: {counts}."
+                f"`sampler` must give as many arrays as critics see of each volume, {each}, times the volumes. "
+                f"Received: {counts}."
             )
         t = self.generator.latents_for(self.crop)
         return Feed(
             sampler,
             (t, t, t, self.generator.latent_channels),
-            lots,
+            [*lots, 1] if self.volume_crop else lots,
             volumes,
             slices,
             self.crop,
             self.settings["critic_updates"],
             self.settings["generator_updates"],
             self.seed,
+            self.volume_crop,
         )
 
     def train_step(self, *args):
@@ -307,19 +327,24 @@ class GAN3D(keras.Model):
         volumes, n = self.generator(latents, training=True), self.crop
         return volumes if tuple(volumes.shape[1:4]) == (n, n, n) else volumes[:, :n, :n, :n]
 
-    def views(self, volumes, picks):
+    def views(self, volumes, picks, corner=None):
         """What the critics see of generated volumes, one array per critic.
 
         Args:
             volumes: (batch, crop, crop, crop, phases).
             picks: Slices to take along each axis: (3, slices).
+            corner: Where the sub-volumes begin that a critic of volumes sees beside those of slices: (3,).
         """
         if self.volumetric:
             return [volumes]
-        return [
+        found = [
             ops.concatenate([self._cut(volumes, normal, picks[normal]) for normal in group], axis=0)
             for group in self.symmetry.groups
         ]
+        if self.volume_crop:
+            batch, *_, phases = volumes.shape
+            found.append(ops.slice(volumes, ops.pad(corner, ((1, 1),)), (batch, *(self.volume_crop,) * 3, phases)))
+        return found
 
     def judge(self, i, data):
         """Logits of the i-th critic: (batch,)."""
@@ -370,7 +395,7 @@ class GAN3D(keras.Model):
 
     def _statistics(self, volumes, fakes):
         """The statistics of generated data that are pulled."""
-        terms = tuple(self._pulls)
+        terms, fakes = tuple(self._pulls), fakes[: len(self.symmetry.groups)]
         if terms == ("fraction",):
             return {"fraction": physics.soft_fractions([volumes] if self.volumetric else fakes)}
         if not terms:
@@ -395,6 +420,49 @@ class GAN3D(keras.Model):
             stride=self.generator.stride,
         )
 
+    @property
+    def learning_variables(self):
+        """The generator's trainable variables that learn, see ``learning_layers``."""
+        found, n = self.generator, self._learning_layers
+        layers = [found] if n is None else [*found.convolutions[:n], *found.normalizations[:n]]
+        return [variable for layer in layers for variable in layer.trainable_variables]
+
+    @property
+    def learning_layers(self):
+        """How many layers of the generator learn, from the first on; None for all. May be set between fits."""
+        return self._learning_layers
+
+    @learning_layers.setter
+    def learning_layers(self, layers):
+        if layers != self._learning_layers:
+            self._learning_layers = layers
+            self.train_function = None  # it was compiled for other variables
+
+    def take_average(self):
+        """Let the generator go on from its average."""
+        self.generator.set_weights(self.average.get_weights())
+
+    def tie(self, gradients):
+        """Gradients of ``learning_variables``: of those that must be the same, their mean."""
+        return [
+            self._tied[id(variable)].mean(gradient) if id(variable) in self._tied else gradient
+            for variable, gradient in zip(self.learning_variables, gradients, strict=True)
+        ]
+
+    def retune(self, statistics_decay, pull_limit, average_decay, **weights):
+        """Change how strongly the statistics that are pulled are, and the average; between fits.
+
+        Arguments as for ``compile``; weights of statistics that are not pulled are left alone.
+        """
+        changes = {"statistics_decay": statistics_decay, "pull_limit": pull_limit, "average_decay": average_decay}
+        changes |= {name: weight for name, weight in weights.items() if name.removesuffix("_weight") in self._pulls}
+        before = dict(self.settings)
+        self.settings |= {name: float(value) for name, value in changes.items()}
+        for pull in self._pulls.values():
+            pull.decay, pull.limit = self.settings["statistics_decay"], self.settings["pull_limit"]
+        if self.settings != before:
+            self.train_function = None  # it was compiled for the other settings
+
     def update_average(self):
         """Move the average towards the generator; with ``average_ramp`` faster in the first steps."""
         decay = self.settings["average_decay"]
@@ -404,6 +472,11 @@ class GAN3D(keras.Model):
         for mean, value in zip(self.average.variables, self.generator.variables, strict=True):
             if mean.dtype == value.dtype and "float" in str(mean.dtype):
                 mean.assign(decay * mean.value + (1.0 - decay) * value.value)
+
+    def _keep_commuting(self, equivariant):
+        self.equivariance = FlipEquivariance(self.generator) if equivariant else None
+        tied = self.equivariance.tied(self.generator) if equivariant else []
+        self._tied = {id(variable): orbits for variable, orbits in tied}
 
     def _cut(self, volumes, normal, picks):
         """Slices of each volume, normal to an axis: (batch * slices, rows, columns, phases)."""
@@ -455,6 +528,8 @@ class GAN3D(keras.Model):
             "slices": self.slices,
             "spectral": self.spectral,
             "seed": self.seed,
+            "equivariant": self.equivariance is not None,
+            "volume_crop": self.volume_crop,
         }
 
     @classmethod
@@ -464,7 +539,10 @@ class GAN3D(keras.Model):
         config["generator"] = keras.saving.deserialize_keras_object(config["generator"])
         config["critics"] = [keras.saving.deserialize_keras_object(critic) for critic in config["critics"]]
         config["symmetry"] = Symmetry(**config["symmetry"])
-        return cls(**config)
+        equivariant = config.pop("equivariant", False)
+        gan = cls(**config)
+        gan._keep_commuting(equivariant)  # the weights that commute are still to be loaded
+        return gan
 
     def get_compile_config(self):
         """The optimizers and settings of ``compile``."""

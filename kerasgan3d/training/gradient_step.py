@@ -27,14 +27,14 @@ def gradient_step(gan, data):
     for i in range(early, early + (0 if gan.generator_held else gan.settings["generator_updates"])):
         with backend.recording() as tape:
             volumes = gan.generate(data["latents"][i])
-            fakes = gan.views(volumes, data["picks"][i])
+            fakes = gan.views(volumes, *_places(data, i))
             if i == early:
                 # The critics learn from the volumes that the generator then learns from: one pass instead of two.
                 with backend.paused(tape):
                     report |= _update_critics(gan, backend, data, i, [ops.stop_gradient(fake) for fake in fakes])
             total, found = gan.generators_loss(volumes, fakes)
         report |= found
-        backend.update(tape, total, gan.generator.trainable_variables, gan.generator_optimizer)
+        backend.update(tape, total, gan.learning_variables, gan.generator_optimizer, gan.tie)
     return report
 
 
@@ -71,7 +71,12 @@ def prepare_for_devices(gan):
 
 
 def _views(gan, data, i):
-    return gan.views(gan.generate(data["latents"][i]), data["picks"][i])
+    return gan.views(gan.generate(data["latents"][i]), *_places(data, i))
+
+
+def _places(data, i):
+    """Where critics look at the generated volumes of a pass."""
+    return (data["picks"][i], data["corners"][i]) if "corners" in data else (data["picks"][i],)
 
 
 def _update_critics(gan, backend, data, i, fakes):
@@ -137,13 +142,13 @@ class _TensorFlow:
         return every * tf.cond(due, penalty, lambda: tf.zeros(()))
 
     @staticmethod
-    def update(tape, loss, variables, optimizer):
+    def update(tape, loss, variables, optimizer, tie=list):
         import tensorflow as tf
 
         # Optimizers add up the gradients of the devices.
         devices = tf.distribute.get_strategy().num_replicas_in_sync
         share = None if devices == 1 else tf.ones_like(loss) / devices
-        optimizer.apply(tape.gradient(loss, variables, output_gradients=share), variables)
+        optimizer.apply(tie(tape.gradient(loss, variables, output_gradients=share)), variables)
 
     @staticmethod
     def across_devices(values):
@@ -204,12 +209,12 @@ class _Torch:
         return every * penalty() if bool(due) else ops.zeros(())
 
     @staticmethod
-    def update(tape, loss, variables, optimizer):
+    def update(tape, loss, variables, optimizer, tie=list):
         import torch
 
         gradients = torch.autograd.grad(loss, [variable.value for variable in variables])
         with torch.no_grad():
-            optimizer.apply(gradients, variables)
+            optimizer.apply(tie(gradients), variables)
 
     @staticmethod
     def across_devices(values):

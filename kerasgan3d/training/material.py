@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasgan3d import io
-from kerasgan3d.data import SliceSampler, Symmetry, VolumeSampler, box_window, counts
+from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler, box_window, counts
 from kerasgan3d.training.excluded import Excluded, box_pairs, digest, with_box
 from kerasgan3d.training.morphology import (
     reference_statistics,
@@ -134,7 +134,13 @@ class Material:
                 self.labels, recipe.crop, recipe.batch, self.symmetry, recipe.spacing, seed, self.excluded
             )
         per_group = [recipe.batch * recipe.slices * len(group) for group in self.symmetry.groups]
-        return SliceSampler(self.labels, recipe.crop, per_group, self.symmetry, seed, self.excluded)
+        slices = SliceSampler(self.labels, recipe.crop, per_group, self.symmetry, seed, self.excluded)
+        if not recipe.volume_crop:
+            return slices
+        options = {"spacing": recipe.spacing, "seed": seed, "excluded": self.excluded}
+        return SamplerPair(
+            slices, VolumeSampler(self.labels, recipe.volume_crop, recipe.batch, self.symmetry, **options)
+        )
 
     def reference(self, size):
         """Statistics of random sub-volumes of what training sees, see ``reference_statistics``."""

@@ -111,7 +111,7 @@ class Monitor(keras.callbacks.Callback):
                 f"training diverged at step {self.step}: {losses}. {self.output / BEST} holds the best so far, if any; "
                 "another recipe or smaller learning rates may do better."
             )
-        renew_statistics(self.gan.average, self.recipe.crop)
+        renew_statistics(self.gan.average, self.recipe.crop, self.gan.equivariance)
         samples, measured = measure(self.gan.average, self.recipe.crop)
         found, differ = fidelity(self.reference, measured), spread(self.reference, samples)
         self.seconds += time.monotonic() - self._since

@@ -10,7 +10,7 @@ _FIELD = 2**41
 _VOXELS = 48 * 64**3
 
 
-def renew_statistics(generator, size):
+def renew_statistics(generator, size, equivariance=None):
     """Set the moving means and variances of a generator to those that its weights have now.
 
     An average of weights has other activations than the generators whose moving statistics were averaged with it; with
@@ -20,12 +20,15 @@ def renew_statistics(generator, size):
     Args:
         generator: A Generator with batch normalisation; changed in place.
         size: Edge length in voxels of the volumes that are made: 48 of 64, fewer of larger ones.
+        equivariance: The FlipEquivariance of a generator that shall go on to commute.
     """
     if not generator.normalizations:
         return
     n, volumes = generator.latents_for(size), min(64, max(2, round(_VOXELS / size**3)))
     latents = LatentField(_FIELD, generator.latent_channels).window((0, 0, 0), (volumes * n, n, n))
     without_gradients(lambda: _renew(generator, latents.reshape(volumes, n, n, n, generator.latent_channels)))
+    if equivariance is not None:
+        equivariance.even(generator)
 
 
 def _renew(generator, latents):

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from kerasgan3d.models import PRESETS
+from kerasgan3d.training import physics
 from kerasgan3d.training.losses import LOSSES, SMOOTHED
 
 CRITICS = ("auto", "slices", "volumes")
@@ -13,6 +14,8 @@ KEPT = ("best", "last")
 PRECISIONS = ("float32", "mixed_bfloat16")
 # The architecture of a generator that training starts from, instead of a preset's.
 PRETRAINED = "pretrained"
+# What may change on the way.
+STAGED = tuple(f"{name}_weight" for name in physics.TERMS) + ("statistics_decay", "pull_limit", "average_decay")
 # Widths where a recipe leaves them open: of the paper's critic, and of one of slices that costs as much.
 _WIDTHS = {"volumes": (16, 32, 64, 128), "slices": (32, 64, 128, 256)}
 
@@ -39,6 +42,14 @@ class Recipe:
         critic_warmup: Steps before them in which only the critics learn: new ones would mislead a pretrained generator.
         decay_from, final_rate: From this share of the steps on, learning rates fall linearly to this share.
         monitor_every: Steps between measurements, checkpoints and log lines.
+        equivariant: Whether the generator commutes with flips along the axes, so that nothing leans to one side, see
+            ``kerasgan3d.training.equivariance``; a pretrained one, where it did so before.
+        volume_crop: Where critics see slices of 3D data, the edge length in voxels of sub-volumes that one critic more
+            sees; 0 for none, 8 or more.
+        stages: What changes on the way: dicts of a step "from" which (not counting ``critic_warmup``) weights of pulls,
+            ``statistics_decay``, ``pull_limit`` or ``average_decay`` have other values, and "layers", how many layers
+            of the generator learn from there on, from the first: they make what is larger than the stride. All begin
+            with their averages. A statistic is pulled in all stages or none.
         keep: Which measured generator is kept: "best", that of the smallest error, or "last": where all are near the
             data the error of a few volumes does not tell them apart, and learning rates have fallen most.
         calibrate: Whether the output biases of the kept generator are moved until its volume fractions are the data's.
@@ -89,11 +100,14 @@ class Recipe:
     lattice_weight: float = 0.0
     statistics_decay: float = 0.0
     pull_limit: float = 0.2
+    equivariant: bool = False
+    volume_crop: int = 0
+    stages: tuple = ()
     keep: str = "best"
     precision: str = "float32"
 
     def __post_init__(self):
-        for name in ("critic_widths", "s2_lags"):
+        for name in ("critic_widths", "s2_lags", "stages"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, known in (
@@ -106,6 +120,8 @@ class Recipe:
             value = getattr(self, name)
             if value not in tuple(known):
                 raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}. Received: {value!r}.")
+        if type(self.equivariant) is not bool:
+            raise ValueError(f"`equivariant` must be true or false. Received: {self.equivariant!r}.")
         if self.architecture not in (*PRESETS, PRETRAINED):
             raise ValueError(
                 f"`architecture` must be one of {', '.join(map(repr, PRESETS))}. Received: {self.architecture!r}."
@@ -143,6 +159,10 @@ class Recipe:
             raise ValueError(
                 "`critic_normalization` must be None or 'spectral' for critics of slices. Received: 'batch'."
             )
+        if type(self.volume_crop) is not int or not (self.volume_crop == 0 or 8 <= self.volume_crop <= self.crop):
+            raise ValueError(
+                f"`volume_crop` must be 0 or from 8 to the crop, {self.crop} voxels. Received: {self.volume_crop!r}."
+            )
         lags = self.s2_lags
         if not isinstance(lags, tuple) or not all(type(lag) is int and 0 < lag < self.crop for lag in lags):
             raise ValueError(f"`s2_lags` must be a list of lags from 1 to {self.crop - 1} voxels. Received: {lags!r}.")
@@ -179,12 +199,57 @@ class Recipe:
                 f"`label_smoothing` must be 0 where the loss is {self.loss!r}, which has no labels. "
                 f"Received: {self.label_smoothing!r}."
             )
+        self._check_stages()
         for name in ("generator_optimizer", "critic_optimizer"):
             value, known = getattr(self, name), {"learning_rate", "beta_1", "beta_2"}
             if not isinstance(value, dict) or "learning_rate" not in value or set(value) - known:
                 raise ValueError(
                     f"`{name}` must hold a `learning_rate` and, optionally, `beta_1` and `beta_2`. Received: {value!r}."
                 )
+
+    def _check_stages(self):
+        before = 0
+        if not isinstance(self.stages, tuple) or not all(isinstance(stage, dict) for stage in self.stages):
+            raise ValueError(f"`stages` must be a list of dicts. Received: {self.stages!r}.")
+        for stage in self.stages:
+            first = stage.get("from")
+            if type(first) is not int or not before < first < self.steps:
+                raise ValueError(
+                    f'each of `stages` must begin "from" a step after the one before, and before the last, '
+                    f"{self.steps}. Received: {stage!r}."
+                )
+            before = first
+            for name, value in stage.items():
+                if name == "from" or (name == "layers" and type(value) is int and value >= 1):
+                    continue
+                if name not in STAGED or not (isinstance(value, int | float) and type(value) is not bool):
+                    raise ValueError(
+                        f"`stages` may change {', '.join(STAGED)}, to numbers, and have `layers`, a positive integer. "
+                        f"Received: {name!r}: {value!r}."
+                    )
+                replace(self, stages=(), **{name: value})  # raises where the value is out of range
+                if name.endswith("_weight") and (value > 0) != (getattr(self, name) > 0):
+                    raise ValueError(
+                        f"`stages` must pull a statistic in all or none. Received: `{name}` {value!r} from step "
+                        f"{first}, {getattr(self, name)!r} before."
+                    )
+
+    def stretches(self):
+        """The steps of a whole run in order.
+
+        Returns:
+            list of (steps, whether only critics learn, arguments of ``GAN3D.retune``, how many layers learn or None for
+            all).
+        """
+        settings, layers = {name: getattr(self, name) for name in STAGED}, None
+        found = [(self.critic_warmup, True, settings, layers)] if self.critic_warmup else []
+        for stage, end in zip(
+            ({"from": 0}, *self.stages), [*(s["from"] for s in self.stages), self.steps], strict=True
+        ):
+            settings = {**settings, **{name: value for name, value in stage.items() if name in STAGED}}
+            layers = stage.get("layers", layers)
+            found.append((end - stage["from"], False, settings, layers))
+        return found
 
     @property
     def total_steps(self):
@@ -197,11 +262,15 @@ class Recipe:
         return {key: value for key, value in asdict(self).items() if value != defaults[key]}
 
     def with_changes(self, **changes):
-        """The same recipe with the changes that are not None; a smaller crop takes the lags that it cannot hold."""
+        """The same recipe with the changes that are not None; less what a smaller crop or fewer steps cannot hold."""
         changes = {key: value for key, value in changes.items() if value is not None}
         crop = changes.get("crop", self.crop)
         if type(crop) is int and crop < self.crop:
             changes.setdefault("s2_lags", tuple(lag for lag in self.s2_lags if lag < crop))
+            changes.setdefault("volume_crop", min(self.volume_crop, crop))
+        steps = changes.get("steps", self.steps)
+        if type(steps) is int and steps < self.steps:
+            changes.setdefault("stages", tuple(stage for stage in self.stages if stage["from"] < steps))
         return replace(self, **changes)
 
     def for_data(self, dimensions):
@@ -213,16 +282,21 @@ class Recipe:
         Raises:
             ValueError: if the setting that follows does not go with the others.
         """
-        critic, slices = self.critic, self.slices
+        critic, slices, volume_crop = self.critic, self.slices, self.volume_crop
         if critic == "auto":
             critic = "volumes" if dimensions == 3 else "slices"
             slices = 0 if critic == "volumes" else slices
         widths = self.critic_widths
         if widths is None:
-            # Four voxels per side must be left for the last layer of a critic of volumes.
-            fits = max(1, (self.crop // 4).bit_length() - 1) if critic == "volumes" else None
-            widths = _WIDTHS[critic][:fits]
-        return replace(self, critic=critic, critic_widths=widths, slices=slices)
+            widths = widths_of_volumes(self.crop) if critic == "volumes" else _WIDTHS[critic]
+        if critic == "volumes" or dimensions == 2:
+            volume_crop = 0
+        return replace(self, critic=critic, critic_widths=widths, slices=slices, volume_crop=volume_crop)
+
+
+def widths_of_volumes(crop):
+    """Widths of a critic of sub-volumes with edges of ``crop`` voxels: four per side are left for its last layer."""
+    return _WIDTHS["volumes"][: max(1, (crop // 4).bit_length() - 1)]
 
 
 def list_recipes():

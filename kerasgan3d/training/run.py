@@ -172,7 +172,11 @@ def train(
         recipe,
         material.reference(recipe.crop),
         output,
-        {"name": name or output.resolve().name, **(about or {}), "training": settings},
+        {
+            "name": name or output.resolve().name,
+            **(about or {}),
+            "training": {**settings, "equivariant": gan.equivariance is not None},
+        },
         real=material.slices(recipe.crop),
         minutes=minutes,
         patience=patience,
@@ -187,29 +191,32 @@ def train(
 def _fit(gan, sampler, recipe, monitor, followers):
     """Train from where the monitor stands: in epochs that end with a measurement.
 
-    The first is that of the critics alone where the recipe has one, the last may be shorter than the others.
+    The first is that of the critics alone where the recipe has one, the last of a stage may be shorter than the others.
     """
-    whole, rest = divmod(recipe.steps, recipe.monitor_every)
     epoch = step = 0
-    for count, length, held in (
-        (1, recipe.critic_warmup, True),
-        (whole, recipe.monitor_every, False),
-        (1, rest, False),
-    ):
-        if not (count and length):
-            continue
-        done, epoch, step = epoch + max(0, monitor.step - step) // length, epoch + count, step + count * length
-        if monitor.step < step and not (monitor.stopped or monitor.patience_is_out):
-            gan.generator_held = held
-            gan.fit(
-                gan.batches(sampler, first=monitor.step),
-                initial_epoch=done,
-                epochs=epoch,
-                steps_per_epoch=length,
-                callbacks=[monitor, *followers],
-                shuffle=False,
-                verbose=0,
-            )
+    before = None
+    for steps, held, settings, layers in recipe.stretches():
+        stage, (whole, rest) = step, (0, steps) if held else divmod(steps, recipe.monitor_every)
+        for count, length in ((whole, recipe.monitor_every), (1, rest)):
+            if not (count and length):
+                continue
+            done, epoch, step = epoch + max(0, monitor.step - step) // length, epoch + count, step + count * length
+            if monitor.step < step and not (monitor.stopped or monitor.patience_is_out):
+                gan.generator_held = held
+                gan.retune(**settings)
+                if layers != before and monitor.step == stage:
+                    gan.take_average()
+                gan.learning_layers = layers
+                gan.fit(
+                    gan.batches(sampler, first=monitor.step),
+                    initial_epoch=done,
+                    epochs=epoch,
+                    steps_per_epoch=length,
+                    callbacks=[monitor, *followers],
+                    shuffle=False,
+                    verbose=0,
+                )
+        before = layers
 
 
 def _finish(folder, recipe, reference, material):
