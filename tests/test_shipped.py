@@ -67,3 +67,13 @@ def test_periodic_axes_join_and_others_do_not(preset):
         within = np.mean([np.mean(a != b) for a, b in zip(planes[:-1], planes[1:], strict=True)])
         across = np.mean(planes[-1] != planes[0])
         assert (across < 2 * within) == periodic
+
+
+def test_the_anode_commutes_with_flips_and_what_is_fine_tuned_from_it_does_too():
+    from kerasgan3d.training import load_recipe
+    from kerasgan3d.training.equivariance import FlipEquivariance
+
+    anode, cathode = load_generator("sofc-anode"), load_generator("nmc-cathode")
+    assert FlipEquivariance(anode).breach(anode) < 1e-5
+    assert FlipEquivariance(cathode).breach(cathode) > 0.1
+    assert load_recipe("finetune").equivariant
