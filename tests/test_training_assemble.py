@@ -157,22 +157,23 @@ import tensorflow as tf
 processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from kerasgan3d.data import SliceSampler, Symmetry
+from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler
 from kerasgan3d.models import PRESETS
 from kerasgan3d.training import load_recipe, physics
 from kerasgan3d.training.assemble import make_gan
 
-PRESETS["compact"] = {**PRESETS["compact"], "latent_channels": 3, "widths": (5, 4, 4, 4)}
+PRESETS["compact"] = {**PRESETS["compact"], "latent_channels": 8, "widths": (9, 8, 4, 4)}
 labels = np.random.default_rng(0).integers(0, 3, (36, 36, 36)).astype("uint8")
 recipe = load_recipe("r1-slices").with_changes(
     crop=32, batch=4, slices=2, critic_widths=(4, 5), s2_weight=1.0, s2_lags=(1,), surface_weight=1.0, r1_every=2,
     tpb_weight=1.0, spread_weight=1.0, lattice_weight=1.0, statistics_decay=0.5, gradient_penalty=1.0,
+    equivariant=True, volume_crop=16,
 )
 found = {**physics.statistics(labels, 3, Symmetry("axial", 0), lags=(1,)), "spread": np.full((3, 3), 0.01)}
 logs = {}
 for devices in (1, 2):
     gan = make_gan(recipe, ("a", "b", "c"), None, Symmetry("axial", 0), 0, found, devices)
-    sampler = SliceSampler(labels, 32, [8, 16], Symmetry("axial", 0))
+    sampler = SamplerPair(SliceSampler(labels, 32, [8, 16], Symmetry("axial", 0)), VolumeSampler(labels, 16, 4))
     logs[devices] = gan.fit(gan.batches(sampler), steps_per_epoch=1, epochs=3, shuffle=False, verbose=0).history
     gan.generator_held = True
     gan.fit(gan.batches(sampler, first=3), steps_per_epoch=1, shuffle=False, verbose=0)
