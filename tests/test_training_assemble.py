@@ -25,6 +25,7 @@ def _small(monkeypatch):
 def make(name="r1-slices", seed=0, symmetry=Symmetry(), devices=None, **changes):  # noqa: B008
     recipe = load_recipe(name).with_changes(crop=32, batch=2, critic_widths=(4, 5), **changes).for_data(3)
     found = {**physics.statistics(LABELS, 3, symmetry, lags=recipe.s2_lags), "spread": np.full((3, 3), 0.01)}
+    found["diffusivity"] = np.full((3, 3), 0.1)
     return make_gan(recipe, ("pore", "Ni", "YSZ"), 0.1, symmetry, seed, found, devices)
 
 
@@ -98,6 +99,14 @@ def test_without_triple_phase_boundaries_there_is_no_pull_to_them():
     assert settings["spread_weight"] == 0  # nor to a spread that is not known
 
 
+def test_slices_do_not_tell_how_phases_conduct():
+    recipe = load_recipe("r1-slices").with_changes(crop=16, diffusivity_weight=4.0, critic_widths=(4, 5))
+    found = {**physics.statistics(LABELS, 3, Symmetry(), lags=recipe.s2_lags), "spread": np.full((3, 3), 0.01)}
+    assert make_gan(recipe, ("a", "b", "c"), None, Symmetry(), 0, found).settings["diffusivity_weight"] == 0
+    found["diffusivity"] = np.full((3, 3), 0.1)
+    assert make_gan(recipe, ("a", "b", "c"), None, Symmetry(), 0, found).settings["diffusivity_weight"] == 4
+
+
 def test_the_recipe_arrives():
     weights = {
         "s2_weight": 2.0,
@@ -106,6 +115,7 @@ def test_the_recipe_arrives():
         "tpb_weight": 4.0,
         "spread_weight": 5.0,
         "lattice_weight": 6.0,
+        "diffusivity_weight": 8.0,
     }
     gan = make("wgan-gp", **weights, s2_lags=(1, 3), statistics_decay=0.5, pull_limit=0.3)
     expected = {"loss": "wasserstein", "critic_updates": 5, "gradient_penalty": 10.0, "statistics_decay": 0.5}

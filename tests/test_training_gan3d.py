@@ -256,12 +256,13 @@ TARGETS = {
     "surface": np.full((3, 3), 0.01),
     "tpb": np.full(3, 0.001),
     "spread": np.full((3, 3), 0.01),
+    "diffusivity": np.full((3, 3), 0.1),
 }
 
 
 @pytest.mark.parametrize("kind", ["volumes", "axial slices"])
 @pytest.mark.parametrize("decay", [0.0, 0.5])
-@pytest.mark.parametrize("term", ["s2", "diagonal", "surface", "tpb", "spread", "lattice"])
+@pytest.mark.parametrize("term", ["s2", "diagonal", "surface", "tpb", "spread", "lattice", "diffusivity"])
 def test_statistics_are_pulled_to_the_data(kind, term, decay):
     settings = {"targets": TARGETS, "s2_lags": (1, 4), "statistics_decay": decay}
     settings |= {f"{term}_weight": 1000.0, "fraction_weight": 0.0, "r1": 0.0}

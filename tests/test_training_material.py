@@ -187,6 +187,21 @@ def test_how_much_windows_vary_is_known_where_there_are_enough(tmp_path):
     )
 
 
+def test_how_phases_conduct_is_known_of_volumes(tmp_path):
+    # Columns along z, each of one phase: they conduct along z as much as there is of them, and hardly across.
+    labels = np.random.default_rng(0).integers(0, 2, (8, 8)).astype("uint8").repeat(4, 0).repeat(4, 1)
+    path = saved(tmp_path / "columns.tif", np.stack([labels] * 32))
+    material = Material(path, AXIAL, phases=NAMES[:2])
+    found = material.statistics((1,), conducting=16)["diffusivity"]
+    assert found.shape == (2, 3)
+    np.testing.assert_allclose(found[:, 0], material.fractions, rtol=0.1)
+    np.testing.assert_array_equal(found[:, 1], found[:, 2])
+    assert (found[:, 1] < 0.8 * found[:, 0]).all()
+    assert "diffusivity" not in material.statistics((1,))
+    one = Material(saved(tmp_path / "one.tif", labels), AXIAL, phases=NAMES[:2])
+    assert "diffusivity" not in one.statistics((1,), conducting=16)
+
+
 def test_several_volumes_are_refused(scan):
     with pytest.raises(ValueError, match="several images must be slices, each 2D"):
         Material([scan, scan], AXIAL)

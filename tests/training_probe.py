@@ -19,7 +19,7 @@ from kerasgan3d.training.pretrained import Pretrained
 
 WIDTHS = {"latent_channels": 4, "widths": (6, 4, 4, 4)}
 TERMS = {"s2_weight": 1.0, "s2_lags": (1, 4), "surface_weight": 1.0, "tpb_weight": 1.0, "spread_weight": 1.0}
-TERMS |= {"diagonal_weight": 1.0, "lattice_weight": 1.0, "statistics_decay": 0.5}
+TERMS |= {"diagonal_weight": 1.0, "lattice_weight": 1.0, "diffusivity_weight": 1.0, "statistics_decay": 0.5}
 
 
 def main(folder, states=None):
@@ -52,6 +52,7 @@ def tiny(name, dimensions, symmetry=Symmetry(), **changes):  # noqa: B008
     recipe = load_recipe(name).with_changes(crop=32, batch=2, slices=2, critic_widths=(4, 5), **changes)
     recipe = recipe.for_data(dimensions)
     found = {**physics.statistics(labels, 3, symmetry, lags=recipe.s2_lags), "spread": np.full((3, 3), 0.01)}
+    found["diffusivity"] = np.full((3, 3), 0.1)
     gan = make_gan(recipe, ("pore", "Ni", "YSZ"), None, symmetry, 0, found)
     if recipe.critic == "volumes":
         return gan, VolumeSampler(labels, 32, recipe.batch, symmetry)

@@ -28,7 +28,8 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
         voxel_size: µm, or None.
         symmetry: A Symmetry.
         seed: Non-negative int.
-        statistics: What ``Material.statistics`` says of the data; without "spread" generators are not pulled to one.
+        statistics: What ``Material.statistics`` says of the data; without "spread" or "diffusivity" generators are
+            not pulled to one.
         devices: Devices to train on, see ``kerasgan3d.training.gradient_step.device_strategy``.
         start: A Generator of these phases whose weights to begin with, instead of random ones; not changed.
 
@@ -65,6 +66,8 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
             tpb_weight=recipe.tpb_weight if np.any(statistics["tpb"]) and len(phases) <= _FEW_PHASES else 0.0,
             spread_weight=recipe.spread_weight if "spread" in statistics else 0.0,
             lattice_weight=recipe.lattice_weight,
+            # Slices do not tell how what is between them conducts.
+            diffusivity_weight=recipe.diffusivity_weight if "diffusivity" in statistics else 0.0,
             statistics_decay=recipe.statistics_decay,
             pull_limit=recipe.pull_limit,
             average_decay=recipe.average_decay,

@@ -14,6 +14,7 @@ from kerasgan3d.data import Symmetry, batches
 from kerasgan3d.files import replacing
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
 from kerasgan3d.training import physics
+from kerasgan3d.training.diffusivity import diffusivities
 from kerasgan3d.training.equivariance import BREACH, FlipEquivariance
 from kerasgan3d.training.feed import Feed
 from kerasgan3d.training.gradient_step import across_devices, gradient_step
@@ -127,6 +128,7 @@ class GAN3D(keras.Model):
         tpb_weight=0.0,
         spread_weight=0.0,
         lattice_weight=0.0,
+        diffusivity_weight=0.0,
         statistics_decay=0.0,
         pull_limit=0.2,
         average_decay=0.999,
@@ -149,7 +151,7 @@ class GAN3D(keras.Model):
                 0.96, 0.02, 0.02, so that critics cannot tell real data by their being hard.
             targets: dict of statistics of the real data, as far as weights ask for them: "fractions" (phases,), for
                 all but surface areas and boundaries, "s2" (phases, 3, lags), "diagonal" (phases, 3, 2, lags),
-                "surface" (phases, 3), also for the lattice, "tpb" (3,), "spread" (phases, 3). See
+                "surface" (phases, 3), also for the lattice, "tpb" (3,), "spread" and "diffusivity" (phases, 3). See
                 ``kerasgan3d.training.physics``.
             fraction_weight: Weight of the squared error of the mean probabilities against the volume fractions.
             s2_lags, s2_weight: Lags in voxels, and the weight of the squared error of the two-point correlation, in
@@ -160,6 +162,9 @@ class GAN3D(keras.Model):
             spread_weight: Weight of the squared relative error of the variance of slices' area fractions.
             lattice_weight: Weight of the variance of fractions and surface areas over places modulo the stride, in
                 units of their squares.
+            diffusivity_weight: Weight of the squared error of the relative diffusivities, in units of what a well mixed
+                medium conducts, of one of a batch's volumes per direction (and device), see
+                ``kerasgan3d.training.diffusivity``.
             statistics_decay: Decay per update of running means of these statistics. With 0 the errors are those of a
                 batch, which also makes the batch's volumes more alike than the data; with more they are those of the
                 last 1 / (1 - decay) batches. ``save_state`` keeps the means; a model that is saved as Keras does
@@ -193,6 +198,7 @@ class GAN3D(keras.Model):
             "tpb": tpb_weight,
             "spread": spread_weight,
             "lattice": lattice_weight,
+            "diffusivity": diffusivity_weight,
         }
         pulled = {name: weight for name, weight in weights.items() if weight}
         if (s2_weight or diagonal_weight) and not (len(s2_lags) and all(0 < lag < self.crop for lag in s2_lags)):
@@ -395,7 +401,14 @@ class GAN3D(keras.Model):
 
     def _statistics(self, volumes, fakes):
         """The statistics of generated data that are pulled."""
-        terms, fakes = tuple(self._pulls), fakes[: len(self.symmetry.groups)]
+        found = {}
+        if "diffusivity" in self._pulls:
+            found["diffusivity"] = diffusivities(physics.sharpen(volumes[:3]))
+        return found | self._statistics_of_slices(volumes, fakes)
+
+    def _statistics_of_slices(self, volumes, fakes):
+        terms = tuple(name for name in self._pulls if name != "diffusivity")
+        fakes = fakes[: len(self.symmetry.groups)]
         if terms == ("fraction",):
             return {"fraction": physics.soft_fractions([volumes] if self.volumetric else fakes)}
         if not terms:
@@ -496,6 +509,7 @@ class GAN3D(keras.Model):
             "tpb": (3,),
             "spread": (n, 3),
             "lattice": (2, n, 3, self.generator.stride),
+            "diffusivity": (n, 3),
         }
         for name in weights:
             for key in physics.NEEDS[name]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasgan3d import io
 from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler, box_window, counts
+from kerasgan3d.training.diffusivity import diffusivities_of
 from kerasgan3d.training.excluded import Excluded, box_pairs, digest, with_box
 from kerasgan3d.training.morphology import (
     reference_statistics,
@@ -27,6 +28,8 @@ _STRUCTURES = 9
 # So many windows say how much windows vary, if so many have room side by side.
 _SPREAD_WINDOWS = 600
 _SPREAD_CROPS = 8
+# So many sub-volumes say how phases conduct.
+_DIFFUSIVITIES = 128
 
 
 class Material:
@@ -188,13 +191,15 @@ class Material:
         samples = sub_volumes(self.labels, size, count, excluded=self.excluded)
         return [part if part.ndim == 2 else part.take(size // 2, k % 3) for k, part in enumerate(samples)]
 
-    def statistics(self, lags=(), crop=None):
+    def statistics(self, lags=(), crop=None, conducting=None):
         """What generators may be pulled towards, see ``kerasgan3d.training.physics``.
 
         Args:
             lags: Lags in voxels of the two-point correlation.
             crop: Edge length in voxels of the windows of which "spread" is the variance. Without, and where too few of
                 them lie side by side in the data to say it, there is no "spread".
+            conducting: Edge length in voxels of the sub-volumes of which "diffusivity" is the mean. Without, and of
+                data that are slices, there is no "diffusivity".
         """
         n = len(self.phases)
         if isinstance(self.labels, np.ndarray):
@@ -202,13 +207,24 @@ class Material:
         else:
             found = self._sections(lags) if isinstance(self.labels, dict) else self._means(lags)
             found = {**found, "fractions": self.fractions}
-        return found if crop is None or self.crops(crop) < _SPREAD_CROPS else {**found, "spread": self._spread(crop)}
+        if crop is not None and self.crops(crop) >= _SPREAD_CROPS:
+            found["spread"] = self._spread(crop)
+        if conducting is not None and self.dimensions == 3:
+            found["diffusivity"] = self._diffusivity(conducting)
+        return found
 
     def _spread(self, crop):
         """How much the area fractions of slices of a crop's size vary."""
         sampler = SliceSampler(self.labels, crop, [1] * len(self.symmetry.groups), self.symmetry, 0, self.excluded)
         drawn = [sampler.batch(i) for i in range(_SPREAD_WINDOWS)]
         return spread([np.concatenate(parts) for parts in zip(*drawn, strict=True)], len(self.phases), self.symmetry)
+
+    def _diffusivity(self, crop):
+        """How the phases of sub-volumes conduct, on average."""
+        # Flipped, but not turned: axes stay what they are.
+        sampler = VolumeSampler(self.labels, crop, 1, Symmetry("orthotropic"), excluded=self.excluded)
+        found = [diffusivities_of(sampler.batch(i)[0][0], len(self.phases)) for i in range(_DIFFUSIVITIES)]
+        return alike(np.mean(found, axis=0).T, self.symmetry).T
 
     def _means(self, lags):
         """Means over images, or over sub-volumes of one that stays in its file."""

@@ -23,6 +23,7 @@ NEEDS = {
     "tpb": ("tpb",),
     "spread": ("fractions", "spread"),
     "lattice": ("fractions", "surface"),
+    "diffusivity": ("fractions", "diffusivity"),
 }
 TERMS = tuple(NEEDS)
 _SMALL = 1e-6
@@ -257,7 +258,8 @@ def scales(targets, shapes):
 
     Returns:
         dict: 1 for fractions; volume fractions for "s2" and "diagonal"; the data's own values, averaged over
-        directions, for "surface", "tpb" and "spread"; for "lattice" fractions and surfaces.
+        directions, for "surface", "tpb" and "spread"; for "lattice" fractions and surfaces; for "diffusivity"
+        fractions^1.5, what a well mixed medium conducts (Bruggeman), as that of the data may be nothing.
     """
 
     def fractions():
@@ -273,6 +275,8 @@ def scales(targets, shapes):
             return fractions()[..., None]
         if name == "diagonal":
             return fractions()[..., None, None]
+        if name == "diffusivity":
+            return fractions() ** 1.5
         if name == "lattice":
             return np.stack([fractions(), mean("surface")])[..., None]
         return np.maximum(mean(name), 1e-3 * fractions() * (1 - fractions())) if name == "spread" else mean(name)

@@ -36,7 +36,7 @@ class Recipe:
         spacing: Sub-volumes of the data begin at multiples of it.
         loss, label_smoothing, critic_updates, generator_updates, r1, r1_every, gradient_penalty, softening,
             fraction_weight, s2_weight, s2_lags, diagonal_weight, surface_weight, tpb_weight, spread_weight,
-            lattice_weight, statistics_decay, pull_limit, average_decay: See ``GAN3D.compile``.
+            lattice_weight, diffusivity_weight, statistics_decay, pull_limit, average_decay: See ``GAN3D.compile``.
         generator_optimizer, critic_optimizer: Learning rate and betas of Adam.
         steps: Steps of a whole run, those of ``critic_warmup`` not counted.
         critic_warmup: Steps before them in which only the critics learn: new ones would mislead a pretrained generator.
@@ -98,6 +98,7 @@ class Recipe:
     tpb_weight: float = 0.0
     spread_weight: float = 0.0
     lattice_weight: float = 0.0
+    diffusivity_weight: float = 0.0
     statistics_decay: float = 0.0
     pull_limit: float = 0.2
     equivariant: bool = False
@@ -178,6 +179,7 @@ class Recipe:
             "tpb_weight",
             "spread_weight",
             "lattice_weight",
+            "diffusivity_weight",
             "statistics_decay",
             "pull_limit",
             "average_decay",

@@ -165,7 +165,11 @@ def train(
     write_json(settings, output / _SETTINGS)
 
     start = pretrained and pretrained.start(material.phases, material.voxel_size, material.fractions, seed=seed)
-    statistics = material.statistics(recipe.s2_lags, recipe.crop if recipe.spread_weight else None)
+    statistics = material.statistics(
+        recipe.s2_lags,
+        recipe.crop if recipe.spread_weight else None,
+        recipe.crop if recipe.diffusivity_weight else None,
+    )
     gan = make_gan(recipe, material.phases, material.voxel_size, symmetry, seed, statistics, devices, start)
     monitor = Monitor(
         gan,
