@@ -164,6 +164,29 @@ def test_the_generator_is_updated_as_often_as_asked(updates):
     assert int(gan.critic_optimizer.iterations) == 2
 
 
+def test_without_weight_critics_are_neither_asked_nor_trained():
+    gan, sampler = network("axial slices", critic_weight=0.0, targets=TARGETS, surface_weight=1.0)
+    critics, generator = values(gan.critic_variables), values(gan.generator.trainable_variables)
+    report = steps(gan, sampler, 0, 2)
+    assert not any(moved(critics, gan.critic_variables))
+    assert any(moved(generator, gan.generator.trainable_variables))
+    assert int(gan.critic_optimizer.iterations) == 0
+    assert report["critic_loss"] == report["generator_loss"] == 0
+    assert report["soft_surface_error"] > 0
+
+
+def test_half_their_weight_is_half_their_loss():
+    losses = []
+    for weight in (1.0, 0.5):
+        gan, sampler = network("volumes", critic_weight=weight, targets=None, fraction_weight=0.0)
+        data = keras.tree.map_structure(keras.ops.convert_to_tensor, gan.feed(sampler).batch(0))
+        volumes = gan.generate(data["latents"][0])
+        total, found = gan.generators_loss(volumes, gan.views(volumes, data["picks"][0]))
+        losses.append(float(total))
+        assert float(found["generator_loss"]) == pytest.approx(losses[0], rel=1e-5)
+    assert losses[1] == pytest.approx(losses[0] / 2, rel=1e-5)
+
+
 def test_only_the_first_layers_learn_where_they_are_told_to():
     gan, sampler = network("isotropic slices")
     steps(gan, sampler, 0, 2)
@@ -494,6 +517,7 @@ def test_a_generator_that_pads_is_refused(padding):
         ({"tpb_weight": 1.0}, r"`tpb_weight` needs `targets\['tpb'\]` of shape \(3,\). Received: None"),
         ({"spread_weight": 1.0}, r"`spread_weight` needs `targets\['spread'\]` of shape \(3, 3\). Received: None"),
         ({"lattice_weight": 1.0}, r"`lattice_weight` needs `targets\['surface'\]` of shape \(3, 3\). Received: None"),
+        ({"critic_weight": 0.0, "fraction_weight": 0.0}, "`critic_weight` must be positive where no statistic has a"),
         ({"statistics_decay": 1.0}, "`statistics_decay` must be from 0 to below 1. Received: 1.0"),
         ({"pull_limit": 0.0}, "`pull_limit` must be a positive number. Received: 0.0"),
         ({"targets": {"fractions": [0.5, 0.5]}}, r"`fraction_weight` needs `targets\['fractions'\]` of shape \(3,\)"),

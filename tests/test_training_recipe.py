@@ -13,7 +13,7 @@ def write(path, **changes):
     return path
 
 
-OF_SLICES = ("r1-slices", "equivariant-slices", "slices", "finetune", "polish")
+OF_SLICES = ("r1-slices", "equivariant-slices", "slices", "finetune", "polish", "settle")
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -87,6 +87,9 @@ def test_unknown_names_are_refused(name):
         ({"s2_lags": [], "s2_weight": 0.0, "diagonal_weight": 1.0}, "`diagonal_weight` needs `s2_lags`"),
         ({"s2_weight": 1.0, "s2_lags": [1, 64]}, r"`s2_lags` must be a list of lags from 1 to 63 .* \(1, 64\)"),
         ({"statistics_decay": 1.0}, "`statistics_decay` must be below 1. Received: 1.0"),
+        ({"calibrate": 0.0}, "`calibrate` must be true, false or a positive number. Received: 0.0"),
+        ({"calibrate": "yes"}, "`calibrate` must be true, false or a positive number. Received: 'yes'"),
+        ({"critic_weight": -1.0}, "`critic_weight` must be a non-negative number. Received: -1.0"),
         ({"pull_limit": 0.0}, "`pull_limit` must be positive. Received: 0.0"),
         ({"pull_limit": -0.1}, "`pull_limit` must be a non-negative number. Received: -0.1"),
         ({"s2_lags": 3}, "`s2_lags` must be a list of lags from 1 to 63 voxels. Received: 3"),

@@ -211,6 +211,25 @@ def test_a_run_on_one_slice_calibrates_what_it_found(tmp_path, monkeypatch):
     assert load_preset(again).card == card
 
 
+@pytest.mark.parametrize("limit", [True, 0.05])
+def test_biases_are_moved_by_no_more_than_the_recipe_says(scan, tmp_path, monkeypatch, limit):
+    limits = []
+
+    def found(generator, fractions, limit=0.5):
+        limits.append(limit)
+        return {}
+
+    monkeypatch.setattr(run, "calibrate", found)
+    train(scan, tmp_path / "run", recipe=TINY.with_changes(calibrate=limit, steps=2))
+    assert limits == [0.5 if limit is True else 0.05]
+
+
+def test_what_only_pulls_needs_a_generator_to_start_from(scan, tmp_path):
+    with pytest.raises(ValueError, match="recipe settle starts from a generator. Received: none. Use `kerasgan3d.fine"):
+        train(scan, tmp_path / "run", recipe="settle")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_dry_run_writes_nothing(scan, tmp_path):
     text = train(scan, tmp_path / "run", recipe=TINY, dry_run=True)
     assert isinstance(text, str)

@@ -68,6 +68,7 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
             lattice_weight=recipe.lattice_weight,
             # Slices do not tell how what is between them conducts.
             diffusivity_weight=recipe.diffusivity_weight if "diffusivity" in statistics else 0.0,
+            critic_weight=recipe.critic_weight,
             statistics_decay=recipe.statistics_decay,
             pull_limit=recipe.pull_limit,
             average_decay=recipe.average_decay,

@@ -129,6 +129,7 @@ class GAN3D(keras.Model):
         spread_weight=0.0,
         lattice_weight=0.0,
         diffusivity_weight=0.0,
+        critic_weight=1.0,
         statistics_decay=0.0,
         pull_limit=0.2,
         average_decay=0.999,
@@ -165,6 +166,8 @@ class GAN3D(keras.Model):
             diffusivity_weight: Weight of the squared error of the relative diffusivities, in units of what a well mixed
                 medium conducts, of one of a batch's volumes per direction (and device), see
                 ``kerasgan3d.training.diffusivity``.
+            critic_weight: Weight of what the critics say of generated data. With 0 they are neither asked nor trained:
+                a generator that is good already is moved towards the statistics alone.
             statistics_decay: Decay per update of running means of these statistics. With 0 the errors are those of a
                 batch, which also makes the batch's volumes more alike than the data; with more they are those of the
                 last 1 / (1 - decay) batches. ``save_state`` keeps the means; a model that is saved as Keras does
@@ -176,8 +179,8 @@ class GAN3D(keras.Model):
             jit_compile: Whether XLA compiles the step; on a CPU it makes 3D transposed convolutions far slower.
 
         Raises:
-            ValueError: if the loss is unknown or has no labels to smooth, what a weight needs is missing, or a lag or
-                the decay is out of range.
+            ValueError: if the loss is unknown or has no labels to smooth, what a weight needs is missing, nothing has a
+                weight, or a lag or the decay is out of range.
         """
         if loss not in LOSSES:
             raise ValueError(f"`loss` must be one of {', '.join(map(repr, LOSSES))}. Received: {loss!r}.")
@@ -201,6 +204,8 @@ class GAN3D(keras.Model):
             "diffusivity": diffusivity_weight,
         }
         pulled = {name: weight for name, weight in weights.items() if weight}
+        if not critic_weight and not pulled:
+            raise ValueError("`critic_weight` must be positive where no statistic has a weight. Received: 0.")
         if (s2_weight or diagonal_weight) and not (len(s2_lags) and all(0 < lag < self.crop for lag in s2_lags)):
             raise ValueError(
                 f"`s2_lags` must hold lags from 1 to {self.crop - 1} voxels, the crop's. Received: {s2_lags!r}."
@@ -223,6 +228,7 @@ class GAN3D(keras.Model):
             "targets": {name: np.asarray(values, "float64").tolist() for name, values in (targets or {}).items()},
             "s2_lags": [int(lag) for lag in s2_lags],
             **{f"{name}_weight": float(weight) for name, weight in weights.items()},
+            "critic_weight": float(critic_weight),
             "statistics_decay": float(statistics_decay),
             "pull_limit": float(pull_limit),
             "average_decay": float(average_decay),
@@ -244,6 +250,11 @@ class GAN3D(keras.Model):
     def critic_variables(self):
         """The trainable variables of all critics."""
         return [v for critic in self.critics for v in critic.trainable_variables]
+
+    @property
+    def judged(self):
+        """Whether there are critics to hear."""
+        return self.settings["critic_weight"] > 0
 
     @property
     def generator_held(self):
@@ -390,9 +401,12 @@ class GAN3D(keras.Model):
 
     def generators_loss(self, volumes, fakes):
         """Loss of the generator, and what is reported of it."""
-        losses = [generator_loss(self.judge(i, fake), self.settings["loss"]) for i, fake in enumerate(fakes)]
-        total = sum(losses) / len(losses)
+        total = ops.zeros(())
+        if self.judged:
+            losses = [generator_loss(self.judge(i, fake), self.settings["loss"]) for i, fake in enumerate(fakes)]
+            total = sum(losses) / len(losses)
         report = {"generator_loss": total, "fraction_error": ops.zeros(())}
+        total = self.settings["critic_weight"] * total
         for name, statistic in self._statistics(volumes, fakes).items():
             term, error = self._pulls[name].error(across_devices(statistic))
             report["fraction_error" if name == "fraction" else f"soft_{name}_error"] = error

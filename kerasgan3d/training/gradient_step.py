@@ -21,14 +21,14 @@ def gradient_step(gan, data):
     """
     backend, report = _backend(), {}
     updates = gan.settings["critic_updates"]
-    early = updates if gan.generator_held else updates - 1
+    early = 0 if not gan.judged else updates if gan.generator_held else updates - 1
     for i in range(early):
         report |= _update_critics(gan, backend, data, i, backend.without_gradients(lambda i=i: _views(gan, data, i)))
     for i in range(early, early + (0 if gan.generator_held else gan.settings["generator_updates"])):
         with backend.recording() as tape:
             volumes = gan.generate(data["latents"][i])
             fakes = gan.views(volumes, *_places(data, i))
-            if i == early:
+            if i == early and gan.judged:
                 # The critics learn from the volumes that the generator then learns from: one pass instead of two.
                 with backend.paused(tape):
                     report |= _update_critics(gan, backend, data, i, [ops.stop_gradient(fake) for fake in fakes])

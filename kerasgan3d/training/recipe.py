@@ -36,7 +36,8 @@ class Recipe:
         spacing: Sub-volumes of the data begin at multiples of it.
         loss, label_smoothing, critic_updates, generator_updates, r1, r1_every, gradient_penalty, softening,
             fraction_weight, s2_weight, s2_lags, diagonal_weight, surface_weight, tpb_weight, spread_weight,
-            lattice_weight, diffusivity_weight, statistics_decay, pull_limit, average_decay: See ``GAN3D.compile``.
+            lattice_weight, diffusivity_weight, statistics_decay, pull_limit, average_decay, critic_weight: See
+            ``GAN3D.compile``.
         generator_optimizer, critic_optimizer: Learning rate and betas of Adam.
         steps: Steps of a whole run, those of ``critic_warmup`` not counted.
         critic_warmup: Steps before them in which only the critics learn: new ones would mislead a pretrained generator.
@@ -52,7 +53,8 @@ class Recipe:
             with their averages. A statistic is pulled in all stages or none.
         keep: Which measured generator is kept: "best", that of the smallest error, or "last": where all are near the
             data the error of a few volumes does not tell them apart, and learning rates have fallen most.
-        calibrate: Whether the output biases of the kept generator are moved until its volume fractions are the data's.
+        calibrate: Whether the output biases of the kept generator are moved until its volume fractions are the data's;
+            or a number: by so much at most, see ``kerasgan3d.training.calibrate``.
         precision: "float32", or "mixed_bfloat16": convolutions in bfloat16, weights, softmax and losses in float32.
 
     The settings that have a default may be left out of a file, and are left out of ``to_dict`` where they are that.
@@ -87,7 +89,7 @@ class Recipe:
     decay_from: float
     final_rate: float
     monitor_every: int
-    calibrate: bool
+    calibrate: bool | float
     critic_updates: int = 1
     critic_warmup: int = 0
     gradient_penalty: float = 0.0
@@ -99,6 +101,7 @@ class Recipe:
     spread_weight: float = 0.0
     lattice_weight: float = 0.0
     diffusivity_weight: float = 0.0
+    critic_weight: float = 1.0
     statistics_decay: float = 0.0
     pull_limit: float = 0.2
     equivariant: bool = False
@@ -121,6 +124,8 @@ class Recipe:
             value = getattr(self, name)
             if value not in tuple(known):
                 raise ValueError(f"`{name}` must be one of {', '.join(map(repr, known))}. Received: {value!r}.")
+        if type(self.calibrate) is not bool and not (isinstance(self.calibrate, int | float) and self.calibrate > 0):
+            raise ValueError(f"`calibrate` must be true, false or a positive number. Received: {self.calibrate!r}.")
         if type(self.equivariant) is not bool:
             raise ValueError(f"`equivariant` must be true or false. Received: {self.equivariant!r}.")
         if self.architecture not in (*PRESETS, PRETRAINED):
@@ -180,6 +185,7 @@ class Recipe:
             "spread_weight",
             "lattice_weight",
             "diffusivity_weight",
+            "critic_weight",
             "statistics_decay",
             "pull_limit",
             "average_decay",

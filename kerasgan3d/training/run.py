@@ -228,7 +228,8 @@ def _finish(folder, recipe, reference, material):
     generator = load_preset(folder)
     calibrated = "calibration" in generator.card["training"]
     if recipe.calibrate and generator.output_bias and not calibrated:
-        found = calibrate(generator, reference["bulk"]["volume_fractions"])
+        limit = {} if recipe.calibrate is True else {"limit": float(recipe.calibrate)}
+        found = calibrate(generator, reference["bulk"]["volume_fractions"], **limit)
         _, measured = measure(generator, recipe.crop)
         card = {key: value for key, value in generator.card.items() if key != "sha256"}
         card["training"] = {**card["training"], "calibration": found}
@@ -251,7 +252,7 @@ def _with_architecture(recipe, architecture, pretrained):
     """The recipe with the architecture that is asked for, or the pretrained generator's."""
     if pretrained is None:
         recipe = recipe.with_changes(architecture=architecture)
-        if recipe.architecture == PRETRAINED:
+        if recipe.architecture == PRETRAINED or not recipe.critic_weight:
             raise ValueError(
                 f"recipe {recipe.name} starts from a generator. Received: none. Use `kerasgan3d.finetune`, or pass "
                 "an `architecture`."
