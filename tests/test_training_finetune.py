@@ -325,6 +325,20 @@ def test_a_dry_run_tells_what_follows_what_and_the_scale(preset, scan, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_tells_where_no_critics_are_asked(preset, scan, tmp_path):
+    recipe = TINY.with_changes(critic_weight=0.0)
+    text = kerasgan3d.finetune(preset, scan, tmp_path / "run", recipe=recipe, dry_run=True)
+    assert "finetune: pretrained generator, no critics" in text
+
+
+def test_a_run_without_critics_goes_through(preset, scan, tmp_path):
+    recipe = TINY.with_changes(critic_weight=0.0, critic_warmup=0, steps=2, calibrate=0.1)
+    best = kerasgan3d.finetune(preset, scan, tmp_path / "run", recipe=recipe)
+    card = json.loads((best / "kerasgan3d.json").read_text("utf-8"))
+    assert card["training"]["recipe"]["critic_weight"] == 0
+    assert np.abs(card["training"]["calibration"]["shift"]).max() <= 0.1 + 1e-6
+
+
 @pytest.mark.parametrize(
     ("length", "message"),
     [

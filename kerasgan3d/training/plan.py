@@ -48,7 +48,7 @@ def describe(material, recipe, output, log, resuming, pretrained=None):
             if pretrained is None
             else [("start", _start(material, pretrained)), ("scale", _scale(material, recipe.crop, pretrained))]
         ),
-        ("recipe", f"{recipe.name}: {recipe.architecture} generator, critics of {recipe.critic}{_beside(recipe)}"),
+        ("recipe", f"{recipe.name}: {recipe.architecture} generator, {_critics(recipe)}"),
         ("steps", _steps(recipe)),
         ("cost", _cost(recipe, read_log(log) if resuming else [], pretrained)),
         ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
@@ -77,6 +77,10 @@ def _structures(material, crop):
         f"structures up to {length:.0f} voxels long (twice the lag at which the S2 covariance falls below 1/e); a crop "
         f"holds {held:.1f} of them per side{few}"
     )
+
+
+def _critics(recipe):
+    return f"critics of {recipe.critic}{_beside(recipe)}" if recipe.critic_weight else "no critics"
 
 
 def _beside(recipe):
