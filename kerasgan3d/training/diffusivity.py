@@ -30,7 +30,7 @@ def soft_diffusivity(shares):
     """
     cells = LEAK + (1.0 - LEAK) * shares
     faces, first, last = _conductances(cells)
-    potential = without_gradients(lambda: ops.stop_gradient(_potential(*map(ops.stop_gradient, (*faces, first, last)))))
+    potential = without_gradients(lambda: _potential(*map(ops.stop_gradient, (*faces, first, last))))
     lost = sum(
         ops.sum(face * ops.square(difference), axis=(1, 2, 3))
         for face, difference in zip(faces, _differences(potential), strict=True)
