@@ -13,7 +13,7 @@ def write(path, **changes):
     return path
 
 
-OF_SLICES = ("r1-slices", "equivariant-slices", "slices", "finetune", "polish", "settle")
+OF_SLICES = ("r1-slices", "equivariant-slices", "volume-slices", "slices", "finetune", "polish", "settle")
 
 
 @pytest.mark.parametrize("name", list_recipes())
