@@ -1,6 +1,7 @@
 import json
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ PHASES = ("pore", "grain")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A preset folder of an untrained two-phase generator."""
+    keras.utils.set_random_seed(0)
     generator = Generator(PHASES, latent_channels=3, widths=(4, 4, 4, 4), voxel_size=0.5)
     labels = np.random.default_rng(0).integers(0, 2, (40, 40, 40)).astype("uint8")
     reference = reference_statistics(labels, PHASES, 0.5, size=32, count=3)
@@ -170,3 +172,32 @@ def test_the_card_says_what_the_comparison_found(found, folder):
         "- Others' volumes",
     ):
         assert start in text
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_a_phase_that_is_never_generated_is_said_to_be_missing(dimensions, tmp_path):
+    generator = Generator(PHASES, latent_channels=3, widths=(4, 4, 4, 4), voxel_size=0.5)
+    (bias,) = [variable for variable in generator.trainable_variables if tuple(variable.shape) == (2,)]
+    bias.assign([-1e3, 1e3])
+    labels = np.random.default_rng(0).integers(0, 2, (40, 40, 40)).astype("uint8")
+    reference = reference_statistics(labels, PHASES, 0.5, size=32, count=3)
+    folder = save_preset(generator, tmp_path / "grain", {"name": "grain", "description": "All grain."}, reference)
+    found = zoo.compare_preset(
+        folder,
+        labels[0] if dimensions == 2 else labels,
+        count=4,
+        size=32,
+        solid=(32, 2),
+        large=(64, 2),
+        classifier=False,
+        nearest=0,
+        periodic=2,
+        workers=1,
+    )
+    missing, whole = found["two_point_correlation"]
+    assert missing is None
+    assert whole > 0.1
+    assert found["lattice"]["largest_swing"] == {"volume_fraction": 0, "label_change_rate": 0}
+    text = card_text(folder)
+    assert f"differs by at most pore \N{EN DASH}, grain {whole:.3f} for r up to" in text
+    assert "nor small volumes differ among themselves" in text

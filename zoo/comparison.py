@@ -88,19 +88,16 @@ def compare_preset(
 
 def _essence(record):
     """Return the parts of a comparison that a card needs, without the values of single sub-volumes."""
-    from kerasgan3d.report.verdict import headline
+    from kerasgan3d.report.verdict import headline, largest_differences
 
     def rows(measures):
         return [{key: row[key] for key in _ROW} for row in headline(measures)]
-
-    def worst(correlation):
-        return [max(differences) for differences in correlation["largest_difference"]]
 
     result = {
         "version": record["version"],
         "samples": record["samples"],
         "measures": rows(record["measures"]),
-        "two_point_correlation": worst(record["two_point_correlation"]),
+        "two_point_correlation": largest_differences(record["two_point_correlation"]),
         "max_lag": record["two_point_correlation"]["lags"][-1],
         "seconds": record["seconds"],
     }
@@ -115,7 +112,7 @@ def _essence(record):
             "count": volumes["count"],
             "windows": volumes["windows"],
             "measures": rows(volumes["measures"]),
-            "two_point_correlation": worst(volumes["two_point_correlation"]),
+            "two_point_correlation": largest_differences(volumes["two_point_correlation"]),
             "anisotropy": volumes["anisotropy"],
         }
     transport = [row for row in record["measures"] if row["key"] == "relative_diffusivity" and row["axis"] != "mean"]
@@ -137,11 +134,17 @@ def _essence(record):
     if record["lattice"]:
         lattice = record["lattice"]
         swing = {
-            name: float(np.abs(np.array(lattice[key]) / np.mean(lattice[key], -1, keepdims=True) - 1).max())
+            name: _swing(np.array(lattice[key]))
             for name, key in (("volume_fraction", "fractions"), ("label_change_rate", "label_change_rates"))
         }
         result["lattice"] = {"period": lattice["period"], "smallest_p": lattice["smallest_p"], "largest_swing": swing}
     return result
+
+
+def _swing(profiles):
+    """Return the largest deviation of profiles, (..., places), from their means, relative to these where not 0."""
+    means = profiles.mean(-1, keepdims=True)
+    return float((np.abs(profiles - means) / np.where(means > 0, means, 1)).max())
 
 
 def _real_samples(record):

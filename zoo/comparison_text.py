@@ -126,15 +126,19 @@ def _lattice(lattice, phases):
 
 
 def _large(large, phases):
-    share, errors, name = max(
+    differences = [
         (abs(b / a - 1), abs(b - a) / e, row["key"].replace("_", " "))
         for row in large["measures"]
         for a, b, e in zip(row["small"], row["large"], row["standard_error"], strict=True)
         if a and e
-    )
+    ]
+    what = f"sub-volumes of {large['count']} periodic volumes of {large['size']} voxels per side, seams included"
+    if not differences:
+        return f"Size: neither {what}, nor small volumes differ among themselves."
+    share, errors, name = max(differences)
     return (
-        f"Size: sub-volumes of {large['count']} periodic volumes of {large['size']} voxels per side, seams included, "
-        f"have the means of small volumes within {100 * share:.1f} % ({name}, {errors:.1f} standard errors)."
+        f"Size: {what}, have the means of small volumes within {100 * share:.1f} % ({name}, {errors:.1f} standard "
+        "errors)."
     )
 
 
@@ -162,7 +166,9 @@ def _peer(title, peer, phases):
 
 
 def _each(phases, values):
-    return ", ".join(f"{phase} {value:.3f}" for phase, value in zip(phases, values, strict=True))
+    from kerasgan3d.report.verdict import fixed  # with matplotlib, which a list of generators does not need
+
+    return ", ".join(f"{phase} {fixed(value, 3)}" for phase, value in zip(phases, values, strict=True))
 
 
 def _number(value):

@@ -8,7 +8,15 @@ import numpy as np
 from kerasgan3d import io
 from kerasgan3d.folder import write_json
 from kerasgan3d.report.page import write_page
-from kerasgan3d.report.verdict import fixed, headline, means_and_deviations, number, percent, summary
+from kerasgan3d.report.verdict import (
+    fixed,
+    headline,
+    largest_differences,
+    means_and_deviations,
+    number,
+    percent,
+    summary,
+)
 
 SUFFIXES = (".html", ".json")
 
@@ -121,17 +129,13 @@ def _text(record):
 def _tests(record):
     """Yield a line for each test that was made."""
     phases = record["real"]["phases"]
-    largest = [
-        max((d for d in differences if d is not None), default=None)
-        for differences in record["two_point_correlation"]["largest_difference"]
-    ]
-    yield "S2(r)/S2(0), largest difference: " + _per_phase(phases, largest)
+    yield "S2(r)/S2(0), largest difference: " + _per_phase(phases, largest_differences(record["two_point_correlation"]))
     sides = [side for side in ("generated", "real") if record["leaning"][side]]
     shown = [f"{side} {_per_phase(phases, record['leaning'][side]['largest'])}" for side in sides]
     yield "S2(r)/S2(0) along the two diagonals of a plane, largest difference: " + "; ".join(shown)
     if record["volumes"]:
         found = record["volumes"]
-        worst = [max(differences) for differences in found["two_point_correlation"]["largest_difference"]]
+        worst = largest_differences(found["two_point_correlation"])
         yield ""
         yield (
             f"{found['count']} generated volumes of {found['size']}^3, against estimates from {found['windows']} "

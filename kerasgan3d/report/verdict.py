@@ -95,6 +95,18 @@ def means_and_deviations(entry):
     return [_pair(mean, deviation, decimals) for mean, deviation in sides]
 
 
+def largest_differences(correlation):
+    """Return the largest difference of a comparison's two-point correlations for each phase, over the axes.
+
+    None for a phase that one of the sides does not hold.
+
+    Args:
+        correlation: what `kerasgan3d.report.statistics.correlation_record` returned.
+    """
+    known = ([value for value in row if _known(value)] for row in correlation["largest_difference"])
+    return [max(row, default=None) for row in known]
+
+
 def number(value, digits=4):
     """Return a number to so many significant digits, or a dash for None."""
     if not _known(value):
