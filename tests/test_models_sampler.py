@@ -1,9 +1,12 @@
-"""Labels that rounding could decide are decided in float64."""
+"""Labels that rounding could decide are decided in float64; threads may share what decides."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from kerasgan3d.models import Generator, _sampler
+from kerasgan3d.models import Generator, _sampler, remote
 from kerasgan3d.models._sampler import Sampler, stages
 
 
@@ -131,3 +134,31 @@ def test_weights_that_are_not_finite_are_refused(make_generator, value):
     kernel.assign(damaged)
     with pytest.raises(ValueError, match="weights are not finite"):
         generator.sample(32, seed=0)
+
+
+def test_threads_may_share_a_generator_that_was_never_asked(make_generator, monkeypatch):
+    compiled = _sampler._compiled
+
+    def slowly(sampler):
+        time.sleep(0.2)
+        return compiled(sampler)
+
+    monkeypatch.setattr(_sampler, "_compiled", slowly)
+    generator, wanted = make_generator(), make_generator().sample(32, seed=3).labels
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda seed: generator.sample(32, seed=seed).labels, [3] * 4):
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_generator_that_another_thread_pushes_out_is_still_asked(make_generator, monkeypatch):
+    class Lock:
+        def __enter__(self):
+            pass
+
+        def __exit__(self, *_):
+            remote._MADE.clear()
+
+    monkeypatch.setattr(remote, "_LOCK", Lock())
+    generator = make_generator()
+    found = remote.labels_of(remote.pieces(generator), generator.plan(32), 3)
+    np.testing.assert_array_equal(found, generator.sample(32, seed=3).labels)

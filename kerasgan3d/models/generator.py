@@ -1,6 +1,7 @@
 """The generator: a fully convolutional network from a lattice of latents to phase probabilities."""
 
 import contextlib
+import threading
 from functools import reduce
 from itertools import pairwise
 
@@ -35,6 +36,7 @@ PRESETS = {
     },
 }
 LIMITS = {"phases": 255, "latent_channels": 4096, "widths": 4096, "layers": 8, "weights": 2**28}
+_SAMPLER_LOCK = threading.Lock()  # of all generators: one of its own could not be copied with a generator
 _DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact generator
 
 
@@ -454,11 +456,12 @@ class Generator(keras.Model):
         return {**self._provenance(), "seed": int(seed), "offset": list(plan.offset)}
 
     def _up_to_date_sampler(self):
-        """The inference functions, with the weights of now."""
-        if self._sampler is None:
-            self._sampler = Sampler(len(self.phases))
-        self._sampler.set_stages(stages(self, self._folded_weights()))
-        return self._sampler
+        """The inference functions, with the weights of now; threads may share a generator."""
+        with _SAMPLER_LOCK:
+            if self._sampler is None:
+                self._sampler = Sampler(len(self.phases))
+            self._sampler.set_stages(stages(self, self._folded_weights()))
+            return self._sampler
 
     def _provenance(self):
         from kerasgan3d import __version__

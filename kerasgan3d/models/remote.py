@@ -33,4 +33,5 @@ def labels_of(found, plan, seed):
             generator.set_weights(weights)
             _MADE.clear()
             _MADE[key] = generator
-    return _MADE[key]._generate(plan, seed, None, labels=True)
+        generator = _MADE[key]
+    return generator._generate(plan, seed, None, labels=True)
