@@ -203,7 +203,7 @@ def test_other_arguments_are_refused(arguments, message):
 
 
 def test_other_presets_are_refused():
-    with pytest.raises(ValueError, match="`name` must be one of 'compact', 'paper'. Received: 'large'"):
+    with pytest.raises(ValueError, match="`name` must be one of 'compact', 'wide', 'paper'. Received: 'large'"):
         Generator.from_preset("large")
 
 

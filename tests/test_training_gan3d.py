@@ -280,12 +280,15 @@ TARGETS = {
     "tpb": np.full(3, 0.001),
     "spread": np.full((3, 3), 0.01),
     "diffusivity": np.full((3, 3), 0.1),
+    "volume_spread": np.array([[0.001, 1e-5]] * 3),
 }
 
 
 @pytest.mark.parametrize("kind", ["volumes", "axial slices"])
 @pytest.mark.parametrize("decay", [0.0, 0.5])
-@pytest.mark.parametrize("term", ["s2", "diagonal", "surface", "tpb", "spread", "lattice", "diffusivity"])
+@pytest.mark.parametrize(
+    "term", ["s2", "diagonal", "surface", "tpb", "spread", "lattice", "diffusivity", "volume_spread"]
+)
 def test_statistics_are_pulled_to_the_data(kind, term, decay):
     settings = {"targets": TARGETS, "s2_lags": (1, 4), "statistics_decay": decay}
     settings |= {f"{term}_weight": 1000.0, "fraction_weight": 0.0, "r1": 0.0}

@@ -187,6 +187,23 @@ def test_how_much_windows_vary_is_known_where_there_are_enough(tmp_path):
     )
 
 
+def test_how_much_sub_volumes_vary_is_known_where_there_are_enough(tmp_path):
+    # Cubes of one phase each, as large as the sub-volumes: most hold some of several.
+    labels = np.random.default_rng(0).integers(0, 2, (3, 3, 3)).astype("uint8")
+    for axis in range(3):
+        labels = labels.repeat(16, axis)
+    material = Material(saved(tmp_path / "cubes.tif", labels), AXIAL, phases=NAMES[:2])
+    found = material.statistics((1,), varying=16)["volume_spread"]
+    assert found.shape == (2, 2)
+    np.testing.assert_allclose(found[0], found[1])
+    share = labels.mean()
+    # Of a sub-volume the mean over 1 to 8 cubes.
+    assert share * (1 - share) / 8 < found[0, 0] < share * (1 - share)
+    assert 0 < found[0, 1] < 1 / 32**2
+    assert "volume_spread" not in material.statistics((1,))
+    assert "volume_spread" not in material.statistics((1,), varying=32)
+
+
 def test_how_phases_conduct_is_known_of_volumes(tmp_path):
     # Columns along z, each of one phase: they conduct along z as much as there is of them, and hardly across.
     labels = np.random.default_rng(0).integers(0, 2, (8, 8)).astype("uint8").repeat(4, 0).repeat(4, 1)

@@ -91,6 +91,19 @@ def test_the_spread_is_the_variance_of_area_fractions(labels):
     np.testing.assert_allclose(wanted[:, [0, 2]], shares[:2].var(0)[:, None].repeat(2, 1))
 
 
+def test_the_spread_of_volumes_is_that_of_the_measures():
+    volumes = np.random.default_rng(0).integers(0, 3, (5, 4, 4, 8)).astype("uint8").repeat(2, 1).repeat(2, 2)
+    shares = [np.bincount(volume.ravel(), minlength=3) / volume.size for volume in volumes]
+    areas = [specific_surface_area(volume, voxel_size=1, phases=3) for volume in volumes]
+    wanted = physics.volume_spread(volumes, 3)
+    np.testing.assert_allclose(wanted[:, 0], np.var(shares, axis=0))
+    # The measure counts faces of all three axes per voxel, of which there are 8 where there are 7 pairs.
+    np.testing.assert_allclose(wanted[:, 1], np.var(areas, axis=0) / (3 * 7 / 8) ** 2)
+    means = np.mean(shares, axis=0), np.mean([[physics.changes(v, i, 3) for i in range(3)] for v in volumes], (0, 1))
+    found = physics.soft_volume_spread(np.eye(3, dtype="float32")[volumes], *means)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
 @pytest.mark.parametrize("length", [15, 16, 63])
 def test_a_place_within_the_stride_that_does_not_occur_does_not_deviate(length):
     slices = np.random.default_rng(0).dirichlet(np.ones(2), (4, length, length)).astype("float32")
@@ -100,7 +113,7 @@ def test_a_place_within_the_stride_that_does_not_occur_does_not_deviate(length):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
-@pytest.mark.parametrize("term", [term for term in physics.TERMS if term != "diffusivity"])
+@pytest.mark.parametrize("term", [term for term in physics.TERMS if term not in ("diffusivity", "volume_spread")])
 def test_every_term_has_a_gradient_on_this_backend(term, decay):
     fractions = [0.2, 0.3, 0.5]
     targets = {"fractions": fractions, "s2": np.full((3, 3, 2), 0.1), "surface": np.full((3, 3), 0.2)}
@@ -279,3 +292,9 @@ def test_a_lag_beyond_the_data_is_refused(labels):
 def test_diffusivities_are_in_units_of_what_a_well_mixed_medium_conducts():
     found = physics.scales({"fractions": [0.25, 0.75]}, {"diffusivity": (2, 3)})["diffusivity"]
     np.testing.assert_allclose(found, np.array([[0.125] * 3, [0.75**1.5] * 3]), rtol=1e-6)
+
+
+def test_how_much_volumes_vary_is_in_units_of_the_data():
+    targets = {"fractions": [0.2, 0.8], "surface": np.full((2, 3), 0.1), "volume_spread": [[0.01, 0], [0, 1e-4]]}
+    found = physics.scales(targets, {"volume_spread": (2, 2)})["volume_spread"]
+    np.testing.assert_allclose(found, [[0.01, 1e-6], [6.4e-5, 1e-4]], rtol=1e-6)

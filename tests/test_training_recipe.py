@@ -13,7 +13,16 @@ def write(path, **changes):
     return path
 
 
-OF_SLICES = ("r1-slices", "equivariant-slices", "volume-slices", "slices", "finetune", "polish", "settle")
+OF_SLICES = (
+    "r1-slices",
+    "equivariant-slices",
+    "volume-slices",
+    "wide-slices",
+    "slices",
+    "finetune",
+    "polish",
+    "settle",
+)
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -70,8 +79,8 @@ def test_unknown_names_are_refused(name):
     [
         ({"steps": ...}, r"must hold each setting once. Missing: \['steps'\]; unknown: \[\]"),
         ({"epochs": 3}, r"must hold each setting once. Missing: \[\]; unknown: \['epochs'\]"),
-        ({"architecture": "large"}, "`architecture` must be one of 'compact', 'paper'. Received: 'large'"),
-        ({"architecture": ["compact"]}, "`architecture` must be one of 'compact', 'paper'"),
+        ({"architecture": "large"}, "`architecture` must be one of 'compact', 'wide', 'paper'. Received: 'large'"),
+        ({"architecture": ["compact"]}, "`architecture` must be one of 'compact', 'wide', 'paper'"),
         ({"loss": "huber"}, "`loss` must be one of 'logistic', .* Received: 'huber'"),
         (
             {"loss": "wasserstein", "label_smoothing": 0.1},
@@ -121,6 +130,25 @@ def test_unknown_names_are_refused(name):
         (
             {"stages": [{"from": 9, "diagonal_weight": 1}]},
             "in all or none. Received: `diagonal_weight` 1 from step 9, 0.0",
+        ),
+        (
+            {"stages": [{"from": 9, "rate": 2}]},
+            "`rate` and `decay_from` of `stages` must be from 0 to 1. Received: .*2",
+        ),
+        ({"stages": [{"from": 9, "rate": "1"}]}, "`rate` and `decay_from` of `stages` must be from 0 to 1"),
+        ({"stages": [{"from": 9, "decay_from": 0.5}]}, "`decay_from` of `stages` needs a `rate` to fall from"),
+        (
+            {"stages": [{"from": 9, "architecture": "paper"}]},
+            "`architecture` of `stages` must be that before, 'compact', or .* wider .* Received: 'paper'",
+        ),
+        (
+            {"stages": [{"from": 9, "architecture": "wide"}, {"from": 10, "architecture": "compact"}]},
+            "must be that before, 'wide', .* Received: 'compact'",
+        ),
+        ({"architecture": "pretrained", "stages": [{"from": 9, "architecture": "wide"}]}, "that before, 'pretrained'"),
+        (
+            {"equivariant": True, "stages": [{"from": 9, "architecture": "wide"}]},
+            "`equivariant` must be false where `stages` widen the generator. Received: 'wide'",
         ),
         ({"equivariant": 1}, "`equivariant` must be true or false. Received: 1"),
         ({"volume_crop": 4}, "`volume_crop` must be 0 or from 8 to the crop, 64 voxels. Received: 4"),
@@ -194,13 +222,39 @@ def test_stages_follow_one_another():
     recipe = load_recipe("finetune").with_changes(steps=1000, critic_warmup=50, stages=stages)
     found = recipe.stretches()
     assert [(steps, held) for steps, held, *_ in found] == [(50, True), (100, False), (200, False), (700, False)]
-    assert [pulls["s2_weight"] for *_, pulls, _ in found] == [10.0, 10.0, 7.0, 7.0]
-    assert [pulls["surface_weight"] for *_, pulls, _ in found] == [10.0, 10.0, 10.0, 8.0]
-    assert [pulls["statistics_decay"] for *_, pulls, _ in found] == [0.9, 0.9, 0.9, 0.5]
-    assert [layers for *_, layers in found] == [None, None, None, 2]
+    assert [stretch.settings["s2_weight"] for stretch in found] == [10.0, 10.0, 7.0, 7.0]
+    assert [stretch.settings["surface_weight"] for stretch in found] == [10.0, 10.0, 10.0, 8.0]
+    assert [stretch.settings["statistics_decay"] for stretch in found] == [0.9, 0.9, 0.9, 0.5]
+    assert [stretch.layers for stretch in found] == [None, None, None, 2]
     assert Recipe(**json.loads(json.dumps(recipe.to_dict()))) == recipe
     assert recipe.with_changes(steps=300).stages == stages[:1]
     assert len(recipe.with_changes(critic_warmup=0, stages=()).stretches()) == 1
+
+
+def test_stages_begin_learning_rates_again():
+    recipe = load_recipe("finetune").with_changes(
+        steps=1000,
+        decay_from=0.5,
+        stages=(
+            {"from": 200, "rate": 0.8},
+            {"from": 300, "s2_weight": 1.0},
+            {"from": 600, "rate": 0.5, "decay_from": 0},
+        ),
+    )
+    assert recipe.rates() == [(0, 1.0, 100), (200, 0.8, 400), (600, 0.5, 600)]
+    assert recipe.with_changes(steps=500).rates() == [(0, 1.0, 100), (200, 0.8, 350)]
+    assert load_recipe("r1").with_changes(steps=100, decay_from=0.5).rates() == [(0, 1.0, 50)]
+
+
+def test_stages_go_on_wider():
+    stages = ({"from": 100, "architecture": "wide"}, {"from": 300, "s2_weight": 1.0})
+    recipe = load_recipe("r1-slices").with_changes(steps=1000, critic_warmup=50, stages=stages)
+    assert [stretch.architecture for stretch in recipe.stretches()] == ["compact", "compact", "wide", "wide"]
+    after = [recipe.architecture_after(steps) for steps in (0, 50, 150, 151, 1050)]
+    assert after == ["compact", "compact", "compact", "wide", "wide"]
+    assert recipe.widens
+    assert not load_recipe("r1-slices").widens
+    assert replace(recipe, architecture="wide").architecture_after(0) == "wide"
 
 
 def test_sub_volumes_are_seen_beside_slices_of_3d_data_alone():

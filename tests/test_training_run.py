@@ -9,13 +9,14 @@ import pytest
 
 from kerasgan3d.data import Symmetry
 from kerasgan3d.io import write
-from kerasgan3d.models import PRESETS
+from kerasgan3d.models import PRESETS, Generator
 from kerasgan3d.models.preset import load_preset
 from kerasgan3d.training import Recipe, calibrate, load_recipe, train
 from kerasgan3d.volume import Volume
 
 run = importlib.import_module("kerasgan3d.training.run")
 monitor = importlib.import_module("kerasgan3d.training.monitor")
+plan = importlib.import_module("kerasgan3d.training.plan")
 NAMES = ["pore", "Ni", "YSZ"]
 TINY = load_recipe("r1-slices").with_changes(
     crop=32, batch=1, slices=2, critic_widths=(4, 5), steps=4, monitor_every=2, calibrate=False
@@ -152,6 +153,21 @@ def test_stages_change_settings_on_the_way(finished, scan, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
+def test_a_stage_goes_on_with_a_wider_generator(scan, tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "wide", {**PRESETS["compact"], "widths": (7, 6, 4, 5)})
+    recipe = TINY.with_changes(stages=({"from": 2, "architecture": "wide", "rate": 0.5},), keep="last")
+    whole = train(scan, tmp_path / "whole", recipe=recipe, symmetry="axial-z")
+    assert load_preset(whole).widths == (7, 6, 4, 5)
+    for widths in ((6, 4, 4, 4), (7, 6, 4, 5)):  # one measurement a call
+        parts = train(scan, tmp_path / "parts", recipe=recipe, symmetry="axial-z", minutes=1e-9)
+        assert load_preset(parts).widths == widths
+    assert without_time(log_of(tmp_path / "parts")) == without_time(log_of(tmp_path / "whole"))
+    for a, b in zip(weights_of(parts), weights_of(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert train(scan, tmp_path / "parts", recipe=recipe, symmetry="axial-z") == parts
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
@@ -249,7 +265,7 @@ def test_a_dry_run_writes_nothing(scan, tmp_path):
         ({"crop": 20}, "`crop` must be a multiple of 16"),
         ({"steps": 0}, "`steps` must be a positive integer"),
         ({"batch": 1.5}, "`batch` must be a positive integer"),
-        ({"architecture": "large"}, "`architecture` must be one of 'compact', 'paper'. Received: 'large'"),
+        ({"architecture": "large"}, "`architecture` must be one of 'compact', 'wide', 'paper'. Received: 'large'"),
         ({"phases": ["pore", "Ni"]}, "Every grey value must belong to a phase"),
         ({"mapping": {0: "pore"}}, "Every grey value must belong to a phase"),
         ({"seed": -1}, r"`seed` must be an integer from 0 to 2\*\*32 - 1. Received: -1"),
@@ -356,6 +372,30 @@ def test_a_dry_run_says_what_was_found(scan, tmp_path, options, lines):
         text = str(error)
     assert [line for line in lines if line not in text] == [], text
     assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_tells_of_the_wider_generator_and_its_time(scan, tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "wide", {**PRESETS["compact"], "widths": (7, 6, 4, 5)})
+    monkeypatch.setattr(plan, "_COSTS", {"compact": (1.0, 0.0), "wide": (3.0, 8.0)})
+    recipe = TINY.with_changes(batch=64, steps=7200, stages=({"from": 3600, "architecture": "wide"},))
+    text = train(scan, tmp_path / "run", recipe=recipe, dry_run=True)
+    assert "compact, then wide generator" in text
+    assert "about 4.0 h on two CPU cores" in text
+    assert "some 8.6 GB" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        ({"upsampling": "resize", "widths": (6, 4, 4, 4)}, 1),
+        ({"upsampling": "resize", "widths": (9, 6, 6, 6)}, 3),
+        ({"upsampling": "transposed", "widths": (6, 4)}, 7),
+    ],
+)
+def test_what_a_pretrained_generator_costs_is_that_of_the_preset_most_like_it(monkeypatch, settings, seconds):
+    monkeypatch.setitem(PRESETS, "wide", {**PRESETS["compact"], "widths": (9, 7, 6, 6)})
+    costs = {"compact": 1, "wide": 3, "paper": 7}
+    assert costs[plan._like(Generator(2, 3, **settings))] == seconds
 
 
 def test_a_dry_run_tells_of_the_run_that_goes_on(finished, scan):

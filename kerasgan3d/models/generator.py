@@ -26,6 +26,14 @@ PRESETS = {
         "output_bias": True,
         "initializer": "he_normal",
     },
+    # As "compact", with three times the weights.
+    "wide": {
+        "latent_channels": 64,
+        "widths": (320, 160, 64, 32),
+        "upsampling": "resize",
+        "output_bias": True,
+        "initializer": "he_normal",
+    },
     # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), Table 4; weights drawn as for DCGAN (Radford et al. 2016).
     "paper": {
         "latent_channels": 100,
@@ -124,10 +132,10 @@ class Generator(keras.Model):
 
     @classmethod
     def from_preset(cls, name, phases=3, **overrides):
-        """Make an untrained generator: "compact" (ours) or "paper" (Table 4 of Gayon-Lombardo et al. 2020).
+        """Make an untrained generator: "compact", "wide" (ours) or "paper" (Table 4 of Gayon-Lombardo et al. 2020).
 
         Args:
-            name: "compact" or "paper".
+            name: "compact", "wide" or "paper".
             phases: Names of the phases, or their number.
             overrides: Any other argument of the class, such as ``padding="zeros"``.
 

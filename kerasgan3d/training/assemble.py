@@ -28,8 +28,8 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
         voxel_size: µm, or None.
         symmetry: A Symmetry.
         seed: Non-negative int.
-        statistics: What ``Material.statistics`` says of the data; without "spread" or "diffusivity" generators are
-            not pulled to one.
+        statistics: What ``Material.statistics`` says of the data; without "spread", "diffusivity" or
+            "volume_spread" generators are not pulled to one.
         devices: Devices to train on, see ``kerasgan3d.training.gradient_step.device_strategy``.
         start: A Generator of these phases whose weights to begin with, instead of random ones; not changed.
 
@@ -68,6 +68,7 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
             lattice_weight=recipe.lattice_weight,
             # Slices do not tell how what is between them conducts.
             diffusivity_weight=recipe.diffusivity_weight if "diffusivity" in statistics else 0.0,
+            volume_spread_weight=recipe.volume_spread_weight if "volume_spread" in statistics else 0.0,
             critic_weight=recipe.critic_weight,
             statistics_decay=recipe.statistics_decay,
             pull_limit=recipe.pull_limit,
@@ -143,9 +144,14 @@ def _networks(recipe, phases, voxel_size, symmetry, seed, start):
 
 def _adam(recipe, settings, updates_per_step, steps_before=0):
     rate = settings["learning_rate"]
-    if recipe.final_rate != 1.0:
-        steps, before = recipe.steps * updates_per_step, steps_before * updates_per_step
-        rate = HoldThenFall(rate, before + int(recipe.decay_from * steps), before + steps, recipe.final_rate)
+    (_, _, hold), *restarts = recipe.rates()
+    if recipe.final_rate != 1.0 or restarts:
+
+        def updates(step):
+            return (steps_before + step) * updates_per_step
+
+        restarts = [(updates(first), share, updates(until)) for first, share, until in restarts]
+        rate = HoldThenFall(rate, updates(hold), updates(recipe.steps), recipe.final_rate, restarts)
     return keras.optimizers.Adam(**{**settings, "learning_rate": rate})
 
 

@@ -129,6 +129,7 @@ class GAN3D(keras.Model):
         spread_weight=0.0,
         lattice_weight=0.0,
         diffusivity_weight=0.0,
+        volume_spread_weight=0.0,
         critic_weight=1.0,
         statistics_decay=0.0,
         pull_limit=0.2,
@@ -152,7 +153,8 @@ class GAN3D(keras.Model):
                 0.96, 0.02, 0.02, so that critics cannot tell real data by their being hard.
             targets: dict of statistics of the real data, as far as weights ask for them: "fractions" (phases,), for
                 all but surface areas and boundaries, "s2" (phases, 3, lags), "diagonal" (phases, 3, 2, lags),
-                "surface" (phases, 3), also for the lattice, "tpb" (3,), "spread" and "diffusivity" (phases, 3). See
+                "surface" (phases, 3), also for the lattice, "tpb" (3,), "spread" and "diffusivity" (phases, 3),
+                "volume_spread" (phases, 2). See
                 ``kerasgan3d.training.physics``.
             fraction_weight: Weight of the squared error of the mean probabilities against the volume fractions.
             s2_lags, s2_weight: Lags in voxels, and the weight of the squared error of the two-point correlation, in
@@ -166,6 +168,8 @@ class GAN3D(keras.Model):
             diffusivity_weight: Weight of the squared error of the relative diffusivities, in units of what a well mixed
                 medium conducts, of one of a batch's volumes per direction (and device), see
                 ``kerasgan3d.training.diffusivity``.
+            volume_spread_weight: Weight of the squared relative errors of the variances of the volumes' fractions and
+                surface areas.
             critic_weight: Weight of what the critics say of generated data. With 0 they are neither asked nor trained:
                 a generator that is good already is moved towards the statistics alone.
             statistics_decay: Decay per update of running means of these statistics. With 0 the errors are those of a
@@ -202,6 +206,7 @@ class GAN3D(keras.Model):
             "spread": spread_weight,
             "lattice": lattice_weight,
             "diffusivity": diffusivity_weight,
+            "volume_spread": volume_spread_weight,
         }
         pulled = {name: weight for name, weight in weights.items() if weight}
         if not critic_weight and not pulled:
@@ -418,10 +423,14 @@ class GAN3D(keras.Model):
         found = {}
         if "diffusivity" in self._pulls:
             found["diffusivity"] = diffusivities(physics.sharpen(volumes[:3]))
+        if "volume_spread" in self._pulls:
+            targets = self.settings["targets"]
+            surface = np.mean(targets["surface"], axis=-1)
+            found["volume_spread"] = physics.soft_volume_spread(physics.sharpen(volumes), targets["fractions"], surface)
         return found | self._statistics_of_slices(volumes, fakes)
 
     def _statistics_of_slices(self, volumes, fakes):
-        terms = tuple(name for name in self._pulls if name != "diffusivity")
+        terms = tuple(name for name in self._pulls if name not in ("diffusivity", "volume_spread"))
         fakes = fakes[: len(self.symmetry.groups)]
         if terms == ("fraction",):
             return {"fraction": physics.soft_fractions([volumes] if self.volumetric else fakes)}
@@ -524,6 +533,7 @@ class GAN3D(keras.Model):
             "spread": (n, 3),
             "lattice": (2, n, 3, self.generator.stride),
             "diffusivity": (n, 3),
+            "volume_spread": (n, 2),
         }
         for name in weights:
             for key in physics.NEEDS[name]:
@@ -612,11 +622,7 @@ class GAN3D(keras.Model):
         Raises:
             ValueError: if the file belongs to another model.
         """
-        try:
-            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-                arrays = dict(file)
-        except (EOFError, BadZipFile, zlib.error) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+        arrays = read_state(path)
         extra = {name[6:]: arrays.pop(name) for name in list(arrays) if name.startswith("extra ")}
         # By place, not by name: names count the models that the process made before.
         ours, theirs = [variable for _, variable in self.state()], [arrays[name] for name in sorted(arrays)]
@@ -627,3 +633,16 @@ class GAN3D(keras.Model):
         for variable, array in zip(ours, theirs, strict=True):
             variable.assign(array)
         return extra
+
+
+def read_state(path):
+    """What ``GAN3D.save_state`` wrote: dict of arrays.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return dict(file)
+    except (EOFError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error

@@ -16,7 +16,7 @@ from kerasgan3d.training.morphology import (
     structuring_length,
     sub_volumes,
 )
-from kerasgan3d.training.physics import alike, both_diagonals, spread, statistics
+from kerasgan3d.training.physics import alike, both_diagonals, spread, statistics, volume_spread
 from kerasgan3d.training.resampling import resampled, resampled_range
 from kerasgan3d.training.sections import section_statistics, section_targets, section_windows
 from kerasgan3d.volume import checked_voxel_size
@@ -30,6 +30,8 @@ _SPREAD_WINDOWS = 600
 _SPREAD_CROPS = 8
 # So many sub-volumes say how phases conduct.
 _DIFFUSIVITIES = 128
+# And so many how much sub-volumes vary.
+_VOLUMES = 400
 
 
 class Material:
@@ -191,7 +193,7 @@ class Material:
         samples = sub_volumes(self.labels, size, count, excluded=self.excluded)
         return [part if part.ndim == 2 else part.take(size // 2, k % 3) for k, part in enumerate(samples)]
 
-    def statistics(self, lags=(), crop=None, conducting=None):
+    def statistics(self, lags=(), crop=None, conducting=None, varying=None):
         """What generators may be pulled towards, see ``kerasgan3d.training.physics``.
 
         Args:
@@ -200,6 +202,8 @@ class Material:
                 them lie side by side in the data to say it, there is no "spread".
             conducting: Edge length in voxels of the sub-volumes of which "diffusivity" is the mean. Without, and of
                 data that are slices, there is no "diffusivity".
+            varying: Edge length in voxels of the sub-volumes of which "volume_spread" is the variance. Without, of data
+                that are slices, and where too few lie side by side, there is no "volume_spread".
         """
         n = len(self.phases)
         if isinstance(self.labels, np.ndarray):
@@ -211,6 +215,8 @@ class Material:
             found["spread"] = self._spread(crop)
         if conducting is not None and self.dimensions == 3:
             found["diffusivity"] = self._diffusivity(conducting)
+        if varying is not None and self.dimensions == 3 and self.crops(varying) >= _SPREAD_CROPS:
+            found["volume_spread"] = volume_spread(self._sub_volumes(varying, _VOLUMES), len(self.phases))
         return found
 
     def _spread(self, crop):
@@ -221,10 +227,14 @@ class Material:
 
     def _diffusivity(self, crop):
         """How the phases of sub-volumes conduct, on average."""
+        found = [diffusivities_of(part, len(self.phases)) for part in self._sub_volumes(crop, _DIFFUSIVITIES)]
+        return alike(np.mean(found, axis=0).T, self.symmetry).T
+
+    def _sub_volumes(self, crop, count):
+        """Sub-volumes drawn at random."""
         # Flipped, but not turned: axes stay what they are.
         sampler = VolumeSampler(self.labels, crop, 1, Symmetry("orthotropic"), excluded=self.excluded)
-        found = [diffusivities_of(sampler.batch(i)[0][0], len(self.phases)) for i in range(_DIFFUSIVITIES)]
-        return alike(np.mean(found, axis=0).T, self.symmetry).T
+        return (sampler.batch(i)[0][0] for i in range(count))
 
     def _means(self, lags):
         """Means over images, or over sub-volumes of one that stays in its file."""

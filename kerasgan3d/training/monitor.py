@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasgan3d.folder import CARD, read_json
 from kerasgan3d.models.preset import save_preset
+from kerasgan3d.training.gan3d import read_state
 from kerasgan3d.training.log import log_row, read_log, write_log
 from kerasgan3d.training.morphology import fidelity, fidelity_facts, spread, summarise
 from kerasgan3d.training.normalization import renew_statistics
@@ -210,6 +211,15 @@ def tensorboard_callback(folder):
             "Install it: pip install tensorboard."
         )
     return keras.callbacks.TensorBoard(log_dir=str(folder), write_graph=False)
+
+
+def steps_in(state):
+    """After how many steps a state was saved.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    return int(read_state(state)["extra step"])
 
 
 def steps_of(folder):

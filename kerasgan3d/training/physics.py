@@ -24,6 +24,7 @@ NEEDS = {
     "spread": ("fractions", "spread"),
     "lattice": ("fractions", "surface"),
     "diffusivity": ("fractions", "diffusivity"),
+    "volume_spread": ("fractions", "surface", "volume_spread"),
 }
 TERMS = tuple(NEEDS)
 _SMALL = 1e-6
@@ -146,6 +147,22 @@ def soft_spread(slices, fractions):
     return ops.mean(ops.square(ops.mean(slices, axis=(1, 2)) - fractions), axis=0)
 
 
+def soft_volume_spread(volumes, fractions, surface):
+    """Mean squared deviation of the volumes' volume fractions and of their surface areas: (phases, 2).
+
+    Args:
+        volumes: (count, z, y, x, phases).
+        fractions: From what, (phases,).
+        surface: The same of the surface areas, the means over axes of what ``soft_surface`` says, (phases,).
+    """
+    kinds = ops.mean(volumes, axis=(1, 2, 3)), _surface_of_each(volumes)
+    found = [
+        ops.mean(ops.square(kind - ops.convert_to_tensor(mean, dtype=volumes.dtype)), axis=0)
+        for kind, mean in zip(kinds, (fractions, surface), strict=True)
+    ]
+    return ops.stack(found, axis=-1)
+
+
 def soft_lattice(slices, axis, stride):
     """How fractions and boundaries depend on the place within the stride, less their means: (2, phases, stride).
 
@@ -258,8 +275,8 @@ def scales(targets, shapes):
 
     Returns:
         dict: 1 for fractions; volume fractions for "s2" and "diagonal"; the data's own values, averaged over
-        directions, for "surface", "tpb" and "spread"; for "lattice" fractions and surfaces; for "diffusivity"
-        fractions^1.5, what a well mixed medium conducts (Bruggeman), as that of the data may be nothing.
+        directions, for "surface", "tpb", "spread" and "volume_spread"; for "lattice" fractions and surfaces; for
+        "diffusivity" fractions^1.5, what a well mixed medium conducts (Bruggeman), as that of the data may be nothing.
     """
 
     def fractions():
@@ -279,6 +296,10 @@ def scales(targets, shapes):
             return fractions() ** 1.5
         if name == "lattice":
             return np.stack([fractions(), mean("surface")])[..., None]
+        if name == "volume_spread":
+            # A hundredth of the mean is as little as a few volumes tell.
+            means = np.concatenate([fractions(), mean("surface")], axis=1)
+            return np.maximum(targets[name], 1e-4 * np.square(means))
         return np.maximum(mean(name), 1e-3 * fractions() * (1 - fractions())) if name == "spread" else mean(name)
 
     return {name: np.broadcast_to(scale(name), shape).astype("float32") for name, shape in shapes.items()}
@@ -335,10 +356,30 @@ def spread(windows, phases, symmetry):
     return result
 
 
+def volume_spread(volumes, phases):
+    """Variance of the volume fractions and of the surface areas of sub-volumes: (phases, 2).
+
+    Args:
+        volumes: Iterable of labels (z, y, x).
+        phases: Number of phases.
+    """
+    kinds = [
+        (np.bincount(v.ravel(), minlength=phases) / v.size, np.mean([changes(v, i, phases) for i in range(3)], axis=0))
+        for v in volumes
+    ]
+    return np.var(kinds, axis=0).T
+
+
 def _total(values):
     """Sum over the first axis of the means over the others."""
     axes = tuple(range(1, len(values.shape)))
     return ops.sum(ops.mean(values, axis=axes) if axes else values)
+
+
+def _surface_of_each(volumes):
+    """Means over the three axes of what ``soft_surface`` says, of each volume: (count, phases)."""
+    pairs = [_pair(volumes, axis, 1) for axis in (1, 2, 3)]
+    return sum(ops.mean(ops.abs(a - b), axis=(1, 2, 3)) for a, b in pairs) / 3
 
 
 def _all_four(slices):

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from kerasgan3d.models import PRESETS
 from kerasgan3d.training.log import read_log
 
 # Seconds per step and gigabytes on two CPU cores, 8 volumes of 64^3 voxels a step, one update of each player.
-_COSTS = {"compact": (0.9, 0.6), "paper": (10.0, 1.3)}
+_COSTS = {"compact": (0.9, 0.6), "wide": (1.7, 0.9), "paper": (10.0, 1.3)}
 _BASE_GIGABYTES = 0.6
 # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), ask for sub-volumes that hold so many structuring elements.
 _STRUCTURES = 2
@@ -48,7 +49,7 @@ def describe(material, recipe, output, log, resuming, pretrained=None):
             if pretrained is None
             else [("start", _start(material, pretrained)), ("scale", _scale(material, recipe.crop, pretrained))]
         ),
-        ("recipe", f"{recipe.name}: {recipe.architecture} generator, {_critics(recipe)}"),
+        ("recipe", f"{recipe.name}: {_generators(recipe)} generator, {_critics(recipe)}"),
         ("steps", _steps(recipe)),
         ("cost", _cost(recipe, read_log(log) if resuming else [], pretrained)),
         ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
@@ -77,6 +78,11 @@ def _structures(material, crop):
         f"structures up to {length:.0f} voxels long (twice the lag at which the S2 covariance falls below 1/e); a crop "
         f"holds {held:.1f} of them per side{few}"
     )
+
+
+def _generators(recipe):
+    """The architectures of a run in order."""
+    return ", then ".join(dict.fromkeys(stretch.architecture for stretch in recipe.stretches()))
 
 
 def _critics(recipe):
@@ -117,20 +123,26 @@ def _scale(material, crop, pretrained):
 
 def _cost(recipe, rows, pretrained=None):
     """Time and memory: of the run so far if there is one, else estimated."""
-    architecture = recipe.architecture
-    if pretrained is not None:
-        architecture = "compact" if pretrained.generator.upsampling == "resize" else "paper"
-    seconds, gigabytes = _COSTS[architecture]
     load = recipe.batch / 8 * (recipe.crop / 64) ** 3
-    updates = (recipe.critic_updates + recipe.generator_updates) / 2 * recipe.steps
-    updates += recipe.critic_updates / 2 * recipe.critic_warmup
+    seconds = gigabytes = 0.0
+    for stretch in recipe.stretches():
+        costs = _COSTS[stretch.architecture if pretrained is None else _like(pretrained.generator)]
+        updates = (recipe.critic_updates + (0 if stretch.held else recipe.generator_updates)) / 2 * stretch.steps
+        seconds, gigabytes = seconds + costs[0] * updates, max(gigabytes, costs[1])
     memory = f"some {_BASE_GIGABYTES + gigabytes * load:.1f} GB of memory and what the data take"
     if rows:
         done, so_far = int(rows[-1]["step"]), float(rows[-1]["seconds"])
         left = so_far / done * max(0, recipe.total_steps - done)
         return f"{_time(left)} more, as fast as until now; {memory}"
-    total = seconds * load * updates
-    return f"about {_time(total)} on two CPU cores, less on more cores or a GPU; {memory} (estimates)"
+    return f"about {_time(seconds * load)} on two CPU cores, less on more cores or a GPU; {memory} (estimates)"
+
+
+def _like(generator):
+    """The preset that costs about as much as a generator."""
+    if generator.upsampling == "transposed":
+        return "paper"
+    wide, compact = (sum(PRESETS[name]["widths"]) for name in ("wide", "compact"))
+    return "wide" if sum(generator.widths) > (wide + compact) / 2 else "compact"
 
 
 def _time(seconds):

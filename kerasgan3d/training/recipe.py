@@ -4,6 +4,7 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from kerasgan3d.models import PRESETS
 from kerasgan3d.training import physics
@@ -16,8 +17,28 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 PRETRAINED = "pretrained"
 # What may change on the way.
 STAGED = tuple(f"{name}_weight" for name in physics.TERMS) + ("statistics_decay", "pull_limit", "average_decay")
+# What a stage may begin with.
+_BEGINNINGS = ("rate", "decay_from", "architecture")
 # Widths where a recipe leaves them open: of the paper's critic, and of one of slices that costs as much.
 _WIDTHS = {"volumes": (16, 32, 64, 128), "slices": (32, 64, 128, 256)}
+
+
+class Stretch(NamedTuple):
+    """A part of a run.
+
+    Attributes:
+        steps: How many.
+        held: Whether only the critics learn.
+        settings: Arguments of ``GAN3D.retune``.
+        layers: How many layers of the generator learn, from the first on; None for all.
+        architecture: That of the generator.
+    """
+
+    steps: int
+    held: bool
+    settings: dict
+    layers: int | None
+    architecture: str
 
 
 @dataclass(frozen=True)
@@ -36,8 +57,8 @@ class Recipe:
         spacing: Sub-volumes of the data begin at multiples of it.
         loss, label_smoothing, critic_updates, generator_updates, r1, r1_every, gradient_penalty, softening,
             fraction_weight, s2_weight, s2_lags, diagonal_weight, surface_weight, tpb_weight, spread_weight,
-            lattice_weight, diffusivity_weight, statistics_decay, pull_limit, average_decay, critic_weight: See
-            ``GAN3D.compile``.
+            lattice_weight, diffusivity_weight, volume_spread_weight, statistics_decay, pull_limit, average_decay,
+            critic_weight: See ``GAN3D.compile``.
         generator_optimizer, critic_optimizer: Learning rate and betas of Adam.
         steps: Steps of a whole run, those of ``critic_warmup`` not counted.
         critic_warmup: Steps before them in which only the critics learn: new ones would mislead a pretrained generator.
@@ -50,7 +71,10 @@ class Recipe:
         stages: What changes on the way: dicts of a step "from" which (not counting ``critic_warmup``) weights of pulls,
             ``statistics_decay``, ``pull_limit`` or ``average_decay`` have other values, and "layers", how many layers
             of the generator learn from there on, from the first: they make what is larger than the stride. All begin
-            with their averages. A statistic is pulled in all stages or none.
+            with their averages. A statistic is pulled in all stages or none. With a "rate" learning rates begin again,
+            at that share, and fall once more; from the stage's "decay_from" on, a share of the steps until the next
+            such stage or the end. With an "architecture" the generator goes on wider, see
+            ``kerasgan3d.training.widening``.
         keep: Which measured generator is kept: "best", that of the smallest error, or "last": where all are near the
             data the error of a few volumes does not tell them apart, and learning rates have fallen most.
         calibrate: Whether the output biases of the kept generator are moved until its volume fractions are the data's;
@@ -101,6 +125,7 @@ class Recipe:
     spread_weight: float = 0.0
     lattice_weight: float = 0.0
     diffusivity_weight: float = 0.0
+    volume_spread_weight: float = 0.0
     critic_weight: float = 1.0
     statistics_decay: float = 0.0
     pull_limit: float = 0.2
@@ -185,6 +210,7 @@ class Recipe:
             "spread_weight",
             "lattice_weight",
             "diffusivity_weight",
+            "volume_spread_weight",
             "critic_weight",
             "statistics_decay",
             "pull_limit",
@@ -216,7 +242,7 @@ class Recipe:
                 )
 
     def _check_stages(self):
-        before = 0
+        before, architecture = 0, self.architecture
         if not isinstance(self.stages, tuple) or not all(isinstance(stage, dict) for stage in self.stages):
             raise ValueError(f"`stages` must be a list of dicts. Received: {self.stages!r}.")
         for stage in self.stages:
@@ -227,12 +253,16 @@ class Recipe:
                     f"{self.steps}. Received: {stage!r}."
                 )
             before = first
+            self._check_rates(stage)
+            if "architecture" in stage:
+                architecture = self._wider(architecture, stage["architecture"])
             for name, value in stage.items():
-                if name == "from" or (name == "layers" and type(value) is int and value >= 1):
+                if name in ("from", *_BEGINNINGS) or (name == "layers" and type(value) is int and value >= 1):
                     continue
                 if name not in STAGED or not (isinstance(value, int | float) and type(value) is not bool):
                     raise ValueError(
-                        f"`stages` may change {', '.join(STAGED)}, to numbers, and have `layers`, a positive integer. "
+                        f"`stages` may change {', '.join(STAGED)}, to numbers, and have "
+                        f"{', '.join(f'`{key}`' for key in _BEGINNINGS)} and `layers`, a positive integer. "
                         f"Received: {name!r}: {value!r}."
                     )
                 replace(self, stages=(), **{name: value})  # raises where the value is out of range
@@ -242,21 +272,57 @@ class Recipe:
                         f"{first}, {getattr(self, name)!r} before."
                     )
 
-    def stretches(self):
-        """The steps of a whole run in order.
+    @staticmethod
+    def _check_rates(stage):
+        rate, decay_from = (stage.get(name, 1.0) for name in ("rate", "decay_from"))
+        if not all(isinstance(x, int | float) and type(x) is not bool and 0 <= x <= 1 for x in (rate, decay_from)):
+            raise ValueError(f"`rate` and `decay_from` of `stages` must be from 0 to 1. Received: {stage!r}.")
+        if "decay_from" in stage and "rate" not in stage:
+            raise ValueError(f"`decay_from` of `stages` needs a `rate` to fall from. Received: {stage!r}.")
 
-        Returns:
-            list of (steps, whether only critics learn, arguments of ``GAN3D.retune``, how many layers learn or None for
-            all).
-        """
-        settings, layers = {name: getattr(self, name) for name in STAGED}, None
-        found = [(self.critic_warmup, True, settings, layers)] if self.critic_warmup else []
+    def _wider(self, before, after):
+        """The architecture that a stage goes on with, checked."""
+        if self.equivariant:
+            raise ValueError(f"`equivariant` must be false where `stages` widen the generator. Received: {after!r}.")
+        old, new = PRESETS.get(before), PRESETS.get(after)
+        if not (old and new and _without_widths(old) == _without_widths(new)) or any(
+            a > b for a, b in zip(old["widths"], new["widths"], strict=True)
+        ):
+            raise ValueError(
+                f"`architecture` of `stages` must be that before, {before!r}, or one that is wider and else the same. "
+                f"Received: {after!r}."
+            )
+        return after
+
+    def rates(self):
+        """How learning rates go: list of (step, share of the rates, step until which they hold), one per beginning."""
+        starts = [{"from": 0, "rate": 1.0}, *(stage for stage in self.stages if "rate" in stage)]
+        found = []
+        for start, end in zip(starts, [*(s["from"] for s in starts[1:]), self.steps], strict=True):
+            first, share = start["from"], start.get("decay_from", self.decay_from)
+            found.append((first, start["rate"], first + int(share * (end - first))))
+        return found
+
+    @property
+    def widens(self):
+        """Whether a stage goes on with a wider generator."""
+        return any("architecture" in stage for stage in self.stages)
+
+    def architecture_after(self, steps):
+        """The architecture of the generator that has learned for so many steps, the critics' first ones among them."""
+        done = [s for s in self.stages if "architecture" in s and s["from"] + self.critic_warmup < steps]
+        return done[-1]["architecture"] if done else self.architecture
+
+    def stretches(self):
+        """The steps of a whole run in order: list of Stretch."""
+        settings, layers, architecture = {name: getattr(self, name) for name in STAGED}, None, self.architecture
+        found = [Stretch(self.critic_warmup, True, settings, layers, architecture)] if self.critic_warmup else []
         for stage, end in zip(
             ({"from": 0}, *self.stages), [*(s["from"] for s in self.stages), self.steps], strict=True
         ):
             settings = {**settings, **{name: value for name, value in stage.items() if name in STAGED}}
-            layers = stage.get("layers", layers)
-            found.append((end - stage["from"], False, settings, layers))
+            layers, architecture = stage.get("layers", layers), stage.get("architecture", architecture)
+            found.append(Stretch(end - stage["from"], False, settings, layers, architecture))
         return found
 
     @property
@@ -300,6 +366,10 @@ class Recipe:
         if critic == "volumes" or dimensions == 2:
             volume_crop = 0
         return replace(self, critic=critic, critic_widths=widths, slices=slices, volume_crop=volume_crop)
+
+
+def _without_widths(preset):
+    return {key: value for key, value in preset.items() if key != "widths"} | {"layers": len(preset["widths"])}
 
 
 def widths_of_volumes(crop):

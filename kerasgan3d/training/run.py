@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from kerasgan3d.data import Symmetry
@@ -18,12 +19,14 @@ from kerasgan3d.training.monitor import (
     Monitor,
     measure,
     remove_temporaries,
+    steps_in,
     tensorboard_callback,
 )
 from kerasgan3d.training.morphology import fidelity, fidelity_facts
 from kerasgan3d.training.plan import describe
 from kerasgan3d.training.pretrained import Pretrained
 from kerasgan3d.training.recipe import PRETRAINED, load_recipe
+from kerasgan3d.training.widening import widen
 
 _SETTINGS = "run.json"
 
@@ -169,8 +172,15 @@ def train(
         recipe.s2_lags,
         recipe.crop if recipe.spread_weight else None,
         recipe.crop if recipe.diffusivity_weight else None,
+        recipe.crop if recipe.volume_spread_weight else None,
     )
-    gan = make_gan(recipe, material.phases, material.voxel_size, symmetry, seed, statistics, devices, start)
+
+    def make(architecture):
+        of_stage = replace(recipe, architecture=architecture)
+        return make_gan(of_stage, material.phases, material.voxel_size, symmetry, seed, statistics, devices, start)
+
+    done = steps_in(output / STATE) if resuming and recipe.widens else 0
+    gan = make(recipe.architecture_after(done))
     monitor = Monitor(
         gan,
         recipe,
@@ -188,24 +198,30 @@ def train(
         tick=tick,
         resuming=resuming,
     )
-    _fit(gan, sampler, recipe, monitor, followers)
+    _fit(make, sampler, recipe, monitor, followers)
     return _finish(output / BEST, recipe, monitor.reference, material)
 
 
-def _fit(gan, sampler, recipe, monitor, followers):
+def _fit(make, sampler, recipe, monitor, followers):
     """Train from where the monitor stands: in epochs that end with a measurement.
 
     The first is that of the critics alone where the recipe has one, the last of a stage may be shorter than the others.
+    ``make`` makes the model of an architecture.
     """
     epoch = step = 0
-    before = None
-    for steps, held, settings, layers in recipe.stretches():
+    before, narrower = None, recipe.architecture
+    for steps, held, settings, layers, architecture in recipe.stretches():
         stage, (whole, rest) = step, (0, steps) if held else divmod(steps, recipe.monitor_every)
         for count, length in ((whole, recipe.monitor_every), (1, rest)):
             if not (count and length):
                 continue
             done, epoch, step = epoch + max(0, monitor.step - step) // length, epoch + count, step + count * length
             if monitor.step < step and not (monitor.stopped or monitor.patience_is_out):
+                if architecture != narrower and monitor.step == stage:
+                    wide = make(architecture)
+                    widen(monitor.gan, wide, wide.seed)
+                    monitor.gan = wide
+                gan = monitor.gan
                 gan.generator_held = held
                 gan.retune(**settings)
                 if layers != before and monitor.step == stage:
@@ -220,7 +236,7 @@ def _fit(gan, sampler, recipe, monitor, followers):
                     shuffle=False,
                     verbose=0,
                 )
-        before = layers
+        before, narrower = layers, architecture
 
 
 def _finish(folder, recipe, reference, material):
