@@ -4,6 +4,7 @@ import click
 
 from kerasgan3d.cli.options import json_option
 from kerasgan3d.cli.output import in_bytes, print_facts, print_json, print_table
+from kerasgan3d.folder import architectures
 
 
 @click.command(
@@ -78,7 +79,8 @@ def _fidelity(fidelity, phases, units):
 def _entry(key, value):
     """Return an entry of a group of facts as text."""
     if key == "recipe" and isinstance(value, dict) and "name" in value:
-        shown = [f"{key} {value[key]}" for key in ("architecture", "steps", "batch", "crop") if key in value]
+        known = {**value, "architecture": architectures(value)} if "architecture" in value else value
+        shown = [f"{key} {known[key]}" for key in ("architecture", "steps", "batch", "crop") if key in known]
         return ", ".join([str(value["name"]), *shown]) + " (all settings: --json)"
     if key == "symmetry" and isinstance(value, dict) and "kind" in value:
         along = f" along {'zyx'[value['axis']]}" if value["kind"] == "axial" and value.get("axis") in (0, 1, 2) else ""

@@ -171,3 +171,14 @@ def _is_number(value):
 def _shown(value):
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def architectures(recipe):
+    """The architectures that a run went through, in words: "compact, then wide".
+
+    Args:
+        recipe: dict of a recipe's settings, as the card of a generator has it.
+    """
+    stages = recipe.get("stages") or ()
+    found = [recipe.get("architecture"), *(stage.get("architecture") for stage in stages if isinstance(stage, dict))]
+    return ", then ".join(dict.fromkeys(str(name) for name in found if name)) or "unknown"

@@ -105,6 +105,12 @@ def test_info_of_a_trained_generator_names_its_source_and_sums_up_its_recipe(mon
         assert line in lines
 
 
+def test_info_tells_of_the_architectures_that_a_run_went_through(monkeypatch):
+    recipe = {"name": "mine", "architecture": "compact", "stages": [{"from": 9}, {"from": 10, "architecture": "wide"}]}
+    monkeypatch.setitem(FACTS, "bare", {"training": {"recipe": recipe}})
+    assert "recipe  mine, architecture compact, then wide (all settings: --json)" in run("info", "bare").stdout
+
+
 @pytest.mark.parametrize("axis", [None, 0])
 def test_info_of_an_isotropic_generator_names_no_axis(monkeypatch, axis):
     monkeypatch.setitem(FACTS, "bare", {"training": {"symmetry": {"kind": "isotropic", "axis": axis}}})

@@ -62,3 +62,41 @@ def test_the_table_is_what_comes_out(maker):
         for method in maker.METHODS:
             area = specific_surface_area(labels, method, voxel_size=1)[1] * labels.size
             assert float(row[method]) == pytest.approx(area / true, abs=6e-4)
+
+
+@pytest.fixture(scope="module")
+def chance():
+    """The script that says how far two draws of one scan are apart."""
+    spec = importlib.util.spec_from_file_location("chance", DOCS / "chance.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@in_repository
+def test_the_page_of_the_cathode_has_the_table_of_chance(chance):
+    page = chance.PAGE.read_text(encoding="utf-8")
+    assert f"docs/chance.py SCAN -->\n{chance.markdown()}<!-- end -->" in page
+
+
+@in_repository
+def test_chance_is_what_two_draws_differ_by(chance):
+    kind = np.random.default_rng(1).normal(1, 0.1, 80)
+    measured = {
+        "volume_fraction": np.outer(kind, [0.3, 0.5, 0.2]),
+        "specific_surface_area": np.outer(kind, [1, 1, 1]),
+        "triple_phase_boundary_density": kind,
+        "relative_diffusivity": np.ones((80, 3, 3)),
+        "two_point_correlation": np.ones((80, 3, 3, 4)),
+    }
+    lines = chance.rows(measured, ("a", "b", "c"), drawn=40, draws=200)
+    assert {len(line) for line in lines} == {len(chance.COLUMNS)}
+    by_name = {line[0]: line[1:] for line in lines}
+    median = float(by_name["volume fractions"][1].removesuffix(" %"))
+    # The median of a normal distribution's magnitude is 0.6745 standard deviations; those of two means, of 40 each.
+    assert median == pytest.approx(100 * 0.6745 * kind.std(ddof=1) * np.sqrt(2 / 40), rel=0.2)
+    assert by_name["relative diffusivity, a"] == ("6.0 %", "0.0 %", "0.0 %", "100 %")
+    assert by_name["S2(r)/S2(0), c"] == ("0.020", "0.000", "0.000", "100 %")
+    # Of few sub-volumes each, means are off and deviations differ.
+    few = {line[0]: line[1:] for line in chance.rows(measured, ("a", "b", "c"), drawn=2, draws=200)}
+    assert float(few["all of them at once"][3].removesuffix(" %")) < 60

@@ -98,7 +98,11 @@ def test_each_direction_is_that_of_one_volume(count):
 def test_labels_have_diffusivities_in_all_directions():
     labels = np.zeros((12, 12, 12), "uint8")
     labels[:, :6] = 1  # layers normal to y
-    found = diffusivities_of(labels, 2)
+    found = diffusivities_of(labels[None], 2)
     assert found.dtype == "float64"
     np.testing.assert_allclose(found[:, [0, 2]], 0.5, atol=0.01)
     assert found[:, 1].max() < 2 * LEAK
+    # Of three volumes each is looked at in one direction.
+    found = diffusivities_of(np.stack([labels, labels, labels.transpose(0, 2, 1)]), 2)
+    np.testing.assert_allclose(found[:, 0], 0.5, atol=0.01)
+    assert found[:, 1:].max() < 2 * LEAK

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 
 import keras
@@ -7,7 +8,7 @@ import pytest
 
 import kerasgan3d
 from kerasgan3d import zoo
-from kerasgan3d.folder import read_facts
+from kerasgan3d.folder import CARD, read_facts, write_json
 from kerasgan3d.models import Generator
 from kerasgan3d.models.preset import save_preset
 from kerasgan3d.training.morphology import reference_statistics
@@ -95,6 +96,22 @@ def test_fidelity_and_card_are_made_from_the_folder(folder):
     assert "cite: nobody" in text
     assert (folder / "preview.png").read_bytes().startswith(b"\x89PNG")
     assert not list(folder.glob("*.partial"))
+
+
+def test_the_card_tells_how_the_generator_was_trained(folder, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    facts = read_facts(again)
+    facts["training"] = {
+        "recipe": {"architecture": "compact", "stages": [{"from": 5, "architecture": "wide"}, {"from": 7}], "steps": 9},
+        "steps": 9,
+        "remark": "In two stretches.",
+    }
+    write_json(facts, again / CARD)
+    text = card_text(again)
+    assert "compact, then wide architecture" in text
+    assert "that of step 9 of 9" in text
+    assert "\nIn two stretches.\n" in text
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kerasgan3d.data import Symmetry
 from kerasgan3d.files import replacing
-from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, read_facts, read_json
+from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, architectures, read_facts, read_json
 from kerasgan3d.zoo.comparison_text import comparison_text
 from kerasgan3d.zoo.loading import list_presets, path
 
@@ -226,7 +226,7 @@ def _training(training, settings):
     shape = " x ".join(str(n) for n in data.get("shape", ()))
     symmetry = Symmetry(**training.get("symmetry", {}))
     origin = training.get("fine_tuned_from")
-    architecture = "its" if origin else settings.get("architecture")
+    architecture = "its" if origin else architectures(settings)
     lines = [
         *([_origin(origin)] if origin else []),
         f"Recipe `{settings.get('name')}` ({settings.get('source')}), {architecture} architecture, "
@@ -250,6 +250,8 @@ def _training(training, settings):
         lines.append(
             f"Its output biases were moved towards the data's volume fractions: {before} before, {after} after."
         )
+    if training.get("remark"):
+        lines.append(str(training["remark"]))
     return "\n".join(lines)
 
 

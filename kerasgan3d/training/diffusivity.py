@@ -67,14 +67,14 @@ def diffusivities(volumes):
 
 
 def diffusivities_of(labels, phases):
-    """The same of labelled data, in all directions: float64 array (phases, 3).
+    """The same of labelled data: float64 array (phases, 3).
 
     Args:
-        labels: A cube (edge, edge, edge), 0..phases-1.
+        labels: Cubes (count, edge, edge, edge), 0..phases-1: one for each direction, or one for all.
         phases: Number of phases.
     """
-    volume = np.eye(phases, dtype="float32")[labels]
-    return np.asarray(ops.convert_to_numpy(diffusivities(ops.convert_to_tensor(volume[None]))), float)
+    volumes = np.eye(phases, dtype="float32")[np.asarray(labels)]
+    return np.asarray(ops.convert_to_numpy(diffusivities(ops.convert_to_tensor(volumes))), float)
 
 
 def _conductances(cells):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kerasgan3d.folder import architectures
 from kerasgan3d.models import PRESETS
 from kerasgan3d.training.log import read_log
 
@@ -49,7 +50,7 @@ def describe(material, recipe, output, log, resuming, pretrained=None):
             if pretrained is None
             else [("start", _start(material, pretrained)), ("scale", _scale(material, recipe.crop, pretrained))]
         ),
-        ("recipe", f"{recipe.name}: {_generators(recipe)} generator, {_critics(recipe)}"),
+        ("recipe", f"{recipe.name}: {architectures(recipe.to_dict())} generator, {_critics(recipe)}"),
         ("steps", _steps(recipe)),
         ("cost", _cost(recipe, read_log(log) if resuming else [], pretrained)),
         ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
@@ -78,11 +79,6 @@ def _structures(material, crop):
         f"structures up to {length:.0f} voxels long (twice the lag at which the S2 covariance falls below 1/e); a crop "
         f"holds {held:.1f} of them per side{few}"
     )
-
-
-def _generators(recipe):
-    """The architectures of a run in order."""
-    return ", then ".join(dict.fromkeys(stretch.architecture for stretch in recipe.stretches()))
 
 
 def _critics(recipe):
