@@ -136,6 +136,7 @@ def test_unknown_names_are_refused(name):
             "`rate` and `decay_from` of `stages` must be from 0 to 1. Received: .*2",
         ),
         ({"stages": [{"from": 9, "rate": "1"}]}, "`rate` and `decay_from` of `stages` must be from 0 to 1"),
+        ({"stages": [{"from": 9, "architecture": ["wide"]}]}, r"that before, 'compact', .* Received: \['wide'\]"),
         ({"stages": [{"from": 9, "decay_from": 0.5}]}, "`decay_from` of `stages` needs a `rate` to fall from"),
         (
             {"stages": [{"from": 9, "architecture": "paper"}]},

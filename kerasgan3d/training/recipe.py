@@ -284,7 +284,7 @@ class Recipe:
         """The architecture that a stage goes on with, checked."""
         if self.equivariant:
             raise ValueError(f"`equivariant` must be false where `stages` widen the generator. Received: {after!r}.")
-        old, new = PRESETS.get(before), PRESETS.get(after)
+        old, new = (PRESETS.get(name) if isinstance(name, str) else None for name in (before, after))
         if not (old and new and _without_widths(old) == _without_widths(new)) or any(
             a > b for a, b in zip(old["widths"], new["widths"], strict=True)
         ):
