@@ -5,14 +5,13 @@ hundred differ by, no generator can be asked to beat. It takes two minutes on tw
 """
 
 import csv
-import re
 import sys
 from pathlib import Path
 
 import numpy as np
+import tables  # the module beside this script
 
 from kerasgan3d import io, load_generator
-from kerasgan3d.files import replacing
 from kerasgan3d.metrics.ensemble import measure_samples, random_windows
 
 TABLE = Path(__file__).resolve().parent / "nmc-cathode-chance.csv"
@@ -42,18 +41,8 @@ def main(scan):
     corners = random_windows(labels.shape, SIZE, WINDOWS, seed=12345)
     samples = [labels[tuple(slice(n, n + SIZE) for n in corner)] for corner in corners]
     measured = measure_samples(samples, phases=len(phases), voxel_size=voxel_size, max_lag=SIZE // 2)
-    with replacing(TABLE) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
-        table.writerows(rows(measured, phases))
-    page = re.sub(
-        r"(?<=docs/chance.py SCAN -->\n).*?(?=<!-- end -->)",
-        lambda _: markdown(),
-        PAGE.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-    with replacing(PAGE) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    tables.write(TABLE, [COLUMNS, *rows(measured, phases)])
+    tables.put(PAGE, "docs/chance.py SCAN", markdown())
 
 
 def rows(measured, phases, drawn=DRAWN, draws=DRAWS):
@@ -74,7 +63,7 @@ def rows(measured, phases, drawn=DRAWN, draws=DRAWS):
     means, ratios = map(np.array, zip(*(_differences(measured, a, b) for a, b in pairs), strict=True))
     within = means <= np.array(list(BARS.values()))
     lines = []
-    for name, bar, values, inside in zip(BARS, BARS.values(), means.T, within.T, strict=True):
+    for (name, bar), values, inside in zip(BARS.items(), means.T, within.T, strict=True):
         percent = not name.startswith("S2")
         shown = [_percent(x) if percent else f"{x:.3f}" for x in (bar, np.median(values), np.quantile(values, 0.95))]
         lines.append((name.format(*phases), *shown, _percent(inside.mean(), 0)))

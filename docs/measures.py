@@ -1,12 +1,11 @@
 """Make the table of spheres in the documentation of the measures again: ``python docs/measures.py``."""
 
 import csv
-import re
 from pathlib import Path
 
 import numpy as np
+import tables  # the module beside this script
 
-from kerasgan3d.files import replacing
 from kerasgan3d.metrics import specific_surface_area
 
 TABLE = Path(__file__).resolve().with_suffix(".csv")
@@ -17,25 +16,17 @@ OFFSETS = ((0, 0, 0), (0.5, 0.5, 0.5), (0.1, 0.27, 0.41))  # of the centre from 
 
 def main(radii=(5, 10, 20, 40)):
     """Measure spheres of some radii (in voxels); write the ratios of measured to true volume and area."""
-    with replacing(TABLE) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(("radius", "offset", "volume", *METHODS))
-        for radius in radii:
-            for offset in OFFSETS:
-                labels = sphere(radius, offset)
-                area = 4 * np.pi * radius**2
-                ratios = [labels.sum() / (area * radius / 3)]
-                for method in METHODS:
-                    ratios.append(specific_surface_area(labels, method, voxel_size=1)[1] * labels.size / area)
-                table.writerow((radius, " ".join(map(str, offset)), *(f"{ratio:.3f}" for ratio in ratios)))
-    page = re.sub(
-        r"(?<=docs/measures.py -->\n).*?(?=<!-- end -->)",
-        lambda _: markdown(),
-        PAGE.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-    with replacing(PAGE) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    rows = [("radius", "offset", "volume", *METHODS)]
+    for radius in radii:
+        for offset in OFFSETS:
+            labels = sphere(radius, offset)
+            area = 4 * np.pi * radius**2
+            ratios = [labels.sum() / (area * radius / 3)]
+            for method in METHODS:
+                ratios.append(specific_surface_area(labels, method, voxel_size=1)[1] * labels.size / area)
+            rows.append((radius, " ".join(map(str, offset)), *(f"{ratio:.3f}" for ratio in ratios)))
+    tables.write(TABLE, rows)
+    tables.put(PAGE, "docs/measures.py", markdown())
 
 
 def markdown():

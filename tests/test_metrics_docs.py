@@ -15,13 +15,20 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 in_repository = pytest.mark.skipif(not DOCS.is_dir(), reason="the tests were taken out of the repository")
 
 
+def script(name):
+    """A script of the documentation, as a module."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.syspath_prepend(DOCS)  # as where it is run
+        spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="module")
 def maker():
     """The script that makes the table."""
-    spec = importlib.util.spec_from_file_location("make_measures", DOCS / "measures.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("measures")
 
 
 @pytest.mark.parametrize("module", [fractions, correlation])
@@ -67,10 +74,7 @@ def test_the_table_is_what_comes_out(maker):
 @pytest.fixture(scope="module")
 def chance():
     """The script that says how far two draws of one scan are apart."""
-    spec = importlib.util.spec_from_file_location("chance", DOCS / "chance.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("chance")
 
 
 @in_repository

@@ -24,9 +24,9 @@ def make(widths, **changes):
     )
 
 
-def fit(gan, steps, first=0):
+def fit(gan, steps):
     sampler = SliceSampler(LABELS, 32, [4 * len(group) for group in AXIAL.groups], AXIAL, 0)
-    gan.fit(gan.batches(sampler, first=first), epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
+    gan.fit(gan.batches(sampler), epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,9 @@ def pair():
     return narrow, wide
 
 
-def volumes(generator, training=False):
+def volumes(generator):
     latents = np.random.default_rng(0).normal(size=(2, 6, 6, 6, 3)).astype("float32")
-    return keras.ops.convert_to_numpy(generator(latents, training=training))
+    return keras.ops.convert_to_numpy(generator(latents))
 
 
 @pytest.mark.parametrize("network", ["generator", "average"])

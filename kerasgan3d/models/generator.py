@@ -18,22 +18,11 @@ from kerasgan3d.sampling.generate import generate
 from kerasgan3d.sampling.plan import plan_tiles
 from kerasgan3d.volume import Volume, checked_voxel_size
 
+_OURS = {"latent_channels": 64, "upsampling": "resize", "output_bias": True, "initializer": "he_normal"}
 PRESETS = {
-    "compact": {
-        "latent_channels": 64,
-        "widths": (192, 96, 48, 24),
-        "upsampling": "resize",
-        "output_bias": True,
-        "initializer": "he_normal",
-    },
-    # As "compact", with three times the weights.
-    "wide": {
-        "latent_channels": 64,
-        "widths": (320, 160, 64, 32),
-        "upsampling": "resize",
-        "output_bias": True,
-        "initializer": "he_normal",
-    },
+    "compact": {**_OURS, "widths": (192, 96, 48, 24)},
+    # More than twice the weights.
+    "wide": {**_OURS, "widths": (320, 160, 64, 32)},
     # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), Table 4; weights drawn as for DCGAN (Radford et al. 2016).
     "paper": {
         "latent_channels": 100,

@@ -420,17 +420,24 @@ class GAN3D(keras.Model):
 
     def _statistics(self, volumes, fakes):
         """The statistics of generated data that are pulled."""
-        found = {}
+        found = self._statistics_of_volumes(volumes)
+        return found | self._statistics_of_slices(
+            volumes, fakes, tuple(name for name in self._pulls if name not in found)
+        )
+
+    def _statistics_of_volumes(self, volumes):
+        found, vary = {}, "volume_spread" in self._pulls
+        if vary or "diffusivity" in self._pulls:
+            sharp = physics.sharpen(volumes if vary else volumes[:3])
         if "diffusivity" in self._pulls:
-            found["diffusivity"] = diffusivities(physics.sharpen(volumes[:3]))
-        if "volume_spread" in self._pulls:
+            found["diffusivity"] = diffusivities(sharp)
+        if vary:
             targets = self.settings["targets"]
             surface = np.mean(targets["surface"], axis=-1)
-            found["volume_spread"] = physics.soft_volume_spread(physics.sharpen(volumes), targets["fractions"], surface)
-        return found | self._statistics_of_slices(volumes, fakes)
+            found["volume_spread"] = physics.soft_volume_spread(sharp, targets["fractions"], surface)
+        return found
 
-    def _statistics_of_slices(self, volumes, fakes):
-        terms = tuple(name for name in self._pulls if name not in ("diffusivity", "volume_spread"))
+    def _statistics_of_slices(self, volumes, fakes, terms):
         fakes = fakes[: len(self.symmetry.groups)]
         if terms == ("fraction",):
             return {"fraction": physics.soft_fractions([volumes] if self.volumetric else fakes)}
@@ -635,14 +642,14 @@ class GAN3D(keras.Model):
         return extra
 
 
-def read_state(path):
-    """What ``GAN3D.save_state`` wrote: dict of arrays.
+def read_state(path, names=None):
+    """What ``GAN3D.save_state`` wrote: dict of arrays, of these names or all.
 
     Raises:
         ValueError: if the file is damaged.
     """
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return dict(file)
+            return {name: file[name] for name in names or file.files}
     except (EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is damaged: {error}") from error

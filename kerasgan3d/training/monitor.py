@@ -219,7 +219,7 @@ def steps_in(state):
     Raises:
         ValueError: if the file is damaged.
     """
-    return int(read_state(state)["extra step"])
+    return int(read_state(state, ["extra step"])["extra step"])
 
 
 def steps_of(folder):
