@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasgan3d.checks import is_integer
+
 MAX_PHASES = 255
 # More values than this that were not named are taken for a grey-scale image, not for a segmentation.
 MAX_INFERRED_PHASES = 16
@@ -402,7 +404,7 @@ def _checked_image(image):
 
 def _checked_labels(labels, n):
     labels = np.asarray(labels)
-    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or not 1 <= n <= MAX_PHASES:
+    if not is_integer(n) or not 1 <= n <= MAX_PHASES:
         raise ValueError(f"The number of phases must be an integer from 1 to {MAX_PHASES}. Received: {n!r}.")
     if labels.dtype.kind not in "iub":
         raise ValueError(f"Labels must be integers. Received: {labels.dtype}.")

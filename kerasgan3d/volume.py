@@ -1,14 +1,12 @@
 """A volume of labels with everything that is needed to make sense of it."""
 
 import json
-import math
 import operator
 
 import numpy as np
 
+from kerasgan3d.checks import AXES, check_periodic, check_voxel_size
 from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names, one_hot
-
-AXES = "zyx"
 
 
 class Volume:
@@ -19,7 +17,8 @@ class Volume:
             is not copied.
         phases: the n phase names in the order of the labels, or a PhaseMap; "phase 0", "phase 1", ... if left out.
         voxel_size: edge of a voxel in µm; voxels are cubes. None where it is unknown.
-        periodic: whether the volume continues at the opposite face: one bool, or one for each of z, y, x.
+        periodic: whether the volume continues at the opposite face: one bool, one for each of z, y, x, or the
+            letters of the axes, such as "yx".
         provenance: dict that JSON can hold: generator, seed, source file ...
 
     Raises:
@@ -36,8 +35,8 @@ class Volume:
     def __init__(self, labels, phases=None, voxel_size=None, periodic=False, provenance=None):
         self._labels, n = _checked_labels(labels)
         self._phases = _checked_phases(phases, n)
-        self._voxel_size = checked_voxel_size(voxel_size)
-        self._periodic = checked_periodic(periodic)
+        self._voxel_size = check_voxel_size(voxel_size)
+        self._periodic = check_periodic(periodic)
         self._provenance = _checked_provenance(provenance)
 
     @property
@@ -165,34 +164,6 @@ class Volume:
         history = [*before, step] if isinstance(before, list) else [before, step]
         provenance = {**self._provenance, "history": history}
         return Volume(labels, self._phases, self._voxel_size, periodic, provenance)
-
-
-def checked_voxel_size(voxel_size):
-    """Return a voxel size in µm as a float, or None; ValueError unless it is positive and finite."""
-    if voxel_size is None:
-        return None
-    try:
-        size = float(voxel_size) if not isinstance(voxel_size, (bool, str, bytes)) else math.nan
-    except (TypeError, ValueError, OverflowError):
-        size = math.nan
-    if not (math.isfinite(size) and size > 0):
-        raise ValueError(
-            "`voxel_size` must be one positive number, the edge of a cubic voxel in µm, or None where it is unknown. "
-            f"Received: {voxel_size!r}."
-        )
-    return size
-
-
-def checked_periodic(periodic):
-    """Return `periodic` as three bools for z, y, x; ValueError unless it is one bool or three."""
-    axes = (periodic,) * 3 if isinstance(periodic, (bool, np.bool_)) else periodic
-    try:
-        axes = tuple(axes)
-    except TypeError:
-        axes = ()
-    if len(axes) != 3 or not all(isinstance(axis, (bool, np.bool_)) for axis in axes):
-        raise ValueError(f"`periodic` must be a bool, or three bools for z, y and x. Received: {periodic!r}.")
-    return tuple(bool(axis) for axis in axes)
 
 
 def _checked_labels(labels):

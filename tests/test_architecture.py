@@ -15,7 +15,8 @@ FOLDERS = {"kerasgan3d": ROOT / "kerasgan3d", "kerasgan3d.zoo": ROOT / "zoo", "k
 
 # What lies on one floor may import from its own room and from lower floors; the most specific name counts.
 FLOORS = [
-    ["kerasgan3d.phases", "kerasgan3d.files"],
+    ["kerasgan3d.checks", "kerasgan3d.files"],
+    ["kerasgan3d.phases"],
     ["kerasgan3d.volume", "kerasgan3d.folder"],
     ["kerasgan3d.io", "kerasgan3d.layers", "kerasgan3d.metrics"]
     # What every picture is drawn with, that of a training run too.
@@ -31,7 +32,14 @@ FLOORS = [
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # Conveniences that look up, from inside a function: a volume that saves and loads itself.
 LOOKS_UP = {("kerasgan3d.volume", "save", "kerasgan3d.io"), ("kerasgan3d.volume", "load", "kerasgan3d.io")}
-WITHOUT_KERAS = ("kerasgan3d.phases", "kerasgan3d.volume", "kerasgan3d.files", "kerasgan3d.folder", "kerasgan3d.io")
+WITHOUT_KERAS = (
+    "kerasgan3d.checks",
+    "kerasgan3d.phases",
+    "kerasgan3d.volume",
+    "kerasgan3d.files",
+    "kerasgan3d.folder",
+    "kerasgan3d.io",
+)
 WITHOUT_KERAS += ("kerasgan3d.metrics", "kerasgan3d.sampling", "kerasgan3d.report", "kerasgan3d.cli")
 # The one function of these rooms that trains a network.
 MAY_LOAD_KERAS = {("kerasgan3d.report.classifier", "_network")}

@@ -67,7 +67,7 @@ def test_labels_that_are_no_volume_are_refused(measure, labels, message):
     [
         pytest.param(name, keyword, value, message, id=f"{name}-{case}")
         for case, keyword, value, message in (
-            ("text", "periodic", "zyx", "`periodic` must be one bool, or one per axis"),
+            ("text", "periodic", "zz", "`periodic` must be one bool, or one per axis"),
             ("two axes", "periodic", (True, True), "`periodic` must be one bool, or one per axis"),
             ("too few", "phases", 2, "Received 2 with label 2 present: pass at least 3"),
             ("fraction", "phases", 2.5, "`phases` must be an integer from 1 to 255. Received: 2.5"),
@@ -121,7 +121,7 @@ def test_a_voxel_size_is_a_positive_number(voxel_size):
         metrics.interfacial_areas(LABELS, voxel_size=voxel_size)
 
 
-@pytest.mark.parametrize("periodic", [1, "zyx", np.array(True), (True, False), (True, False, 1), (True,) * 4])
+@pytest.mark.parametrize("periodic", [1, "zz", "w", "", np.array(True), (True, False), (True, False, 1), (True,) * 4])
 def test_periodic_is_one_bool_or_three(periodic):
     with pytest.raises(ValueError, match=r"`periodic` must be one bool, or one per axis \(z, y, x\)"):
         metrics.connected_fractions(LABELS, periodic=periodic)

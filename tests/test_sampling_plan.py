@@ -134,9 +134,9 @@ def test_batches_must_be_positive_integers(batch):
         plan(64, batch=batch)
 
 
-@pytest.mark.parametrize("periodic", [1, 0, None, "z", (True, False), (True, False, 1), (True,) * 4], ids=repr)
+@pytest.mark.parametrize("periodic", [1, 0, None, "zz", "", (True, False), (True, False, 1), (True,) * 4], ids=repr)
 def test_periodic_must_be_bools(periodic):
-    with pytest.raises(ValueError, match="`periodic` must be a bool or three of them .z, y, x.. Received: "):
+    with pytest.raises(ValueError, match="`periodic` must be one bool, or one per axis .z, y, x., .* Received: "):
         plan(64, periodic=periodic)
 
 

@@ -220,7 +220,7 @@ def test_the_plan_is_what_is_done(generator):
         ({"size": "8"}, "`size` must be a positive integer"),
         ({"size": 9, "periodic": True}, "`size` must be a multiple of 4 along periodic axes. Received: 9 along z"),
         ({"size": (9, 8, 7), "periodic": (False, True, True)}, "Received: 7 along x; the nearest are 4 and 8"),
-        ({"size": 8, "periodic": "xy"}, "`periodic` must be a bool"),
+        ({"size": 8, "periodic": "xt"}, "`periodic` must be one bool"),
         ({"size": 8, "offset": 0.5}, "`offset` must be an integer"),
         ({"size": 8, "tile": 0}, "`tile` must be a positive integer"),
         ({"size": 8, "batch": 0}, "`batch` must be a positive integer"),

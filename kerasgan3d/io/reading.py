@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasgan3d.checks import check_periodic, check_voxel_size
 from kerasgan3d.io._common import FileError, about
 from kerasgan3d.io._hdf5 import SUFFIXES as HDF5_SUFFIXES
 from kerasgan3d.io._hdf5 import open_hdf5, split_hdf5
@@ -20,7 +21,7 @@ from kerasgan3d.io._zarr import FILL, check_chunks, is_zarr, open_zarr
 from kerasgan3d.io.stored import StoredLabels, StoredVolume, windows
 from kerasgan3d.io.writing import SUFFIXES
 from kerasgan3d.phases import PhaseMap, value_counts
-from kerasgan3d.volume import Volume, checked_periodic, checked_voxel_size
+from kerasgan3d.volume import Volume
 
 _REPRESENTATIVES = 1_000_000
 
@@ -99,7 +100,7 @@ def open_volume(path, *, phases=None, mapping=None, voxel_size=None, in_memory=2
     Raises:
         FileNotFoundError, OSError, ValueError: as `read`.
     """
-    voxel_size = checked_voxel_size(voxel_size)
+    voxel_size = check_voxel_size(voxel_size)
     stored, metadata = _opened(path, lazily=True)
     _check_volume(path, stored.shape)
     if math.prod(stored.shape) * np.dtype(stored.dtype).itemsize <= in_memory:
@@ -111,7 +112,7 @@ def open_volume(path, *, phases=None, mapping=None, voxel_size=None, in_memory=2
             StoredLabels(stored, phase_map, path),
             phase_map.names,
             None if spacing is None else spacing[2],
-            checked_periodic(metadata.get("periodic", False)),
+            check_periodic(metadata.get("periodic", False)),
             metadata.get("provenance", {"file": Path(path).name}),
         )
 
@@ -154,7 +155,7 @@ def open_labels(paths, phases=None, mapping=None, voxel_size=None, *, in_memory=
     paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not paths:
         raise ValueError("There must be an image to read. Received: none.")
-    voxel_size = checked_voxel_size(voxel_size)
+    voxel_size = check_voxel_size(voxel_size)
     opened = [(*_opened(path, lazily=True), path) for path in paths]
     spacings = tuple(_spacing(path, metadata, voxel_size, cubic) for _, metadata, path in opened)
     stays = sum(math.prod(stored.shape) * np.dtype(stored.dtype).itemsize for stored, _, _ in opened) > in_memory
@@ -192,7 +193,7 @@ def read_image(path):
     """
     array, metadata = _opened(path)
     with about(path):
-        return array, checked_voxel_size(metadata.get("voxel_size")), metadata
+        return array, check_voxel_size(metadata.get("voxel_size")), metadata
 
 
 def open_image(path, *, in_memory=2**31):
@@ -229,7 +230,7 @@ def _check_volume(path, shape):
 
 def _read_segmented(path, phases, mapping, voxel_size):
     """Read an image and find out about its phases and voxels: a LabelImage, and what else the file says."""
-    voxel_size = checked_voxel_size(voxel_size)
+    voxel_size = check_voxel_size(voxel_size)
     image, stated_size, metadata = read_image(path)
     if voxel_size is None:
         voxel_size = stated_size
@@ -293,7 +294,7 @@ def _spacing(path, metadata, voxel_size, cubic):
     size = metadata.get("voxel_size") if voxel_size is None else voxel_size
     if size is not None:
         with about(path):
-            return (checked_voxel_size(size),) * 3
+            return (check_voxel_size(size),) * 3
     if cubic and "spacing" in metadata:
         raise _no_cubes(path, metadata["spacing"])
     return metadata.get("spacing")

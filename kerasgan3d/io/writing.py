@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.io._numpy import write_npy
 from kerasgan3d.io._tiff import write_tiff
 from kerasgan3d.io._vti import write_vti
 from kerasgan3d.io._zarr import is_zarr, write_zarr
 from kerasgan3d.phases import PhaseMap
-from kerasgan3d.volume import Volume, checked_voxel_size
+from kerasgan3d.volume import Volume
 
 SUFFIXES = (".tif", ".tiff", ".npy", ".zarr", ".vti")
 PROBABILITY_SUFFIXES = (".tif", ".tiff", ".npy")
@@ -75,7 +76,7 @@ def write_probabilities(probabilities, path, phases, voxel_size=None, *, overwri
     """
     probabilities = np.asarray(probabilities)
     names = PhaseMap(phases).names
-    voxel_size = checked_voxel_size(voxel_size)
+    voxel_size = check_voxel_size(voxel_size)
     if probabilities.ndim != 4 or probabilities.dtype.kind != "f" or 0 in probabilities.shape:
         raise ValueError(
             f"Probabilities must be a floating-point array (z, y, x, n). Received: {probabilities.dtype} "

@@ -1,6 +1,6 @@
 """What the layers share: the three ways of meeting a boundary, and cropping."""
 
-import numpy as np
+from kerasgan3d.checks import check_count
 
 PADDINGS = ("valid", "circular", "zeros")
 
@@ -14,9 +14,7 @@ def check_padding(padding):
 
 def check_filters(filters):
     """Return ``filters`` as an int if it is a positive one; raise ValueError otherwise."""
-    if isinstance(filters, bool) or not isinstance(filters, int | np.integer) or filters < 1:
-        raise ValueError(f"`filters` must be a positive integer. Received: {filters!r}.")
-    return int(filters)
+    return check_count(filters, "filters")
 
 
 def crop(x, n):

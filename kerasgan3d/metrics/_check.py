@@ -1,12 +1,12 @@
 """What every measure asks of its input, checked in one place."""
 
-import numbers
 from typing import NamedTuple
 
 import numpy as np
 
+from kerasgan3d.checks import AXES, check_integer, check_periodic, check_voxel_size
 from kerasgan3d.phases import MAX_PHASES
-from kerasgan3d.volume import AXES, Volume, checked_voxel_size
+from kerasgan3d.volume import Volume
 
 
 class Checked(NamedTuple):
@@ -40,15 +40,6 @@ def require_voxel_size(checked):
     return checked.voxel_size
 
 
-def check_integer(value, name, low, high):
-    """Return an integer within low..high, both included; `high` may be None."""
-    integral = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
-    if not integral or value < low or (high is not None and value > high):
-        rule = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
-        raise ValueError(f"`{name}` must be {rule}. Received: {value!r}.")
-    return int(value)
-
-
 def check_phase(volume, phase, count, name="phase"):
     """Return the index of a phase, given as that or, where there are names, as a name."""
     if not isinstance(phase, str):
@@ -80,8 +71,8 @@ def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
     return Checked(
         labels=stored,
         phases=None if phases is None else check_integer(phases, "phases", 1, MAX_PHASES),
-        periodic=_check_periodic(periodic, 3),
-        voxel_size=checked_voxel_size(voxel_size),
+        periodic=_periodic(periodic, 3),
+        voxel_size=check_voxel_size(voxel_size),
     )
 
 
@@ -102,8 +93,8 @@ def _check_labels(labels, ndim, *, phases, periodic, voxel_size):
     return Checked(
         labels=labels,
         phases=needed if phases is None else int(phases),
-        periodic=_check_periodic(periodic, ndim),
-        voxel_size=checked_voxel_size(voxel_size),
+        periodic=_periodic(periodic, ndim),
+        voxel_size=check_voxel_size(voxel_size),
     )
 
 
@@ -144,17 +135,5 @@ def _check_phases(phases, highest):
         )
 
 
-def _check_periodic(periodic, ndim):
-    if periodic is None:
-        return (False,) * ndim
-    if isinstance(periodic, (bool, np.bool_)):
-        return (bool(periodic),) * ndim
-    try:
-        flags = tuple(periodic)
-    except TypeError:
-        flags = ()
-    if len(flags) != ndim or not all(isinstance(flag, (bool, np.bool_)) for flag in flags):
-        raise ValueError(
-            f"`periodic` must be one bool, or one per axis ({', '.join('zyx'[-ndim:])}). Received: {periodic!r}."
-        )
-    return tuple(map(bool, flags))
+def _periodic(periodic, ndim):
+    return check_periodic(False if periodic is None else periodic, AXES[-ndim:])

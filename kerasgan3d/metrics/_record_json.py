@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.phases import PhaseMap
-from kerasgan3d.volume import checked_voxel_size
 
 FORMAT = 1
 
@@ -72,7 +72,7 @@ def from_json(record):
     sizes = {"phases": len(phases), "axes": len(shape)}
     return {
         "phases": phases,
-        "voxel_size": checked_voxel_size(record["voxel_size"]),
+        "voxel_size": check_voxel_size(record["voxel_size"]),
         "shape": shape,
         "periodic": periodic,
         "stereology": stereology,

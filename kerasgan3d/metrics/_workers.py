@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.context import SpawnContext, SpawnProcess
 
-from kerasgan3d.metrics._check import check_integer
+from kerasgan3d.checks import check_integer
 
 # As many processes run as there are cores: one thread is enough for each.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

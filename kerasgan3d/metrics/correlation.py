@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kerasgan3d.metrics._check import check_integer, check_volume
+from kerasgan3d.checks import check_integer
+from kerasgan3d.metrics._check import check_volume
 from kerasgan3d.metrics._count import (
     count_pairs,
     count_pairs_by_displacement,

@@ -4,7 +4,8 @@ from itertools import combinations
 
 import numpy as np
 
-from kerasgan3d.metrics._check import check_integer, check_slice, check_volume, require_voxel_size
+from kerasgan3d.checks import check_integer
+from kerasgan3d.metrics._check import check_slice, check_volume, require_voxel_size
 from kerasgan3d.metrics._count import count_unlike_neighbours
 from kerasgan3d.metrics._workers import side_by_side
 from kerasgan3d.metrics.connectivity import connected_fractions

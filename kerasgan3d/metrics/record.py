@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasgan3d.metrics._check import check_integer, check_slice, check_stored, check_volume, require_voxel_size
+from kerasgan3d.checks import check_integer
+from kerasgan3d.metrics._check import check_slice, check_stored, check_volume, require_voxel_size
 from kerasgan3d.metrics._count import count_unlike_neighbours
 from kerasgan3d.metrics._record_json import ENTRIES, FORMAT, UNITS, from_json, to_json
 from kerasgan3d.metrics._record_text import record_text

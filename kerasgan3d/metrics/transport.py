@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from kerasgan3d.checks import AXES
 from kerasgan3d.metrics._check import check_axis, check_phase, check_volume
 from kerasgan3d.metrics._diffusion import flux_magnitude, solve_diffusion
 from kerasgan3d.metrics.connectivity import neighbourhood, spanning_clusters
-from kerasgan3d.volume import AXES
 
 BOUNDARIES = ("mirror", "periodic")
 

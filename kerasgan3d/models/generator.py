@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kerasgan3d.checks import check_count, check_integer, check_voxel_size, is_integer
 from kerasgan3d.layers import PaddedConv3D, TransposedConv3D, UpsampleConv3D
 from kerasgan3d.layers._padding import check_padding, crop
 from kerasgan3d.models._sampler import Sampler, stages
@@ -16,7 +17,7 @@ from kerasgan3d.phases import PhaseMap, default_names
 from kerasgan3d.sampling.field import LatentField, draw_seed
 from kerasgan3d.sampling.generate import generate
 from kerasgan3d.sampling.plan import plan_tiles
-from kerasgan3d.volume import Volume, checked_voxel_size
+from kerasgan3d.volume import Volume
 
 _OURS = {"latent_channels": 64, "upsampling": "resize", "output_bias": True, "initializer": "he_normal"}
 PRESETS = {
@@ -88,7 +89,7 @@ class Generator(keras.Model):
         self.normalization = _one_of(normalization, "normalization", ("batch", "folded"))
         self.output_bias = bool(_one_of(output_bias, "output_bias", (True, False)))
         self.initializer = keras.initializers.get(initializer)
-        self.voxel_size = checked_voxel_size(voxel_size)
+        self.voxel_size = check_voxel_size(voxel_size)
         self.card = {}
         _check_weights(
             (self.latent_channels, *self.widths, len(self.phases)), taps=27 if upsampling == "resize" else 64
@@ -322,8 +323,8 @@ class Generator(keras.Model):
         from kerasgan3d.models import remote
         from kerasgan3d.sampling.stream import local_client, stream
 
-        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-            raise ValueError(f"`workers` must be a positive integer. Received: {workers!r}.")
+        if workers is not None:
+            check_count(workers, "workers")
         shared = client is not None or workers is not None
         if tile is None:
             tile = (_DEFAULT_TILE // 2 if shared else _DEFAULT_TILE, _DEFAULT_TILE, _DEFAULT_TILE)
@@ -483,7 +484,7 @@ def _again(initializer):
 
 
 def _phase_names(phases):
-    if isinstance(phases, int | np.integer) and not isinstance(phases, bool):
+    if is_integer(phases):
         n, names = int(phases), None
     else:
         names = PhaseMap(phases).names
@@ -508,9 +509,7 @@ def _check_weights(channels, taps):
 
 
 def _count(value, name):
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= LIMITS[name]:
-        raise ValueError(f"`{name}` must be an integer from 1 to {LIMITS[name]}. Received: {value!r}.")
-    return int(value)
+    return check_integer(value, name, 1, LIMITS[name])
 
 
 def _one_of(value, name, allowed):

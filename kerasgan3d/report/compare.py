@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from kerasgan3d import __version__
-from kerasgan3d.metrics._check import check_integer
+from kerasgan3d.checks import AXES, check_integer
 from kerasgan3d.metrics.ensemble import measure_samples
 from kerasgan3d.metrics.transport import relative_diffusivity
 from kerasgan3d.report.classifier import classifier_score
@@ -22,7 +22,6 @@ from kerasgan3d.report.statistics import (
     reference_values,
     volume_record,
 )
-from kerasgan3d.volume import AXES
 
 _SIZE = 64
 _PICTURES = 4

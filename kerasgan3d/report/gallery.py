@@ -4,6 +4,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.report.files import check_picture, save_figure
 from kerasgan3d.report.overview import check_dpi
 from kerasgan3d.report.palette import phase_colors
@@ -17,7 +18,6 @@ from kerasgan3d.report.style import (
     draw_legend,
     legend_height,
 )
-from kerasgan3d.volume import checked_voxel_size
 
 _PANEL_HEIGHT = 3.4
 _WIDTH = 12.0
@@ -48,7 +48,7 @@ def render_slices(slices, phases, voxel_size=None, path=None, *, colors=None, na
     slices = [(title, _check_labels(title, labels, len(phases))) for title, labels in slices]
     if not 1 <= len(slices) <= _MOST:
         raise ValueError(f"`slices` must hold 1 to {_MOST} pairs (title, labels). Received: {len(slices)}")
-    voxel_size = checked_voxel_size(voxel_size)
+    voxel_size = check_voxel_size(voxel_size)
     check_dpi(dpi)
     if path is not None:
         check_picture(path)

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import stats
 
+from kerasgan3d.checks import AXES
 from kerasgan3d.metrics._count import diagonal_neighbours
-from kerasgan3d.volume import AXES
 
 LAGS = (2, 4, 8, 16)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from kerasgan3d.volume import AXES
+from kerasgan3d.checks import AXES
 
 
 def seam_statistics(volumes, phases, lag=8):

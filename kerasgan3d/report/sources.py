@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from kerasgan3d import io
+from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.data import exclusion
 from kerasgan3d.folder import REFERENCE, read_json
 from kerasgan3d.metrics._check import check_slice, check_volume
 from kerasgan3d.metrics.ensemble import random_windows
 from kerasgan3d.phases import PhaseMap, default_names
-from kerasgan3d.volume import Volume, checked_voxel_size
+from kerasgan3d.volume import Volume
 
 # What a seed is used for: draws for one purpose do not depend on those for another.
 SAMPLES, LEARNING, SCORING, PERIODIC = range(4)
@@ -103,7 +104,7 @@ class Generated:
         self.name = (card.get("name") if isinstance(card, dict) else None) or "generator"
         self.generator = generator
         self.phases = tuple(generator.phases)
-        self.voxel_size = checked_voxel_size(generator.voxel_size)
+        self.voxel_size = check_voxel_size(generator.voxel_size)
         self.stride = getattr(generator, "stride", None)
 
     def draw(self, count, size, seed, progress=None):
@@ -144,7 +145,7 @@ class Reference:
         try:
             self.name, self.statistics = name, statistics
             self.phases = tuple(PhaseMap(statistics["phases"]).names)
-            self.voxel_size = checked_voxel_size(statistics["voxel_size"]) or voxel_size
+            self.voxel_size = check_voxel_size(statistics["voxel_size"]) or voxel_size
             made_of = statistics["sub_volumes"]
             self.size, self.dimensions, self.count = made_of["size"], made_of["dimensions"], made_of["count"]
             mean = statistics["mean"]
@@ -178,7 +179,7 @@ def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=Non
     Raises:
         ValueError, OSError: if it is none of these, or cannot be read.
     """
-    voxel_size = checked_voxel_size(voxel_size)
+    voxel_size = check_voxel_size(voxel_size)
     if isinstance(real, (str, os.PathLike)):
         path = Path(real)
         statistics = path / REFERENCE if (path / REFERENCE).is_file() else path
@@ -209,7 +210,7 @@ def generated_source(generated, *, phases=None, mapping=None, voxel_size=None):
     Raises:
         ValueError, OSError: if it is none of these, or cannot be read.
     """
-    voxel_size = checked_voxel_size(voxel_size)
+    voxel_size = check_voxel_size(voxel_size)
     if hasattr(generated, "sample") and hasattr(generated, "phases"):
         return Generated(generated)
     if isinstance(generated, (str, os.PathLike)):

@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
+from kerasgan3d.checks import AXES
 from kerasgan3d.metrics.ensemble import UNITS
-from kerasgan3d.volume import AXES
 
 BAND = (5, 95)  # percent: what lies between these is the band of a curve
 # What the statistics of a generator's folder call what is measured here.

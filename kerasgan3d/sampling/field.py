@@ -5,6 +5,8 @@ from functools import cache
 
 import numpy as np
 
+from kerasgan3d.checks import check_count, check_seed
+
 _WORDS = np.uint64(0xFFFFFFFF)
 _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = 0x9E3779B9, 0xBB67AE85
@@ -29,12 +31,8 @@ class LatentField:
     """
 
     def __init__(self, seed, channels):
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
-            raise ValueError(f"`seed` must be an integer from 0 to 2**64 - 1. Received: {seed!r}.")
-        if isinstance(channels, bool) or not isinstance(channels, int | np.integer) or channels < 1:
-            raise ValueError(f"`channels` must be a positive integer. Received: {channels!r}.")
-        self.seed = int(seed)
-        self.channels = int(channels)
+        self.seed = check_seed(seed)
+        self.channels = check_count(channels, "channels")
 
     def window(self, start, shape, period=(None, None, None)):
         """The latents of a window of the lattice.

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import product
 
-import numpy as np
+from kerasgan3d.checks import check_count, check_periodic, check_triple
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def plan_tiles(size, *, stride, margin, periodic=False, offset=(0, 0, 0), tile=2
         size: Voxels, an int or (z, y, x); a multiple of ``stride`` along periodic axes.
         stride: Voxels per latent.
         margin: Latents needed (before, after) the window that they fill.
-        periodic: bool, or three.
+        periodic: bool, three, or letters of axes such as "yx".
         offset: Where the window begins in voxels: an int or (z, y, x), any sign.
         tile: Voxels per side of a tile, an int or (z, y, x); rounded up to a multiple of ``stride``.
         batch: Tiles that are computed at once; 1 if None.
@@ -148,13 +148,11 @@ def plan_tiles(size, *, stride, margin, periodic=False, offset=(0, 0, 0), tile=2
     Raises:
         ValueError: if an argument is not of the above.
     """
-    size = _triple(size, "size", minimum=1)
-    offset = _triple(offset, "offset")
-    tile = _triple(tile, "tile", minimum=1)
-    batch = 1 if batch is None else batch
-    if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
-        raise ValueError(f"`batch` must be a positive integer. Received: {batch!r}.")
-    periodic = _bools(periodic)
+    size = check_triple(size, "size", 1)
+    offset = check_triple(offset, "offset")
+    tile = check_triple(tile, "tile", 1)
+    batch = 1 if batch is None else check_count(batch, "batch")
+    periodic = check_periodic(periodic)
     for name, n, is_periodic in zip("zyx", size, periodic, strict=True):
         if is_periodic and n % stride:
             below, above = n // stride * stride, -(-n // stride) * stride
@@ -170,25 +168,8 @@ def plan_tiles(size, *, stride, margin, periodic=False, offset=(0, 0, 0), tile=2
         stride=stride,
         margin=tuple(margin),
         tile_cells=tuple(-(-n // stride) for n in tile),
-        batch=int(batch),
+        batch=batch,
     )
-
-
-def _triple(value, name, minimum=None):
-    """Three ints from an int or a sequence of three."""
-    values = (value,) * 3 if np.ndim(value) == 0 else tuple(value)
-    integers = all(isinstance(v, int | np.integer) and not isinstance(v, bool | np.bool_) for v in values)
-    if len(values) != 3 or not integers or (minimum is not None and min(values) < minimum):
-        kind = "an integer" if minimum is None else "a positive integer"
-        raise ValueError(f"`{name}` must be {kind} or three of them (z, y, x). Received: {value!r}.")
-    return tuple(int(v) for v in values)
-
-
-def _bools(value):
-    values = (value,) * 3 if np.ndim(value) == 0 else tuple(value)
-    if len(values) != 3 or not all(isinstance(v, bool | np.bool_) for v in values):
-        raise ValueError(f"`periodic` must be a bool or three of them (z, y, x). Received: {value!r}.")
-    return tuple(bool(v) for v in values)
 
 
 def _by(numbers):

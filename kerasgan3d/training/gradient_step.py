@@ -5,6 +5,8 @@ import contextlib
 import keras
 from keras import ops
 
+from kerasgan3d.checks import check_count
+
 
 def gradient_step(gan, data):
     """Update the critics and the generator as often as the recipe says; where it is held, only the critics.
@@ -60,8 +62,8 @@ def device_strategy(devices):
     Raises:
         ValueError: if there are fewer, or the backend cannot do it.
     """
-    if isinstance(devices, bool) or not (devices is None or (isinstance(devices, int) and devices >= 1)):
-        raise ValueError(f"`devices` must be a positive integer. Received: {devices!r}.")
+    if devices is not None:
+        check_count(devices, "devices")
     return None if devices in (None, 1) else _backend().strategy(devices)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasgan3d import io
+from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler, box_window, counts
 from kerasgan3d.training.diffusivity import diffusivities_of
 from kerasgan3d.training.excluded import Excluded, box_pairs, digest, with_box
@@ -19,7 +20,6 @@ from kerasgan3d.training.morphology import (
 from kerasgan3d.training.physics import alike, both_diagonals, spread, statistics, volume_spread
 from kerasgan3d.training.resampling import resampled, resampled_range
 from kerasgan3d.training.sections import section_statistics, section_targets, section_windows
-from kerasgan3d.volume import checked_voxel_size
 
 # Statistics of data that stay in their file are those of so many sub-volumes.
 _STORED_SAMPLES = 64
@@ -403,7 +403,7 @@ def _stated(size):
 
 def _checked_resampling(size):
     try:
-        return checked_voxel_size(size)
+        return check_voxel_size(size)
     except ValueError:
         raise ValueError(f"`resample_to` must be a positive number, in µm. Received: {size!r}.") from None
 

@@ -1,0 +1,129 @@
+"""Guards for arguments that many functions take: integers, sizes, axes, voxel sizes, seeds.
+
+Each returns the argument in its one canonical form, or raises a ValueError that names it and says what came.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+AXES = "zyx"
+MAX_SEED = 2**64 - 1
+
+
+def is_integer(value: Any) -> bool:
+    """Tell whether a value is an integer; a bool is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def check_integer(value: Any, name: str, low: int, high: int | None = None) -> int:
+    """Return an integer within low..high, both included; no bound above where `high` is None.
+
+    Raises:
+        ValueError: If it is no such integer.
+    """
+    if not is_integer(value) or value < low or (high is not None and value > high):
+        rule = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+        raise ValueError(f"`{name}` must be {rule}. Received: {value!r}.")
+    return operator.index(value)
+
+
+def check_count(value: Any, name: str) -> int:
+    """Return a positive integer.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not is_integer(value) or value < 1:
+        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}.")
+    return operator.index(value)
+
+
+def check_triple(value: Any, name: str, low: int | None = None) -> tuple[int, int, int]:
+    """Return three integers (z, y, x) from one integer or a sequence of three.
+
+    Args:
+        value: The argument.
+        name: Its name, for the message.
+        low: The smallest integer that is allowed, 1 or None (any sign).
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    values = (value,) * 3 if np.ndim(value) == 0 else tuple(value)
+    if len(values) != 3 or not all(map(is_integer, values)) or (low is not None and min(values) < low):
+        kind = "an integer" if low is None else "a positive integer"
+        raise ValueError(f"`{name}` must be {kind} or three of them (z, y, x). Received: {value!r}.")
+    z, y, x = map(operator.index, values)
+    return z, y, x
+
+
+def check_seed(seed: Any) -> int:
+    """Return a seed, an integer from 0 to 2**64 - 1.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not is_integer(seed) or not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"`seed` must be an integer from 0 to 2**64 - 1. Received: {seed!r}.")
+    return operator.index(seed)
+
+
+def check_periodic(periodic: bool | str | Iterable[bool], axes: str = AXES) -> tuple[bool, ...]:
+    """Return which axes are periodic, one bool per axis.
+
+    Args:
+        periodic: One bool for all axes, one per axis, or the letters of the periodic ones, such as "yx".
+        axes: The letters of the axes there are: "zyx", or "yx" for a slice.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    if isinstance(periodic, (bool, np.bool_)):
+        return (bool(periodic),) * len(axes)
+    if isinstance(periodic, str):
+        if periodic and not set(periodic) - set(axes) and len(set(periodic)) == len(periodic):
+            return tuple(axis in periodic for axis in axes)
+        flags: tuple = ()
+    else:
+        try:
+            flags = tuple(periodic)
+        except TypeError:
+            flags = ()
+    if len(flags) != len(axes) or not all(isinstance(flag, (bool, np.bool_)) for flag in flags):
+        raise ValueError(
+            f"`periodic` must be one bool, or one per axis ({', '.join(axes)}), or letters of axes, such "
+            f"as {axes[-2:]!r}. Received: {periodic!r}."
+        )
+    return tuple(map(bool, flags))
+
+
+def check_voxel_size(voxel_size: Any) -> float | None:
+    """Return a voxel size in µm as a float, or None.
+
+    Raises:
+        ValueError: If it is not one positive finite number.
+    """
+    if voxel_size is None:
+        return None
+    try:
+        size = float(voxel_size) if not isinstance(voxel_size, (bool, str, bytes)) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        size = math.nan
+    if not (math.isfinite(size) and size > 0):
+        raise ValueError(
+            "`voxel_size` must be one positive number, the edge of a cubic voxel in µm, or None where it is unknown. "
+            f"Received: {voxel_size!r}."
+        )
+    return size
+
+
+def axis_letters(periodic: Sequence[bool]) -> str:
+    """Return the letters of the axes that are True of three (z, y, x) or two (y, x), such as "yx"."""
+    return "".join(axis for axis, flag in zip(AXES[-len(periodic) :], periodic, strict=True) if flag)
