@@ -75,7 +75,7 @@ def test_grey_values_are_named(file):
     assert record["phases"] == ["pore", "Ni", "YSZ"]
     assert record["voxel_size"] == 0.065
     image = labels() if file != "slice.tif" else np.tile(labels()[0], (2, 2))
-    assert record["volume_fractions"] == [float(np.mean(image == phase)) for phase in range(3)]
+    assert record["volume_fraction"] == [float(np.mean(image == phase)) for phase in range(3)]
     assert bool(record["stereology"]) == (file == "slice.tif")
     assert run(f"{file} --phases a,b,c --voxel-size 1 --no-transport").stdout.split().count("a") >= 1
 
@@ -140,7 +140,7 @@ def test_a_large_volume_is_measured_block_by_block(monkeypatch, file):
     monkeypatch.setattr("kerasgan3d.metrics.record.IN_MEMORY", labels().size - 1)
     record = json.loads(run(f"{file} --json").stdout)
     assert record["relative_diffusivity"] is None
-    assert record["volume_fractions"] == [float(np.mean(labels() == phase)) for phase in range(3)]
+    assert record["volume_fraction"] == [float(np.mean(labels() == phase)) for phase in range(3)]
     monkeypatch.setattr("kerasgan3d.metrics.record.IN_MEMORY", labels().size)
     assert json.loads(run(f"{file} --json").stdout)["relative_diffusivity"] is not None
 

@@ -16,12 +16,12 @@ from kerasgan3d.volume import Volume
 
 NAMES = ("pore", "NMC", "CBD")
 COUNTED = (
-    "volume_fractions",
+    "volume_fraction",
     "specific_surface_area",
-    "interfacial_areas",
+    "interfacial_area",
     "triple_phase_boundary_density",
     "active_triple_phase_boundary_density",
-    "connected_fractions",
+    "connected_fraction",
     "two_point_correlation",
 )
 PERIODIC = list(product((False, True), repeat=3))
@@ -93,7 +93,7 @@ def test_blocks_change_no_bit(shape, phases, block, periodic):
 @pytest.mark.parametrize("periodic", [False, True, (True, False, True)], ids=["bounded", "periodic", "mixed"])
 def test_a_volume_where_some_clusters_percolate_and_some_do_not(periodic):
     expected = check(grains((24, 21, 26)), 8, periodic=periodic, max_lag=20)
-    assert np.any((expected.connected_fractions > 0) & (expected.connected_fractions < 1))
+    assert np.any((expected.connected_fraction > 0) & (expected.connected_fraction < 1))
     assert 0 < expected.active_triple_phase_boundary_density < expected.triple_phase_boundary_density
 
 
@@ -126,10 +126,10 @@ def test_a_channel_that_winds_through_many_blocks(block):
     # One cluster of many windings: cut anywhere, its ends are apart.
     assert ndimage.label(labels)[1] == 1
     found = measure(labels, voxel_size=1, block=block, workers=1)
-    np.testing.assert_array_equal(found.connected_fractions[1], [1, 1, 1])
+    np.testing.assert_array_equal(found.connected_fraction[1], [1, 1, 1])
     labels[4, 4, 4] = 0
     cut = measure(labels, voxel_size=1, block=block, workers=1)
-    assert cut.connected_fractions[1, 0] == 0
+    assert cut.connected_fraction[1, 0] == 0
     check(labels, block)
 
 
@@ -144,15 +144,15 @@ def test_percolation_by_way_of_a_periodic_face_only(axis, block):
     along, side = (int(np.flatnonzero(order == k)[0]) for k in (0, 1))
     for periodic in PERIODIC:
         found = measure(labels, voxel_size=1, periodic=periodic, block=block, workers=1)
-        assert found.connected_fractions[1, along] == (1 if periodic[side] else 0)
+        assert found.connected_fraction[1, along] == (1 if periodic[side] else 0)
         # The two ends are in contact where that axis is periodic, which is no way through.
-        assert found.connected_fractions[1].sum() == found.connected_fractions[1, along]
+        assert found.connected_fraction[1].sum() == found.connected_fraction[1, along]
 
 
 def test_the_two_ends_themselves_are_not_joined():
     labels = np.zeros((6, 3, 3), np.uint8)
     labels[[0, 1, 4, 5], 1, 1] = 1
-    assert not measure(labels, voxel_size=1, periodic=True, block=2, workers=1).connected_fractions[1].any()
+    assert not measure(labels, voxel_size=1, periodic=True, block=2, workers=1).connected_fraction[1].any()
 
 
 @pytest.mark.parametrize("workers", [None, 1])

@@ -4,16 +4,16 @@ A block reads its own voxels and the first ones of the blocks ahead of it, never
 and each edge belongs to the block that holds its first voxel, and is counted there.
 """
 
-from itertools import combinations
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
 from kerasgan3d.metrics._check import check_part
-from kerasgan3d.metrics._count import count_junctions, count_pairs, count_unlike_along, count_voxels
 from kerasgan3d.metrics._windows import AHEAD
 from kerasgan3d.metrics.connectivity import neighbourhood
+from kerasgan3d.metrics.registry import MEASURES
 
 
 class Clusters(NamedTuple):
@@ -36,21 +36,46 @@ class Clusters(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """The counts of a block.
+    """What a block has to say.
 
     Attributes:
-        voxels: int64 (n,), of each phase.
-        faces: int64 (n, n), between unlike neighbours, symmetric.
-        edges: Voxel edges where three phases meet.
-        pairs: int64 (n, 3, max_lag + 1), of voxels of a phase by their distance along z, y, x.
+        counted: For each measure that counts something, its integers.
         clusters: The Clusters of each phase.
     """
 
-    voxels: np.ndarray
-    faces: np.ndarray
-    edges: int
-    pairs: np.ndarray
+    counted: dict
     clusters: list
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block of a volume, as measures count it.
+
+    Attributes:
+        core: Labels of the block, with one more voxel along each axis where the volume goes on.
+        shape: The block's own voxels along z, y, x.
+        n_phases: Number of phases n.
+        max_lag: Largest distance of pairs, in voxels.
+        arms: For each axis, labels of up to `max_lag` voxels that follow the block along it.
+        within: bool, as `core`: which voxels percolate; None in the first pass.
+    """
+
+    core: np.ndarray
+    shape: tuple
+    n_phases: int
+    max_lag: int = 0
+    arms: tuple = ()
+    within: np.ndarray | None = None
+
+    @property
+    def labels(self):
+        """The block's own labels."""
+        return self.core[tuple(map(slice, self.shape))]
+
+    def reaching(self, axes, values=None):
+        """Return the block's labels, or other values, with the next voxel along some axes where there is one."""
+        values = self.core if values is None else values
+        return values[tuple(slice(size + (axis in axes)) for axis, size in enumerate(self.shape))]
 
 
 def highest_phase(labels):
@@ -58,46 +83,33 @@ def highest_phase(labels):
     return check_part(labels)[1]
 
 
-def count_block(core, arms, shape, phases, max_lag):
-    """Count everything that a block has.
+def count_block(core, arms, shape, n_phases, max_lag, keys):
+    """Count everything that a block has: for some measures, and its clusters.
 
     Args:
-        core: Labels of the block, with one more voxel along each axis where the volume goes on.
-        arms: For each axis, labels of up to `max_lag` voxels that follow the block along it.
-        shape: The block's own voxels along z, y, x.
-        phases: Number of phases n.
-        max_lag: Largest distance of pairs, in voxels.
+        core, arms, shape, n_phases, max_lag: As for `Part`.
+        keys: The measures that count something.
 
     Returns:
         Counts.
     """
-    core, _ = check_part(core, phases)
-    labels = core[tuple(map(slice, shape))]
-    pairs = np.empty((phases, 3, max_lag + 1), np.int64)
-    for axis in range(3):
-        arm = np.asarray(arms[axis])
-        if arm.size:
-            arm, _ = check_part(arm, phases)
-        line = np.concatenate([labels, arm], axis=axis)
-        for phase in range(phases):
-            pairs[phase, axis] = _pairs_from(line == phase, shape[axis], axis, max_lag)
-    return Counts(
-        voxels=count_voxels(labels, phases),
-        faces=sum(count_unlike_along(_reaching(core, shape, (axis,)), axis, phases, False) for axis in range(3)),
-        edges=_edges(core, shape, phases),
-        pairs=pairs,
-        clusters=[_clusters(core, shape, phase) for phase in range(phases)],
-    )
+    core, _ = check_part(core, n_phases)
+    arms = map(np.asarray, arms)  # read once
+    arms = tuple(check_part(arm, n_phases)[0] if arm.size else arm.astype(np.uint8) for arm in arms)
+    part = Part(core, tuple(shape), n_phases, max_lag, arms)
+    counted = {key: MEASURES[key].on_blocks.count(part) for key in keys}
+    return Counts(counted, [_clusters(core, shape, phase) for phase in range(n_phases)])
 
 
-def count_active_edges(core, shape, active, active_ahead):
-    """Count the edges of a block where three phases meet whose clusters are active.
+def count_active(core, shape, active, active_ahead, keys):
+    """Count what only voxels of active clusters count for: for some measures, their integers.
 
     Args:
-        core, shape: As for `count_block`.
+        core, shape: As for `Part`.
         active: For each phase, bool (clusters,): which of the block's `Clusters` are active.
         active_ahead: For each phase and each entry of `AHEAD`, bool (patches,): which patches of the first layer or
             line of the block ahead are active; None where there is no such block.
+        keys: The measures that count something.
     """
     core, _ = check_part(core, len(active))
     within = np.zeros(core.shape, bool)
@@ -111,33 +123,13 @@ def count_active_edges(core, shape, active, active_ahead):
                 there = _next_layer(shape, axes)
                 patches, _ = ndimage.label(core[there] == phase, neighbourhood(6))
                 within[there] |= np.concatenate([[False], patches_active])[patches]
-    return _edges(core, shape, len(active), within)
-
-
-def _edges(core, shape, phases, within=None):
-    edges = 0
-    for plane in combinations(range(3), 2):
-        part = _reaching(core, shape, plane)
-        mask = None if within is None else _reaching(within, shape, plane)
-        edges += count_junctions(part, range(phases), plane, (False,) * 3, mask)
-    return edges
-
-
-def _reaching(core, shape, axes):
-    """Return the block, with the next voxel along some axes where there is one."""
-    return core[tuple(slice(size + (axis in axes)) for axis, size in enumerate(shape))]
+    part = Part(core, tuple(shape), len(active), within=within)
+    return {key: MEASURES[key].on_blocks.count(part) for key in keys}
 
 
 def _next_layer(shape, axes):
     """Index the voxels of `core` that follow the block along some axes: a layer or a line."""
     return tuple(slice(size, size + 1) if axis in axes else slice(size) for axis, size in enumerate(shape))
-
-
-def _pairs_from(indicator, own, axis, max_lag):
-    """Count the pairs whose first voxel is among the first `own` along an axis: all, less those that begin later."""
-    pairs = count_pairs(indicator, axis, max_lag, False)
-    later = np.moveaxis(indicator, axis, 0)[own:]
-    return pairs - count_pairs(later, 0, max_lag, False) if len(later) else pairs
 
 
 def _labelled(mask):

@@ -1,69 +1,48 @@
-"""A record of measures as JSON: what each entry is, and the way there and back."""
+"""A record of measures as JSON: the way there and back, also from earlier versions."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from kerasgan3d.checks import check_voxel_size
+from kerasgan3d.metrics.registry import MEASURES, current_keys
 from kerasgan3d.phases import PhaseMap
 
-FORMAT = 1
-
-
-class Entry(NamedTuple):
-    """The unit of a measure, the dimensions of its array, and whether a record may do without it."""
-
-    unit: str
-    dimensions: tuple
-    optional: bool = False
-
-
-ENTRIES = {
-    "volume_fractions": Entry("1", ("phases",)),
-    "specific_surface_area": Entry("1/µm", ("phases",)),
-    "specific_surface_area_marching_cubes": Entry("1/µm", ("phases",), optional=True),
-    "interfacial_areas": Entry("1/µm", ("phases", "phases")),
-    "triple_phase_boundary_density": Entry("1/µm²", (), optional=True),
-    "active_triple_phase_boundary_density": Entry("1/µm²", (), optional=True),
-    "connected_fractions": Entry("1", ("phases", "axes"), optional=True),
-    "relative_diffusivity": Entry("1", ("phases", "axes"), optional=True),
-    "tortuosity_factor": Entry("1", ("phases", "axes"), optional=True),
-    "macmullin_number": Entry("1", ("phases", "axes"), optional=True),
-    "two_point_correlation": Entry("1", ("phases", "axes", "lags")),
-    "radial_two_point_correlation": Entry("1", ("phases", "lags"), optional=True),
-}
-UNITS = {"voxel_size": "µm", **{name: entry.unit for name, entry in ENTRIES.items()}}
+FORMAT = 2
 _FACTS = ("phases", "voxel_size", "shape", "periodic", "stereology")
+# Those that every record has; what else there is depends on the image and on the version that measured it.
+_ALWAYS = ("volume_fraction", "specific_surface_area", "interfacial_area", "two_point_correlation")
 
 
-def to_json(value):
-    """Return a value of a Measurement as JSON has it; inf becomes "inf", NaN null."""
-    if isinstance(value, np.ndarray):
-        return to_json(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [to_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
+def to_json(record):
+    """Return a Measurement as a dict that JSON can hold; inf becomes "inf", NaN null."""
+    values = {name: _plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
+    return {"format": FORMAT, **values, "units": record.units}
 
 
 def from_json(record):
     """Return the attributes that a record of `Measurement.to_dict` holds, or say what is wrong with it."""
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
+    if not isinstance(record, dict) or record.get("format") not in (1, FORMAT):
         raise ValueError(
-            f'A measurement must be a dict with "format": {FORMAT}, made by `Measurement.to_dict`. '
+            f'A measurement must be a dict with "format": {FORMAT} (or 1), made by `Measurement.to_dict`. '
             f"Received: {record!r:.100}."
         )
-    missing = [name for name in (*_FACTS, *ENTRIES, "units") if name not in record]
+    if record["format"] == 1:
+        record = current_keys(record)
+        if isinstance(record.get("units"), dict):
+            record["units"] = current_keys(record["units"])
+        if isinstance(record.get("stereology"), list | tuple):
+            record["stereology"] = list(current_keys(dict.fromkeys(map(str, record["stereology"]))))
+    missing = [name for name in (*_FACTS, *_ALWAYS, "units") if name not in record]
     if missing:
         raise ValueError(f"A measurement must have every entry. Received: one without {', '.join(missing)}.")
-    if record["units"] != UNITS:
-        raise ValueError(f"The units of a measurement must be {UNITS}. Received: {record['units']!r}.")
+    units = {"voxel_size": "µm", **{key: row.unit for key, row in MEASURES.items() if key in record}}
+    if record["units"] != units:
+        raise ValueError(f"The units of a measurement must be {units}. Received: {record['units']!r}.")
     phases = PhaseMap(record["phases"]).names
     shape = _checked_list(record, "shape", "numbers of voxels", lambda size: type(size) is int and size > 0)
     periodic = _checked_list(record, "periodic", "bools", lambda flag: isinstance(flag, bool))
-    stereology = _checked_list(record, "stereology", "names of measures", lambda name: name in tuple(ENTRIES))
+    stereology = _checked_list(record, "stereology", "names of measures", lambda name: name in tuple(MEASURES))
     if len(shape) not in (2, 3) or len(periodic) != len(shape):
         raise ValueError(
             "`shape` and `periodic` must have one item for each of z, y, x, or of y, x. "
@@ -76,8 +55,18 @@ def from_json(record):
         "shape": shape,
         "periodic": periodic,
         "stereology": stereology,
-        **{name: _checked_values(name, record[name], sizes) for name in ENTRIES},
+        **{key: _checked_values(key, record.get(key), sizes) for key in MEASURES},
     }
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
 
 
 def _checked_list(record, name, rule, holds):
@@ -88,18 +77,18 @@ def _checked_list(record, name, rule, holds):
     return tuple(items)
 
 
-def _checked_values(name, values, sizes):
+def _checked_values(key, values, sizes):
     """Return one measure of a record as an array or a number; `sizes` learns the number of lags."""
-    entry = ENTRIES[name]
-    if values is None and entry.optional:
+    dimensions = MEASURES[key].shape
+    if values is None and key not in _ALWAYS:
         return None
     try:
         array = np.asarray(values, float)
     except (TypeError, ValueError):
         array = np.empty(0)
-    if "lags" in entry.dimensions and array.ndim == len(entry.dimensions):
+    if "lags" in dimensions and array.ndim == len(dimensions):
         sizes.setdefault("lags", array.shape[-1])
-    if array.shape != tuple(sizes.get(dimension) for dimension in entry.dimensions):
-        of = " x ".join(entry.dimensions) or "one"
-        raise ValueError(f"`{name}` must be {of} numbers. Received: {values!r:.100}.")
-    return array if entry.dimensions else float(array)
+    if array.shape != tuple(sizes.get(dimension) for dimension in dimensions):
+        of = " x ".join(dimensions) or "one"
+        raise ValueError(f"`{key}` must be {of} number{'s' if dimensions else ''}. Received: {values!r:.100}.")
+    return array if dimensions else float(array)

@@ -6,6 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasgan3d.checks import AXES
+from kerasgan3d.metrics._measure import CURVES, PER_PAIR, PER_PHASE, PER_PHASE_AND_AXIS, RADIAL_CURVES
+from kerasgan3d.metrics.registry import MEASURES
+
 WIDTH = 100
 
 # Sub-volumes of one material differ in the third digit; what is exact is in the record itself.
@@ -26,7 +30,7 @@ class _Row(NamedTuple):
 
 def record_text(record):
     """Return a Measurement as text: what was measured, a table, and what one must know to read it."""
-    parts = [_subject(record), *_tables(list(_rows(record)), record.phases), _boundaries(record), _notes(record)]
+    parts = [_subject(record), *_tables(list(_rows(record)), record.phases), _scalars(record), _notes(record)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -43,44 +47,54 @@ def _subject(record):
 
 
 def _rows(record):
-    def label(name, text):
-        return text + (_ESTIMATE if name in record.stereology else "")
-
-    yield _Row(label("volume_fractions", "volume fraction"), "", "", _texts(record.volume_fractions, decimals=3))
-    if record.specific_surface_area_marching_cubes is not None:
-        yield _Row("specific surface area, mesh", "1/µm", "", _texts(record.specific_surface_area_marching_cubes))
-    faces = label("specific_surface_area", "specific surface area, voxel faces")
-    yield _Row(faces, "1/µm", "", _texts(record.specific_surface_area))
-    if len(record.phases) > 2:
-        for index, (phase, areas) in enumerate(zip(record.phases, record.interfacial_areas, strict=True)):
-            text = label("interfacial_areas", f"interface with {_short(phase)}, voxel faces")
-            values = _texts(areas)
-            values[index] = "-"
-            yield _Row(text, "1/µm", "", values)
-    for name, text, decimals in (
-        ("connected_fractions", "connected fraction", 3),
-        ("relative_diffusivity", "relative diffusivity D_eff/D_0", None),
-        ("tortuosity_factor", "tortuosity factor", None),
-        ("macmullin_number", "MacMullin number", None),
-    ):
-        values = getattr(record, name)
-        if values is not None:
-            for axis, letter in enumerate("zyx"):
-                yield _Row("" if axis else text, "", letter, _texts(values[:, axis], decimals))
-    yield from _correlation_rows(record, label)
+    for key, row in MEASURES.items():
+        values = getattr(record, key)
+        hidden = row.unless is not None and getattr(record, row.unless) is not None
+        if values is not None and row.shape and not hidden:
+            yield from _BY_SHAPE[row.shape](record, row, values, _label(record, row))
 
 
-def _correlation_rows(record, label):
-    name, text = "radial_two_point_correlation", "two-point correlation S2, radial"
-    correlation = record.radial_two_point_correlation
-    if correlation is None:
-        name, text = "two_point_correlation", "two-point correlation S2, mean of axes"
-        correlation = record.two_point_correlation.mean(axis=1)
-    first = label(name, text)
-    for lag in (lag for lag in _LAGS if lag < correlation.shape[-1]):
+def _label(record, row):
+    return (row.label or row.name) + (_ESTIMATE if row.key in record.stereology else "")
+
+
+def _per_phase(record, row, values, label):
+    yield _Row(label, _unit(row), "", _texts(values, row.decimals))
+
+
+def _per_pair(record, row, values, label):
+    if len(record.phases) < 3:  # the surface of either phase says it
+        return
+    for index, (phase, areas) in enumerate(zip(record.phases, values, strict=True)):
+        texts = _texts(areas, row.decimals)
+        texts[index] = "-"
+        yield _Row(label.format(phase=_short(phase)), _unit(row), "", texts)
+
+
+def _per_axis(record, row, values, label):
+    for axis, letter in enumerate(AXES):
+        yield _Row("" if axis else label, _unit(row), letter, _texts(values[:, axis], row.decimals))
+
+
+def _curve(record, row, values, label):
+    values = values.mean(axis=1) if "axes" in row.shape else values
+    for lag in (lag for lag in _LAGS if lag < values.shape[-1]):
         distance = f"{_number(lag * record.voxel_size)} µm"
-        yield _Row(first, "", distance, _texts(correlation[:, lag], decimals=3))
-        first = ""
+        yield _Row(label, _unit(row), distance, _texts(values[:, lag], row.decimals))
+        label = ""
+
+
+_BY_SHAPE = {
+    PER_PHASE: _per_phase,
+    PER_PAIR: _per_pair,
+    PER_PHASE_AND_AXIS: _per_axis,
+    CURVES: _curve,
+    RADIAL_CURVES: _curve,
+}
+
+
+def _unit(row):
+    return "" if row.unit == "1" else row.unit
 
 
 def _tables(rows, phases):
@@ -115,16 +129,17 @@ def _aligned(texts, name):
     ]
 
 
-def _boundaries(record):
-    if record.triple_phase_boundary_density is None:
+def _scalars(record):
+    """Return what is one number of the whole volume, a line each."""
+    told = [(row, getattr(record, key)) for key, row in MEASURES.items() if not row.shape]
+    told = [(_label(record, row), row.unit, value) for row, value in told if value is not None]
+    if not told:
         return ""
-    mark = _ESTIMATE if "triple_phase_boundary_density" in record.stereology else ""
-    lines = [("triple-phase boundary density, voxel edges" + mark, record.triple_phase_boundary_density)]
-    if record.active_triple_phase_boundary_density is not None:
-        lines.append(("  of it active", record.active_triple_phase_boundary_density))
-    texts = _aligned([_number(value) for _, value in lines], "")[1:]
-    width = max(len(text) for text, _ in lines)
-    return "\n".join(f"{text:<{width}}  1/µm²  {value}".rstrip() for (text, _), value in zip(lines, texts, strict=True))
+    texts = _aligned([_number(value) for *_, value in told], "")[1:]
+    width = max(len(label) for label, *_ in told)
+    return "\n".join(
+        f"{label:<{width}}  {unit}  {text}".rstrip() for (label, unit, _), text in zip(told, texts, strict=True)
+    )
 
 
 def _notes(record):
@@ -132,11 +147,14 @@ def _notes(record):
         "Areas and lengths are per volume of the whole, not of a phase. Voxel faces and edges make steps, on average "
         "3/2 of a smooth surface or line."
     )
-    if record.specific_surface_area_marching_cubes is not None:
-        scale += " The mesh, by marching cubes, is some 9 % more than a smooth surface."
+    told = {key: row for key, row in MEASURES.items() if row.note and getattr(record, key) is not None}
+    for row in told.values():
+        if row.unit != "1":
+            scale += f" {row.note}"
     notes = [textwrap.fill(scale, WIDTH)]
-    if record.tortuosity_factor is not None and np.isinf(record.tortuosity_factor).any():
-        notes.append("inf: the phase does not connect the two ends of the volume.")
+    notes += dict.fromkeys(
+        row.note for key, row in told.items() if row.unit == "1" and np.isinf(getattr(record, key)).any()
+    )
     if record.stereology:
         estimates = (
             f"{_ESTIMATE.strip()} Estimates of a volume's values from a slice by stereology, right for isotropic "

@@ -1,20 +1,53 @@
 """The measures of a volume that is larger than memory: counted block by block, the same numbers as in memory."""
 
+import math
+
 import numpy as np
 
-from kerasgan3d.metrics._block import count_active_edges, count_block, highest_phase
+from kerasgan3d.metrics._block import count_active, count_block, highest_phase
 from kerasgan3d.metrics._windows import AHEAD, Plan, is_dask, window
 from kerasgan3d.metrics._workers import where_dask_says
 from kerasgan3d.metrics.connectivity import spanning
-from kerasgan3d.metrics.correlation import correlation_from
-from kerasgan3d.metrics.fractions import fractions_from
-from kerasgan3d.metrics.surface import areas_from
-from kerasgan3d.metrics.tpb import density_from
+from kerasgan3d.metrics.registry import MEASURES
 
 BLOCK = 256  # voxels: some 300 MB per process, and a block reads 1.4 times its own voxels for lags up to 32
 
 # About how long the passes take, relative to each other, for progress.
 _COUNTING, _ACTIVE = 4, 1
+
+
+class Whole:
+    """A volume whose blocks were counted. ``whole[measure.key]`` is the value of a measure, computed once.
+
+    Attributes:
+        shape, periodic, voxel_size, n_phases: As those of the volume.
+        voxels: Its number of voxels.
+        totals: For each measure that counts something, the sum over the blocks.
+    """
+
+    def __init__(self, plan, n_phases, voxel_size):
+        self.shape, self.periodic, self.voxel_size, self.n_phases = plan.shape, plan.periodic, voxel_size, n_phases
+        self.voxels, self.totals, self._values = math.prod(plan.shape), {}, {}
+        self.percolating, self.sizes = [], []
+
+    def add(self, counted):
+        """Add up what the blocks counted: a list of dicts from measure to integers."""
+        self.totals |= {key: sum(part[key] for part in counted) for key in counted[0]}
+
+    def __getitem__(self, key):
+        if key not in self._values:
+            self._values[key] = MEASURES[key].on_blocks.value(self.totals.get(key), self)
+        return self._values[key]
+
+    @property
+    def connected_fractions(self):
+        """The share of each phase that percolates along z, y, x: (n, 3)."""
+        connected = np.zeros((self.n_phases, 3))
+        for phase, voxels in enumerate(self.totals["volume_fraction"]):
+            if voxels:
+                sizes = self.sizes[phase]
+                connected[phase] = [sizes[through].sum() / voxels for through in self.percolating[phase]]
+        return connected
 
 
 def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
@@ -32,60 +65,52 @@ def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
         workers, progress: As for `measure`.
 
     Returns:
-        dict of the measures by the names of the attributes.
+        dict of the measures by their keys.
     """
     stored, n, periodic, size = checked
+    rows = {
+        key: row
+        for key, row in MEASURES.items()
+        if row.on_blocks is not None and (n >= 3 or "three phases" not in row.needs)
+    }
+    first, second = (
+        [key for key, row in rows.items() if row.on_blocks.count is not None and row.on_blocks.active == active]
+        for active in (False, True)
+    )
     plan = Plan(tuple(map(int, stored.shape)), periodic, block)
     blocks = plan.blocks()
-    total = len(blocks) * (_COUNTING + (_ACTIVE if n >= 3 else 0))
+    total = len(blocks) * (_COUNTING + (_ACTIVE if second else 0))
     told = _told(progress, total)
     cores = [window(stored, *plan.core(part)) for part in blocks]
     tasks = [
-        (core, [window(stored, *plan.arm(part, axis, max_lag)) for axis in range(3)], part.shape, n, max_lag)
+        (core, [window(stored, *plan.arm(part, axis, max_lag)) for axis in range(3)], part.shape, n, max_lag, first)
         for core, part in zip(cores, blocks, strict=True)
     ]
     told(0, "counting")
     counts = where_dask_says(
         count_block, tasks, workers, lambda done, _: told(done * _COUNTING, "counting"), is_dask(stored)
     )
-    voxels = sum(part.voxels for part in counts)
-    pairs = sum(part.pairs for part in counts)
-    areas = areas_from(sum(part.faces for part in counts), int(voxels.sum()), size)
-    correlation = [correlation_from(pairs[:, axis], plan.shape, axis, periodic[axis]) for axis in range(3)]
-    percolating = [_percolating(plan, blocks, [part.clusters[phase] for part in counts]) for phase in range(n)]
-    connected = np.zeros((n, 3))
-    for phase in np.flatnonzero(voxels):
-        sizes = np.concatenate([part.clusters[phase].sizes for part in counts])
-        connected[phase] = [sizes[through].sum() / voxels[phase] for through in percolating[phase]]
-    values = {
-        "volume_fractions": fractions_from(voxels),
-        "specific_surface_area": areas.sum(axis=1),
-        "interfacial_areas": areas,
-        "connected_fractions": connected,
-        "two_point_correlation": np.stack(correlation, axis=1),
-    }
-    if n >= 3:
-        edges = sum(part.edges for part in counts)
-        active = [through.any(axis=0) for through in percolating]
-        active_edges = 0
-        if sum(some.any() for some in active) >= 3:
+    whole = Whole(plan, n, size)
+    whole.add([part.counted for part in counts])
+    whole.percolating = [_percolating(plan, blocks, [part.clusters[phase] for part in counts]) for phase in range(n)]
+    whole.sizes = [np.concatenate([part.clusters[phase].sizes for part in counts]) for phase in range(n)]
+    if second:
+        active = [through.any(axis=0) for through in whole.percolating]
+        whole.totals |= dict.fromkeys(second, 0)
+        least = 3 if all("three phases" in rows[key].needs for key in second) else 1
+        if sum(some.any() for some in active) >= least:
             told(len(blocks) * _COUNTING, "active boundaries")
-            tasks = _active_tasks(plan, blocks, cores, counts, active)
-            active_edges = sum(
-                where_dask_says(
-                    count_active_edges,
-                    tasks,
-                    workers,
-                    lambda done, _: told(len(blocks) * _COUNTING + done * _ACTIVE, "active boundaries"),
-                    is_dask(stored),
-                )
+            tasks = [(*task, second) for task in _active_tasks(plan, blocks, cores, counts, active)]
+            counted = where_dask_says(
+                count_active,
+                tasks,
+                workers,
+                lambda done, _: told(len(blocks) * _COUNTING + done * _ACTIVE, "active boundaries"),
+                is_dask(stored),
             )
-        values |= {
-            "triple_phase_boundary_density": density_from(edges, int(voxels.sum()), size),
-            "active_triple_phase_boundary_density": density_from(active_edges, int(voxels.sum()), size),
-        }
+            whole.add(counted)
     told(total, "done")
-    return values
+    return {key: whole[key] for key in rows}
 
 
 def highest_phases(stored, block=BLOCK, workers=None):
@@ -131,7 +156,7 @@ def _percolating(plan, blocks, clusters):
 
 
 def _active_tasks(plan, blocks, cores, counts, active):
-    """Return the arguments of `count_active_edges` for each block.
+    """Return the arguments of `count_active` for each block, but the measures.
 
     Args:
         plan, blocks, cores: The Plan, its blocks, and the window that each one reads.

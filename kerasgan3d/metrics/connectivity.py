@@ -4,6 +4,7 @@ import numpy as np
 from scipy import ndimage, sparse
 
 from kerasgan3d.metrics._check import check_axis, check_volume
+from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS, Measure, OnBlocks
 
 _CONNECTIVITY = {6: 1, 18: 2, 26: 3}  # neighbours of a voxel -> the rank that scipy gives their structure
 
@@ -115,3 +116,18 @@ def _touching(clusters, count, axis, wraps, structure):
         both = (last > 0) & (neighbour > 0)
         codes.append(np.unique(last[both].astype(np.int64) * (count + 1) + neighbour[both]))
     return np.stack(np.divmod(np.unique(np.concatenate(codes)), count + 1))
+
+
+CONNECTED_FRACTION = Measure(
+    key="connected_fraction",
+    was="connected_fractions",
+    name="connected fraction",
+    unit="1",
+    shape=PER_PHASE_AND_AXIS,
+    method="The share of a phase's voxels that belong to paths from one end face to the other along the axis.",
+    of_volume=lambda subject: connected_fractions(subject.labels, **subject.options),
+    on_blocks=OnBlocks(value=lambda _, whole: whole.connected_fractions),
+    needs=frozenset({"percolation"}),
+    cost=20,
+    decimals=3,
+)

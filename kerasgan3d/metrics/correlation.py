@@ -10,6 +10,7 @@ from kerasgan3d.metrics._count import (
     count_places,
     count_places_by_displacement,
 )
+from kerasgan3d.metrics._measure import CURVES, RADIAL_CURVES, Measure, OnBlocks
 
 
 def two_point_correlation(volume, max_lag=None, *, periodic=None, phases=None):
@@ -153,3 +154,61 @@ def _checked_lag(max_lag, shape):
             f"`max_lag` must be less than the smallest dimension of the volume, {smallest} voxels. Received: {max_lag}."
         )
     return int(max_lag)
+
+
+def _along_axes(subject):
+    return correlation_of(subject.labels, subject.n_phases, subject.periodic, subject.max_lag)
+
+
+def _count_pairs_of(part):
+    """Count the pairs of a block whose first voxel is its own: (n, 3, max_lag + 1)."""
+    pairs = np.empty((part.n_phases, 3, part.max_lag + 1), np.int64)
+    for axis in range(3):
+        line = np.concatenate([part.labels, part.arms[axis]], axis=axis)
+        for phase in range(part.n_phases):
+            indicator = line == phase
+            pairs[phase, axis] = count_pairs(indicator, axis, part.max_lag, False)
+            # All pairs, less those that begin later.
+            later = np.moveaxis(indicator, axis, 0)[part.labels.shape[axis] :]
+            if len(later):
+                pairs[phase, axis] -= count_pairs(later, 0, part.max_lag, False)
+    return pairs
+
+
+def _of_blocks(pairs, whole):
+    return np.stack(
+        [correlation_from(pairs[:, axis], whole.shape, axis, wraps) for axis, wraps in enumerate(whole.periodic)],
+        axis=1,
+    )
+
+
+TWO_POINT_CORRELATION = Measure(
+    key="two_point_correlation",
+    name="two-point correlation",
+    unit="1",
+    shape=CURVES,
+    method="S2(r) is the probability that two points at distance r along an axis are both in the phase; S2(0) is the "
+    "volume fraction. Curves are ratios of means over all samples.",
+    of_volume=_along_axes,
+    of_slice=_along_axes,
+    on_blocks=OnBlocks(count=_count_pairs_of, value=_of_blocks),
+    cost=20,
+    label="two-point correlation S2, mean of axes",
+    decimals=3,
+    unless="radial_two_point_correlation",
+    whole=True,
+    bar=0.02,
+    monitored=True,
+)
+RADIAL_TWO_POINT_CORRELATION = Measure(
+    key="radial_two_point_correlation",
+    name="radial two-point correlation",
+    unit="1",
+    shape=RADIAL_CURVES,
+    method="The mean of S2 over all directions.",
+    of_volume=lambda subject: radial_two_point_correlation(subject.labels, subject.max_lag, **subject.options),
+    cost=40,
+    label="two-point correlation S2, radial",
+    decimals=3,
+    sampled=False,
+)

@@ -1,32 +1,15 @@
 """Many sub-volumes of one material, measured side by side."""
 
-from itertools import combinations
-
 import numpy as np
 
 from kerasgan3d.checks import check_integer
-from kerasgan3d.metrics._check import check_slice, check_volume, require_voxel_size
-from kerasgan3d.metrics._count import count_unlike_neighbours
+from kerasgan3d.metrics._check import Checked, check_slice, check_volume, require_voxel_size
+from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics._workers import side_by_side
-from kerasgan3d.metrics.connectivity import connected_fractions
-from kerasgan3d.metrics.correlation import two_point_correlation
-from kerasgan3d.metrics.fractions import volume_fractions
-from kerasgan3d.metrics.slices import slice_statistics
-from kerasgan3d.metrics.surface import interfacial_areas, specific_surface_area
-from kerasgan3d.metrics.tpb import triple_phase_boundary_density
-from kerasgan3d.metrics.transport import relative_diffusivity
+from kerasgan3d.metrics.registry import MEASURES, SAMPLED, SAMPLED_CURVES, sampled_value
 
-# Measures of a sub-volume: name, and unit of its values. "two_point_correlation" comes with them.
-UNITS = {
-    "volume_fraction": "1",
-    "specific_surface_area": "1/µm",
-    "specific_surface_area_marching_cubes": "1/µm",
-    "interfacial_area": "1/µm",
-    "triple_phase_boundary_density": "1/µm²",
-    "active_triple_phase_boundary_density": "1/µm²",
-    "connected_fraction": "1",
-    "relative_diffusivity": "1",
-}
+# The units of the numbers that are measured of a sub-volume; curves come with them.
+UNITS = {key: row.unit for key, row in SAMPLED.items()}
 LAGS = 32  # voxels: the longest distance of the two-point correlation, where the sub-volumes are large enough
 
 
@@ -141,49 +124,23 @@ def sample_values(measured, digits=6):
     Returns:
         dict of nested lists, shaped as the arrays are.
     """
-    return {
-        key: np.vectorize(lambda value: float(f"{value:.{digits}g}"), otypes=[float])(values).tolist()
-        for key, values in measured.items()
-        if key in UNITS
-    }
+    return {key: _rounded(values, digits).tolist() for key, values in measured.items() if key in SAMPLED}
 
 
 def _measure(labels, options):
     """Measure one sub-volume or window."""
-    n, size, max_lag = options["phases"], options["voxel_size"], options["max_lag"]
-    pairs = tuple(zip(*combinations(range(n), 2), strict=True)) if n > 1 else ((), ())
-    if labels.ndim == 2:
-        found = slice_statistics(labels, voxel_size=size, phases=n, max_lag=max_lag)
-        # As for surfaces: the mean over slices in three directions shows two thirds of the faces.
-        lengths = count_unlike_neighbours(labels, n, (False, False)) / (labels.size * size)
-        record = {
-            "volume_fraction": found.area_fractions,
-            "specific_surface_area": found.specific_surface_area,
-            "interfacial_area": 3 / 2 * lengths[pairs],
-        }
-        if n > 2:
-            record["triple_phase_boundary_density"] = found.triple_phase_boundary_density
-        return {**record, "two_point_correlation": found.two_point_correlation}
-    given = {"phases": n, "periodic": False}
-    sized = {**given, "voxel_size": size}
-    record = {
-        "volume_fraction": volume_fractions(labels, phases=n),
-        "specific_surface_area": specific_surface_area(labels, **sized),
-        "specific_surface_area_marching_cubes": specific_surface_area(labels, "marching_cubes", **sized),
-        "interfacial_area": interfacial_areas(labels, **sized)[pairs],
+    checked = Checked(labels, options["phases"], (False,) * labels.ndim, options["voxel_size"])
+    conducting = tuple(range(options["phases"])) if options["transport"] else ()
+    subject = Subject(checked, MEASURES, max_lag=options["max_lag"], conducting=conducting)
+    return {
+        key: _rounded(sampled_value(row, subject[key]), row.digits)
+        for key, row in {**SAMPLED, **SAMPLED_CURVES}.items()
+        if row.told_by(subject)
     }
-    if n > 2:
-        record["triple_phase_boundary_density"] = triple_phase_boundary_density(labels, **sized)
-        record["active_triple_phase_boundary_density"] = triple_phase_boundary_density(labels, True, **sized)
-    record["connected_fraction"] = connected_fractions(labels, **given)
-    if options["transport"]:
-        record["relative_diffusivity"] = [
-            [_rounded(relative_diffusivity(labels, phase, axis, boundary="mirror", **given)) for axis in range(3)]
-            for phase in range(n)
-        ]
-    return {**record, "two_point_correlation": two_point_correlation(labels, max_lag, **given)}
 
 
-def _rounded(value):
-    """Round to eight digits, finer than the solver is: the last ones depend on the number of threads that add up."""
-    return float(f"{value:.8g}")
+def _rounded(values, digits):
+    """Round to so many significant digits, if any."""
+    if digits is None:
+        return values
+    return np.vectorize(lambda value: float(f"{value:.{digits}g}"), otypes=[float])(values)

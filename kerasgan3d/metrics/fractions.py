@@ -2,6 +2,7 @@
 
 from kerasgan3d.metrics._check import check_volume
 from kerasgan3d.metrics._count import count_voxels
+from kerasgan3d.metrics._measure import PER_PHASE, Measure, OnBlocks
 
 
 def volume_fractions(volume, *, phases=None):
@@ -34,3 +35,25 @@ def fractions_of(labels, phases):
 def fractions_from(voxels):
     """Return the share of each phase from its number of voxels: (phases,) float64."""
     return voxels / voxels.sum()
+
+
+VOLUME_FRACTION = Measure(
+    key="volume_fraction",
+    was="volume_fractions",
+    name="volume fraction",
+    unit="1",
+    shape=PER_PHASE,
+    method="The share of voxels in the phase.",
+    of_volume=lambda subject: fractions_of(subject.labels, subject.n_phases),
+    of_slice=lambda subject: fractions_of(subject.labels, subject.n_phases),
+    on_blocks=OnBlocks(
+        count=lambda part: count_voxels(part.labels, part.n_phases), value=lambda voxels, whole: fractions_from(voxels)
+    ),
+    decimals=3,
+    whole=True,
+    bar=0.02,
+    spread=(0.8, 1.25),
+    monitored=True,
+    section="structure",
+    figure="Volume fractions",
+)

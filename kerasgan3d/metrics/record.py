@@ -1,25 +1,24 @@
 """One record of all measures of a volume or a slice."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import numbers
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from kerasgan3d.checks import check_integer
 from kerasgan3d.metrics._check import check_slice, check_stored, check_volume, require_voxel_size
-from kerasgan3d.metrics._count import count_unlike_neighbours
-from kerasgan3d.metrics._record_json import ENTRIES, FORMAT, UNITS, from_json, to_json
+from kerasgan3d.metrics._measure import Subject
+from kerasgan3d.metrics._record_json import from_json, to_json
 from kerasgan3d.metrics._record_text import record_text
 from kerasgan3d.metrics.blocks import BLOCK, highest_phases, measure_blocks
-from kerasgan3d.metrics.connectivity import connected_fractions
-from kerasgan3d.metrics.correlation import radial_two_point_correlation, two_point_correlation
-from kerasgan3d.metrics.fractions import volume_fractions
-from kerasgan3d.metrics.slices import slice_statistics
-from kerasgan3d.metrics.surface import interfacial_areas, specific_surface_area
-from kerasgan3d.metrics.tpb import triple_phase_boundary_density
-from kerasgan3d.metrics.transport import relative_diffusivity
+from kerasgan3d.metrics.registry import MEASURES, RENAMED
 from kerasgan3d.phases import PhaseMap, default_names
 
 MAX_LAG = 32  # voxels: with 0.4 µm each beyond the size of a cathode's particles, and still cheap
@@ -27,100 +26,109 @@ MAX_LAG = 32  # voxels: with 0.4 µm each beyond the size of a cathode's particl
 IN_MEMORY = 512**3
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Measurement:
+_VALUES = [(key, Any, dataclasses.field(default=None)) for key in MEASURES]
+_Values = dataclasses.make_dataclass("_Values", _VALUES, frozen=True, eq=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Measurement(_Values):
     """What `measure` found; n phases, axes in the order z, y, x, lengths in µm.
 
-    What a slice cannot tell, what does not exist and what was not asked for is None. Within an array, NaN marks a
-    value that was not computed or does not exist, and inf the resistance of what does not conduct.
+    Every measure is an attribute, and ``record[key]``. What a slice cannot tell, what does not exist and what was not
+    asked for is None. Within an array, NaN marks a value that was not computed or does not exist, and inf the
+    resistance of what does not conduct.
 
     Attributes:
         phases: The n names.
         voxel_size: Edge of a voxel in µm.
         shape: Voxels along z, y, x; along y, x for a slice.
         periodic: Whether the image continues at its opposite faces, one bool per axis.
-        volume_fractions: (n,).
+        stereology: Keys of those that are estimates of a volume's values, made from a slice by stereology.
+        volume_fraction: (n,).
         specific_surface_area: (n,) in 1/µm, of voxel faces.
         specific_surface_area_marching_cubes: (n,) in 1/µm, of a mesh; None for a slice, and block by block.
-        interfacial_areas: (n, n) in 1/µm, of voxel faces.
+        interfacial_area: (n, n) in 1/µm, of voxel faces.
         triple_phase_boundary_density: In 1/µm², of voxel edges; None where there are fewer than three phases.
         active_triple_phase_boundary_density: In 1/µm²; None for a slice, and where there are fewer than three phases.
-        connected_fractions: (n, 3), the share of each phase that percolates; None for a slice.
+        connected_fraction: (n, 3), the share of each phase that percolates; None for a slice.
         relative_diffusivity: (n, 3); None for a slice, without transport, and block by block.
         tortuosity_factor: (n, 3), volume fraction / relative diffusivity; None as before.
         macmullin_number: (n, 3), 1 / relative diffusivity; None as before.
         two_point_correlation: (n, axes, lags), S2 along each axis at `distances`.
         radial_two_point_correlation: (n, lags), S2 averaged over all directions; None for a slice, and block by
             block.
-        stereology: Names of those that are estimates of a volume's values, made from a slice by stereology.
     """
 
-    phases: tuple
+    phases: tuple[str, ...]
     voxel_size: float
-    shape: tuple
-    periodic: tuple
-    volume_fractions: np.ndarray
-    specific_surface_area: np.ndarray
-    specific_surface_area_marching_cubes: np.ndarray | None
-    interfacial_areas: np.ndarray
-    triple_phase_boundary_density: float | None
-    active_triple_phase_boundary_density: float | None
-    connected_fractions: np.ndarray | None
-    relative_diffusivity: np.ndarray | None
-    tortuosity_factor: np.ndarray | None
-    macmullin_number: np.ndarray | None
-    two_point_correlation: np.ndarray
-    radial_two_point_correlation: np.ndarray | None
-    stereology: tuple = ()
+    shape: tuple[int, ...]
+    periodic: tuple[bool, ...]
+    stereology: tuple[str, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        key = RENAMED.get(name)
+        if key is None:
+            raise AttributeError(f"a Measurement has no measure {name!r}; there are {', '.join(MEASURES)}.")
+        warnings.warn(f"`{name}` of a Measurement is now `{key}`.", DeprecationWarning, stacklevel=2)
+        return getattr(self, key)
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a measure by its key.
+
+        Raises:
+            KeyError: If there is no such measure.
+        """
+        if key not in MEASURES:
+            raise KeyError(key)
+        return getattr(self, key)
 
     @property
-    def units(self):
+    def units(self) -> dict[str, str]:
         """The unit of each number, "1" where it has none: dict of attribute to text."""
-        return dict(UNITS)
+        return {"voxel_size": "µm", **{key: row.unit for key, row in MEASURES.items()}}
 
     @property
-    def distances(self):
+    def distances(self) -> np.ndarray:
         """The distances of the two-point correlations, 0, 1, 2 ... voxels, in µm: (lags,)."""
         return np.arange(self.two_point_correlation.shape[-1]) * self.voxel_size
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the record as a dict that JSON can hold.
 
         JSON has no word for them: inside an array, inf is the text "inf", and NaN is null. Both become numbers again by
         `numpy.asarray(values, float)`. An attribute that is None is null as a whole.
         """
-        values = {field.name: to_json(getattr(self, field.name)) for field in dataclasses.fields(self)}
-        return {"format": FORMAT, **values, "units": self.units}
+        return to_json(self)
 
     @classmethod
-    def from_dict(cls, record):
-        """Return the Measurement whose `to_dict` is `record`.
+    def from_dict(cls, record: dict[str, Any]) -> Measurement:
+        """Return the Measurement whose `to_dict` is `record`, also of an earlier version.
 
         Raises:
             ValueError: If it is of no Measurement: an entry is missing, or is not what `to_dict` makes of it.
         """
         return cls(**from_json(record))
 
-    def __str__(self):
+    def __str__(self) -> str:
         return record_text(self)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shape, element = " x ".join(map(str, self.shape)), "pixels" if len(self.shape) == 2 else "voxels"
         return f"Measurement({shape} {element} of {self.voxel_size:g} µm, phases {'/'.join(self.phases)})"
 
 
 def measure(
-    volume,
+    volume: Any,
     *,
-    voxel_size=None,
-    phases=None,
-    periodic=None,
-    transport=True,
-    max_lag=None,
-    block=None,
-    workers=None,
-    progress=None,
-):
+    voxel_size: float | None = None,
+    phases: Any = None,
+    periodic: Any = None,
+    transport: Any = True,
+    max_lag: int | None = None,
+    block: int | None = None,
+    workers: int | None = None,
+    progress: Callable[[float, float, str], None] | None = None,
+) -> Measurement:
     """Measure everything about a volume, or about a slice what it tells of the volume that it was cut from.
 
     The measures are those of `kerasgan3d.metrics`; its functions say how each one is defined. Diffusion goes on through
@@ -177,16 +185,16 @@ def measure(
     names = (*names, *default_names(checked.phases)[len(names) :])[: checked.phases]
     if flat and not isinstance(transport, (bool, np.bool_)):
         raise ValueError(f"`transport` must be a bool for a slice, which does not tell it. Received: {transport!r}.")
-    conducting = _conducting(transport, names)
+    conducting = () if flat else _conducting(transport, names)
     max_lag = _max_lag(max_lag, checked.labels.shape)
-    values = (
-        _measure_slice(checked, max_lag, progress) if flat else _measure_volume(checked, max_lag, conducting, progress)
-    )
+    subject = Subject(checked, MEASURES, max_lag=max_lag, conducting=conducting, progress=progress)
+    values = subject.measured()
     return Measurement(
         phases=names,
         voxel_size=checked.voxel_size,
         shape=checked.labels.shape,
         periodic=checked.periodic,
+        stereology=tuple(values) if flat else (),
         **values,
     )
 
@@ -213,7 +221,7 @@ def _measure_blocks(stored, given, names, transport, max_lag, block, workers, pr
         voxel_size=checked.voxel_size,
         shape=tuple(map(int, stored.shape)),
         periodic=checked.periodic,
-        **{**dict.fromkeys(ENTRIES), **measure_blocks(checked, max_lag, block, workers, progress)},
+        **measure_blocks(checked, max_lag, block, workers, progress),
     )
 
 
@@ -235,123 +243,6 @@ def _lies_elsewhere(volume):
 def _max_lag(max_lag, shape):
     smallest = min(shape)
     return check_integer(min(MAX_LAG, smallest // 2) if max_lag is None else max_lag, "max_lag", 0, smallest - 1)
-
-
-# About how long each step takes, in units of 10 ms at 128^3 voxels and three phases: for progress bars.
-_COSTS = {
-    "volume fractions": 1,
-    "interfacial areas": 2,
-    "marching cubes": 80,
-    "connected fractions": 20,
-    "two-point correlation": 20,
-    "radial two-point correlation": 40,
-    "triple-phase boundaries": 1,
-    "active boundaries": 15,
-}
-_COST_OF_DIFFUSION = 130
-
-
-class _Steps:
-    """Carries out one step after the other, and tells how far they are."""
-
-    def __init__(self, total, progress):
-        self._done, self._total, self._progress = 0, total, progress
-
-    def __call__(self, what, cost, work, *args, **kwargs):
-        self._tell(what)
-        result = work(*args, **kwargs)
-        self._done += cost
-        return result
-
-    def end(self):
-        self._done = self._total
-        self._tell("done")
-
-    def _tell(self, what):
-        if self._progress is not None:
-            self._progress(self._done, self._total, what)
-
-
-def _measure_volume(checked, max_lag, conducting, progress):
-    """Return what a Measurement holds of a volume, by the names of its attributes."""
-    labels, n, periodic, size = checked
-    plain = {"phases": n, "periodic": periodic}
-    sized = {**plain, "voxel_size": size}
-    # Along an axis one voxel long there is no inside to diffuse through.
-    problems = [(phase, axis) for phase in dict.fromkeys(conducting) for axis in range(3) if labels.shape[axis] > 1]
-    steps = _Steps(sum(_COSTS.values()) + len(problems) * _COST_OF_DIFFUSION, progress)
-
-    def step(what, work, *args, **kwargs):
-        return steps(what, _COSTS[what], work, labels, *args, **kwargs)
-
-    fractions = step("volume fractions", volume_fractions, phases=n)
-    areas = step("interfacial areas", interfacial_areas, **sized)
-    values = {
-        **dict.fromkeys(ENTRIES),
-        "volume_fractions": fractions,
-        "specific_surface_area": areas.sum(axis=1),
-        "interfacial_areas": areas,
-        "specific_surface_area_marching_cubes": step(
-            "marching cubes", specific_surface_area, "marching_cubes", **sized
-        ),
-        "connected_fractions": step("connected fractions", connected_fractions, **plain),
-        "two_point_correlation": step("two-point correlation", two_point_correlation, max_lag, **plain),
-        "radial_two_point_correlation": step(
-            "radial two-point correlation", radial_two_point_correlation, max_lag, **plain
-        ),
-    }
-    if n >= 3:
-        density = triple_phase_boundary_density
-        values |= {
-            "triple_phase_boundary_density": step("triple-phase boundaries", density, **sized),
-            "active_triple_phase_boundary_density": step("active boundaries", density, active=True, **sized),
-        }
-    if conducting:
-        diffusivity = np.full((n, 3), np.nan)
-        for phase, axis in problems:
-            diffusivity[phase, axis] = steps(
-                "diffusion", _COST_OF_DIFFUSION, relative_diffusivity, labels, phase, axis, **plain
-            )
-        values |= _transport(diffusivity, fractions)
-    steps.end()
-    return values
-
-
-def _transport(diffusivity, fractions):
-    """Return relative diffusivity (n, 3) and what follows from it."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        macmullin = 1 / diffusivity
-        # Of a phase that is absent this is 0 x inf; it does not conduct either.
-        tortuosity = np.where(np.isinf(macmullin), np.inf, fractions[:, np.newaxis] * macmullin)
-    return {"relative_diffusivity": diffusivity, "tortuosity_factor": tortuosity, "macmullin_number": macmullin}
-
-
-def _measure_slice(checked, max_lag, progress):
-    """Return what a Measurement holds of a slice, by the names of its attributes."""
-    labels, n, periodic, size = checked
-    steps = _Steps(2, progress)
-    lengths = steps("interfacial areas", 1, count_unlike_neighbours, labels, n, periodic) / (labels.size * size)
-    statistics = steps(
-        "statistics of the slice",
-        1,
-        slice_statistics,
-        labels,
-        voxel_size=size,
-        phases=n,
-        periodic=periodic,
-        max_lag=max_lag,
-    )
-    steps.end()
-    measured = {
-        "volume_fractions": statistics.area_fractions,
-        "specific_surface_area": statistics.specific_surface_area,
-        # What `slice_statistics` says of a phase's surface holds for each of its interfaces.
-        "interfacial_areas": 3 / 2 * lengths,
-        "triple_phase_boundary_density": statistics.triple_phase_boundary_density if n >= 3 else None,
-        "two_point_correlation": statistics.two_point_correlation,
-    }
-    estimates = tuple(name for name, value in measured.items() if value is not None)
-    return {**dict.fromkeys(ENTRIES), **measured, "stereology": estimates}
 
 
 def _names_and_count(phases):

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasgan3d.metrics._check import check_slice, require_voxel_size
-from kerasgan3d.metrics._count import count_junctions, count_unlike_neighbours
-from kerasgan3d.metrics.correlation import correlation_of
-from kerasgan3d.metrics.fractions import fractions_of
+from kerasgan3d.metrics._measure import Subject
+from kerasgan3d.metrics.correlation import TWO_POINT_CORRELATION
+from kerasgan3d.metrics.fractions import VOLUME_FRACTION
+from kerasgan3d.metrics.surface import SPECIFIC_SURFACE_AREA
+from kerasgan3d.metrics.tpb import triple_point_density
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +73,13 @@ def slice_statistics(labels_2d, *, voxel_size=None, phases=None, periodic=False,
     """
     checked = check_slice(labels_2d, phases=phases, periodic=periodic, voxel_size=voxel_size)
     size = require_voxel_size(checked)
-    labels, n, wraps, _ = checked
-    boundary_length = count_unlike_neighbours(labels, n, wraps).sum(axis=1) / (labels.size * size)
-    triple_point_density = count_junctions(labels, range(n), (0, 1), wraps) / (labels.size * size**2)
+    subject = Subject(checked, max_lag=max_lag)
+    points = triple_point_density(subject)
     return SliceStatistics(
-        area_fractions=fractions_of(labels, n),
-        boundary_length=boundary_length,
-        specific_surface_area=3 / 2 * boundary_length,
-        triple_point_density=triple_point_density,
-        triple_phase_boundary_density=3 * triple_point_density,
-        two_point_correlation=correlation_of(labels, n, wraps, max_lag),
+        area_fractions=VOLUME_FRACTION.of_slice(subject),
+        boundary_length=subject.faces.sum(axis=1) / (subject.labels.size * size),
+        specific_surface_area=SPECIFIC_SURFACE_AREA.of_slice(subject),
+        triple_point_density=points,
+        triple_phase_boundary_density=3 * points,
+        two_point_correlation=TWO_POINT_CORRELATION.of_slice(subject),
     )

@@ -4,6 +4,7 @@ from itertools import combinations
 
 from kerasgan3d.metrics._check import check_phase, check_volume, require_voxel_size
 from kerasgan3d.metrics._count import count_junctions
+from kerasgan3d.metrics._measure import SCALAR, Measure, OnBlocks
 from kerasgan3d.metrics.connectivity import percolating_voxels
 
 # A voxelised line in the direction of the unit vector (x, y, z) takes |x| + |y| + |z| times its length; the mean of
@@ -84,3 +85,61 @@ def _check_triple(volume, phases_triple, phases):
             f"`phases_triple` must be three different phases, as in (0, 1, 2). Received: {phases_triple!r}."
         )
     return triple
+
+
+def _density(subject, active=False):
+    return triple_phase_boundary_density(subject.labels, active, voxel_size=subject.voxel_size, **subject.options)
+
+
+def triple_point_density(subject):
+    """Return the pixel corners where three phases meet, per area of a slice: in 1/µm²."""
+    points = count_junctions(subject.labels, range(subject.n_phases), (0, 1), subject.periodic)
+    return points / (subject.labels.size * subject.voxel_size**2)
+
+
+def _count_edges(part):
+    """Count the edges of a block and those to the voxels ahead of it, of percolating voxels where these are known."""
+    edges = 0
+    for plane in combinations(range(3), 2):
+        within = None if part.within is None else part.reaching(plane, part.within)
+        edges += count_junctions(part.reaching(plane), range(part.n_phases), plane, (False,) * 3, within)
+    return edges
+
+
+def _density_of_blocks(edges, whole):
+    return density_from(edges, whole.voxels, whole.voxel_size)
+
+
+TRIPLE_PHASE_BOUNDARY_DENSITY = Measure(
+    key="triple_phase_boundary_density",
+    name="triple-phase boundary",
+    unit="1/µm²",
+    shape=SCALAR,
+    method="The length of voxel edges where three or more phases meet, per volume of the whole.",
+    of_volume=_density,
+    # See `slice_statistics`.
+    of_slice=lambda subject: 3 * triple_point_density(subject),
+    on_blocks=OnBlocks(count=_count_edges, value=_density_of_blocks),
+    needs=frozenset({"three phases"}),
+    label="triple-phase boundary density, voxel edges",
+    whole=True,
+    bar=0.05,
+    monitored=True,
+    section="structure",
+    figure="Triple-phase boundaries",
+)
+ACTIVE_TRIPLE_PHASE_BOUNDARY_DENSITY = Measure(
+    key="active_triple_phase_boundary_density",
+    name="active triple-phase boundary",
+    unit="1/µm²",
+    shape=SCALAR,
+    method="The part of it where each of the phases that meet is connected through the volume.",
+    of_volume=lambda subject: _density(subject, active=True),
+    on_blocks=OnBlocks(count=_count_edges, value=_density_of_blocks, active=True),
+    needs=frozenset({"three phases", "percolation"}),
+    cost=15,
+    label="  of it active",
+    bar=0.1,
+    section="structure",
+    figure="Triple-phase boundaries",
+)

@@ -8,6 +8,7 @@ from scipy import ndimage
 from kerasgan3d.checks import AXES
 from kerasgan3d.metrics._check import check_axis, check_phase, check_volume
 from kerasgan3d.metrics._diffusion import flux_magnitude, solve_diffusion
+from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS, Measure
 from kerasgan3d.metrics.connectivity import neighbourhood, spanning_clusters
 
 BOUNDARIES = ("mirror", "periodic")
@@ -196,3 +197,77 @@ def _checked_tolerance(tolerance):
     if not 1e-10 <= value <= 0.1:
         raise ValueError(f"`tolerance` must be a number from 1e-10 to 0.1. Received: {tolerance!r}.")
     return value
+
+
+_COST = 130  # of one phase and axis
+
+
+def _problems(subject):
+    """List the phases and axes to solve for: along an axis one voxel long there is no inside to diffuse through."""
+    return [(phase, axis) for phase in subject.conducting for axis in range(3) if subject.labels.shape[axis] > 1]
+
+
+def _diffusivities(subject):
+    values = np.full((subject.n_phases, 3), np.nan)
+    for phase, axis in _problems(subject):
+        subject.begin("diffusion", _COST)
+        values[phase, axis] = relative_diffusivity(subject.labels, phase, axis, **subject.options)
+    return values
+
+
+def _macmullin_numbers(subject):
+    with np.errstate(divide="ignore"):
+        return 1 / subject["relative_diffusivity"]
+
+
+def _tortuosity_factors(subject):
+    numbers = subject["macmullin_number"]
+    with np.errstate(invalid="ignore"):
+        # Of a phase that is absent this is 0 x inf; it does not conduct either.
+        return np.where(np.isinf(numbers), np.inf, subject["volume_fraction"][:, np.newaxis] * numbers)
+
+
+_BLOCKED = "inf: the phase does not connect the two ends of the volume."
+RELATIVE_DIFFUSIVITY = Measure(
+    key="relative_diffusivity",
+    name="relative diffusivity",
+    unit="1",
+    shape=PER_PHASE_AND_AXIS,
+    method="Effective by intrinsic diffusivity, D_eff / D_0, of steady diffusion through the phase between fixed "
+    "concentrations on two opposite faces, no flux through the sides, as in [3]; 0 where no path crosses. The "
+    "tortuosity factor is the volume fraction divided by it.",
+    of_volume=_diffusivities,
+    needs=frozenset({"transport", "percolation"}),
+    cost=lambda subject: _COST * len(_problems(subject)),
+    label="relative diffusivity D_eff/D_0",
+    # Finer than the solver is: the last digits depend on the number of threads that add up.
+    digits=8,
+    mean_of_axes=True,
+    bar=0.06,
+    section="transport",
+    figure="Relative diffusivities",
+)
+TORTUOSITY_FACTOR = Measure(
+    key="tortuosity_factor",
+    name="tortuosity factor",
+    unit="1",
+    shape=PER_PHASE_AND_AXIS,
+    method="The volume fraction divided by the relative diffusivity.",
+    of_volume=_tortuosity_factors,
+    needs=frozenset({"transport", "percolation"}),
+    cost=0,
+    note=_BLOCKED,
+    sampled=False,
+)
+MACMULLIN_NUMBER = Measure(
+    key="macmullin_number",
+    name="MacMullin number",
+    unit="1",
+    shape=PER_PHASE_AND_AXIS,
+    method="One over the relative diffusivity.",
+    of_volume=_macmullin_numbers,
+    needs=frozenset({"transport", "percolation"}),
+    cost=0,
+    note=_BLOCKED,
+    sampled=False,
+)

@@ -1,0 +1,174 @@
+"""What a measure is: one row that says everything that others need to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasgan3d.metrics._check import Checked
+from kerasgan3d.metrics._count import count_unlike_neighbours
+
+# The dimensions of a measure's array; n phases, axes z, y, x.
+SCALAR = ()
+PER_PHASE = ("phases",)
+PER_PAIR = ("phases", "phases")  # symmetric, its diagonal zero
+PER_PHASE_AND_AXIS = ("phases", "axes")
+CURVES = ("phases", "axes", "lags")
+RADIAL_CURVES = ("phases", "lags")
+
+
+class OnBlocks(NamedTuple):
+    """How a measure of a volume larger than memory follows from its blocks.
+
+    Attributes:
+        value: Function from the sum of what was counted, and the `Whole`, to the measure.
+        count: Function from a `Part` to integers that add up over the blocks; None where there is nothing to count
+            that other measures do not count.
+        active: Whether to count in a second pass, when it is known which clusters percolate (`Part.within`).
+    """
+
+    value: Callable[[Any, Any], Any]
+    count: Callable[[Any], Any] | None = None
+    active: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """A measure of a labelled image: what it is called, how it is computed, how two samples of it are compared.
+
+    Attributes:
+        key: Its name in records, in JSON and in Python.
+        name: Its name for people.
+        unit: "1" where it has none.
+        shape: Dimensions of its array, one of those above.
+        method: How it is computed, in one or two sentences for readers of a report.
+        of_volume: Function from a `Subject` of three dimensions to the array.
+        of_slice: The same of one slice: its own value, or an estimate of a volume's by stereology. None where a slice
+            does not tell it.
+        on_blocks: How it follows from blocks; None where it does not.
+        needs: "three phases", "percolation" (what connects the ends of a volume), "transport" (costly: only where it is
+            asked for).
+        cost: About how long it takes, in units of 10 ms at 128^3 voxels of three phases, for progress; a function of
+            the Subject where that depends on it.
+        label: Its name in tables, "{phase}" standing for the other phase of a pair; default: the name.
+        decimals: Decimals in tables; None: three significant digits.
+        note: What a reader of a table must know of it.
+        unless: Key of another measure; where that has a value, tables show it instead.
+        sampled: Whether it is measured of every sub-volume when many are compared.
+        digits: Significant digits that are kept of a sub-volume's value; None: all.
+        mean_of_axes: Whether comparisons judge the mean of its axes instead of each.
+        whole: Whether sub-volumes of any size have the value of the whole image on average, so that a comparison takes
+            the real mean from all of it.
+        bar: The largest difference of means that a comparison lets pass, relative to the real mean (of curves:
+            absolute). None: it is shown and not judged.
+        spread: The least and the largest ratio of standard deviations, generated to real, that pass; None: not judged.
+        monitored: Whether a training run watches it, and reference statistics hold its mean and standard deviation.
+        section, figure: Where a report draws it: "structure" or "transport", and the title of the figure, which
+            measures may share; None draws it nowhere.
+        was: The key by which earlier versions wrote it in records and references.
+    """
+
+    key: str
+    name: str
+    unit: str
+    shape: tuple[str, ...]
+    method: str
+    of_volume: Callable[[Subject], Any]
+    of_slice: Callable[[Subject], Any] | None = None
+    on_blocks: OnBlocks | None = None
+    needs: frozenset[str] = frozenset()
+    cost: float | Callable[[Subject], float] = 1
+    label: str | None = None
+    decimals: int | None = None
+    note: str = ""
+    unless: str | None = None
+    sampled: bool = True
+    digits: int | None = None
+    mean_of_axes: bool = False
+    whole: bool = False
+    bar: float | None = None
+    spread: tuple[float, float] | None = None
+    monitored: bool = False
+    section: str | None = None
+    figure: str | None = None
+    was: str | None = None
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether it is a function of distance."""
+        return "lags" in self.shape
+
+    def told_by(self, subject: Subject) -> bool:
+        """Tell whether an image has this measure."""
+        if "three phases" in self.needs and subject.n_phases < 3:
+            return False
+        if "transport" in self.needs and not subject.conducting:
+            return False
+        return subject.labels.ndim == 3 or self.of_slice is not None
+
+
+class Subject:
+    """A labelled image while it is measured. ``subject[measure.key]`` is the value of a measure, computed once.
+
+    Args:
+        checked: Labels that passed `check_volume` or `check_slice`, with their voxel size.
+        measures: The measures by their keys.
+        max_lag: Largest distance of two-point correlations, in voxels; None: half the smallest dimension.
+        conducting: Indices of the phases whose transport is asked for.
+        progress: Function that is called with (done, total, what comes next) before every step.
+    """
+
+    def __init__(
+        self,
+        checked: Checked,
+        measures: dict[str, Measure] | None = None,
+        *,
+        max_lag: int | None = None,
+        conducting: tuple[int, ...] = (),
+        progress: Callable[[float, float, str], None] | None = None,
+    ):
+        self.labels, self.n_phases, self.periodic, self.voxel_size = checked
+        self.max_lag, self.conducting, self._progress = max_lag, tuple(dict.fromkeys(conducting)), progress
+        self._measures = {key: row for key, row in (measures or {}).items() if row.told_by(self)}
+        self._values: dict[str, Any] = {}
+        self._done = 0.0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keywords for the functions that measure it."""
+        return {"phases": self.n_phases, "periodic": self.periodic}
+
+    @cached_property
+    def faces(self) -> np.ndarray:
+        """Neighbouring voxels, or pixels, of unlike phases: int64 (n, n)."""
+        return count_unlike_neighbours(self.labels, self.n_phases, self.periodic)
+
+    def measured(self) -> dict[str, Any]:
+        """Return every measure that the image has, by its key."""
+        found = {key: self[key] for key in self._measures}
+        if self._progress is not None:
+            self._progress(self._total, self._total, "done")
+        return found
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._values:
+            row = self._measures[key]
+            if not callable(row.cost):
+                self.begin(row.name, row.cost)
+            compute = row.of_volume if self.labels.ndim == 3 or row.of_slice is None else row.of_slice
+            self._values[key] = compute(self)
+        return self._values[key]
+
+    def begin(self, what: str, cost: float) -> None:
+        """Tell that a step begins that takes about so long."""
+        if self._progress is not None:
+            self._progress(self._done, self._total, what)
+        self._done += cost
+
+    @cached_property
+    def _total(self) -> float:
+        return sum(row.cost(self) if callable(row.cost) else row.cost for row in self._measures.values())

@@ -1,0 +1,86 @@
+"""The measures: one row each. Records, blocks, comparisons, references, cards and the monitor go through this table.
+
+How to add one: docs/contributing.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasgan3d.checks import AXES
+from kerasgan3d.metrics import connectivity, correlation, fractions, surface, tpb, transport
+from kerasgan3d.metrics._measure import PER_PAIR, PER_PHASE, PER_PHASE_AND_AXIS, Measure
+
+_ROWS = (
+    fractions.VOLUME_FRACTION,
+    surface.SPECIFIC_SURFACE_AREA,
+    surface.SPECIFIC_SURFACE_AREA_MARCHING_CUBES,
+    surface.INTERFACIAL_AREA,
+    tpb.TRIPLE_PHASE_BOUNDARY_DENSITY,
+    tpb.ACTIVE_TRIPLE_PHASE_BOUNDARY_DENSITY,
+    connectivity.CONNECTED_FRACTION,
+    transport.RELATIVE_DIFFUSIVITY,
+    transport.TORTUOSITY_FACTOR,
+    transport.MACMULLIN_NUMBER,
+    correlation.TWO_POINT_CORRELATION,
+    correlation.RADIAL_TWO_POINT_CORRELATION,
+)
+MEASURES: dict[str, Measure] = {row.key: row for row in _ROWS}
+# Of every sub-volume that is compared: numbers, and curves.
+SAMPLED = {key: row for key, row in MEASURES.items() if row.sampled and not row.is_curve}
+SAMPLED_CURVES = {key: row for key, row in MEASURES.items() if row.sampled and row.is_curve}
+# What reference statistics hold and a training run watches.
+MONITORED = {key: row for key, row in MEASURES.items() if row.monitored and not row.is_curve}
+# The keys of earlier versions.
+RENAMED = {row.was: key for key, row in MEASURES.items() if row.was is not None}
+
+
+class Place(NamedTuple):
+    """Where a value stands in the array of a sub-volume, and what it is of."""
+
+    index: tuple[int | slice, ...]
+    phase: str | None = None
+    other: str | None = None
+    axis: str | None = None
+
+
+def places(row: Measure, phases: tuple[str, ...]) -> Iterator[Place]:
+    """Yield the values of a measure as sub-volumes hold them (`sampled_value`): by phase, pair, axis.
+
+    Of a measure whose axes are judged together, the mean of the axes comes last; its index ends with a slice.
+    """
+    if row.shape == PER_PAIR:
+        for index, (one, other) in enumerate(combinations(phases, 2)):
+            yield Place((index,), one, other)
+    elif row.shape == PER_PHASE:
+        for index, phase in enumerate(phases):
+            yield Place((index,), phase)
+    elif row.shape == PER_PHASE_AND_AXIS:
+        for index, phase in enumerate(phases):
+            for axis, letter in enumerate(AXES):
+                yield Place((index, axis), phase, axis=letter)
+            if row.mean_of_axes:
+                yield Place((index, slice(None)), phase, axis="mean")
+    elif not row.shape:
+        yield Place(())
+
+
+def sampled_value(row: Measure, value: Any) -> Any:
+    """Return a measure as sub-volumes hold it: of pairs, each once, in the order of `itertools.combinations`."""
+    if row.shape != PER_PAIR:
+        return value
+    return np.asarray(value)[np.triu_indices(len(value), 1)]
+
+
+def unit_power(row: Measure) -> int:
+    """Return the power of a length that a measure's unit is: -1 for 1/µm."""
+    return {"1": 0, "1/µm": -1, "1/µm²": -2, "1/µm³": -3, "µm": 1}[row.unit]
+
+
+def current_keys(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a dict by measures whose keys are those of earlier versions, with the keys of today."""
+    return {RENAMED.get(key, key): value for key, value in values.items()}

@@ -1,0 +1,95 @@
+"""The table of measures: what each row promises is so, and what earlier versions wrote is read."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasgan3d.metrics._measure import PER_PAIR
+from kerasgan3d.metrics.ensemble import measure_samples
+from kerasgan3d.metrics.record import Measurement, measure
+from kerasgan3d.metrics.registry import MEASURES, RENAMED, SAMPLED, current_keys, places, sampled_value
+from kerasgan3d.volume import Volume
+
+NAMES = ("pore", "NMC", "CBD")
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "measurement.json").read_text("utf-8"))
+
+
+def volume(shape=(9, 8, 7), periodic=False):
+    return Volume(np.random.default_rng(0).integers(0, 3, shape).astype(np.uint8), NAMES, 0.5, periodic)
+
+
+@pytest.mark.parametrize("row", MEASURES.values(), ids=list(MEASURES))
+def test_a_row_says_what_it_is(row):
+    assert MEASURES[row.key] is row
+    assert row.name
+    assert row.method.endswith(".")
+    assert row.unless is None or row.unless in MEASURES
+    assert (row.section is None) == (row.figure is None)
+    sizes = {"phases": 3, "axes": 3, "lags": 3}
+    value = measure(volume(), max_lag=2)[row.key]
+    assert np.shape(value) == tuple(sizes[dimension] for dimension in row.shape)
+
+
+@pytest.mark.parametrize("row", MEASURES.values(), ids=list(MEASURES))
+def test_blocks_and_slices_tell_what_a_row_says(row):
+    options = {"voxel_size": 0.5, "phases": 3, "transport": False}
+    by_blocks = measure(volume().labels, block=4, workers=1, **options)[row.key]
+    assert (by_blocks is None) == (row.on_blocks is None)
+    of_slice = measure(volume().labels[0], **options)
+    assert (of_slice[row.key] is None) == (row.of_slice is None)
+    assert (row.key in of_slice.stereology) == (row.of_slice is not None)
+
+
+@pytest.mark.parametrize("row", SAMPLED.values(), ids=list(SAMPLED))
+def test_every_value_of_a_sub_volume_has_a_place(row):
+    sample = volume((6, 6, 6)).labels
+    values = measure_samples([sample], phases=3, voxel_size=0.5, workers=1)[row.key][0]
+    found = list(places(row, NAMES))
+    single = [place for place in found if not any(isinstance(part, slice) for part in place.index)]
+    assert len(single) == np.size(values)
+    assert len(found) == len(single) + (3 if row.mean_of_axes else 0)
+    assert len({place[1:] for place in found}) == len(found)
+    whole = measure(sample, voxel_size=0.5, phases=3)[row.key]
+    np.testing.assert_allclose(values, sampled_value(row, whole), rtol=1e-7)
+    if row.shape == PER_PAIR:
+        assert [(place.phase, place.other) for place in found] == [("pore", "NMC"), ("pore", "CBD"), ("NMC", "CBD")]
+        assert values.tolist() == [whole[0, 1], whole[0, 2], whole[1, 2]]
+
+
+@pytest.mark.parametrize("kind", ["volume", "slice"])
+def test_a_record_of_the_first_format_is_read(kind):
+    old = GOLDEN[kind]
+    assert old["format"] == 1
+    record = Measurement.from_dict(old)
+    again = record.to_dict()
+    assert again["format"] == 2
+    assert {RENAMED.get(key, key) for key in old["stereology"]} == set(record.stereology)
+    for key, value in current_keys(old).items():
+        if key in MEASURES:
+            assert again[key] == value, key
+
+
+def test_what_was_measured_by_the_first_format_is_measured_today():
+    old = GOLDEN["volume"]
+    labels = np.random.default_rng(0).integers(0, 3, (4, 5, 6)).astype(np.uint8)
+    record = measure(Volume(labels, NAMES, 0.5, "y"), max_lag=2, transport="NMC").to_dict()
+    for key, value in current_keys(old).items():
+        if key in MEASURES and value is not None:
+            np.testing.assert_allclose(np.asarray(record[key], float), np.asarray(value, float), rtol=1e-9, err_msg=key)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_old_names_of_attributes_warn(old, new):
+    record = measure(volume(), transport=False)
+    with pytest.warns(DeprecationWarning, match=f"`{old}` of a Measurement is now `{new}`"):
+        assert getattr(record, old) is record[new]
+
+
+def test_a_measure_that_there_is_not():
+    record = measure(volume(), transport=False)
+    with pytest.raises(AttributeError, match="no measure 'roundness'; there are volume_fraction, "):
+        record.roundness  # noqa: B018
+    with pytest.raises(KeyError, match="roundness"):
+        record["roundness"]
