@@ -204,7 +204,7 @@ def test_what_is_no_hdf5_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("depth", "expected"), [(1, [3, 3, 1]), (2, [2, 2, 2, 1])])
 def test_windows_cover_an_array_in_whole_chunks(monkeypatch, depth, expected):
-    monkeypatch.setattr("kerasgan3d.io.stored._BLOCK_BYTES", 60)
+    monkeypatch.setattr("kerasgan3d.io.lazy._BLOCK_BYTES", 60)
     array = np.arange(7 * 20).reshape(7, 4, 5).astype(np.uint8)
 
     class Chunked:
