@@ -9,6 +9,7 @@ from kerasgan3d.checks import is_integer
 from kerasgan3d.data import Symmetry
 from kerasgan3d.folder import CARD, read_json, write_json
 from kerasgan3d.models.preset import load_preset, save_preset
+from kerasgan3d.seeds import CHOSEN
 from kerasgan3d.training.assemble import make_gan
 from kerasgan3d.training.calibrate import calibrate
 from kerasgan3d.training.material import Material
@@ -123,7 +124,7 @@ def train(
         critic_warmup=critic_warmup,
     )
     symmetry = _symmetry(symmetry)
-    if not is_integer(seed) or not 0 <= seed < 2**32:
+    if not is_integer(seed) or not 0 <= seed < CHOSEN:
         raise ValueError(f"`seed` must be an integer from 0 to 2**32 - 1. Received: {seed!r}.")
     if minutes is not None and not minutes > 0:
         raise ValueError(f"`minutes` must be positive. Received: {minutes!r}.")
