@@ -19,6 +19,10 @@ from kerasgan3d.checks import check_integer
 _SLAB = 1 << 26  # voxels of what is excluded that are looked at at once
 
 
+class NoRoomError(ValueError):
+    """Everything that a crop could be touches what is excluded."""
+
+
 class Places:
     """The free places of a window in an image.
 
@@ -99,7 +103,8 @@ class Crops:
         spacing: Crops begin at multiples of it.
 
     Raises:
-        ValueError: If an image is smaller than a crop, or none has a free place.
+        ValueError: If an image is smaller than a crop.
+        NoRoomError: If no image has a free place.
     """
 
     def __init__(self, images: Sequence, window: Sequence[int], excluded: Sequence, spacing: int = 1):
@@ -110,7 +115,7 @@ class Crops:
         self._places = [Places(image.shape, window, beside, spacing) for image, beside in pairs]
         counts = np.array([places.count for places in self._places], float)
         if not counts.any():
-            raise ValueError(
+            raise NoRoomError(
                 f"the data must hold crops beside what is excluded. Received: an exclusion that every crop of "
                 f"{' x '.join(map(str, window))} voxels touches. Exclude less, or pass a smaller crop."
             )
