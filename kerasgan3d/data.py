@@ -45,7 +45,7 @@ class Symmetry:
         return f"axial along {'zyx'[self.axis]}" if self.kind == "axial" else self.kind
 
     @property
-    def groups(self):
+    def groups(self) -> tuple[tuple[int, ...], ...]:
         """The axes, in groups that are alike: ((0, 1, 2),), or ((0,), (1, 2)), or ((0,), (1,), (2,))."""
         if self.kind == "isotropic":
             return ((0, 1, 2),)
@@ -53,12 +53,13 @@ class Symmetry:
             return ((self.axis,), tuple(a for a in range(3) if a != self.axis))
         return ((0,), (1,), (2,))
 
-    def section_axes(self, normal):
+    def section_axes(self, normal: int) -> tuple[int, int]:
         """The two axes of a slice normal to ``normal``, rows first; the axis that differs is always the rows."""
         axes = [a for a in range(3) if a != normal]
-        return tuple(sorted(axes, key=lambda a: (self.kind == "axial" and a != self.axis, a)))
+        rows, columns = sorted(axes, key=lambda a: (self.kind == "axial" and a != self.axis, a))
+        return rows, columns
 
-    def interchangeable(self, a, b):
+    def interchangeable(self, a: int, b: int) -> bool:
         """Whether two axes are alike."""
         return any(a in group and b in group for group in self.groups)
 
@@ -80,9 +81,9 @@ class LabelledData:
         ValueError: if there are no images, or they are not all volumes or all slices.
     """
 
-    images: tuple
+    images: tuple[np.ndarray | LazyArray, ...]
     symmetry: Symmetry = Symmetry()
-    normals: tuple | None = None
+    normals: tuple[int, ...] | None = None
     excluded: tuple = ()
     phases: int | None = None
 
@@ -129,8 +130,10 @@ class LabelledData:
 
     def counts(self) -> np.ndarray:
         """Voxels of each phase that may be used: (phases,) integers. Block by block."""
+        if self.phases is None:
+            raise ValueError("the number of phases must be known to count their voxels. Received: none.")
         pairs = zip(self.images, self.excluded, strict=True)
-        return sum(counts(image, self.phases, beside) for image, beside in pairs)
+        return np.sum([counts(image, self.phases, beside) for image, beside in pairs], axis=0)
 
     def crops(self, window: Sequence[int], spacing: int = 1) -> Crops:
         """Return what draws crops of a shape; see ``kerasgan3d.crops``."""
@@ -199,7 +202,15 @@ class SliceSampler:
             is not isotropic, or no crop is left beside what is excluded.
     """
 
-    def __init__(self, labels, crop, counts, symmetry=Symmetry(), seed=0, excluded=None):
+    def __init__(
+        self,
+        labels: Any,
+        crop: int,
+        counts: Sequence[int],
+        symmetry: Symmetry = Symmetry(),
+        seed: int = 0,
+        excluded: Any = None,
+    ):
         data = LabelledData.of(labels, symmetry, excluded)
         for image in data.images:
             check_fits(image.shape, (crop,) * image.ndim)
@@ -211,7 +222,7 @@ class SliceSampler:
             self._groups = [(part.normals, part.crops((crop, crop))) for part in parts]
         self.batch(0)
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """The slices of a step: one uint8 array (count, crop, crop) per group."""
         rng = np.random.default_rng([self.seed, step])
         return tuple(
@@ -252,7 +263,16 @@ class VolumeSampler:
         ValueError: if the data are not 3D or smaller than the crop, or no crop is left beside what is excluded.
     """
 
-    def __init__(self, labels, crop, count, symmetry=Symmetry(), spacing=1, seed=0, excluded=None):
+    def __init__(
+        self,
+        labels: Any,
+        crop: int,
+        count: int,
+        symmetry: Symmetry = Symmetry(),
+        spacing: int = 1,
+        seed: int = 0,
+        excluded: Any = None,
+    ):
         data = LabelledData.of(labels, symmetry, excluded)
         if data.dimensions != 3:
             what = f"shape {labels.shape}" if hasattr(labels, "shape") else "slices"
@@ -261,7 +281,7 @@ class VolumeSampler:
         self._crops = data.crops((crop,) * 3, spacing)
         self.batch(0)
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """The sub-volumes of a step: a uint8 array (count, crop, crop, crop), in a tuple."""
         rng = np.random.default_rng([self.seed, step])
         return (np.stack([self._draw(rng) for _ in range(self.count)]),)
@@ -281,15 +301,15 @@ class SamplerPair:
         first, second: Samplers.
     """
 
-    def __init__(self, first, second):
+    def __init__(self, first: Any, second: Any):
         self.first, self.second = first, second
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """The arrays of a step: those of the first, then those of the second, in a tuple."""
         return (*self.first.batch(step), *self.second.batch(step))
 
 
-def exclusion(shape, boxes):
+def exclusion(shape: Sequence[int], boxes: Any) -> np.ndarray | None:
     """A mask of boxes that training and reference statistics shall not see: a crack, a scratch, a held-out block.
 
     Args:
@@ -327,7 +347,7 @@ def excluding(shape: Sequence[int], windows: Sequence[tuple[slice, ...]], also: 
     return LazyArray(shape, bool, read)
 
 
-def batches(sampler, first=0, count=None, devices=None):
+def batches(sampler: Any, first: int = 0, count: int | None = None, devices: int | None = None) -> Any:
     """The batches of steps ``first``, ``first + 1``, ... for ``fit``, drawn ahead of their use.
 
     Args:
@@ -392,13 +412,13 @@ def _ahead(items, depth=4):
         thread.join()
 
 
-def fractions(labels, n, excluded=None):
+def fractions(labels: Any, n: int, excluded: Any = None) -> np.ndarray:
     """Share of each of the ``n`` phases in the labels beside what is excluded: (n,). Block by block."""
     found = counts(labels, n, excluded)
     return found / max(1, found.sum())
 
 
-def counts(labels, n, excluded=None):
+def counts(labels: Any, n: int, excluded: Any = None) -> np.ndarray:
     """Voxels of each of the ``n`` phases in the labels beside what is excluded: (n,) integers. Block by block."""
     total = np.zeros(n, np.int64)
     for window in windows(labels):
@@ -407,20 +427,19 @@ def counts(labels, n, excluded=None):
     return total
 
 
-def _normal_crops(data, group, crop):
+def _normal_crops(data: LabelledData, group: Sequence[int], crop: int) -> dict[int, Crops]:
     """By normal, of those that leave a free place: what draws slices of volumes."""
-    found = {}
-    for normal in group:
+    found: dict[int, Crops] = {}
+    for k, normal in enumerate(group):
         try:
             found[normal] = data.crops([1 if axis == normal else crop for axis in range(3)])
-        except NoRoomError as error:
-            refused = error
-    if not found:
-        raise refused
+        except NoRoomError:
+            if k + 1 == len(group) and not found:
+                raise
     return found
 
 
-def box_window(box, shape):
+def box_window(box: Any, shape: Sequence[int]) -> tuple[slice, ...]:
     """A box, one (start, stop) in voxels or None per axis, as a tuple of slices.
 
     Raises:

@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent / "golden"
 def agree(found, expected, where):
     """Equal; numbers that sums of floats are made of, to the last digits."""
     if isinstance(expected, dict):
-        assert list(found) == list(expected), where
+        assert set(found) == set(expected), where
         for key in expected:
             agree(found[key], expected[key], f"{where}, {key}")
     elif isinstance(expected, list):

@@ -2,12 +2,17 @@
 
 import contextlib
 import json
+import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from kerasgan3d.io.lazy import LazyArray
+from kerasgan3d.phases import PhaseMap
 
+StrPath = str | os.PathLike[str]
+Phases = Iterable[str] | PhaseMap | None  # names of phases, where they are said
 KEY = "kerasgan3d"
 UNITS = {
     **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre", "\\u00b5m"), 1.0),

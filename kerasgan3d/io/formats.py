@@ -72,6 +72,11 @@ def format_of(path: Path) -> Format | None:
     return next((row for row in FORMATS if suffix in row.suffixes), None)
 
 
+def ability(path: Path, name: str) -> Any:
+    """Return what the format of a path has by a name, such as its ``write``."""
+    return getattr(format_of(path), name)
+
+
 def split_dataset(text: str) -> tuple[str, str] | None:
     """Return file and dataset of "scan.h5:/group/dataset", or None where the text is no such path."""
     match = _INNER_PATH.fullmatch(text)
@@ -86,7 +91,7 @@ def open_file(path: str | os.PathLike) -> Opened:
         dataset = split_dataset(text)
         if dataset is not None and Path(dataset[0]).is_file():
             file = Path(dataset[0])
-            return format_of(file).open(file, dataset[1])
+            return ability(file, "open")(file, dataset[1])
         if glob.has_magic(text):
             return open_slices([Path(name) for name in glob.glob(text)], text)
         raise FileNotFoundError(f"There must be a file or folder to read. Received: {path}, which does not exist")

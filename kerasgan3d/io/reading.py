@@ -1,17 +1,19 @@
 """Reading labels and grey values: at once, or window by window."""
 
+from __future__ import annotations
+
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kerasgan3d.checks import check_voxel_size
-from kerasgan3d.io._common import FileError, about
+from kerasgan3d.io._common import FileError, Opened, Phases, StrPath, about
 from kerasgan3d.io.formats import open_file, split_dataset
-from kerasgan3d.io.lazy import lazy, windows
+from kerasgan3d.io.lazy import LazyArray, lazy, windows
 from kerasgan3d.phases import PhaseMap, value_counts
 
 _REPRESENTATIVES = 1_000_000
@@ -40,12 +42,14 @@ class LabelImages(NamedTuple):
         spacings: for each image the edges of its voxels along z, y and x in µm, or None where they are unknown.
     """
 
-    images: tuple
+    images: tuple[np.ndarray | LazyArray, ...]
     phase_map: PhaseMap
-    spacings: tuple
+    spacings: tuple[tuple | None, ...]
 
 
-def read_labels(path, phases=None, mapping=None, voxel_size=None):
+def read_labels(
+    path: StrPath, phases: Phases = None, mapping: Mapping[int, str] | None = None, voxel_size: float | None = None
+) -> LabelImage:
     """Read a segmented image to learn from: a volume, or one 2D slice.
 
     Args and errors as those of `kerasgan3d.io.read`, except that 2D images are welcome.
@@ -56,7 +60,15 @@ def read_labels(path, phases=None, mapping=None, voxel_size=None):
     return read_segmented(path, phases, mapping, voxel_size)[0]
 
 
-def open_labels(paths, phases=None, mapping=None, voxel_size=None, *, in_memory=2**31, cubic=True):
+def open_labels(
+    paths: StrPath | Sequence[StrPath],
+    phases: Phases = None,
+    mapping: Mapping[int, str] | None = None,
+    voxel_size: float | None = None,
+    *,
+    in_memory: int = 2**31,
+    cubic: bool = True,
+) -> LabelImages:
     """Open segmented images to learn from; large ones stay in their files, and crops are read as they are taken.
 
     All values are checked here, block by block, whether an image stays in its file or not. TIFF files that are
@@ -94,7 +106,7 @@ def open_labels(paths, phases=None, mapping=None, voxel_size=None, *, in_memory=
     return LabelImages(tuple(images), phase_map, spacings)
 
 
-def read_image(path):
+def read_image(path: StrPath) -> tuple[np.ndarray, float | None, dict[str, Any]]:
     """Read an integer image as it is, grey values and all.
 
     Args:
@@ -114,7 +126,7 @@ def read_image(path):
         return _whole(opened, path), check_voxel_size(metadata.get("voxel_size")), metadata
 
 
-def open_image(path, *, in_memory=2**31):
+def open_image(path: StrPath, *, in_memory: int = 2**31) -> np.ndarray | LazyArray:
     """Open an integer image as it is; a large one stays in its file, and crops are read as they are taken.
 
     Args:
@@ -131,7 +143,7 @@ def open_image(path, *, in_memory=2**31):
     return opened.array if bytes_of(opened.array) > in_memory else _whole(opened, path)
 
 
-def source_name(path):
+def source_name(path: StrPath) -> str:
     """Return the name of a file without its folders; that of a dataset is "scan.h5:/group/dataset"."""
     dataset = split_dataset(os.fspath(path))
     return Path(path).name if dataset is None else f"{Path(dataset[0]).name}:{dataset[1]}"
@@ -150,7 +162,7 @@ def read_segmented(path, phases, mapping, voxel_size):
         return LabelImage(phase_map.encode(image), phase_map, voxel_size), metadata
 
 
-def stored_labels(array, phase_map, path):
+def stored_labels(array: Any, phase_map: PhaseMap, path: StrPath) -> LazyArray:
     """Return the labels of an image that stays in its file: a LazyArray that another process opens again by its path.
 
     A grey value of no phase is an error, as everywhere.
@@ -168,7 +180,7 @@ def _reopened(path, phase_map):
     return stored_labels(open_path(path)[0].array, phase_map, path)
 
 
-def bytes_of(array):
+def bytes_of(array: Any) -> int:
     """Return how much memory an array would take, in bytes."""
     return math.prod(array.shape) * np.dtype(array.dtype).itemsize
 
@@ -238,7 +250,7 @@ def common_phases(opened, phases, mapping):
     return phase_map
 
 
-def voxel_edges(path, metadata, voxel_size, *, cubic):
+def voxel_edges(path: StrPath, metadata: dict[str, Any], voxel_size: float | None, *, cubic: bool) -> tuple | None:
     """Return the edges of a voxel along z, y, x in µm, or None where they are unknown."""
     size = metadata.get("voxel_size") if voxel_size is None else voxel_size
     if size is not None:
@@ -257,7 +269,7 @@ def _no_cubes(path, spacing):
     )
 
 
-def open_path(path):
+def open_path(path: StrPath) -> tuple[Opened, dict[str, Any]]:
     """Open what is at a path: an `Opened`, and a dict of what else it says (see `read_image`)."""
     opened = open_file(path)
     spacing = opened.spacing

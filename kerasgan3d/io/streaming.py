@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasgan3d.files import WriteError
-from kerasgan3d.io.formats import STREAM_SUFFIXES, format_of
+from kerasgan3d.io.formats import STREAM_SUFFIXES, ability
 from kerasgan3d.io.writing import check_writable
 
 BLOCK = 128  # voxels per side of what is written, and known to be written, as one; the chunk of a Zarr array
@@ -86,7 +86,7 @@ class VolumeWriter:
             self._partial.mkdir()
         self._data = self._partial / f"volume{self.path.suffix.lower()}"
         with self._keeping():
-            self._file = format_of(self.path).stream(self._data, self.path, record, BLOCK, exists=old is not None)
+            self._file = ability(self.path, "stream")(self._data, self.path, record, BLOCK, exists=old is not None)
             if old is None:
                 # Last: a folder without a journal is one in which nothing can be relied on.
                 (self._partial / _JOURNAL).write_text(json.dumps(header) + "\n", "utf-8")

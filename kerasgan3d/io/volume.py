@@ -1,14 +1,19 @@
 """A volume of labels with everything that is needed to make sense of it."""
 
+from __future__ import annotations
+
 import json
 import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from kerasgan3d.checks import AXES, check_periodic, check_voxel_size
-from kerasgan3d.io._common import FileError, about
+from kerasgan3d.io._common import FileError, Phases, StrPath, about
 from kerasgan3d.io.lazy import LazyArray
 from kerasgan3d.io.reading import bytes_of, common_phases, open_path, read_segmented, stored_labels, voxel_edges
 from kerasgan3d.io.writing import record_of, write_labels
@@ -38,60 +43,71 @@ class Volume:
         (2.0, 2.5, 3.0)
     """
 
-    def __init__(self, labels, phases=None, voxel_size=None, periodic=False, provenance=None):
+    def __init__(
+        self,
+        labels: ArrayLike,
+        phases: Phases = None,
+        voxel_size: float | None = None,
+        periodic: bool | str | Iterable[bool] = False,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
         self._labels, n = _checked_labels(labels)
         self._phases = _checked_phases(phases, n)
         self._voxel_size = check_voxel_size(voxel_size)
-        self._periodic = check_periodic(periodic)
+        z, y, x = check_periodic(periodic)
+        self._periodic = (z, y, x)
         self._provenance = _checked_provenance(provenance)
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         """The labels: uint8 (z, y, x), values 0 to n - 1."""
         return self._labels
 
     @property
-    def phases(self):
+    def phases(self) -> tuple[str, ...]:
         """The names of the phases, in the order of the labels."""
         return self._phases
 
     @property
-    def voxel_size(self):
+    def voxel_size(self) -> float | None:
         """The edge of a voxel in µm, or None where it is unknown."""
         return self._voxel_size
 
     @property
-    def periodic(self):
+    def periodic(self) -> tuple[bool, bool, bool]:
         """Whether the volume is periodic along z, y and x: three bools."""
         return self._periodic
 
     @property
-    def provenance(self):
+    def provenance(self) -> dict[str, Any]:
         """Where the volume came from: a dict that JSON can hold."""
         return self._provenance
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """The number of voxels along z, y and x."""
         return self._labels.shape
 
     @property
-    def size_um(self):
+    def size_um(self) -> tuple[float, float, float] | None:
         """The extent along z, y and x in µm, or None where the voxel size is unknown."""
-        return None if self._voxel_size is None else tuple(length * self._voxel_size for length in self.shape)
+        if self._voxel_size is None:
+            return None
+        z, y, x = self.shape
+        return z * self._voxel_size, y * self._voxel_size, x * self._voxel_size
 
     @property
-    def fractions(self):
+    def fractions(self) -> np.ndarray:
         """The volume fraction of every phase: float64 (n,)."""
         # Plane by plane: bincount works on a copy that takes eight times the memory of the labels.
-        counts = sum(np.bincount(plane.ravel(), minlength=len(self._phases)) for plane in self._labels)
-        return counts / self._labels.size
+        counts = [np.bincount(plane.ravel(), minlength=len(self._phases)) for plane in self._labels]
+        return np.sum(counts, axis=0) / self._labels.size
 
-    def one_hot(self, dtype="float32"):
+    def one_hot(self, dtype: DTypeLike = "float32") -> np.ndarray:
         """Return one channel per phase: (z, y, x, n) of 0 and 1."""
         return one_hot(self._labels, len(self._phases), dtype)
 
-    def roll(self, shift):
+    def roll(self, shift: Iterable[int]) -> Volume:
         """Move the origin of a periodic volume.
 
         Args:
@@ -117,7 +133,7 @@ class Volume:
                 )
         return self._derived(np.roll(self._labels, shift, (0, 1, 2)), self._periodic, {"roll": list(shift)})
 
-    def save(self, path, *, overwrite=True):
+    def save(self, path: StrPath, *, overwrite: bool = True) -> None:
         """Write the volume to a file, complete or not at all.
 
         Args:
@@ -132,7 +148,14 @@ class Volume:
         write_labels(path, self._labels, record, overwrite=overwrite)
 
     @classmethod
-    def load(cls, path, *, phases=None, mapping=None, voxel_size=None):
+    def load(
+        cls,
+        path: StrPath,
+        *,
+        phases: Phases = None,
+        mapping: Mapping[int, str] | None = None,
+        voxel_size: float | None = None,
+    ) -> Volume:
         """Read a volume.
 
         Files that kerasgan3d wrote say themselves which phases they hold, how large a voxel is, and what is periodic.
@@ -161,7 +184,7 @@ class Volume:
         with about(path):
             return cls(*image, metadata.get("periodic", False), metadata.get("provenance", {"file": Path(path).name}))
 
-    def __getitem__(self, window):
+    def __getitem__(self, window: tuple[slice, slice, slice]) -> Volume:
         """Crop: `volume[0:64, :, 10:]` is a Volume, periodic only along the axes that were not cut.
 
         Raises:
@@ -183,10 +206,10 @@ class Volume:
     # Without this, Python would iterate by asking for volume[0], volume[1], ...
     __iter__ = None
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._labels, dtype=dtype, copy=copy)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         size = " x ".join(str(length) for length in self.shape)
         edge = "unknown size" if self._voxel_size is None else f"{self._voxel_size:g} µm"
         names = "/".join(self._phases[:8]) + ("/..." if len(self._phases) > 8 else "")
@@ -215,23 +238,29 @@ class StoredVolume:
     """
 
     labels: LazyArray
-    phases: tuple
+    phases: tuple[str, ...]
     voxel_size: float | None
-    periodic: tuple
+    periodic: tuple[bool, ...]
     provenance: dict = field(default_factory=dict)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """The number of voxels along z, y and x."""
         return self.labels.shape
 
 
-def read(path, *, phases=None, mapping=None, voxel_size=None):
+def read(
+    path: StrPath,
+    *,
+    phases: Phases = None,
+    mapping: Mapping[int, str] | None = None,
+    voxel_size: float | None = None,
+) -> Volume:
     """Read a volume; see `Volume.load`."""
     return Volume.load(path, phases=phases, mapping=mapping, voxel_size=voxel_size)
 
 
-def write(volume, path, *, overwrite=True):
+def write(volume: Volume, path: StrPath, *, overwrite: bool = True) -> None:
     """Write a volume; see `Volume.save`.
 
     Raises:
@@ -245,7 +274,14 @@ def write(volume, path, *, overwrite=True):
     volume.save(path, overwrite=overwrite)
 
 
-def open_volume(path, *, phases=None, mapping=None, voxel_size=None, in_memory=2**27):
+def open_volume(
+    path: StrPath,
+    *,
+    phases: Phases = None,
+    mapping: Mapping[int, str] | None = None,
+    voxel_size: float | None = None,
+    in_memory: int = 2**27,
+) -> Volume | StoredVolume:
     """Open a volume; a large one stays in its file, and what is needed of it is read as it is needed.
 
     All values are checked here, block by block. What can stay in its file, and what is always read, is said at

@@ -1,17 +1,22 @@
 """Writing labels and probabilities, complete or not at all."""
 
+from __future__ import annotations
+
 import os
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kerasgan3d.checks import check_voxel_size
-from kerasgan3d.io.formats import PROBABILITY_SUFFIXES, SUFFIXES, format_of
+from kerasgan3d.io._common import StrPath
+from kerasgan3d.io.formats import PROBABILITY_SUFFIXES, SUFFIXES, ability, format_of
 from kerasgan3d.phases import PhaseMap
 
 
-def write_labels(path, labels, record, *, overwrite=True):
+def write_labels(path: StrPath, labels: np.ndarray, record: dict[str, Any], *, overwrite: bool = True) -> None:
     """Write labels and the note of what they do not say, complete or not at all.
 
     Args:
@@ -24,10 +29,16 @@ def write_labels(path, labels, record, *, overwrite=True):
         ValueError, OSError: as `check_writable`, or if the disk is full.
     """
     path = check_writable(path, overwrite=overwrite)
-    format_of(path).write(path, labels, record)
+    ability(path, "write")(path, labels, record)
 
 
-def record_of(shape, phases, voxel_size, periodic, provenance):
+def record_of(
+    shape: Sequence[int],
+    phases: Iterable[str],
+    voxel_size: float | None,
+    periodic: Iterable[bool],
+    provenance: dict[str, Any],
+) -> dict[str, Any]:
     """The note that files of a volume hold: all that its labels do not say."""
     return {
         "version": 1,
@@ -39,7 +50,14 @@ def record_of(shape, phases, voxel_size, periodic, provenance):
     }
 
 
-def write_probabilities(probabilities, path, phases, voxel_size=None, *, overwrite=True):
+def write_probabilities(
+    probabilities: np.ndarray,
+    path: StrPath,
+    phases: Iterable[str] | PhaseMap,
+    voxel_size: float | None = None,
+    *,
+    overwrite: bool = True,
+) -> None:
     """Write the probability of every phase in every voxel, complete or not at all.
 
     Args:
@@ -77,10 +95,10 @@ def write_probabilities(probabilities, path, phases, voxel_size=None, *, overwri
         "phases": list(names),
         "voxel_size": voxel_size,
     }
-    format_of(path).write_probabilities(path, probabilities.astype(np.float32, copy=False), record)
+    ability(path, "write_probabilities")(path, probabilities.astype(np.float32, copy=False), record)
 
 
-def check_writable(path, *, overwrite=True, suffixes=SUFFIXES):
+def check_writable(path: StrPath, *, overwrite: bool = True, suffixes: Sequence[str] = SUFFIXES) -> Path:
     """Check that a file could be written, without writing it, so that long work need not be lost.
 
     Args:
