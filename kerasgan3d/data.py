@@ -78,7 +78,7 @@ class LabelledData:
         phases: Number of phases, or None where nobody asked.
 
     Raises:
-        ValueError: if there are no images, or they are not all volumes or all slices.
+        ValueError: if there are no images, they are not all volumes or all slices, or what is excluded does not fit.
     """
 
     images: tuple[np.ndarray | LazyArray, ...]
@@ -94,6 +94,13 @@ class LabelledData:
                 f"(y, x). Received: shapes {', '.join(str(tuple(image.shape)) for image in self.images) or 'none'}."
             )
         object.__setattr__(self, "excluded", self.excluded or (None,) * len(self.images))
+        wanted = [tuple(image.shape) for image in self.images]
+        given = [None if part is None else tuple(part.shape) for part in self.excluded]
+        if len(given) != len(wanted) or any(a not in (None, b) for a, b in zip(given, wanted, strict=True)):
+            raise ValueError(
+                f"what is excluded must be one mask per image, of its shape. Received: {len(given)} of shapes "
+                f"{', '.join(map(str, given))} for images of {', '.join(map(str, wanted))}."
+            )
 
     @classmethod
     def of(

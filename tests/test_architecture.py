@@ -183,6 +183,13 @@ def test_light_imports_load_no_keras(statement):
     assert result.stdout.split() == []
 
 
+def test_volumes_load_no_library_of_files_before_they_need_one():
+    libraries = {"tifffile", "zarr", "h5py", "dask", "scipy"}
+    code = f"import sys\nfrom kerasgan3d.volume import Volume\nprint(*set({sorted(libraries)!r}) & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
+
+
 def test_one_file_is_specific_to_a_backend_in_training():
     users = {n for n in MODULES for imported, _ in imports(MODULES[n]) if imported.split(".")[0] in HEAVY - {"keras"}}
     assert {n for n in users if room(n) == "kerasgan3d.training"} == {"kerasgan3d.training.gradient_step"}

@@ -125,6 +125,13 @@ def test_data_are_all_volumes_or_all_slices(labels):
         LabelledData.of(labels)
 
 
+@pytest.mark.parametrize("excluded", [np.zeros((4, 5), bool), [None, None]], ids=["shape", "number"])
+def test_what_is_excluded_fits_its_image(excluded):
+    labels = np.zeros((4, 4)) if isinstance(excluded, np.ndarray) else [np.zeros((4, 4))]
+    with pytest.raises(ValueError, match="must be one mask per image, of its shape. Received: [12] of shapes"):
+        LabelledData.of(labels, excluded=excluded)
+
+
 def test_crops_of_several_volumes_come_from_all():
     volumes = [np.full((8 + k, 8, 8), k, "uint8") for k in range(3)]
     (drawn,) = VolumeSampler(volumes, 8, 600).batch(0)

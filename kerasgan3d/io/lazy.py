@@ -66,7 +66,7 @@ class LazyArray:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         values = self[()] if self._whole is None else self._whole()
-        return np.asarray(values, dtype=dtype)
+        return np.array(values, dtype=dtype, copy=copy)
 
     # Without this, Python would iterate by asking for one integer at a time.
     __iter__ = None

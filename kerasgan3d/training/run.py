@@ -75,9 +75,9 @@ def train(
 
     Args:
         data: Path of a segmented image (see ``kerasgan3d.io``): a volume, or one slice of an isotropic material. Or a
-            list of paths of volumes of one material, or of slices of an isotropic one, of any sizes. Or a dict from "z",
-            "y", "x" to slices normal to that axis: a path, a folder or pattern of TIFF files, or a list of these; axes that are
-            alike may share theirs.
+            list of paths of volumes of one material, or of slices of an isotropic one, of any sizes. Or a dict from
+            "z", "y", "x" to slices normal to that axis: a path, a folder or pattern of TIFF files, or a list of these;
+            axes that are alike may share theirs.
         output: Folder of the run; made if need be. ``output/best`` is a preset folder.
         recipe: Name or JSON file of a recipe, or a Recipe.
         pretrained: A Generator to start from, whose architecture then is the run's; ``kerasgan3d.finetune`` passes it.
