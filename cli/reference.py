@@ -41,7 +41,7 @@ def _options(command, ctx):
     """Return the options as a table."""
     rows = ["| option | meaning |", "|---|---|"]
     for param in command.get_params(ctx):
-        if isinstance(param, click.Option):
+        if isinstance(param, click.Option) and not param.hidden:
             names, text = (part.replace("|", "\\|") for part in param.get_help_record(ctx))
             rows.append(f"| `{names}` | {' '.join(text.split())} |")
     return "\n".join(rows) + "\n"

@@ -273,18 +273,18 @@ def test_spread_is_that_of_the_data():
     reference = {
         "phases": ["a", "b"],
         "sub_volumes": {"dimensions": 3},
-        "std": {"volume_fractions": [0.1, 0.1]},
+        "std": {"volume_fraction": [0.1, 0.1]},
     }
     shares = np.array([0.4, 0.5, 0.6])
     samples = [np.repeat([0, 1], [round(1000 * s), round(1000 * (1 - s))]).reshape(10, 10, 10) for s in shares]
     assert spread(reference, samples) == pytest.approx(1.0)
     assert spread(reference, [samples[0]] * 5) == 0
-    assert spread({**reference, "std": {"volume_fractions": [0.0, 0.0]}}, samples) is None
+    assert spread({**reference, "std": {"volume_fraction": [0.0, 0.0]}}, samples) is None
     assert spread(reference, samples[:1]) is None
 
 
 def test_slices_are_compared_with_slices():
-    reference = {"phases": ["a", "b"], "sub_volumes": {"dimensions": 2}, "std": {"volume_fractions": [0.5, 0.5]}}
+    reference = {"phases": ["a", "b"], "sub_volumes": {"dimensions": 2}, "std": {"volume_fraction": [0.5, 0.5]}}
     # Layers along z: the middle slice normal to z is of one phase, the others half and half.
     sample = (np.indices((8, 8, 8))[0] % 2).astype("uint8")
     shares = [0.0, 0.5, 0.5] * 2

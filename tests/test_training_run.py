@@ -90,8 +90,8 @@ def test_a_run_makes_a_preset(finished, scan):
     assert card["training"]["recipe"]["name"] == "r1-slices"
     real = np.bincount(blocks(40, 36, 44).ravel()) / blocks(40, 36, 44).size
     reference = json.loads((best / "reference.json").read_text("utf-8"))
-    np.testing.assert_allclose(reference["bulk"]["volume_fractions"], real)
-    assert card["fidelity"]["volume_fractions"]["real"] == reference["mean"]["volume_fractions"]
+    np.testing.assert_allclose(reference["bulk"]["volume_fraction"], real)
+    assert card["fidelity"]["volume_fraction"]["real"] == reference["mean"]["volume_fraction"]
 
 
 def test_a_run_reports_and_logs(finished):
@@ -313,7 +313,7 @@ def test_what_is_excluded_is_recorded_and_makes_another_run(scan, tmp_path):
     assert load_preset(best).card["training"]["data"]["excluded"] == [[[0, 8], [0, 36], [0, 44]]]
     reference = json.loads((best / "reference.json").read_text("utf-8"))
     expected = np.bincount(blocks(40, 36, 44)[8:].ravel()) / (32 * 36 * 44)
-    assert reference["bulk"]["volume_fractions"] == pytest.approx(expected.tolist())
+    assert reference["bulk"]["volume_fraction"] == pytest.approx(expected.tolist())
     with pytest.raises(ValueError, match="other settings: data.excluded"):
         train(scan, tmp_path / "run", recipe=TINY, steps=2)
     with pytest.raises(ValueError, match="one \\(start, stop\\) per axis"):
@@ -332,7 +332,7 @@ def test_what_is_held_out_is_compared_with_at_the_end(tmp_path):
     assert held["error_of_training_data"] == pytest.approx(float(log_of(tmp_path / "run")[0]["error"]), rel=1e-3)
     reference = json.loads((best / "reference.json").read_text("utf-8"))
     trained = blocks(64, 36, 44)[:32]
-    np.testing.assert_allclose(reference["bulk"]["volume_fractions"], np.bincount(trained.ravel()) / trained.size)
+    np.testing.assert_allclose(reference["bulk"]["volume_fraction"], np.bincount(trained.ravel()) / trained.size)
     # The same again changes nothing.
     assert train(tmp_path / "scan.tif", tmp_path / "run", recipe=TINY, steps=2, hold_out=box) == best
     assert load_preset(best).card == card

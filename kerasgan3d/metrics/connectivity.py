@@ -120,7 +120,6 @@ def _touching(clusters, count, axis, wraps, structure):
 
 CONNECTED_FRACTION = Measure(
     key="connected_fraction",
-    was="connected_fractions",
     name="connected fraction",
     unit="1",
     shape=PER_PHASE_AND_AXIS,

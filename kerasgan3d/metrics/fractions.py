@@ -39,7 +39,6 @@ def fractions_from(voxels):
 
 VOLUME_FRACTION = Measure(
     key="volume_fraction",
-    was="volume_fractions",
     name="volume fraction",
     unit="1",
     shape=PER_PHASE,

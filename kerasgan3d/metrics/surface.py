@@ -113,7 +113,6 @@ def _boundary_lengths(subject):
 
 INTERFACIAL_AREA = Measure(
     key="interfacial_area",
-    was="interfacial_areas",
     name="interfacial area",
     unit="1/µm",
     shape=PER_PAIR,

@@ -246,7 +246,7 @@ def _finish(folder, recipe, reference, material):
     calibrated = "calibration" in generator.card["training"]
     if recipe.calibrate and generator.output_bias and not calibrated:
         limit = {} if recipe.calibrate is True else {"limit": float(recipe.calibrate)}
-        found = calibrate(generator, reference["bulk"]["volume_fractions"], **limit)
+        found = calibrate(generator, reference["bulk"]["volume_fraction"], **limit)
         _, measured = measure(generator, recipe.crop)
         card = {key: value for key, value in generator.card.items() if key != "sha256"}
         card["training"] = {**card["training"], "calibration": found}

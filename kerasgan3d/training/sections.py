@@ -25,7 +25,7 @@ def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=1
     size = min(size, *(length for part in labels.values() for image in part for length in image.shape))
     found = section_windows(labels, symmetry, size, count, seed)
     records = [measure_sample(window, n, voxel_size or 1.0) for window, _ in found]
-    correlations = [record.pop("s2") for record in records]
+    correlations = [record.pop("two_point_correlation") for record in records]
     s2 = np.stack([_along(axis, correlations, [axes for _, axes in found]) for axis in range(3)], axis=1)
     if counts is None:
         counts = sum(data.counts(image, n) for part in labels.values() for image in part)
