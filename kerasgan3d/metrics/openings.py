@@ -40,10 +40,11 @@ def granulometry(
 
     **The edges.** Periodic axes wrap. At a face that is not periodic no ball reaches out: ``"inner"`` counts the voxels
     that are at least 2 floor(r) voxels from it, as no ball around them can. What lies outside then plays no part, G is
-    free of bias, and sub-volumes have the value of the whole on average. It takes volumes that are large enough: for
-    r = 14 those of 96³ count 40³ voxels, those of 64³ 8³. ``"open"`` counts all voxels, and lets balls with their
-    centre within reach out as if the phase went on there. For 96³ of a cathode that is off by -0.02 (r = 6) to +0.01 (r = 14), and varies a third as
-    much from sub-volume to sub-volume: compare volumes of one shape only.
+    free of bias, and sub-volumes have the value of the whole on average, each weighed by the voxels that it counts. It
+    takes volumes that are large enough: for r = 14 those of 96³ count 40³ voxels, those of 64³ 8³. ``"open"`` counts
+    all voxels, and lets balls with their centre within reach out as if the phase went on there. For the particles of a
+    cathode in 96³ that is 0.02 to 0.04 too little (r = 6 to 14), and varies from sub-volume to sub-volume half to a
+    third as much: compare volumes of one shape only.
 
     **What voxels do to it.** A discrete ball is no union of smaller ones: those cannot reach all of its caps, and of a
     lone perfect ball of radius 10 G is 0.9 for r from 8 to 9.5 and 1 again for 10. So G may rise from one radius to the
