@@ -15,7 +15,7 @@ FOLDERS = {"kerasgan3d": ROOT / "kerasgan3d", "kerasgan3d.zoo": ROOT / "zoo", "k
 
 # What lies on one floor may import from its own room and from lower floors; the most specific name counts.
 FLOORS = [
-    ["kerasgan3d.checks", "kerasgan3d.files"],
+    ["kerasgan3d.checks", "kerasgan3d.deprecation", "kerasgan3d.files"],
     ["kerasgan3d.phases"],
     ["kerasgan3d.volume", "kerasgan3d.folder"],
     ["kerasgan3d.io", "kerasgan3d.layers", "kerasgan3d.metrics"]
@@ -34,6 +34,7 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 LOOKS_UP = {("kerasgan3d.volume", "save", "kerasgan3d.io"), ("kerasgan3d.volume", "load", "kerasgan3d.io")}
 WITHOUT_KERAS = (
     "kerasgan3d.checks",
+    "kerasgan3d.deprecation",
     "kerasgan3d.phases",
     "kerasgan3d.volume",
     "kerasgan3d.files",
