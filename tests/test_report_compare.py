@@ -175,7 +175,7 @@ def test_a_slice_tells_what_its_stereology_tells_of_volumes():
     assert volumes["windows"] == 9  # as many as cover 40 x 40 pixels
     assert of_volumes["real_mean"] == pytest.approx(of_slices["real_mean"], rel=0.2)
     drawn = [Blobs().sample(12, seed=int(s)) for s in np.random.SeedSequence([0, 0]).generate_state(5, np.uint64)]
-    expected = [metrics.specific_surface_area(v.labels, voxel_size=0.5, phases=3, periodic=False)[1] for v in drawn]
+    expected = [metrics.specific_surface_area(v.labels, voxel_size=0.5, n_phases=3, periodic=False)[1] for v in drawn]
     assert of_volumes["generated_mean"] == pytest.approx(np.mean(expected))
     # The scatter of windows is not that of volumes, and a slice knows nothing of transport.
     assert of_volumes["deviation_ratio"] is None

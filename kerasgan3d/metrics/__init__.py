@@ -2,7 +2,8 @@
 
 Every measure takes a :class:`~kerasgan3d.volume.Volume` or an integer array (z, y, x) of phases 0..n-1, leaves it as
 it is, and returns numbers. A volume brings its voxel size, periodic axes and number of phases along; for an array, or
-to overrule the volume, they are the keywords `voxel_size` (µm), `periodic` (one bool or three) and `phases` (a count).
+to overrule the volume, they are the keywords `voxel_size` (µm), `periodic` (axes: one bool, three, or letters such as
+"yx") and `n_phases`.
 """
 
 from kerasgan3d.metrics.chords import ChordLengths, chord_lengths

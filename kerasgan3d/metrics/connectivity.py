@@ -3,13 +3,15 @@
 import numpy as np
 from scipy import ndimage, sparse
 
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_axis, check_volume
 from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS, Measure, OnBlocks
 
 _CONNECTIVITY = {6: 1, 18: 2, 26: 3}  # neighbours of a voxel -> the rank that scipy gives their structure
 
 
-def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
+@renamed("phases", "n_phases")
+def connected_fractions(volume, *, periodic=None, n_phases=None, connectivity=6):
     """Return the share of each phase that percolates along each axis: P = N_percolating / N_phase.
 
     A cluster of a phase percolates along an axis if it touches both ends of the volume along that axis. Side faces
@@ -21,7 +23,7 @@ def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
         connectivity: Neighbours of a voxel: 6 (they share a face), 18 (or an edge) or 26 (or a corner).
 
     Returns:
@@ -31,7 +33,7 @@ def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
     Raises:
         ValueError: If `connectivity` is not 6, 18 or 26, or an argument is not as above.
     """
-    checked = check_volume(volume, periodic=periodic, phases=phases)
+    checked = check_volume(volume, periodic=periodic, phases=n_phases)
     structure = neighbourhood(connectivity)
     fractions = np.zeros((checked.phases, 3))
     for phase in range(checked.phases):

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_phase, check_volume, require_voxel_size
 from kerasgan3d.metrics._count import count_junctions
 from kerasgan3d.metrics._measure import SCALAR, Measure, OnBlocks
@@ -12,6 +13,7 @@ from kerasgan3d.metrics.connectivity import percolating_voxels
 STAIRCASE_3D = 3 / 2
 
 
+@renamed("phases", "n_phases")
 def triple_phase_boundary_density(
     volume,
     active=False,
@@ -20,7 +22,7 @@ def triple_phase_boundary_density(
     staircase_correction=False,
     voxel_size=None,
     periodic=None,
-    phases=None,
+    n_phases=None,
 ):
     """Return the length of the lines where three phases meet, over the whole volume: L_V = N_edges a / (N a^3).
 
@@ -49,7 +51,7 @@ def triple_phase_boundary_density(
         staircase_correction: Divide by 3/2.
         voxel_size: Edge length of a voxel in µm; default: the volume's.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         float, in µm of line per µm³, 1/µm²; 0 where fewer than three phases are present.
@@ -58,7 +60,7 @@ def triple_phase_boundary_density(
         ValueError: If the voxel size is unknown, `phases_triple` does not name three phases, or an argument is not as
             above.
     """
-    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)
     candidates = (
         range(checked.phases) if phases_triple is None else _check_triple(volume, phases_triple, checked.phases)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from kerasgan3d.checks import AXES
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_axis, check_phase, check_volume
 from kerasgan3d.metrics._diffusion import flux_magnitude, solve_diffusion
 from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS, Measure
@@ -29,6 +30,7 @@ class DiffusionField(NamedTuple):
     flux: np.ndarray
 
 
+@renamed("phases", "n_phases")
 def relative_diffusivity(
     volume,
     phase,
@@ -37,7 +39,7 @@ def relative_diffusivity(
     return_field=False,
     *,
     voxel_size=None,
-    phases=None,
+    n_phases=None,
     periodic=None,
     tolerance=1e-3,
 ):
@@ -59,7 +61,7 @@ def relative_diffusivity(
             never joined.
         return_field: Whether to return the field as well.
         voxel_size: Not used, as the result has no unit: taken so that all measures can be called alike.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array. Only used where
             `boundary` is left out.
         tolerance: 1e-10 to 0.1. The fluxes through the layers of the volume, all equal in the exact solution, may lie
@@ -87,11 +89,12 @@ def relative_diffusivity(
         >>> relative_diffusivity(labels, 1, "x")
         0.0
     """
-    given = {"voxel_size": voxel_size, "phases": phases, "periodic": periodic}
+    given = {"voxel_size": voxel_size, "phases": n_phases, "periodic": periodic}
     value, _, field = _measure(volume, phase, axis, boundary, return_field, tolerance, given)
     return (value, field) if return_field else value
 
 
+@renamed("phases", "n_phases")
 def tortuosity_factor(
     volume,
     phase,
@@ -100,7 +103,7 @@ def tortuosity_factor(
     return_field=False,
     *,
     voxel_size=None,
-    phases=None,
+    n_phases=None,
     periodic=None,
     tolerance=1e-3,
 ):
@@ -110,12 +113,13 @@ def tortuosity_factor(
     whole phase, with islands and dead ends, as in TauFactor. See `relative_diffusivity` for the arguments, the errors
     raised, the equations and what comes with `return_field`.
     """
-    given = {"voxel_size": voxel_size, "phases": phases, "periodic": periodic}
+    given = {"voxel_size": voxel_size, "phases": n_phases, "periodic": periodic}
     value, fraction, field = _measure(volume, phase, axis, boundary, return_field, tolerance, given)
     factor = fraction / value if value else np.inf
     return (factor, field) if return_field else factor
 
 
+@renamed("phases", "n_phases")
 def macmullin_number(
     volume,
     phase,
@@ -124,7 +128,7 @@ def macmullin_number(
     return_field=False,
     *,
     voxel_size=None,
-    phases=None,
+    n_phases=None,
     periodic=None,
     tolerance=1e-3,
 ):
@@ -134,7 +138,7 @@ def macmullin_number(
     and Muccini, AIChE J. 2, 1956, 393-403); infinite where the phase does not connect the two ends. See
     `relative_diffusivity` for the arguments, the errors raised, the equations and what comes with `return_field`.
     """
-    given = {"voxel_size": voxel_size, "phases": phases, "periodic": periodic}
+    given = {"voxel_size": voxel_size, "phases": n_phases, "periodic": periodic}
     value, _, field = _measure(volume, phase, axis, boundary, return_field, tolerance, given)
     number = 1 / value if value else np.inf
     return (number, field) if return_field else number

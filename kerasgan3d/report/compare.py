@@ -300,7 +300,7 @@ def _flux(labels, phases):
     """Return the flux along z through each phase that percolates, in the middle slice normal to x."""
     maps = {}
     for index, phase in enumerate(phases):
-        value, field = relative_diffusivity(labels, index, 0, "mirror", True, phases=len(phases))
+        value, field = relative_diffusivity(labels, index, 0, "mirror", True, n_phases=len(phases))
         if value > 0:
             middle = labels.shape[2] // 2
             maps[phase] = np.where(labels[..., middle] == index, field.flux[..., middle], np.nan)
