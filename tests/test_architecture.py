@@ -123,8 +123,28 @@ def test_the_whole_package_is_imported_for_nothing_but_its_version_or_its_lazy_n
             assert all(f"kerasgan3d.{n}" in MODULES for n in names - {"__version__"})
 
 
+def for_type_checkers(node):
+    """Tell whether a statement is a block that only type checkers read."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
 def test_the_package_itself_imports_none_of_its_modules():
-    assert [n for n, _ in imports(MODULES["kerasgan3d"]) if n.startswith("kerasgan3d")] == []
+    tree = MODULES["kerasgan3d"]
+    run = ast.Module([node for node in tree.body if not for_type_checkers(node)], [])
+    assert [n for n, _ in imports(run) if n.startswith("kerasgan3d")] == []
+
+
+def test_type_checkers_see_what_the_package_imports_when_asked():
+    (block,) = filter(for_type_checkers, MODULES["kerasgan3d"].body)
+    modules, names = [], {}
+    for node in block.body:
+        if isinstance(node, ast.Import):
+            modules += [(alias.name, alias.asname) for alias in node.names]
+        else:
+            names |= {alias.name: node.module for alias in node.names}
+    assert names == kerasgan3d._EXPORTS
+    listed = [name for name in kerasgan3d.__all__ if name not in {"__version__", *names}]
+    assert modules == [(f"kerasgan3d.{name}", name) for name in listed]
 
 
 def test_the_package_exports_what_there_is():
@@ -137,7 +157,9 @@ def test_the_package_exports_what_there_is():
             for alias in node.names
         } | {node.name for node in MODULES[module].body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
         assert name in defined
-    assert all(f"kerasgan3d.{name}" in MODULES for name in kerasgan3d._MODULES)
+    modules = set(kerasgan3d.__all__) - set(kerasgan3d._EXPORTS) - {"__version__"}
+    assert all(f"kerasgan3d.{name}" in MODULES for name in modules)
+    assert len(set(kerasgan3d.__all__)) == len(kerasgan3d.__all__) == len(kerasgan3d._EXPORTS) + len(modules) + 1
     with pytest.raises(AttributeError, match="module 'kerasgan3d' has no attribute 'nothing'"):
         kerasgan3d.nothing  # noqa: B018
 
