@@ -6,13 +6,13 @@ from kerasgan3d import Volume
 from kerasgan3d.metrics import chord_lengths, two_point_correlation
 
 
-def noise(shape, phases=3, seed=0):
-    return np.random.default_rng(seed).integers(0, phases, shape).astype(np.uint8)
+def noise(shape, n_phases=3, seed=0):
+    return np.random.default_rng(seed).integers(0, n_phases, shape).astype(np.uint8)
 
 
-def grains(shape, phases=3, seed=0, sigma=1.5):
+def grains(shape, n_phases=3, seed=0, sigma=1.5):
     field = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), sigma, mode="wrap")
-    return np.digitize(field, np.quantile(field, np.arange(1, phases) / phases)).astype(np.uint8)
+    return np.digitize(field, np.quantile(field, np.arange(1, n_phases) / n_phases)).astype(np.uint8)
 
 
 def runs(line):
@@ -48,7 +48,7 @@ def by_hand(labels, periodic, max_length):
 )
 def test_counts_are_those_of_a_loop_over_lines(labels, periodic, max_length):
     periodic = periodic[: labels.ndim]
-    chords = chord_lengths(labels, max_length, voxel_size=1, periodic=periodic, phases=3)
+    chords = chord_lengths(labels, max_length, voxel_size=1, periodic=periodic, n_phases=3)
     np.testing.assert_array_equal(chords.counts, by_hand(labels, periodic, max_length))
 
 
@@ -151,7 +151,7 @@ def test_all_chords_of_a_periodic_volume_are_known():
 def test_all_slices_together_have_the_chords_of_the_volume(periodic):
     labels = grains((10, 20, 24))
     volume = chord_lengths(labels, 15, voxel_size=0.3, periodic=periodic)
-    slices = [chord_lengths(plane, 15, voxel_size=0.3, periodic=2 * [periodic], phases=3) for plane in labels]
+    slices = [chord_lengths(plane, 15, voxel_size=0.3, periodic=2 * [periodic], n_phases=3) for plane in labels]
     np.testing.assert_array_equal(sum(s.counts for s in slices), volume.counts[:, 1:])
     ends = np.array([[np.mean(plane == phase) for phase in range(3)] for plane in labels])[..., None]
     per_length = np.mean([share / s.mean for share, s in zip(ends, slices, strict=True)], axis=0)
@@ -170,7 +170,7 @@ def test_mirror_images_and_turned_volumes_have_the_same_chords(periodic):
 
 
 def test_what_has_no_chords():
-    chords = chord_lengths(np.ones((4, 5, 6), int), voxel_size=1, phases=3)
+    chords = chord_lengths(np.ones((4, 5, 6), int), voxel_size=1, n_phases=3)
     np.testing.assert_array_equal(chords.mean, [3 * [np.nan], 3 * [np.inf], 3 * [np.nan]])
     assert not chords.counts.any()
     assert not chords.distribution.any()

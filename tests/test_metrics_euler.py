@@ -9,15 +9,15 @@ from kerasgan3d.metrics import euler_characteristic
 PERIODIC = [(False, False, False), (True, True, True), (False, True, False)]
 
 
-def noise(shape, phases=3, seed=0):
-    return np.random.default_rng(seed).integers(0, phases, shape).astype(np.uint8)
+def noise(shape, n_phases=3, seed=0):
+    return np.random.default_rng(seed).integers(0, n_phases, shape).astype(np.uint8)
 
 
 def number(labels, connectivity=None, periodic=True):
     """Return χ itself of phase 1, and of what is left."""
     wraps = np.broadcast_to(periodic, labels.ndim)
     corners = np.prod([size - (not wrapped) for size, wrapped in zip(labels.shape, wraps, strict=True)])
-    density = euler_characteristic(labels, connectivity, voxel_size=1, periodic=periodic, phases=2)
+    density = euler_characteristic(labels, connectivity, voxel_size=1, periodic=periodic, n_phases=2)
     np.testing.assert_allclose(density * corners, np.rint(density * corners), atol=1e-6)
     return np.rint(density * corners).astype(int)[::-1].tolist()
 
@@ -141,7 +141,7 @@ def test_sub_volumes_have_that_of_the_whole_on_average():
     whole = euler_characteristic(labels, voxel_size=0.5, periodic=True)
     twice = np.tile(labels, (2, 2, 2))
     windows = [twice[z : z + 5, y : y + 4, x : x + 6] for z, y, x in np.ndindex(labels.shape)]
-    means = np.mean([euler_characteristic(window, voxel_size=0.5, phases=2) for window in windows], axis=0)
+    means = np.mean([euler_characteristic(window, voxel_size=0.5, n_phases=2) for window in windows], axis=0)
     np.testing.assert_allclose(means, whole, rtol=1e-12)
     # Not so of what the faces cut out.
     pieces = np.mean([euler_number(window, 1) / (window.size * 0.5**3) for window in windows])
@@ -160,10 +160,10 @@ def test_a_volume_brings_its_voxel_size_and_axes():
     labels = noise((6, 7, 8))
     labels.flags.writeable = False
     volume = euler_characteristic(Volume(labels, ("a", "b", "c", "d"), 0.4, "zx"))
-    expected = euler_characteristic(labels, voxel_size=0.4, periodic=(True, False, True), phases=4)
+    expected = euler_characteristic(labels, voxel_size=0.4, periodic=(True, False, True), n_phases=4)
     np.testing.assert_array_equal(volume, expected)
     assert volume[3] == 0
-    np.testing.assert_allclose(volume, euler_characteristic(labels, voxel_size=1, periodic="zx", phases=4) / 0.4**3)
+    np.testing.assert_allclose(volume, euler_characteristic(labels, voxel_size=1, periodic="zx", n_phases=4) / 0.4**3)
 
 
 def test_one_layer_that_is_not_periodic_tells_nothing():

@@ -18,10 +18,10 @@ def ball(radius, dimensions=3):
     return squares <= radius**2 + 1e-9
 
 
-def grains(shape, phases=3, seed=0, sigma=1.5):
+def grains(shape, n_phases=3, seed=0, sigma=1.5):
     """Return random labels in lumps of a few voxels."""
     field = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), sigma, mode="wrap")
-    return np.digitize(field, np.quantile(field, np.arange(1, phases) / phases)).astype(np.uint8)
+    return np.digitize(field, np.quantile(field, np.arange(1, n_phases) / n_phases)).astype(np.uint8)
 
 
 def lattice_of_balls(radius, period, offset, repeats=2):
@@ -90,7 +90,7 @@ def test_voxels_of_a_checkerboard_hold_balls_of_one_voxel():
 @pytest.mark.parametrize("edges", ["inner", "open"])
 @pytest.mark.parametrize("periodic", [False, True])
 def test_a_phase_that_is_everything_holds_all_balls_and_an_absent_one_is_unknown(periodic, edges):
-    shares = granulometry(np.ones((20, 21, 22), int), [0, 2, 4.5], edges, phases=3, periodic=periodic)
+    shares = granulometry(np.ones((20, 21, 22), int), [0, 2, 4.5], edges, n_phases=3, periodic=periodic)
     np.testing.assert_array_equal(shares, [3 * [np.nan], 3 * [1], 3 * [np.nan]])
 
 
@@ -235,7 +235,7 @@ def test_sections_of_balls_are_not_balls_of_that_size():
     shares, areas = [], []
     for plane in labels:
         areas.append(np.count_nonzero(plane))
-        shares.append(granulometry(plane, radii, periodic=True, phases=2)[1] if areas[-1] else 0 * radii)
+        shares.append(granulometry(plane, radii, periodic=True, n_phases=2)[1] if areas[-1] else 0 * radii)
     found = np.average(shares, axis=0, weights=areas)
     # Of the area of all sections, what is in those wider than r: those less than h = sqrt(R^2 - r^2) off the centre.
     h = np.sqrt(1 - (radii / radius) ** 2)

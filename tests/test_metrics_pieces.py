@@ -125,7 +125,7 @@ def test_rolling_a_periodic_volume_changes_nothing():
 
 
 def test_an_absent_phase_has_no_specks_and_no_share():
-    found = specks(empty((5, 5, 5)), voxel_size=1, phases=2)
+    found = specks(empty((5, 5, 5)), voxel_size=1, n_phases=2)
     np.testing.assert_array_equal(found.number, [0, 0])
     np.testing.assert_array_equal(found.share, [0, np.nan])
 

@@ -21,13 +21,13 @@ CASES = [
 ]
 
 
-def noise(shape, phases, seed=0):
-    return np.random.default_rng(seed).integers(0, phases, shape).astype(np.uint8)
+def noise(shape, n_phases, seed=0):
+    return np.random.default_rng(seed).integers(0, n_phases, shape).astype(np.uint8)
 
 
-def grains(shape, phases, seed=0, sigma=1.5):
+def grains(shape, n_phases, seed=0, sigma=1.5):
     field = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), sigma, mode="wrap")
-    return np.digitize(field, np.quantile(field, np.arange(1, phases) / phases)).astype(np.uint8)
+    return np.digitize(field, np.quantile(field, np.arange(1, n_phases) / n_phases)).astype(np.uint8)
 
 
 def around(labels, plan, reach):
@@ -90,7 +90,7 @@ def test_chords(case):
         ]
         for name in whole._fields:
             np.testing.assert_array_equal(sum(getattr(part, name) for part in parts), getattr(whole, name))
-        found = chords.chord_lengths(labels, max_length, voxel_size=1, periodic=plan.periodic, phases=phases)
+        found = chords.chord_lengths(labels, max_length, voxel_size=1, periodic=plan.periodic, n_phases=phases)
         np.testing.assert_array_equal(found.counts[:, axis], whole.chords)
 
 

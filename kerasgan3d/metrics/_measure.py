@@ -138,7 +138,7 @@ class Subject:
     @property
     def options(self) -> dict[str, Any]:
         """Keywords for the functions that measure it."""
-        return {"phases": self.n_phases, "periodic": self.periodic}
+        return {"n_phases": self.n_phases, "periodic": self.periodic}
 
     @cached_property
     def faces(self) -> np.ndarray:

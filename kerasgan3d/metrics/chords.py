@@ -54,7 +54,7 @@ def chord_lengths(
     *,
     voxel_size: float | None = None,
     periodic=None,
-    phases: int | None = None,
+    n_phases: int | None = None,
 ) -> ChordLengths:
     """Return mean and distribution of the chords of each phase along each axis.
 
@@ -87,7 +87,7 @@ def chord_lengths(
         max_length: The longest chords that are told apart, in voxels; default: the smallest dimension.
         voxel_size: Edge length of a voxel in µm; default: the volume's.
         periodic: One bool, or three (z, y, x), or two for a slice; default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         ChordLengths.
@@ -95,7 +95,7 @@ def chord_lengths(
     Raises:
         ValueError: If the voxel size is unknown, `max_length` is no positive integer, or an argument is not as above.
     """
-    checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+    checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)
     labels, n, wraps, _ = checked
     longest = min(labels.shape) if max_length is None else check_count(max_length, "max_length")
@@ -106,7 +106,7 @@ def chord_lengths(
     return chords_from(counts, labels.shape, wraps, size)
 
 
-def count_chords(labels: np.ndarray, own: int, axis: int, phases: int, max_length: int) -> ChordCounts:
+def count_chords(labels: np.ndarray, own: int, axis: int, n_phases: int, max_length: int) -> ChordCounts:
     """Count the chords of a block along an axis: those that begin after one of its own voxels.
 
     Args:
@@ -114,7 +114,7 @@ def count_chords(labels: np.ndarray, own: int, axis: int, phases: int, max_lengt
             along the axis, or as far as the volume goes.
         own: The block's own voxels along the axis.
         axis: Which one.
-        phases: Number of phases n.
+        n_phases: Number of phases n.
         max_length: The longest chords that are told apart, in voxels.
 
     Returns:
@@ -129,9 +129,9 @@ def count_chords(labels: np.ndarray, own: int, axis: int, phases: int, max_lengt
     codes = phase.astype(np.intp) * (max_length + 1) + length[counted]
     block = np.moveaxis(labels, axis, 0)
     return ChordCounts(
-        voxels=count_voxels(block[:own], phases),
-        ends=count_unlike_along(block[: own + 1], 0, phases, False).sum(axis=1),
-        chords=np.bincount(codes, minlength=phases * (max_length + 1)).reshape(phases, -1),
+        voxels=count_voxels(block[:own], n_phases),
+        ends=count_unlike_along(block[: own + 1], 0, n_phases, False).sum(axis=1),
+        chords=np.bincount(codes, minlength=n_phases * (max_length + 1)).reshape(n_phases, -1),
     )
 
 

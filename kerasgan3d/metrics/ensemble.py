@@ -129,27 +129,13 @@ def sample_values(measured, digits=6):
 
 def _measure(labels, options):
     """Measure one sub-volume or window."""
-    n, size, max_lag = options["phases"], options["voxel_size"], options["max_lag"]
-    pairs = tuple(zip(*combinations(range(n), 2), strict=True)) if n > 1 else ((), ())
-    if labels.ndim == 2:
-        found = slice_statistics(labels, voxel_size=size, n_phases=n, max_lag=max_lag)
-        # As for surfaces: the mean over slices in three directions shows two thirds of the faces.
-        lengths = count_unlike_neighbours(labels, n, (False, False)) / (labels.size * size)
-        record = {
-            "volume_fraction": found.area_fractions,
-            "specific_surface_area": found.specific_surface_area,
-            "interfacial_area": 3 / 2 * lengths[pairs],
-        }
-        if n > 2:
-            record["triple_phase_boundary_density"] = found.triple_phase_boundary_density
-        return {**record, "two_point_correlation": found.two_point_correlation}
-    given = {"n_phases": n, "periodic": False}
-    sized = {**given, "voxel_size": size}
-    record = {
-        "volume_fraction": volume_fractions(labels, n_phases=n),
-        "specific_surface_area": specific_surface_area(labels, **sized),
-        "specific_surface_area_marching_cubes": specific_surface_area(labels, "marching_cubes", **sized),
-        "interfacial_area": interfacial_areas(labels, **sized)[pairs],
+    checked = Checked(labels, options["phases"], (False,) * labels.ndim, options["voxel_size"])
+    conducting = tuple(range(options["phases"])) if options["transport"] else ()
+    subject = Subject(checked, MEASURES, max_lag=options["max_lag"], conducting=conducting)
+    return {
+        key: _rounded(sampled_value(row, subject[key]), row.digits)
+        for key, row in {**SAMPLED, **SAMPLED_CURVES}.items()
+        if row.told_by(subject)
     }
 
 

@@ -22,7 +22,7 @@ def euler_characteristic(
     *,
     voxel_size: float | None = None,
     periodic=None,
-    phases: int | None = None,
+    n_phases: int | None = None,
 ) -> np.ndarray:
     """Return the Euler characteristic of each phase per volume: pieces - tunnels + cavities.
 
@@ -50,7 +50,7 @@ def euler_characteristic(
         connectivity: Neighbours of a voxel of the phase: 6 or 26; 4 or 8 for a slice. Default: 6, and 4.
         voxel_size: Edge length of a voxel in µm; default: the volume's.
         periodic: One bool, or three (z, y, x), or two for a slice; default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         float64 array (n,), in 1/µm³, or 1/µm² for a slice; NaN for an image of one voxel along an axis that is not
@@ -67,7 +67,7 @@ def euler_characteristic(
         >>> (euler_characteristic(shell, voxel_size=1, periodic=True) * 7**3).round(9)  # a hollow cube
         array([2., 2.])
     """
-    checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+    checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)
     labels, n, wraps, _ = checked
     connectivity = check_connectivity(connectivity, labels.ndim)
@@ -89,23 +89,23 @@ def check_connectivity(connectivity: int | None, dimensions: int) -> int:
     return connectivity
 
 
-def count_arrangements(labels: np.ndarray, phases: int) -> np.ndarray:
+def count_arrangements(labels: np.ndarray, n_phases: int) -> np.ndarray:
     """Count how each phase lies in the windows of 2 x 2 (x 2) voxels: exact numbers, which add up over blocks.
 
     Args:
         labels: Integer array, of three or two dimensions: a block, with one more voxel along each axis where the volume
             goes on.
-        phases: Number of phases n.
+        n_phases: Number of phases n.
 
     Returns:
         int64 array (n, 256), or (n, 16) in two dimensions. Bit 4 z + 2 y + x of an arrangement's number says whether
         the voxel (z, y, x) of the window is of the phase.
     """
     kinds = 2**2**labels.ndim
-    counts = np.zeros((phases, kinds), np.int64)
+    counts = np.zeros((n_phases, kinds), np.int64)
     if min(labels.shape) < 2:
         return counts
-    for phase in range(phases):
+    for phase in range(n_phases):
         codes = (labels == phase).view(np.uint8)
         for bits, axis in enumerate(reversed(range(labels.ndim))):
             before, after = codes.swapaxes(0, axis)[:-1], codes.swapaxes(0, axis)[1:]

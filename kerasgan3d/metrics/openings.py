@@ -25,7 +25,7 @@ def granulometry(
     *,
     voxel_size: float | None = None,
     periodic=None,
-    phases: int | None = None,
+    n_phases: int | None = None,
 ) -> np.ndarray:
     """Return the share of each phase that lies in balls of these radii which fit into it: openings by balls.
 
@@ -63,7 +63,7 @@ def granulometry(
         edges: ``"inner"`` or ``"open"``: what is counted at faces that are not periodic.
         voxel_size: Not used; radii are in voxels.
         periodic: One bool, or three (z, y, x), or two for a slice; default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         float64 array (n, radii), dimensionless, 0 to 1; NaN where no voxel of the phase is counted.
@@ -78,7 +78,7 @@ def granulometry(
         >>> granulometry(slab, [0, 1, 2, 2.5, 3], periodic=True)[1]  # 5 voxels thick
         array([1., 1., 1., 1., 0.])
     """
-    checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+    checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     radii = default_radii(checked.labels.shape, checked.periodic) if radii is None else check_radii(radii)
     check_edges(edges)
     labels, own = with_halo(checked.labels, checked.periodic, reach_of(radii))
@@ -124,7 +124,7 @@ def reach_of(radii: Sequence[float]) -> int:
 
 
 def count_openings(
-    labels: np.ndarray, own: tuple[slice, ...], radii: Sequence[float], phases: int, edges: str = "inner"
+    labels: np.ndarray, own: tuple[slice, ...], radii: Sequence[float], n_phases: int, edges: str = "inner"
 ) -> np.ndarray:
     """Count, for each phase and radius, a block's voxels that lie in balls, and those that could: exact numbers.
 
@@ -135,7 +135,7 @@ def count_openings(
             side or as far as the volume goes.
         own: Slices of `labels` that are the block.
         radii: In voxels.
-        phases: Number of phases n.
+        n_phases: Number of phases n.
         edges: As for `granulometry`.
 
     Returns:
@@ -145,8 +145,8 @@ def count_openings(
     # that its own voxels are all far enough from the sides: one rule holds for all sides.
     margins = [2 * math.floor(radius) if edges == "inner" else 0 for radius in radii]
     windows = [_away_from_sides(own, labels.shape, margin) for margin in margins]
-    counts = np.zeros((2, phases, len(radii)), np.int64)
-    for phase in range(phases):
+    counts = np.zeros((2, n_phases, len(radii)), np.int64)
+    for phase in range(n_phases):
         inside = labels == phase
         counts[1, phase] = [np.count_nonzero(inside[window]) for window in windows]
         bits, outside = _packed(inside), _packed(~inside)

@@ -41,7 +41,7 @@ def specks(
     *,
     voxel_size: float | None = None,
     periodic=None,
-    phases: int | None = None,
+    n_phases: int | None = None,
 ) -> Specks:
     """Return how many specks and holes each phase has per volume, and how much of it they are.
 
@@ -60,7 +60,7 @@ def specks(
         smaller_than: Voxels that a piece must have to be none, 2 to 1000.
         voxel_size: Edge length of a voxel in µm; default: the volume's.
         periodic: One bool, or three (z, y, x), or two for a slice; default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         Specks.
@@ -68,14 +68,14 @@ def specks(
     Raises:
         ValueError: If the voxel size is unknown, or an argument is not as above.
     """
-    checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+    checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)
     smaller_than = check_integer(smaller_than, "smaller_than", 2, _LIMIT)
     labels, own = with_halo(checked.labels, checked.periodic, smaller_than - 1)
     return specks_from(count_specks(labels, own, checked.phases, smaller_than), checked.labels.size, size**labels.ndim)
 
 
-def count_specks(labels: np.ndarray, own: tuple[slice, ...], phases: int, smaller_than: int) -> np.ndarray:
+def count_specks(labels: np.ndarray, own: tuple[slice, ...], n_phases: int, smaller_than: int) -> np.ndarray:
     """Count the specks and holes of a block, and the voxels in them: exact numbers, which add up over blocks.
 
     A piece belongs to the block that has its first voxel; each voxel to its own.
@@ -84,17 +84,17 @@ def count_specks(labels: np.ndarray, own: tuple[slice, ...], phases: int, smalle
         labels: Integer array, of three or two dimensions: the block and what lies around it, `smaller_than` - 1 voxels
             on every side or as far as the volume goes.
         own: Slices of `labels` that are the block.
-        phases: Number of phases n.
+        n_phases: Number of phases n.
         smaller_than: As for `specks`.
 
     Returns:
         int64 array (5, n): specks, voxels in them, holes, voxels in them, and voxels of the phase.
     """
     found = []
-    for phase in range(phases):
+    for phase in range(n_phases):
         inside = labels == phase
         found.append([*_small_pieces(inside, own, smaller_than), *_small_pieces(~inside, own, smaller_than)])
-    return np.vstack([np.array(found, np.int64).T, count_voxels(labels[own], phases)])
+    return np.vstack([np.array(found, np.int64).T, count_voxels(labels[own], n_phases)])
 
 
 def specks_from(counts: np.ndarray, voxels: int, voxel_volume: float) -> Specks:

@@ -205,20 +205,6 @@ def measure_sample(labels, phases, voxel_size):
     """The measures of one array of labels, 3D or 2D, that reference statistics hold: dict by their keys."""
     check = check_slice if labels.ndim == 2 else check_volume
     lag = min(LAGS, min(labels.shape) - 1)
-    if labels.ndim == 2:
-        s = metrics.slice_statistics(labels, voxel_size=voxel_size, n_phases=phases, max_lag=lag)
-        return {
-            "volume_fractions": s.area_fractions,
-            "specific_surface_area": s.specific_surface_area,
-            "triple_phase_boundary_density": s.triple_phase_boundary_density,
-            "s2": s.two_point_correlation,
-        }
-    options = {"voxel_size": voxel_size, "n_phases": phases, "periodic": False}
-    return {
-        "volume_fractions": metrics.volume_fractions(labels, n_phases=phases),
-        "specific_surface_area": metrics.specific_surface_area(labels, **options),
-        "triple_phase_boundary_density": metrics.triple_phase_boundary_density(labels, **options)
-        if phases > 2
-        else 0.0,
-        "s2": metrics.two_point_correlation(labels, lag, periodic=False, n_phases=phases),
-    }
+    subject = Subject(check(labels, phases=phases, voxel_size=voxel_size), MEASURES, max_lag=lag)
+    rows = {**MONITORED, **MONITORED_CURVES}
+    return {key: subject[key] if row.told_by(subject) else 0.0 for key, row in rows.items()}

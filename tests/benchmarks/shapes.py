@@ -73,7 +73,7 @@ def measure_one(file, periodic):
     seconds = {}
     for name in MEASURES:
         start = time.perf_counter()
-        getattr(metrics, name)(labels, voxel_size=0.4, periodic=periodic, phases=3)
+        getattr(metrics, name)(labels, voxel_size=0.4, periodic=periodic, n_phases=3)
         seconds[name] = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     return {**seconds, "seconds": sum(seconds.values()), "memory_MB": memory}
