@@ -23,6 +23,7 @@ def reference():
     parts = [_INTRODUCTION, _options(main, ctx)]
     for name in main.list_commands(ctx):
         command = main.get_command(ctx, name)
+        assert command is not None
         parts.append(_section(command, click.Context(command, info_name=name, parent=ctx)))
     return "\n".join(parts)
 

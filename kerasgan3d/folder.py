@@ -67,7 +67,8 @@ def read_facts(folder):
     """
     folder = Path(folder)
     card, config = checked_card(folder / CARD), read_json(folder / CONFIG)
-    arguments = config.get("config") if isinstance(config.get("config"), dict) else {}
+    arguments = config.get("config")
+    arguments = arguments if isinstance(arguments, dict) else {}
     hidden = ("name", "trainable", "dtype", "initializer", "phases", "voxel_size")
     return {**card, "generator": {key: value for key, value in arguments.items() if key not in hidden}}
 

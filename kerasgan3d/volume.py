@@ -1,11 +1,17 @@
 """A volume of labels with everything that is needed to make sense of it."""
 
+from __future__ import annotations
+
 import json
 import operator
+import os
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
-from kerasgan3d.checks import AXES, check_periodic, check_voxel_size
+from kerasgan3d.checks import AXES, Periodic, check_periodic, check_voxel_size
 from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names, one_hot
 
 
@@ -32,60 +38,71 @@ class Volume:
         (2.0, 2.5, 3.0)
     """
 
-    def __init__(self, labels, phases=None, voxel_size=None, periodic=False, provenance=None):
+    def __init__(
+        self,
+        labels: ArrayLike,
+        phases: Iterable[str] | PhaseMap | None = None,
+        voxel_size: float | None = None,
+        periodic: Periodic = False,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
         self._labels, n = _checked_labels(labels)
         self._phases = _checked_phases(phases, n)
         self._voxel_size = check_voxel_size(voxel_size)
-        self._periodic = check_periodic(periodic)
+        z, y, x = check_periodic(periodic)
+        self._periodic = (z, y, x)
         self._provenance = _checked_provenance(provenance)
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         """The labels: uint8 (z, y, x), values 0 to n - 1."""
         return self._labels
 
     @property
-    def phases(self):
+    def phases(self) -> tuple[str, ...]:
         """The names of the phases, in the order of the labels."""
         return self._phases
 
     @property
-    def voxel_size(self):
+    def voxel_size(self) -> float | None:
         """The edge of a voxel in µm, or None where it is unknown."""
         return self._voxel_size
 
     @property
-    def periodic(self):
+    def periodic(self) -> tuple[bool, bool, bool]:
         """Whether the volume is periodic along z, y and x: three bools."""
         return self._periodic
 
     @property
-    def provenance(self):
+    def provenance(self) -> dict[str, Any]:
         """Where the volume came from: a dict that JSON can hold."""
         return self._provenance
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """The number of voxels along z, y and x."""
         return self._labels.shape
 
     @property
-    def size_um(self):
+    def size_um(self) -> tuple[float, float, float] | None:
         """The extent along z, y and x in µm, or None where the voxel size is unknown."""
-        return None if self._voxel_size is None else tuple(length * self._voxel_size for length in self.shape)
+        if self._voxel_size is None:
+            return None
+        z, y, x = self.shape
+        return z * self._voxel_size, y * self._voxel_size, x * self._voxel_size
 
     @property
-    def fractions(self):
+    def fractions(self) -> np.ndarray:
         """The volume fraction of every phase: float64 (n,)."""
         # Plane by plane: bincount works on a copy that takes eight times the memory of the labels.
-        counts = sum(np.bincount(plane.ravel(), minlength=len(self._phases)) for plane in self._labels)
-        return counts / self._labels.size
+        counts = [np.bincount(plane.ravel(), minlength=len(self._phases)) for plane in self._labels]
+        return np.sum(counts, axis=0) / self._labels.size
 
-    def one_hot(self, dtype="float32"):
+    def one_hot(self, dtype: DTypeLike = "float32") -> np.ndarray:
         """Return one channel per phase: (z, y, x, n) of 0 and 1."""
         return one_hot(self._labels, len(self._phases), dtype)
 
-    def roll(self, shift):
+    def roll(self, shift: Iterable[int]) -> Volume:
         """Move the origin of a periodic volume.
 
         Args:
@@ -111,7 +128,7 @@ class Volume:
                 )
         return self._derived(np.roll(self._labels, shift, (0, 1, 2)), self._periodic, {"roll": list(shift)})
 
-    def save(self, path, **options):
+    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write the volume to a file; see `kerasgan3d.io.write` for the formats and options."""
         # Files are a floor above volumes: only this convenience looks up there.
         from kerasgan3d import io
@@ -119,13 +136,13 @@ class Volume:
         io.write(self, path, **options)
 
     @classmethod
-    def load(cls, path, **options):
+    def load(cls, path: str | os.PathLike[str], **options: Any) -> Volume:
         """Read a volume from a file; see `kerasgan3d.io.read` for the formats and options."""
         from kerasgan3d import io
 
         return io.read(path, **options)
 
-    def __getitem__(self, window):
+    def __getitem__(self, window: tuple[slice, slice, slice]) -> Volume:
         """Crop: `volume[0:64, :, 10:]` is a Volume, periodic only along the axes that were not cut.
 
         Raises:
@@ -147,10 +164,10 @@ class Volume:
     # Without this, Python would iterate by asking for volume[0], volume[1], ...
     __iter__ = None
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._labels, dtype=dtype, copy=copy)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         size = " x ".join(str(length) for length in self.shape)
         edge = "unknown size" if self._voxel_size is None else f"{self._voxel_size:g} µm"
         names = "/".join(self._phases[:8]) + ("/..." if len(self._phases) > 8 else "")

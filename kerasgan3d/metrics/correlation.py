@@ -1,8 +1,11 @@
 """Two-point correlation functions."""
 
-import numpy as np
+from collections.abc import Sequence
 
-from kerasgan3d.checks import check_integer
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kerasgan3d.checks import Periodic, check_integer
 from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_volume
 from kerasgan3d.metrics._count import (
@@ -12,10 +15,17 @@ from kerasgan3d.metrics._count import (
     count_places_by_displacement,
 )
 from kerasgan3d.metrics._measure import CURVES, RADIAL_CURVES, Measure, OnBlocks
+from kerasgan3d.volume import Volume
 
 
 @renamed("phases", "n_phases")
-def two_point_correlation(volume, max_lag=None, *, periodic=None, n_phases=None):
+def two_point_correlation(
+    volume: Volume | ArrayLike,
+    max_lag: int | None = None,
+    *,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> np.ndarray:
     """Return S2(r), the probability that two points a distance r apart along an axis are both in the phase.
 
     S2(r) = P(x in phase and x + r in phase) (Torquato, Random Heterogeneous Materials, 2002, section 2.2), over all
@@ -41,7 +51,13 @@ def two_point_correlation(volume, max_lag=None, *, periodic=None, n_phases=None)
 
 
 @renamed("phases", "n_phases")
-def normalised_two_point_correlation(volume, max_lag=None, *, periodic=None, n_phases=None):
+def normalised_two_point_correlation(
+    volume: Volume | ArrayLike,
+    max_lag: int | None = None,
+    *,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> np.ndarray:
     """Return S2(r) / S2(0): the probability that a point r voxels from one in the phase is in the phase too.
 
     Args:
@@ -67,7 +83,13 @@ def normalised_two_point_correlation(volume, max_lag=None, *, periodic=None, n_p
 
 
 @renamed("phases", "n_phases")
-def radial_two_point_correlation(volume, max_lag=None, *, periodic=None, n_phases=None):
+def radial_two_point_correlation(
+    volume: Volume | ArrayLike,
+    max_lag: int | None = None,
+    *,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> np.ndarray:
     """Return S2(r) averaged over all directions, from the whole three-dimensional autocorrelation.
 
     For each displacement v on the lattice, S2(v) is the share of the pairs of voxels x, x + v that are both in the
@@ -119,7 +141,7 @@ def radial_two_point_correlation(volume, max_lag=None, *, periodic=None, n_phase
     return total / sum(_sum_by_distance(anywhere, depth) for depth in range(max_lag + 1))
 
 
-def correlation_of(labels, phases, periodic, max_lag):
+def correlation_of(labels: np.ndarray, phases: int, periodic: Sequence[bool], max_lag: int | None) -> np.ndarray:
     """Return S2 of checked labels of any dimension: (phases, axes, max_lag + 1) float64."""
     max_lag = _checked_lag(max_lag, labels.shape)
     correlation = np.empty((phases, labels.ndim, max_lag + 1))
@@ -131,7 +153,7 @@ def correlation_of(labels, phases, periodic, max_lag):
     return correlation
 
 
-def correlation_from(pairs, shape, axis, periodic):
+def correlation_from(pairs: np.ndarray, shape: Sequence[int], axis: int, periodic: bool) -> np.ndarray:
     """Return S2 along an axis from the numbers of pairs of voxels (..., max_lag + 1) in an image of that shape."""
     return pairs / count_places(shape, axis, pairs.shape[-1] - 1, periodic)
 
@@ -149,7 +171,7 @@ def _sum_by_distance(plane, depth):
     return (2 if depth else 1) * np.bincount(length[near], plane[near], minlength=max_lag + 1)
 
 
-def _checked_lag(max_lag, shape):
+def _checked_lag(max_lag: int | None, shape: Sequence[int]) -> int:
     smallest = min(shape)
     if max_lag is None:
         return smallest // 2

@@ -1,13 +1,17 @@
 """Volume fractions."""
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_volume
 from kerasgan3d.metrics._count import count_voxels
 from kerasgan3d.metrics._measure import PER_PHASE, Measure, OnBlocks
+from kerasgan3d.volume import Volume
 
 
 @renamed("phases", "n_phases")
-def volume_fractions(volume, *, n_phases=None):
+def volume_fractions(volume: Volume | ArrayLike, *, n_phases: int | None = None) -> np.ndarray:
     """Return the share of the voxels that each phase has.
 
     Args:
@@ -29,12 +33,12 @@ def volume_fractions(volume, *, n_phases=None):
     return fractions_of(labels, n)
 
 
-def fractions_of(labels, phases):
+def fractions_of(labels: np.ndarray, phases: int) -> np.ndarray:
     """Return the share of each phase in checked labels of any dimension: (phases,) float64."""
     return fractions_from(count_voxels(labels, phases))
 
 
-def fractions_from(voxels):
+def fractions_from(voxels: np.ndarray) -> np.ndarray:
     """Return the share of each phase from its number of voxels: (phases,) float64."""
     return voxels / voxels.sum()
 

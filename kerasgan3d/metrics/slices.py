@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from kerasgan3d.checks import Periodic
 from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_slice, require_voxel_size
 from kerasgan3d.metrics._measure import Subject
@@ -35,7 +37,14 @@ class SliceStatistics:
 
 
 @renamed("phases", "n_phases")
-def slice_statistics(labels_2d, *, voxel_size=None, n_phases=None, periodic=False, max_lag=None):
+def slice_statistics(
+    labels_2d: ArrayLike,
+    *,
+    voxel_size: float | None = None,
+    n_phases: int | None = None,
+    periodic: Periodic = False,
+    max_lag: int | None = None,
+) -> SliceStatistics:
     """Measure one slice, and estimate by stereology what the same measures are in 3D.
 
     The estimates hold on average over slices in all directions, so for slices of isotropic material.

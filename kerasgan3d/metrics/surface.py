@@ -1,17 +1,27 @@
 """Areas of interfaces per volume."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from kerasgan3d.checks import Periodic
 from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_volume, require_voxel_size
 from kerasgan3d.metrics._count import count_unlike_along, count_unlike_neighbours
 from kerasgan3d.metrics._measure import PER_PAIR, PER_PHASE, Measure, OnBlocks
+from kerasgan3d.volume import Volume
 
 METHODS = ("faces", "marching_cubes")
 
 
 @renamed("phases", "n_phases")
-def specific_surface_area(volume, method="faces", *, voxel_size=None, periodic=None, n_phases=None):
+def specific_surface_area(
+    volume: Volume | ArrayLike,
+    method: str = "faces",
+    *,
+    voxel_size: float | None = None,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> np.ndarray:
     """Return the area of each phase's interfaces, over the whole volume: S_V = A / V.
 
     ``"faces"`` counts the voxel faces between unlike voxels, as TauFactor's face counting does (Cooper et al.,
@@ -52,7 +62,13 @@ def specific_surface_area(volume, method="faces", *, voxel_size=None, periodic=N
 
 
 @renamed("phases", "n_phases")
-def interfacial_areas(volume, *, voxel_size=None, periodic=None, n_phases=None):
+def interfacial_areas(
+    volume: Volume | ArrayLike,
+    *,
+    voxel_size: float | None = None,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> np.ndarray:
     """Return the area of the interface between each two phases, over the whole volume, by counting voxel faces.
 
     S_V[i, j] = N_ij a^2 / (N a^3), with N_ij faces between voxels of i and j, N voxels and the voxel size a. A row adds
@@ -77,7 +93,7 @@ def interfacial_areas(volume, *, voxel_size=None, periodic=None, n_phases=None):
     return areas_from(faces, checked.labels.size, size)
 
 
-def areas_from(faces, voxels, voxel_size):
+def areas_from(faces: np.ndarray, voxels: int, voxel_size: float) -> np.ndarray:
     """Return interfacial areas per volume, (n, n) in 1/µm, from the numbers of voxel faces and of all voxels."""
     return faces / (voxels * voxel_size)
 

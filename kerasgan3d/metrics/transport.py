@@ -1,16 +1,19 @@
 """Diffusive transport through one phase, as TauFactor measures it, solved by multigrid."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
-from kerasgan3d.checks import AXES
+from kerasgan3d.checks import AXES, Periodic
 from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_axis, check_phase, check_volume
 from kerasgan3d.metrics._diffusion import flux_magnitude, solve_diffusion
 from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS, Measure
 from kerasgan3d.metrics.connectivity import neighbourhood, spanning_clusters
+from kerasgan3d.volume import Volume
 
 BOUNDARIES = ("mirror", "periodic")
 
@@ -30,19 +33,58 @@ class DiffusionField(NamedTuple):
     flux: np.ndarray
 
 
+class _Measure(Protocol):
+    """What the measures of this file return: a number, or with `return_field` that and the field."""
+
+    @overload
+    def __call__(
+        self,
+        volume: Volume | ArrayLike,
+        phase: int | str,
+        axis: int | str,
+        boundary: str | None = None,
+        return_field: Literal[False] = False,
+        *,
+        voxel_size: float | None = None,
+        n_phases: int | None = None,
+        periodic: Periodic | None = None,
+        tolerance: float = 1e-3,
+    ) -> float: ...
+
+    @overload
+    def __call__(
+        self,
+        volume: Volume | ArrayLike,
+        phase: int | str,
+        axis: int | str,
+        boundary: str | None = None,
+        return_field: Literal[True] = True,
+        *,
+        voxel_size: float | None = None,
+        n_phases: int | None = None,
+        periodic: Periodic | None = None,
+        tolerance: float = 1e-3,
+    ) -> tuple[float, DiffusionField]: ...
+
+
+def _typed(function: Callable[..., Any]) -> _Measure:
+    return function
+
+
+@_typed
 @renamed("phases", "n_phases")
 def relative_diffusivity(
-    volume,
-    phase,
-    axis,
-    boundary=None,
-    return_field=False,
+    volume: Volume | ArrayLike,
+    phase: int | str,
+    axis: int | str,
+    boundary: str | None = None,
+    return_field: bool = False,
     *,
-    voxel_size=None,
-    n_phases=None,
-    periodic=None,
-    tolerance=1e-3,
-):
+    voxel_size: float | None = None,
+    n_phases: int | None = None,
+    periodic: Periodic | None = None,
+    tolerance: float = 1e-3,
+) -> Any:
     """Return the effective diffusivity D_eff / D_0 of a phase along an axis: 1 is free space, 0 is blocked.
 
     The same number is the relative ionic or electronic conductivity, or thermal conductivity, of a volume of which only
@@ -94,19 +136,20 @@ def relative_diffusivity(
     return (value, field) if return_field else value
 
 
+@_typed
 @renamed("phases", "n_phases")
 def tortuosity_factor(
-    volume,
-    phase,
-    axis,
-    boundary=None,
-    return_field=False,
+    volume: Volume | ArrayLike,
+    phase: int | str,
+    axis: int | str,
+    boundary: str | None = None,
+    return_field: bool = False,
     *,
-    voxel_size=None,
-    n_phases=None,
-    periodic=None,
-    tolerance=1e-3,
-):
+    voxel_size: float | None = None,
+    n_phases: int | None = None,
+    periodic: Periodic | None = None,
+    tolerance: float = 1e-3,
+) -> Any:
     """Return the tortuosity factor of a phase along an axis: its volume fraction over its relative diffusivity.
 
     1 for straight channels, infinite where the phase does not connect the two ends. The volume fraction is that of the
@@ -119,19 +162,20 @@ def tortuosity_factor(
     return (factor, field) if return_field else factor
 
 
+@_typed
 @renamed("phases", "n_phases")
 def macmullin_number(
-    volume,
-    phase,
-    axis,
-    boundary=None,
-    return_field=False,
+    volume: Volume | ArrayLike,
+    phase: int | str,
+    axis: int | str,
+    boundary: str | None = None,
+    return_field: bool = False,
     *,
-    voxel_size=None,
-    n_phases=None,
-    periodic=None,
-    tolerance=1e-3,
-):
+    voxel_size: float | None = None,
+    n_phases: int | None = None,
+    periodic: Periodic | None = None,
+    tolerance: float = 1e-3,
+) -> Any:
     """Return the MacMullin number of a phase along an axis: one over its relative diffusivity.
 
     The resistance of the volume, filled with electrolyte in this phase, over that of the electrolyte alone (MacMullin

@@ -2,16 +2,19 @@
 
 import contextlib
 import threading
+from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import pairwise
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from kerasgan3d.checks import check_count, check_integer, check_voxel_size, is_integer
+from kerasgan3d.checks import Periodic, check_count, check_integer, check_voxel_size, is_integer
 from kerasgan3d.layers import PaddedConv3D, TransposedConv3D, UpsampleConv3D
 from kerasgan3d.layers._padding import check_padding, crop
+from kerasgan3d.models._model import Model
 from kerasgan3d.models._sampler import Sampler, stages
 from kerasgan3d.phases import PhaseMap, default_names
 from kerasgan3d.sampling.field import LatentField, draw_seed
@@ -39,7 +42,7 @@ _DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact 
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
-class Generator(keras.Model):
+class Generator(Model):
     """Turns latents into a multi-phase microstructure, any size at a time.
 
     A first convolution mixes neighbouring latents; each further layer doubles the resolution; batch normalisation and
@@ -235,7 +238,15 @@ class Generator(keras.Model):
         return plan.with_memory(bytes_per_voxel=4 * (2 * len(self.phases) + self.widths[-1] / 8 + 2))
 
     def sample(
-        self, size, *, periodic=False, seed=None, offset=(0, 0, 0), tile=None, batch=None, progress=None
+        self,
+        size: int | Sequence[int],
+        *,
+        periodic: Periodic = False,
+        seed: int | None = None,
+        offset: int | Sequence[int] = (0, 0, 0),
+        tile: int | Sequence[int] | None = None,
+        batch: int | None = None,
+        progress: Callable[[int, int], Any] | None = None,
     ) -> Volume:
         """Generate a volume of labels.
 

@@ -1,13 +1,17 @@
 """The critic of plane sections."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers, ops
 
 from kerasgan3d.layers._padding import check_filters
+from kerasgan3d.models._model import Model
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
-class SliceDiscriminator(keras.Model):
+class SliceDiscriminator(Model):
     """Tells real 2D slices from slices of generated volumes, so that a 3D generator can learn from micrographs.
 
     4^2 convolutions of stride 2 with LeakyReLU 0.2, a 3^2 convolution to one channel, and the mean over its positions;
@@ -24,7 +28,7 @@ class SliceDiscriminator(keras.Model):
         ValueError: if an argument is not of the above.
     """
 
-    def __init__(self, phases=3, widths=(32, 64, 128, 256), **kwargs):
+    def __init__(self, phases: int = 3, widths: Sequence[int] = (32, 64, 128, 256), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.phases = check_filters(phases)
         self.widths = tuple(check_filters(width) for width in widths)
@@ -35,7 +39,7 @@ class SliceDiscriminator(keras.Model):
         self.head = layers.Conv2D(1, 3, padding="same", name="head")
         self.build((None, None, None, self.phases))
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Make the weights; done by the constructor."""
         channels = input_shape[-1]
         for convolution in self.convolutions:
@@ -44,18 +48,18 @@ class SliceDiscriminator(keras.Model):
         self.head.build((None, None, None, channels))
         self.built = True
 
-    def call(self, slices, training=False):
+    def call(self, slices: Any, training: bool = False) -> Any:
         x = slices
         for convolution in self.convolutions:
             x = ops.leaky_relu(convolution(x), 0.2)
         return ops.mean(ops.cast(self.head(x), "float32"), axis=(1, 2, 3))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0],)
 
-    def compute_output_spec(self, slices, training=False):
+    def compute_output_spec(self, slices: Any, training: bool = False) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(slices.shape), "float32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Hyper-parameters from which the constructor makes the same network."""
         return {**super().get_config(), "phases": self.phases, "widths": list(self.widths)}
