@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -59,7 +60,9 @@ def renamed(old: str, new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 keywords[after] = keywords.pop(before)
             return target(*args, **keywords)
 
-        renaming.renamed_keywords = names  # type: ignore[attr-defined]
+        # For who does not look through decorators: Keras asks its classes for the arguments of their constructors.
+        setattr(renaming, "__signature__", inspect.signature(target))  # noqa: B010
+        setattr(renaming, "renamed_keywords", names)  # noqa: B010
         return renaming
 
     return decorate

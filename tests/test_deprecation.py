@@ -51,6 +51,8 @@ def test_both_names_of_one_keyword_are_an_error():
 def test_the_function_looks_as_without_the_decorator():
     assert (area.__name__, area.__doc__) == ("area", "Multiply.")
     assert list(inspect.signature(area).parameters) == ["rows", "columns", "n_phases"]
+    # Keras reads the arguments of constructors so.
+    assert inspect.getfullargspec(area).args == ["rows", "columns"]
     assert pickle.loads(pickle.dumps(area)) is area
 
 
