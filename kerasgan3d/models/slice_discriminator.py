@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.layers._padding import check_filters
 from kerasgan3d.models._model import Model
 
@@ -19,25 +20,26 @@ class SliceDiscriminator(Model):
     three axes: Kench & Cooper, Nat. Mach. Intell. 3 (2021) 299, doi 10.1038/s42256-021-00322-1.
 
     Args:
-        phases: Number of phases, the channels of the input.
+        n_phases: Number of phases, the channels of the input.
         widths: Channels after each convolution of stride 2.
 
-    Input shape: (batch, rows, columns, phases). Output shape: (batch,), logits.
+    Input shape: (batch, rows, columns, n_phases). Output shape: (batch,), logits.
 
     Raises:
         ValueError: if an argument is not of the above.
     """
 
-    def __init__(self, phases: int = 3, widths: Sequence[int] = (32, 64, 128, 256), **kwargs: Any) -> None:
+    @renamed("phases", "n_phases")
+    def __init__(self, n_phases: int = 3, widths: Sequence[int] = (32, 64, 128, 256), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.phases = check_filters(phases)
+        self.n_phases = check_filters(n_phases)
         self.widths = tuple(check_filters(width) for width in widths)
         self.convolutions = [
             layers.Conv2D(f, 4, 2, "same", kernel_initializer="glorot_uniform", name=f"convolution_{i}")
             for i, f in enumerate(self.widths)
         ]
         self.head = layers.Conv2D(1, 3, padding="same", name="head")
-        self.build((None, None, None, self.phases))
+        self.build((None, None, None, self.n_phases))
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
         """Make the weights; done by the constructor."""
@@ -62,4 +64,4 @@ class SliceDiscriminator(Model):
 
     def get_config(self) -> dict[str, Any]:
         """Hyper-parameters from which the constructor makes the same network."""
-        return {**super().get_config(), "phases": self.phases, "widths": list(self.widths)}
+        return {**super().get_config(), "n_phases": self.n_phases, "widths": list(self.widths)}

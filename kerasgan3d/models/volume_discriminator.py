@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.layers._padding import check_filters
 from kerasgan3d.models._model import Model
 
@@ -19,21 +20,22 @@ class VolumeDiscriminator(Model):
     loss here, where it is numerically stable.
 
     Args:
-        phases: Number of phases, the channels of the input.
+        n_phases: Number of phases, the channels of the input.
         widths: Channels after each convolution but the last.
         normalization: None, or "batch" for batch normalisation after each convolution but the first and the last.
         initializer: Initialiser of the kernels.
 
-    Input shape: (batch, z, y, x, phases), 64^3 or more for four widths. Output shape: (batch,), the mean over the
+    Input shape: (batch, z, y, x, n_phases), 64^3 or more for four widths. Output shape: (batch,), the mean over the
     positions of the last convolution.
 
     Raises:
         ValueError: if an argument is not of the above.
     """
 
+    @renamed("phases", "n_phases")
     def __init__(
         self,
-        phases: int = 3,
+        n_phases: int = 3,
         widths: Sequence[int] = (16, 32, 64, 128),
         normalization: str | None = None,
         initializer: Any = "glorot_uniform",
@@ -42,7 +44,7 @@ class VolumeDiscriminator(Model):
         super().__init__(**kwargs)
         if normalization not in (None, "batch"):
             raise ValueError(f"`normalization` must be None or 'batch'. Received: {normalization!r}.")
-        self.phases = check_filters(phases)
+        self.n_phases = check_filters(n_phases)
         self.widths = tuple(check_filters(width) for width in widths)
         self.normalization = normalization
         self.initializer = keras.initializers.get(initializer)
@@ -58,7 +60,7 @@ class VolumeDiscriminator(Model):
             for i in range(1, len(self.widths) if normalization else 0)
         ]
         self.head = layers.Conv3D(1, 4, kernel_initializer=_again(self.initializer), name="head", **options)
-        self.build((None, None, None, None, self.phases))
+        self.build((None, None, None, None, self.n_phases))
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
         """Make the weights; done by the constructor."""
@@ -90,7 +92,7 @@ class VolumeDiscriminator(Model):
         """Hyper-parameters from which the constructor makes the same network."""
         return {
             **super().get_config(),
-            "phases": self.phases,
+            "n_phases": self.n_phases,
             "widths": list(self.widths),
             "normalization": self.normalization,
             "initializer": keras.initializers.serialize(self.initializer),
