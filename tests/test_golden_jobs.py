@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import kerasgan3d
 from kerasgan3d import Volume, io
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -27,7 +26,7 @@ def make_jobs():
 
 @pytest.fixture
 def generator(make_generator, monkeypatch):
-    monkeypatch.setattr(kerasgan3d, "__version__", "0.1.0")
+    monkeypatch.setattr("kerasgan3d.sampling.job.__version__", "0.1.0")
     return make_generator(voxel_size=0.5, phases=("pore", "Ni", "YSZ"))
 
 

@@ -16,9 +16,10 @@ from kerasgan3d.io.reading import (
     read_labels,
     source_name,
 )
+from kerasgan3d.io.record import VolumeRecord
 from kerasgan3d.io.stored import StoredLabels, StoredVolume, windows
 from kerasgan3d.io.streaming import STREAM_SUFFIXES, VolumeWriter, blocks, checksum, partial_record
-from kerasgan3d.io.writing import PROBABILITY_SUFFIXES, SUFFIXES, check_writable, record_of, write, write_probabilities
+from kerasgan3d.io.writing import PROBABILITY_SUFFIXES, SUFFIXES, check_writable, write, write_probabilities
 
 __all__ = [
     "PROBABILITY_SUFFIXES",
@@ -28,6 +29,7 @@ __all__ = [
     "LabelImages",
     "StoredLabels",
     "StoredVolume",
+    "VolumeRecord",
     "VolumeWriter",
     "blocks",
     "check_writable",
@@ -39,7 +41,6 @@ __all__ = [
     "read",
     "read_image",
     "read_labels",
-    "record_of",
     "source_name",
     "windows",
     "write",

@@ -35,7 +35,7 @@ def create_tiff(path, record, *, ome=False):
 
     Args:
         path: Path of the file, which must not exist.
-        record: kerasgan3d's note, which tells shape, phases and voxel size.
+        record: The VolumeRecord.
         ome: Whether to make it an OME-TIFF.
 
     Returns:
@@ -46,8 +46,8 @@ def create_tiff(path, record, *, ome=False):
     """
     import tifffile
 
-    shape = tuple(record["shape"])
-    options = _options(shape, math.prod(shape), "ZYX", record, max(1, len(record["phases"]) - 1), None, ome=ome)
+    display, shape = max(1, len(record.phases) - 1), record.shape
+    options = _options(shape, math.prod(shape), "ZYX", record.to_json(), display, None, ome=ome)
     mapped = tifffile.memmap(path, shape=shape, dtype=np.uint8, **options)
     offset = int(mapped.offset)
     del mapped

@@ -31,7 +31,7 @@ def create_zarr(path, name, record, chunk, *, exists=False):
     Args:
         path: Path of the folder.
         name: Name of the image.
-        record: kerasgan3d's note, which tells shape and voxel size.
+        record: The VolumeRecord.
         chunk: Voxels per side of a chunk.
         exists: Whether to open what is there.
     """
@@ -39,9 +39,10 @@ def create_zarr(path, name, record, chunk, *, exists=False):
 
     if exists:
         return zarr.open_group(str(path), mode="r+")["0"]
-    attributes = {"ome": {"version": "0.5", "multiscales": [_multiscales(name, record, 1)]}, KEY: record}
+    note = record.to_json()
+    attributes = {"ome": {"version": "0.5", "multiscales": [_multiscales(name, note, 1)]}, KEY: note}
     group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
-    return _create_array(group, "0", record["shape"], chunk)
+    return _create_array(group, "0", record.shape, chunk)
 
 
 def add_pyramid(path, chunk):

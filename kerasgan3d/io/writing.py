@@ -11,6 +11,7 @@ from kerasgan3d.io._numpy import write_npy
 from kerasgan3d.io._tiff import write_tiff
 from kerasgan3d.io._vti import write_vti
 from kerasgan3d.io._zarr import is_zarr, write_zarr
+from kerasgan3d.io.record import VolumeRecord
 from kerasgan3d.phases import PhaseMap
 from kerasgan3d.volume import Volume
 
@@ -36,28 +37,16 @@ def write(volume, path, *, overwrite=True):
             "voxel_size)."
         )
     path = check_writable(path, overwrite=overwrite)
-    record = record_of(volume.shape, volume.phases, volume.voxel_size, volume.periodic, volume.provenance)
+    record = VolumeRecord.of(volume)
     match path.suffix.lower():
         case ".npy":
-            write_npy(path, volume.labels, record)
+            write_npy(path, volume.labels, record.to_json())
         case ".zarr":
             write_zarr(path, volume.labels, record)
         case ".vti":
-            write_vti(path, volume.labels, record)
+            write_vti(path, volume.labels, record.to_json())
         case _:
-            write_tiff(path, volume.labels, "ZYX", record, display=max(1, len(volume.phases) - 1))
-
-
-def record_of(shape, phases, voxel_size, periodic, provenance):
-    """The note that files of a volume hold: all that its labels do not say."""
-    return {
-        "version": 1,
-        "shape": list(shape),
-        "phases": list(phases),
-        "voxel_size": voxel_size,
-        "periodic": list(periodic),
-        "provenance": provenance,
-    }
+            write_tiff(path, volume.labels, "ZYX", record.to_json(), display=max(1, len(volume.phases) - 1))
 
 
 def write_probabilities(probabilities, path, phases, voxel_size=None, *, overwrite=True):

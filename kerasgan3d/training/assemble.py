@@ -103,7 +103,7 @@ def draw_weights(network, seed, initializer=None):
 
 def _networks(recipe, phases, voxel_size, symmetry, seed, start):
     generator = (
-        Generator.from_preset(recipe.architecture, phases=phases, voxel_size=voxel_size)
+        Generator.from_architecture(recipe.architecture, phases=phases, voxel_size=voxel_size)
         if start is None
         else remade(start)
     )
