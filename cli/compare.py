@@ -42,11 +42,12 @@ Examples:
     "--nearest", type=click.IntRange(min=0), metavar="N", help="Generated sub-volumes to look for in the real image."
 )
 @click.option(
-    "--periodic",
+    "--periodic-volumes",
     type=click.IntRange(min=0),
     metavar="N",
     help="Periodic volumes that a generator is asked for, to look for seams; 2 or more, 0 for none.",
 )
+@click.option("--periodic", type=click.IntRange(min=0), hidden=True)
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes that measure side by side.")
 @click.option(
     "-o",
@@ -58,7 +59,9 @@ Examples:
 )
 @overwrite_option
 @json_option
-def command(real, generated, mapping, exclude, no_transport, no_classifier, outputs, overwrite, as_json, **options):
+def command(
+    real, generated, mapping, exclude, no_transport, no_classifier, outputs, overwrite, as_json, periodic, **options
+):
     """Compare generated microstructures with a real one, in numbers and a page.
 
     REAL is a segmented image, a volume or a slice; or a generator, for the statistics that it comes with of the image
@@ -72,6 +75,9 @@ def command(real, generated, mapping, exclude, no_transport, no_classifier, outp
     for path in outputs:
         check_output(path)
         refuse_existing(path, overwrite)
+    if periodic is not None:
+        click.echo("--periodic is called --periodic-volumes now; the old name goes with the next release", err=True)
+        options["periodic_volumes"] = periodic
     # What was not given is left out: defaults live in `kerasgan3d.compare` alone.
     given = {key: value for key, value in options.items() if value is not None}
     given |= {"mapping": mapping, "exclude": list(exclude) or None}

@@ -1,6 +1,7 @@
 """A group of commands that are imported when called, and whose errors are one line each."""
 
 import importlib
+import io
 import sys
 
 import click
@@ -68,7 +69,7 @@ class CommandGroup(click.Group):
             return super().main(args, prog_name, standalone_mode=False, **extra)
         for stream in (sys.stdout, sys.stderr):
             # A terminal that cannot show "µ" is no reason to lose the result.
-            if hasattr(stream, "reconfigure"):
+            if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
         try:
             result = super().main(args, prog_name, standalone_mode=False, **extra)
@@ -87,9 +88,9 @@ class CommandGroup(click.Group):
 class CommandError(click.ClickException):
     """An error that is reported in one line."""
 
-    def __init__(self, message, exit_code=2):
+    def __init__(self, message: str, exit_code: int = 2) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # pyright: ignore[reportAttributeAccessIssue] click reads it of the instance
 
 
 def _report(message):

@@ -37,12 +37,13 @@ def pulled(name):
         ValueError, OSError: as ``kerasgan3d.zoo.pull``.
     """
     import kerasgan3d
+    from kerasgan3d.zoo.hub import HubError
 
     if "/" not in name or Path(name).exists() or kerasgan3d.zoo.on_hub(name) is None:
         return name
     try:
         return pull(name).name
-    except kerasgan3d.zoo.hub.HubError as error:
+    except HubError as error:
         if name.startswith("hf://"):
             raise
         raise type(error)(f"{name} is not here, and {error}") from None

@@ -49,18 +49,16 @@ def command(name, as_json):
         if facts.get(title):
             click.echo(f"\n{title}")
             print_facts([(_words(key), _entry(key, value)) for key, value in facts[title].items()], indent="  ")
-    edge = "µm" if size else "voxel"
-    units = {"specific_surface_area": f"1/{edge}", "triple_phase_boundary_density": f"1/{edge}²"}
-    rows = list(_fidelity(facts.get("fidelity") or {}, facts.get("phases") or (), units))
+    rows = list(_fidelity(facts.get("fidelity") or {}, facts.get("phases") or (), "µm" if size else "voxel"))
     if rows:
         click.echo("\nfidelity")
         print_table(("measure", "real", "generated"), rows, indent="  ")
 
 
-def _fidelity(fidelity, phases, units):
+def _fidelity(fidelity, phases, length):
     """Yield (measure, real, generated) as texts, one row per phase where there is one number per phase."""
     for key, values in fidelity.items():
-        measure = f"{_words(key)} ({units[key]})" if key in units else _words(key)
+        measure = _measure(key, length)
         if not isinstance(values, dict):
             yield measure, "", _text(values)
             continue
@@ -74,6 +72,16 @@ def _fidelity(fidelity, phases, units):
                 )
         else:
             yield measure, *("-" if value is None else _text(value) for value in (real, generated))
+
+
+def _measure(key, length):
+    """Return the name of a measure with its unit."""
+    from kerasgan3d.metrics.registry import MEASURES
+
+    if key not in MEASURES:
+        return _words(key)
+    row = MEASURES[key]
+    return row.name if row.unit == "1" else f"{row.name} ({row.unit.replace('µm', length)})"
 
 
 def _entry(key, value):

@@ -1,53 +1,73 @@
 """Printing results, and the checks of output files."""
 
 import json
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+_UNBROKEN = 10**5  # characters: a width at which no line is broken
 
-def print_json(value):
+
+def print_json(value: Any) -> None:
     """Print a value as JSON."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
-def print_facts(facts, indent="", err=False):
+def print_facts(facts: Iterable[tuple[str, Any]], indent: str = "", err: bool = False) -> None:
     """Print (name, text) pairs in two columns, without those whose text is empty or None; to stderr if asked to."""
-    facts = [(name, printable(str(text))) for name, text in facts if text not in (None, "")]
-    width = max((len(name) for name, _ in facts), default=0)
-    for name, text in facts:
-        first, *rest = text.splitlines()
-        click.echo(f"{indent}{name:<{width}}  {first}", err=err)
-        for line in rest:
-            click.echo(f"{indent}{'':<{width}}  {line}", err=err)
+    _print_columns([(name, str(text)) for name, text in facts if text not in (None, "")], None, indent, err)
 
 
-def print_table(header, rows, indent=""):
-    """Print rows of texts in columns as wide as their longest."""
-    rows = [[printable(text) for text in row] for row in (header, *rows)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "") -> None:
+    """Print rows of texts in columns as wide as their longest, below a header."""
+    _print_columns(rows, header, indent, err=False)
+
+
+def _print_columns(rows, header, indent, err):
+    """Print rows in columns, those with a header within the width of a terminal; facts stay whole, to be copied."""
+    from rich.console import Console  # here: most commands print no table, and help should come at once
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=header is not None)
+    for title in header or ():
+        table.add_column(Text(printable(title)), overflow="fold")
     for row in rows:
-        click.echo(indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+        table.add_row(*(Text(printable(text), overflow="fold") for text in row))
+    stream = sys.stderr if err else sys.stdout
+    block = Padding(table, (0, 0, 0, len(indent)), expand=False)
+    if header is not None and stream.isatty():
+        Console(file=stream).print(block)
+        return
+    console = Console(file=stream, width=_UNBROKEN, color_system=None)
+    with console.capture() as captured:
+        console.print(block)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip(), err=err)
 
 
-def printable(text):
+def printable(text: str) -> str:
     """Return text without what a terminal would obey: strangers write the facts of what is pulled."""
     return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
-def by(numbers):
+def by(numbers: Iterable[float]) -> str:
     """Return sizes as text: (1, 2, 3) -> "1 x 2 x 3"."""
     return " x ".join(f"{number:g}" if isinstance(number, float) else str(number) for number in numbers)
 
 
-def in_bytes(count):
-    """Return a number of bytes as text in kB, MB or GB, powers of ten."""
-    if count < 5e4:
-        return f"{count / 1e3:.1f} kB"
-    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+def in_bytes(count: float) -> str:
+    """Return a number of bytes as text in bytes, kB, MB, ..., powers of ten."""
+    from rich.filesize import decimal
+
+    return decimal(int(count))
 
 
-def refuse_existing(path, overwrite):
+def refuse_existing(path: str | Path, overwrite: bool) -> None:
     """Check that a file may be written.
 
     Raises:

@@ -23,6 +23,7 @@ def reference():
     parts = [_INTRODUCTION, _options(main, ctx)]
     for name in main.list_commands(ctx):
         command = main.get_command(ctx, name)
+        assert command is not None
         parts.append(_section(command, click.Context(command, info_name=name, parent=ctx)))
     return "\n".join(parts)
 
@@ -41,7 +42,7 @@ def _options(command, ctx):
     """Return the options as a table."""
     rows = ["| option | meaning |", "|---|---|"]
     for param in command.get_params(ctx):
-        if isinstance(param, click.Option):
+        if isinstance(param, click.Option) and not param.hidden:
             names, text = (part.replace("|", "\\|") for part in param.get_help_record(ctx))
             rows.append(f"| `{names}` | {' '.join(text.split())} |")
     return "\n".join(rows) + "\n"

@@ -3,10 +3,12 @@
 import contextlib
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from kerasgan3d.checks import axis_letters
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
 from kerasgan3d.cli.options import Axes, NumbersCommand, Size, json_option, overwrite_option
@@ -89,43 +91,42 @@ def command(
     """
     import kerasgan3d
 
-    options = {"periodic": periodic_axes or periodic, "offset": offset, "tile": tile, "batch": batch}
-    _check_preset(name, size, options)
+    job = _job(name, size, periodic=periodic_axes or periodic, offset=offset, seed=seed, tile=tile, batch=batch)
     outputs = _check_outputs(output, probabilities, overwrite, dry_run)
-    streams = _streams(size, output, probabilities, workers, dask)
+    streams = _streams(job, output, probabilities, workers, dask)
 
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)
-        plan = generator.plan(size, **options)
+        job = generator.job(job)
         if dry_run:
             # One float32 per phase and voxel: more than labels and network together.
-            maps = 4 * len(generator.phases) * plan.bytes_output if probabilities else None
-            cost = generator.estimate(size, path=output, streams=streams, **options)
-            _print_plan(plan, cost, maps, outputs, as_json)
+            maps = 4 * len(generator.phases) * job.plan.bytes_output if probabilities else None
+            _print_plan(job.plan, generator.estimate(job, path=output, streams=streams), maps, outputs, as_json)
             return
         if streams:
-            given = {"seed": seed, "resume": not restart, "overwrite": overwrite, "workers": workers}
-            given |= {key: options[key] for key in ("periodic", "offset", "tile")}
-            _stream(generator, outputs[0], size, given, dask, stderr, plan, as_json)
+            given = {"resume": not restart, "overwrite": overwrite, "workers": workers}
+            found = _stream(generator, outputs[0], job, given, dask, stderr)
+            job = replace(job, seed=found.seed)
+            _print_result(outputs, job, generator, found.fractions, found.checksum, found.seconds, as_json)
             return
         began = time.perf_counter()
         with progress_bar("sampling", stderr) as progress:
-            volume = generator.sample(size, seed=seed, progress=progress, **options)
-        seed = volume.provenance.get("seed", seed)
+            volume = generator.sample(job, progress=progress)
+        job = replace(job, seed=volume.provenance["seed"])
         maps = None
         if probabilities:
             with progress_bar("probabilities", stderr) as progress:
-                maps = generator.sample_probabilities(size, seed=seed, progress=progress, **options)
+                maps = generator.sample_probabilities(job, progress=progress)
         seconds = time.perf_counter() - began
 
     if maps is not None:
         kerasgan3d.io.write_probabilities(maps, outputs[1], volume.phases, volume.voxel_size, overwrite=overwrite)
     kerasgan3d.io.write(volume, outputs[0], overwrite=overwrite)
-    facts = (volume.shape, volume.phases, volume.fractions, volume.voxel_size, volume.periodic, seed)
-    _print_result(outputs, *facts, kerasgan3d.io.checksum(volume.labels), seconds, as_json)
+    checksum = kerasgan3d.io.checksum(volume.labels)
+    _print_result(outputs, job, generator, volume.fractions, checksum, seconds, as_json)
 
 
-def _streams(size, output, probabilities, workers, dask):
+def _streams(job, output, probabilities, workers, dask):
     """Tell whether the volume is to be written part by part.
 
     Raises:
@@ -139,12 +140,11 @@ def _streams(size, output, probabilities, workers, dask):
     able = output is not None and output.suffix.lower() in kerasgan3d.io.STREAM_SUFFIXES and not probabilities
     if (workers or dask) and not able and output is not None:
         raise click.UsageError("--workers and --dask need an output .zarr or .tif, without --probabilities.", ctx)
-    edges = size if isinstance(size, tuple) else (size,) * 3
-    return able and bool(workers or dask or math.prod(edges) > _STREAMED_FROM)
+    return able and bool(workers or dask or math.prod(job.size) > _STREAMED_FROM)
 
 
-def _stream(generator, path, size, given, dask, stderr, plan, as_json):
-    """Write a volume part by part and print what it is."""
+def _stream(generator, path, job, given, dask, stderr):
+    """Write a volume part by part."""
     with contextlib.ExitStack() as stack:
         if dask:
             from distributed import Client
@@ -157,29 +157,25 @@ def _stream(generator, path, size, given, dask, stderr, plan, as_json):
                 ) from error
         progress = stack.enter_context(progress_bar("sampling", stderr, "voxels"))
         try:
-            found = generator.stream(path, size, progress=progress, **given)
+            return generator.stream(path, job, progress=progress, **given)
         except KeyboardInterrupt as error:
             raise CommandError(
                 f"interrupted; what was written is kept in {path}.partial: the same command goes on", exit_code=130
             ) from error
-    facts = (plan.size, generator.phases, found.fractions, generator.voxel_size, plan.periodic, found.seed)
-    _print_result([path], *facts, found.checksum, found.seconds, as_json)
 
 
-def _check_preset(name, size, options):
-    """Check name and numbers while nothing is loaded: Keras takes seconds to import.
+def _job(name, size, **options):
+    """Make the job while nothing is loaded: Keras takes seconds to import.
 
     Raises:
         ValueError: there is no such generator, or a number does not fit it.
     """
     import kerasgan3d
-    from kerasgan3d.sampling.plan import plan_tiles
 
     widths = (kerasgan3d.zoo.info(name).get("generator") or {}).get("widths")
     # Every up-sampling layer doubles the resolution; there is one behind each width.
     stride = 2 ** len(widths) if isinstance(widths, list) else 1
-    known = {key: value for key, value in options.items() if value is not None}
-    plan_tiles(size, stride=stride, margin=(0, 0), **known)
+    return kerasgan3d.sampling.SamplingJob(size, stride=stride, **options)
 
 
 def _check_outputs(output, probabilities, overwrite, dry_run):
@@ -233,34 +229,34 @@ def _duration(seconds):
     return f"{seconds:.2g} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
-def _print_result(outputs, shape, phases, fractions, voxel_size, periodic, seed, checksum, seconds, as_json):
-    fractions = [float(fraction) for fraction in fractions]
-    extent = None if voxel_size is None else [n * voxel_size for n in shape]
+def _print_result(outputs, job, generator, fractions, checksum, seconds, as_json):
+    voxel_size = generator.voxel_size
+    shares = {phase: float(share) for phase, share in zip(generator.phases, fractions, strict=True)}
+    extent = None if voxel_size is None else [n * voxel_size for n in job.size]
     if as_json:
         print_json(
             {
                 "outputs": outputs,
-                "shape": shape,
+                "shape": job.size,
                 "voxel_size": voxel_size,
                 "size_um": extent,
-                "periodic": periodic,
-                "fractions": dict(zip(phases, fractions, strict=True)),
-                "seed": seed,
+                "periodic": job.periodic,
+                "fractions": shares,
+                "seed": job.seed,
                 "checksum": checksum,
                 "seconds": round(seconds, 3),
             }
         )
         return
-    axes = "".join(axis for axis, wraps in zip("zyx", periodic, strict=True) if wraps)
+    axes = axis_letters(job.periodic)
     lengths = by(float(f"{length:.4g}") for length in extent) if extent else None
-    shares = zip(phases, fractions, strict=True)
     print_facts(
         [
             *(("wrote", path) for path in outputs),
-            ("voxels", by(shape) + (f", periodic along {', '.join(axes)}" if axes else "")),
+            ("voxels", by(job.size) + (f", periodic along {', '.join(axes)}" if axes else "")),
             ("extent", f"{lengths} µm, voxels of {voxel_size:g} µm" if lengths else "unknown voxel size"),
-            ("fractions", ", ".join(f"{phase} {fraction:.3f}" for phase, fraction in shares)),
-            ("seed", seed),
+            ("fractions", ", ".join(f"{phase} {fraction:.3f}" for phase, fraction in shares.items())),
+            ("seed", job.seed),
             ("checksum", checksum),
             ("time", f"{seconds:.1f} s"),
         ]

@@ -108,6 +108,26 @@ def blocks(rows):
     return "\n".join([*lines, ""])
 
 
+def shapes(rows):
+    """The measures of shape."""
+    lines = [
+        f"## Shapes of three phases at {rows[0]['size']}³",
+        "",
+        f"`python tests/benchmarks/shapes.py --size {rows[0]['size']} --repeats {len(rows[0]['runs'])} --json "
+        "docs/benchmarks/shapes.json`: a generated cathode, one thread, balls of 0 to 16 voxels. Seconds are medians; "
+        "memory is all of the process, imports and the volume included. Along periodic axes 32 voxels more are looked "
+        "at on either side for balls, and 26 for specks.",
+        "",
+        "| | granulometry | chords | Euler characteristic | specks and holes | all | memory |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    names = ("granulometry", "chord_lengths", "euler_characteristic", "specks", "seconds")
+    for row in rows:
+        seconds = " | ".join(f"{row[name]:.1f}" for name in names)
+        lines.append(f"| {'periodic' if row['periodic'] else 'not'} | {seconds} | {row['memory_MB'] / 1e3:.2f} GB |")
+    return "\n".join([*lines, ""])
+
+
 def sampling(result):
     """Labels of one size, against PyTorch."""
     lines = [
@@ -227,6 +247,7 @@ SECTIONS = {
     "correlation": correlation,
     "measure": measure,
     "blocks": blocks,
+    "shapes": shapes,
 }
 
 

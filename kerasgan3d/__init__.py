@@ -9,6 +9,7 @@ Names are imported when first used, so that ``import kerasgan3d`` costs nothing 
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,61 @@ if (
     and (_here.parent / "pyproject.toml").is_file()
 ):
     __path__.append(str(_here.parent))
+
+# What `__getattr__` imports, for type checkers.
+if TYPE_CHECKING:
+    import kerasgan3d.data as data
+    import kerasgan3d.io as io
+    import kerasgan3d.layers as layers
+    import kerasgan3d.metrics as metrics
+    import kerasgan3d.models as models
+    import kerasgan3d.phases as phases
+    import kerasgan3d.report as report
+    import kerasgan3d.sampling as sampling
+    import kerasgan3d.training as training
+    import kerasgan3d.volume as volume
+    import kerasgan3d.zoo as zoo
+    from kerasgan3d.layers import CircularPad3D, UpsampleConv3D
+    from kerasgan3d.metrics import measure
+    from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
+    from kerasgan3d.phases import PhaseMap
+    from kerasgan3d.report import render
+    from kerasgan3d.report.compare import compare
+    from kerasgan3d.sampling import LatentField
+    from kerasgan3d.training import GAN3D, train
+    from kerasgan3d.volume import Volume
+    from kerasgan3d.zoo import load_generator
+    from kerasgan3d.zoo.finetuning import finetune
+
+__all__ = [
+    "__version__",
+    "CircularPad3D",
+    "GAN3D",
+    "Generator",
+    "LatentField",
+    "PhaseMap",
+    "SliceDiscriminator",
+    "UpsampleConv3D",
+    "Volume",
+    "VolumeDiscriminator",
+    "compare",
+    "finetune",
+    "load_generator",
+    "measure",
+    "render",
+    "train",
+    "data",
+    "io",
+    "layers",
+    "metrics",
+    "models",
+    "phases",
+    "report",
+    "sampling",
+    "training",
+    "volume",
+    "zoo",
+]
 
 _EXPORTS = {
     "CircularPad3D": "kerasgan3d.layers",
@@ -38,23 +94,21 @@ _EXPORTS = {
     "render": "kerasgan3d.report",
     "train": "kerasgan3d.training",
 }
-_MODULES = ("data", "io", "layers", "metrics", "models", "phases", "report", "sampling", "training", "volume", "zoo")
 
-__all__ = ["__version__", *sorted(_EXPORTS), *_MODULES]
+if not TYPE_CHECKING:  # to them, it would make any name one of the package's
 
-
-def __getattr__(name):
-    """Import a public name when it is first asked for."""
-    if name in _EXPORTS:
-        value = getattr(importlib.import_module(_EXPORTS[name]), name)
-    elif name in _MODULES:
-        value = importlib.import_module(f"kerasgan3d.{name}")
-    else:
-        raise AttributeError(f"module 'kerasgan3d' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name):
+        """Import a public name when it is first asked for."""
+        if name in _EXPORTS:
+            value = getattr(importlib.import_module(_EXPORTS[name]), name)
+        elif name in __all__:
+            value = importlib.import_module(f"kerasgan3d.{name}")
+        else:
+            raise AttributeError(f"module 'kerasgan3d' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     """List the public names, loaded or not."""
     return __all__

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 AXES = "zyx"
+Periodic = bool | str | Iterable[bool]  # what `check_periodic` takes
 MAX_SEED = 2**64 - 1
 
 
@@ -75,7 +76,7 @@ def check_seed(seed: Any) -> int:
     return operator.index(seed)
 
 
-def check_periodic(periodic: bool | str | Iterable[bool], axes: str = AXES) -> tuple[bool, ...]:
+def check_periodic(periodic: Periodic, axes: str = AXES) -> tuple[bool, ...]:
     """Return which axes are periodic, one bool per axis.
 
     Args:

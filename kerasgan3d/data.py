@@ -75,7 +75,7 @@ class LabelledData:
         normals: For slices in known directions, the axis (0, 1, 2) that each is normal to; their rows and columns are
             the other two in the order z, y, x. Else None.
         excluded: For each image what may not be used, bool, of its shape, or None.
-        phases: Number of phases, or None where nobody asked.
+        n_phases: Number of phases, or None where nobody asked.
 
     Raises:
         ValueError: if there are no images, they are not all volumes or all slices, or what is excluded does not fit.
@@ -85,7 +85,7 @@ class LabelledData:
     symmetry: Symmetry = Symmetry()
     normals: tuple[int, ...] | None = None
     excluded: tuple = ()
-    phases: int | None = None
+    n_phases: int | None = None
 
     def __post_init__(self):
         if {image.ndim for image in self.images} not in ({2}, {3}):
@@ -104,7 +104,7 @@ class LabelledData:
 
     @classmethod
     def of(
-        cls, labels: Any, symmetry: Symmetry = Symmetry(), excluded: Any = None, phases: int | None = None
+        cls, labels: Any, symmetry: Symmetry = Symmetry(), excluded: Any = None, n_phases: int | None = None
     ) -> LabelledData:
         """Return data of whatever is taken for labels: the one place where these forms are told apart.
 
@@ -113,17 +113,17 @@ class LabelledData:
                 of slices normal to it; or LabelledData.
             symmetry: The Symmetry to use.
             excluded: What may not be used of one image; of several, a list.
-            phases: Number of phases.
+            n_phases: Number of phases.
         """
         if isinstance(labels, LabelledData):
-            return replace(labels, symmetry=symmetry, phases=phases or labels.phases)
+            return replace(labels, symmetry=symmetry, n_phases=n_phases or labels.n_phases)
         normals = None
         if isinstance(labels, dict):
             normals = tuple(normal for normal, images in labels.items() for _ in images)
             labels = [image for images in labels.values() for image in images]
         several = isinstance(labels, list | tuple)
         beside = () if excluded is None else tuple(excluded) if several else (excluded,)
-        return cls(tuple(labels) if several else (labels,), symmetry, normals, beside, phases)
+        return cls(tuple(labels) if several else (labels,), symmetry, normals, beside, n_phases)
 
     @property
     def dimensions(self) -> int:
@@ -137,10 +137,10 @@ class LabelledData:
 
     def counts(self) -> np.ndarray:
         """Voxels of each phase that may be used: (phases,) integers. Block by block."""
-        if self.phases is None:
+        if self.n_phases is None:
             raise ValueError("the number of phases must be known to count their voxels. Received: none.")
         pairs = zip(self.images, self.excluded, strict=True)
-        return np.sum([counts(image, self.phases, beside) for image, beside in pairs], axis=0)
+        return np.sum([counts(image, self.n_phases, beside) for image, beside in pairs], axis=0)
 
     def crops(self, window: Sequence[int], spacing: int = 1) -> Crops:
         """Return what draws crops of a shape; see ``kerasgan3d.crops``."""

@@ -17,12 +17,43 @@ from kerasgan3d.files import replacing
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD, REFERENCE, README, PREVIEW = "kerasgan3d.json", "reference.json", "README.md", "preview.png"
 PRESET_FILES = (CONFIG, METADATA, WEIGHTS, CARD, REFERENCE, README, PREVIEW)
+# Of kerasgan3d.json and reference.json. Format 1 named some measures otherwise in either.
+FORMAT = 2
+RENAMED = {
+    "volume_fractions": "volume_fraction",
+    "interfacial_areas": "interfacial_area",
+    "connected_fractions": "connected_fraction",
+}
 MAX_JSON = 4 * 2**20
 MAX_BYTES = dict.fromkeys(PRESET_FILES, MAX_JSON) | {WEIGHTS: 2**30, README: 2**20, PREVIEW: 2**24}
 _MAX_DEPTH = 32
 _MAX_TEXT = 10_000
 _TEXTS = ("name", "description", "data", "citation", "licence", "licence_tag")
 _GROUPS = ("training", "fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "weights")
+
+
+def current_keys(values):
+    """Return a dict by measures with the keys of today for those of format 1."""
+    return {RENAMED.get(key, key): value for key, value in values.items()}
+
+
+def current_statistics(statistics):
+    """Return reference statistics of any format as they are today."""
+    groups = {
+        key: current_keys(statistics[key])
+        for key in ("bulk", "mean", "std", "samples")
+        if isinstance(statistics.get(key), dict)
+    }
+    return {**statistics, **groups}
+
+
+def read_statistics(path):
+    """Read a ``reference.json`` of any format.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``read_json``.
+    """
+    return current_statistics(read_json(path))
 
 
 def read_facts(folder):
@@ -36,13 +67,16 @@ def read_facts(folder):
     """
     folder = Path(folder)
     card, config = checked_card(folder / CARD), read_json(folder / CONFIG)
-    arguments = config.get("config") if isinstance(config.get("config"), dict) else {}
+    arguments = config.get("config")
+    arguments = arguments if isinstance(arguments, dict) else {}
     hidden = ("name", "trainable", "dtype", "initializer", "phases", "voxel_size")
     return {**card, "generator": {key: value for key, value in arguments.items() if key not in hidden}}
 
 
 def checked_card(path):
-    """Read a ``kerasgan3d.json`` and check what others rely on: texts are texts, phases are names, a sha256 is one.
+    """Read a ``kerasgan3d.json`` of any format, and check what others rely on.
+
+    Texts are texts, phases are names, a sha256 is one.
 
     Raises:
         FileNotFoundError, ValueError: as ``read_json``; or if a fact is not of the kind that it should be.
@@ -65,7 +99,7 @@ def checked_card(path):
         raise ValueError(f"{path} must give the weights' sha256 as 64 hexadecimal digits. Received: {_shown(sha256)}.")
     if size is not None and not (type(size) is int and size >= 0):
         raise ValueError(f"{path} must give the weights' bytes as a whole number. Received: {_shown(size)}.")
-    return card
+    return {**card, "fidelity": current_keys(card["fidelity"])} if card.get("fidelity") else card
 
 
 def own_file(path):

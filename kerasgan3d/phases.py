@@ -5,11 +5,15 @@ Inside kerasgan3d a voxel is always a label 0, 1, ..., n - 1. A `PhaseMap` is th
 never guesses: a grey value that it does not know is an error, not phase 1.
 """
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from kerasgan3d.checks import is_integer
 
@@ -22,7 +26,7 @@ _CHUNK = 1 << 22
 _SHOWN = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class PhaseMap:
     """The phases of an image in the order of their labels.
 
@@ -41,11 +45,11 @@ class PhaseMap:
     """
 
     names: tuple[str, ...]
-    greys: tuple[int, ...] | None = None
+    greys: tuple[int, ...]
 
-    def __post_init__(self):
-        names = _checked_names(self.names)
-        greys = tuple(range(len(names))) if self.greys is None else _checked_greys(self.greys)
+    def __init__(self, names: Iterable[str] | PhaseMap, greys: Iterable[int] | None = None) -> None:
+        names = _checked_names(names)
+        greys = tuple(range(len(names))) if greys is None else _checked_greys(greys)
         if len(greys) != len(names):
             raise ValueError(
                 f"`greys` must give one value per phase. Received: {len(greys)} greys {_listed(greys)} for "
@@ -54,11 +58,16 @@ class PhaseMap:
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "greys", greys)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
     @classmethod
-    def infer(cls, image, names=None, mapping=None):
+    def infer(
+        cls,
+        image: ArrayLike,
+        names: Iterable[str] | PhaseMap | None = None,
+        mapping: Mapping[int, str] | None = None,
+    ) -> PhaseMap:
         """Find out which phases an integer image holds.
 
         Recognised without being told are labels 0, 1, ..., n - 1; n greys spread evenly from 0 to 255, rounded either
@@ -91,7 +100,7 @@ class PhaseMap:
         return cls(names or default_names(len(values)), _recognised_greys(values, counts, names))
 
     @classmethod
-    def from_dict(cls, record):
+    def from_dict(cls, record: Mapping[str, Any]) -> PhaseMap:
         """Make a PhaseMap from what `to_dict` returned.
 
         Raises:
@@ -101,11 +110,11 @@ class PhaseMap:
             raise ValueError(f"A phase record must be a dict with `names` and `greys`. Received: {record!r:.200}.")
         return cls(record["names"], record.get("greys"))
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return names and greys as a dict that JSON can hold."""
         return {"names": list(self.names), "greys": list(self.greys)}
 
-    def encode(self, image):
+    def encode(self, image: ArrayLike) -> np.ndarray:
         """Turn grey values into labels.
 
         Args:
@@ -131,7 +140,7 @@ class PhaseMap:
             self._refuse_unknown(*value_counts(image))
         return labels
 
-    def decode(self, labels):
+    def decode(self, labels: ArrayLike) -> np.ndarray:
         """Turn labels into grey values.
 
         Args:
@@ -204,7 +213,7 @@ class PhaseMap:
         return lookup
 
 
-def one_hot(labels, n, dtype="float32"):
+def one_hot(labels: ArrayLike, n: int, dtype: DTypeLike = "float32") -> np.ndarray:
     """Turn labels into one channel per phase.
 
     Args:
@@ -225,7 +234,7 @@ def one_hot(labels, n, dtype="float32"):
     return channels
 
 
-def from_one_hot(probabilities):
+def from_one_hot(probabilities: ArrayLike) -> np.ndarray:
     """Return the most probable phase of every voxel; the first one where several are equally probable.
 
     Args:
@@ -255,7 +264,7 @@ def from_one_hot(probabilities):
     return labels
 
 
-def value_counts(image):
+def value_counts(image: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Count how often each value occurs, in little memory.
 
     Args:
@@ -286,7 +295,7 @@ def value_counts(image):
     return np.array(values, image.dtype.newbyteorder("=")), np.array([totals[value] for value in values], np.int64)
 
 
-def default_names(n):
+def default_names(n: int) -> tuple[str, ...]:
     """Return the names of n phases that nobody named: "phase 0", "phase 1", ..."""
     return tuple(f"phase {label}" for label in range(n))
 

@@ -114,9 +114,8 @@ def test_options_reach_the_comparison(monkeypatch):
         raise ValueError("that is all")
 
     monkeypatch.setitem(vars(kerasgan3d), "compare", record)
-    text = (
-        "grey.npy preset -n 7 --size 9 --seed 3 --map 0=pore,100=NMC,255=CBD --voxel-size 0.5 --nearest 2 --periodic 4"
-    )
+    text = "grey.npy preset -n 7 --size 9 --seed 3 --map 0=pore,100=NMC,255=CBD --voxel-size 0.5 --nearest 2"
+    text += " --periodic-volumes 4"
     assert run(f"{text} --exclude 0:3,0:4 --workers 2 --no-transport").exit_code == 2
     assert given == {
         "count": 7,
@@ -125,7 +124,7 @@ def test_options_reach_the_comparison(monkeypatch):
         "mapping": {0: "pore", 100: "NMC", 255: "CBD"},
         "voxel_size": 0.5,
         "nearest": 2,
-        "periodic": 4,
+        "periodic_volumes": 4,
         "exclude": [((0, 3), (0, 4))],
         "workers": 2,
         "transport": False,
@@ -194,7 +193,7 @@ def test_mistakes_are_one_line_before_any_work(tmp_path, monkeypatch, text, mess
 def test_an_old_report_is_replaced_when_told(tmp_path):
     (tmp_path / "a.json").write_text("old")
     assert run(f"scan.tif volumes {QUICK} -o a.json --overwrite").exit_code == 0
-    assert json.loads((tmp_path / "a.json").read_text())["format"] == 1
+    assert json.loads((tmp_path / "a.json").read_text())["format"] == 2
 
 
 def test_an_output_that_is_named_twice_is_written_once():

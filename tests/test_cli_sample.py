@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import kerasgan3d
 from kerasgan3d.cli import main
 from kerasgan3d.cli.sample import _duration
 from kerasgan3d.models.estimate import Estimate
-from kerasgan3d.sampling.plan import plan_tiles
+from kerasgan3d.sampling import SamplingJob
 from kerasgan3d.sampling.stream import Streamed
 from kerasgan3d.volume import Volume
 
@@ -36,33 +37,34 @@ class Generator:
     phases = PHASES
     voxel_size = 0.398
 
-    def plan(self, size, *, periodic=False, offset=(0, 0, 0), tile=None, batch=None):
-        return plan_tiles(
-            size, stride=16, margin=(1, 1), periodic=periodic, offset=offset, tile=tile or 64, batch=batch
-        )
+    def job(self, size, **options):
+        job = size if isinstance(size, SamplingJob) else SamplingJob(size, **options)
+        return replace(job, stride=16, margin=(1, 1), tile=job.tile or 64)
 
-    def sample(self, size, *, seed=None, progress=None, **options):
-        probabilities = self.sample_probabilities(size, seed=7 if seed is None else seed, progress=progress, **options)
+    def sample(self, size, *, progress=None, **options):
+        job = self.job(size, **options).seeded(7)
+        probabilities = self.sample_probabilities(job, progress=progress)
         return Volume(
             probabilities.argmax(axis=-1).astype(np.uint8),
             phases=PHASES,
             voxel_size=0.398,
-            periodic=self.plan(size, **options).periodic,
-            provenance={"seed": 7 if seed is None else seed},
+            periodic=job.periodic,
+            provenance={"seed": job.seed},
         )
 
-    def estimate(self, size, *, path=None, streams=False, **options):
+    def estimate(self, job, *, path=None, streams=False):
         return Estimate(90.0, 1_600_000_000, None if path is None else 12_000_000 + streams)
 
-    def stream(self, path, size, *, seed=None, resume=True, overwrite=False, progress=None, **options):
-        asked = {"seed": seed, "resume": resume, "overwrite": overwrite, **options}
-        if seed == 66:
+    def stream(self, path, job, *, resume=True, overwrite=False, progress=None, **options):
+        asked = {"seed": job.seed, "resume": resume, "overwrite": overwrite, **options}
+        asked |= {"periodic": job.periodic, "offset": job.offset, "tile": job.tile[0]}
+        if job.seed == 66:
             raise KeyboardInterrupt
         Path(path).write_text(json.dumps(asked, default=str), "utf-8")
-        return Streamed(path, 5 if seed is None else seed, (0.2, 0.3, 0.5), "f" * 64, 1, 2.5)
+        return Streamed(path, job.seeded(5).seed, (0.2, 0.3, 0.5), "f" * 64, 1, 2.5)
 
-    def sample_probabilities(self, size, *, seed=None, progress=None, **options):
-        drawn = np.random.default_rng(seed).random((*self.plan(size, **options).size, 3), dtype=np.float32)
+    def sample_probabilities(self, job, *, progress=None):
+        drawn = np.random.default_rng(job.seed).random((*job.size, 3), dtype=np.float32)
         if progress is not None:
             progress(1, 1)
         return drawn / drawn.sum(axis=-1, keepdims=True)

@@ -144,6 +144,6 @@ def test_crops_of_several_volumes_come_from_all():
 
 def test_counts_are_beside_what_is_excluded():
     labels = [np.array([[0, 1], [2, 2]], "uint8"), np.array([[2, 2]], "uint8")]
-    data = LabelledData(tuple(labels), excluded=(labels[0] == 1, None), phases=4)
+    data = LabelledData(tuple(labels), excluded=(labels[0] == 1, None), n_phases=4)
     assert data.counts().tolist() == [1, 0, 4, 0]
     assert data.side_by_side(1) == 5

@@ -69,8 +69,8 @@ def test_labels_that_are_no_volume_are_refused(measure, labels, message):
         for case, keyword, value, message in (
             ("text", "periodic", "zz", "`periodic` must be one bool, or one per axis"),
             ("two axes", "periodic", (True, True), "`periodic` must be one bool, or one per axis"),
-            ("too few", "phases", 2, "Received 2 with label 2 present: pass at least 3"),
-            ("fraction", "phases", 2.5, "`phases` must be an integer from 1 to 255. Received: 2.5"),
+            ("too few", "n_phases", 2, "Received 2 with label 2 present: pass at least 3"),
+            ("fraction", "n_phases", 2.5, "`phases` must be an integer from 1 to 255. Received: 2.5"),
         )
         for name, measure in MEASURES.items()
         if keyword in signature(measure).parameters
@@ -83,7 +83,7 @@ def test_keywords_are_checked_by_every_measure_that_has_them(name, keyword, valu
 
 @pytest.mark.parametrize(("name", "expected"), OF_AN_ABSENT_PHASE.items())
 def test_what_is_said_of_an_absent_phase(name, expected):
-    np.testing.assert_array_equal(MEASURES[name](2 * (LABELS > 0), phases=3)[1], expected)
+    np.testing.assert_array_equal(MEASURES[name](2 * (LABELS > 0), n_phases=3)[1], expected)
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -139,7 +139,7 @@ def test_periodic_is_one_bool_or_three(periodic):
 )
 def test_phases_is_a_count_that_covers_the_labels(phases, message):
     with pytest.raises(ValueError, match=message):
-        metrics.volume_fractions(LABELS, phases=phases)
+        metrics.volume_fractions(LABELS, n_phases=phases)
 
 
 @pytest.mark.parametrize("measure", DIMENSIONAL.values(), ids=DIMENSIONAL)
@@ -148,9 +148,9 @@ def test_a_volume_brings_its_own_values_and_arguments_overrule_them(measure):
     periodic = (True, False, True)
     volume = Volume(labels, phases=("a", "b", "c", "d"), voxel_size=0.25, periodic=periodic)
     own = measure(volume)
-    np.testing.assert_array_equal(own, measure(labels, voxel_size=0.25, periodic=periodic, phases=4))
-    other = measure(volume, voxel_size=0.5, periodic=False, phases=3)
-    np.testing.assert_array_equal(other, measure(labels, voxel_size=0.5, periodic=False, phases=3))
+    np.testing.assert_array_equal(own, measure(labels, voxel_size=0.25, periodic=periodic, n_phases=4))
+    other = measure(volume, voxel_size=0.5, periodic=False, n_phases=3)
+    np.testing.assert_array_equal(other, measure(labels, voxel_size=0.5, periodic=False, n_phases=3))
     assert np.shape(own) == () or np.shape(own)[0] == 4
     assert not np.array_equal(own, other)
 
@@ -158,10 +158,10 @@ def test_a_volume_brings_its_own_values_and_arguments_overrule_them(measure):
 def test_volumes_bring_their_phases_and_periodic_axes_to_dimensionless_measures():
     labels = np.random.default_rng(2).integers(0, 2, (4, 5, 6), dtype=np.uint8)
     volume = Volume(labels, phases=("a", "b", "c"), periodic=True)
-    np.testing.assert_array_equal(metrics.volume_fractions(volume), metrics.volume_fractions(labels, phases=3))
+    np.testing.assert_array_equal(metrics.volume_fractions(volume), metrics.volume_fractions(labels, n_phases=3))
     for measure in (metrics.two_point_correlation, metrics.connected_fractions):
-        np.testing.assert_array_equal(measure(volume), measure(labels, phases=3, periodic=True))
-        assert not np.array_equal(measure(volume), measure(labels, phases=3, periodic=False))
+        np.testing.assert_array_equal(measure(volume), measure(labels, n_phases=3, periodic=True))
+        assert not np.array_equal(measure(volume), measure(labels, n_phases=3, periodic=False))
 
 
 def test_measures_load_no_network_library():
@@ -171,3 +171,10 @@ def test_measures_load_no_network_library():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", [name for name in MEASURES if "n_phases" in signature(MEASURES[name]).parameters])
+def test_phases_is_the_old_name_of_the_number_of_phases(name):
+    expected = MEASURES[name](LABELS, n_phases=3)
+    with pytest.warns(DeprecationWarning, match="`phases` is called `n_phases` now"):
+        np.testing.assert_array_equal(MEASURES[name](LABELS, phases=3), expected)

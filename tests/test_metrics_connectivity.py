@@ -115,7 +115,7 @@ def test_voxels_and_fractions_agree(periodic):
 
 
 def test_an_absent_phase_has_no_share():
-    fractions = connected_fractions(np.ones((3, 4, 5), int), phases=3)
+    fractions = connected_fractions(np.ones((3, 4, 5), int), n_phases=3)
     np.testing.assert_array_equal(fractions, [[0, 0, 0], [1, 1, 1], [0, 0, 0]])
 
 

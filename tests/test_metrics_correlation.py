@@ -151,4 +151,4 @@ def test_an_absent_phase_has_no_normalised_correlation():
     labels = 2 * random_labels((4, 4, 4), phases=2)
     np.testing.assert_array_equal(two_point_correlation(labels)[1], 0)
     with pytest.raises(ValueError, match="without phase 1, 3: use `two_point_correlation`"):
-        normalised_two_point_correlation(labels, phases=4)
+        normalised_two_point_correlation(labels, n_phases=4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasgan3d import metrics
-from kerasgan3d.metrics import correlation, fractions, specific_surface_area
+from kerasgan3d.metrics import correlation, euler, fractions, openings, specific_surface_area
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 in_repository = pytest.mark.skipif(not DOCS.is_dir(), reason="the tests were taken out of the repository")
@@ -31,7 +31,7 @@ def maker():
     return script("measures")
 
 
-@pytest.mark.parametrize("module", [fractions, correlation])
+@pytest.mark.parametrize("module", [fractions, correlation, openings, euler])
 def test_docstring_examples_run(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

@@ -76,7 +76,7 @@ def test_every_measure_of_a_sub_volume_is_that_of_its_function():
     samples = [noise(8, 8, 8, seed=seed) for seed in range(3)]
     found = measure_samples(samples, phases=3, voxel_size=0.5, max_lag=4, workers=1)
     assert set(found) == {*UNITS, "two_point_correlation"}
-    sample, options = samples[1], {"voxel_size": 0.5, "phases": 3}
+    sample, options = samples[1], {"voxel_size": 0.5, "n_phases": 3}
     areas = metrics.interfacial_areas(sample, **options)
     for key, expected in {
         "volume_fraction": metrics.volume_fractions(sample),

@@ -22,7 +22,7 @@ def test_shares_of_hand_made_labels():
     ],
 )
 def test_number_of_phases(labels, phases, expected):
-    np.testing.assert_array_equal(volume_fractions(labels, phases=phases), expected)
+    np.testing.assert_array_equal(volume_fractions(labels, n_phases=phases), expected)
 
 
 def test_fractions_add_up_to_one():

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kerasgan3d.folder import RENAMED, current_keys
 from kerasgan3d.metrics._measure import PER_PAIR
 from kerasgan3d.metrics.ensemble import measure_samples
 from kerasgan3d.metrics.record import Measurement, measure
-from kerasgan3d.metrics.registry import MEASURES, RENAMED, SAMPLED, current_keys, places, sampled_value
+from kerasgan3d.metrics.registry import MEASURES, SAMPLED, places, sampled_value
 from kerasgan3d.volume import Volume
 
 NAMES = ("pore", "NMC", "CBD")

@@ -31,7 +31,7 @@ SPHERES = overlapping_spheres()
 def all_slices(labels, axis, periodic=False):
     sides = [periodic, periodic]
     return [
-        slice_statistics(np.take(labels, place, axis), voxel_size=0.1, phases=3, periodic=sides, max_lag=4)
+        slice_statistics(np.take(labels, place, axis), voxel_size=0.1, n_phases=3, periodic=sides, max_lag=4)
         for place in range(labels.shape[axis])
     ]
 
@@ -108,7 +108,7 @@ def test_disc_has_the_staircase_of_four_over_pi():
 
 
 def test_statistics_are_a_record():
-    statistics = slice_statistics(np.eye(4, dtype=int), voxel_size=1, phases=3, max_lag=1)
+    statistics = slice_statistics(np.eye(4, dtype=int), voxel_size=1, n_phases=3, max_lag=1)
     assert isinstance(statistics, SliceStatistics)
     assert statistics.area_fractions.shape == (3,)
     assert statistics.two_point_correlation.shape == (3, 2, 2)

@@ -93,7 +93,7 @@ def test_a_straight_channel_along_an_edge_of_the_volume_is_open_to_both_outer_fa
 @pytest.mark.parametrize("periodic", [False, True])
 def test_a_phase_that_is_absent_or_everything_has_no_surface(method, periodic):
     labels = np.ones((3, 4, 5), np.uint8)
-    area = specific_surface_area(labels, method, voxel_size=1, periodic=periodic, phases=3)
+    area = specific_surface_area(labels, method, voxel_size=1, periodic=periodic, n_phases=3)
     np.testing.assert_array_equal(area, [0, 0, 0])
 
 
@@ -147,12 +147,12 @@ def test_interfaces_against_a_count_one_by_one(periodic):
 @pytest.mark.parametrize("periodic", [False, True])
 def test_interfaces_add_up_to_surfaces(periodic):
     labels = random_labels((5, 6, 7), phases=4)
-    areas = interfacial_areas(labels, voxel_size=0.3, periodic=periodic, phases=5)
+    areas = interfacial_areas(labels, voxel_size=0.3, periodic=periodic, n_phases=5)
     assert areas.shape == (5, 5)
     np.testing.assert_array_equal(areas, areas.T)
     np.testing.assert_array_equal(np.diag(areas), 0)
     np.testing.assert_array_equal(areas[4], 0)
-    surfaces = specific_surface_area(labels, "faces", voxel_size=0.3, periodic=periodic, phases=5)
+    surfaces = specific_surface_area(labels, "faces", voxel_size=0.3, periodic=periodic, n_phases=5)
     np.testing.assert_allclose(areas.sum(axis=1), surfaces, rtol=1e-14)
 
 

@@ -68,7 +68,7 @@ def test_edges_against_a_count_one_by_one(periodic):
 
 
 def test_two_phases_have_none():
-    assert length_of(np.random.default_rng(0).integers(0, 2, (5, 5, 5)), phases=3) == 0
+    assert length_of(np.random.default_rng(0).integers(0, 2, (5, 5, 5)), n_phases=3) == 0
 
 
 def test_an_edge_of_four_phases_counts_once_and_for_each_triple():

@@ -90,7 +90,7 @@ def test_free_space(axis):
 )
 @pytest.mark.parametrize("boundary", ["mirror", "periodic", None])
 def test_what_is_blocked(labels, axis, boundary):
-    arguments = {"volume": labels, "phase": 1, "axis": axis, "boundary": boundary, "phases": 2, "periodic": True}
+    arguments = {"volume": labels, "phase": 1, "axis": axis, "boundary": boundary, "n_phases": 2, "periodic": True}
     value, field = relative_diffusivity(**arguments, return_field=True)
     assert value == 0
     assert tortuosity_factor(**arguments) == np.inf

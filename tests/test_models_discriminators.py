@@ -37,7 +37,9 @@ def test_a_larger_volume_is_the_mean_over_its_positions():
 
 
 @pytest.mark.parametrize("critic", [VolumeDiscriminator, SliceDiscriminator])
-@pytest.mark.parametrize("arguments", [{"phases": 0}, {"phases": "3"}, {"widths": (4, 0)}, {"widths": (4.5,)}], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [{"n_phases": 0}, {"n_phases": "3"}, {"widths": (4, 0)}, {"widths": (4.5,)}], ids=str
+)
 def test_channels_must_be_positive_integers(critic, arguments):
     with pytest.raises(ValueError, match="must be a positive integer"):
         critic(**arguments)
@@ -46,3 +48,10 @@ def test_channels_must_be_positive_integers(critic, arguments):
 def test_normalisations_must_be_known():
     with pytest.raises(ValueError, match="`normalization` must be None or 'batch'. Received: 'layer'"):
         VolumeDiscriminator(3, normalization="layer")
+
+
+@pytest.mark.parametrize("critic", [VolumeDiscriminator, SliceDiscriminator])
+def test_a_critic_that_was_saved_with_the_old_name_of_its_phases_is_made(critic):
+    config = {key: value for key, value in critic(2, (4,)).get_config().items() if key != "n_phases"}
+    with pytest.warns(DeprecationWarning, match="`phases` is called `n_phases` now"):
+        assert critic.from_config({**config, "phases": 2}).n_phases == 2

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasgan3d.models import PRESETS, Generator
+from kerasgan3d import models
+from kerasgan3d.models import ARCHITECTURES, Generator
 from kerasgan3d.phases import PhaseMap
 from kerasgan3d.sampling import LatentField
 
@@ -15,7 +16,7 @@ def latents(*shape, channels=5, seed=0):
 
 
 def test_the_papers_generator_is_table_4():
-    paper = Generator.from_preset("paper", padding="zeros")
+    paper = Generator.from_architecture("paper", padding="zeros")
     assert sum(int(np.prod(w.shape)) for w in paper.trainable_weights if w.name == "kernel") == 14_302_976 - 4 * 960
     assert paper.count_params() == 14_302_976
     assert [c.kernel.shape for c in paper.convolutions] == [
@@ -27,7 +28,7 @@ def test_the_papers_generator_is_table_4():
 
 
 def test_the_compact_generator_is_a_thirteenth_of_it():
-    compact = Generator.from_preset("compact")
+    compact = Generator.from_architecture("compact")
     assert compact.count_params() < 14_302_976 / 13
     assert (compact.stride, compact.margin, compact.latent_channels) == (16, (2, 2), 64)
 
@@ -64,10 +65,10 @@ def test_circular_is_valid_on_wrapped_latents(make_generator, upsampling, widths
     np.testing.assert_allclose(np.array(circular), np.array(generator(wrapped)), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_circular_is_valid_on_wrapped_latents_in_the_presets(name):
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_circular_is_valid_on_wrapped_latents_in_the_architectures(name):
     keras.utils.set_random_seed(0)
-    generator = Generator.from_preset(name)
+    generator = Generator.from_architecture(name)
     field, margin = LatentField(0, generator.latent_channels), generator.margin
     wrapped = field.window((-margin[0],) * 3, (1 + sum(margin),) * 3, (1, 1, 1))
     valid = np.array(generator(wrapped[None]))
@@ -202,11 +203,22 @@ def test_other_arguments_are_refused(arguments, message):
         Generator(**arguments)
 
 
-def test_other_presets_are_refused():
+def test_other_architectures_are_refused():
     with pytest.raises(ValueError, match="`name` must be one of 'compact', 'wide', 'paper'. Received: 'large'"):
-        Generator.from_preset("large")
+        Generator.from_architecture("large")
 
 
-def test_presets_take_other_arguments_along():
-    generator = Generator.from_preset("compact", phases=("a", "b"), widths=(4, 2), voxel_size=0.1)
+def test_the_old_names_say_the_new_ones():
+    with pytest.warns(DeprecationWarning, match="is now called Generator.from_architecture"):
+        old = Generator.from_preset("compact", ("a", "b"), widths=(4, 2))
+    new = Generator.from_architecture("compact", ("a", "b"), widths=(4, 2))
+    assert {**old.get_config(), "name": new.name} == new.get_config()
+    with pytest.warns(DeprecationWarning, match="PRESETS is now called ARCHITECTURES"):
+        assert models.PRESETS is ARCHITECTURES
+    with pytest.raises(AttributeError, match="has no attribute 'NOTHING'"):
+        models.NOTHING  # noqa: B018
+
+
+def test_architectures_take_other_arguments_along():
+    generator = Generator.from_architecture("compact", phases=("a", "b"), widths=(4, 2), voxel_size=0.1)
     assert (generator.phases, generator.widths, generator.voxel_size) == (("a", "b"), (4, 2), 0.1)

@@ -53,12 +53,12 @@ def test_a_folder_holds_keras_layout_and_the_card(saved):
     assert card == {
         "name": "tiny",
         "data": "none",
-        "format": 1,
+        "format": 2,
         "phases": ["pore", "Ni", "YSZ"],
         "voxel_size": 0.065,
         "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)},
     }
-    assert read_json(saved / "reference.json") == {"mean": {"error": 0.5}}
+    assert read_json(saved / "reference.json") == {"format": 2, "mean": {"error": 0.5}}
 
 
 def test_a_round_trip_samples_the_same(generator, saved):

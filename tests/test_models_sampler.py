@@ -1,5 +1,6 @@
 """Labels that rounding could decide are decided in float64; threads may share what decides."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -160,5 +161,6 @@ def test_a_generator_that_another_thread_pushes_out_is_still_asked(make_generato
 
     monkeypatch.setattr(remote, "_LOCK", Lock())
     generator = make_generator()
-    found = remote.labels_of(remote.pieces(generator), generator.plan(32), 3)
+    job = json.dumps(generator.job(32, seed=3).to_json())
+    found = remote.labels_of(generator.pieces(), job, ((0, 0, 0), (32, 32, 32)))
     np.testing.assert_array_equal(found, generator.sample(32, seed=3).labels)

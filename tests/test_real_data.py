@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from kerasgan3d import Volume, io, load_generator
+from kerasgan3d import Volume, io, load_generator, metrics
 from kerasgan3d.cli import main
 from kerasgan3d.training import load_recipe
 
@@ -26,6 +26,16 @@ def test_the_cathode_is_read():
     volume = io.read(image("nrel-nmc-1-cal-cbd-bridge.tif"), phases=("pore", "NMC", "CBD"), voxel_size=0.398)
     assert volume.shape == (251, 301, 301)
     assert volume.fractions == pytest.approx([0.401, 0.499, 0.100], abs=5e-4)
+
+
+@pytest.mark.slow
+def test_the_cathode_has_large_round_particles_and_few_specks_in_them():
+    volume = io.read(image("nrel-nmc-1-cal-cbd-bridge.tif"), phases=("pore", "NMC", "CBD"), voxel_size=0.398)
+    # What ships has 0.81, 0.57, 0.25, 0.06 and 0.01.
+    shares = metrics.granulometry(volume, [6, 8, 10, 12, 14])[1]
+    assert shares == pytest.approx([0.89, 0.73, 0.51, 0.34, 0.21], abs=0.02)
+    holes = metrics.specks(volume).holes[1] * 0.398**3
+    assert 12e-6 < holes < 16e-6  # per voxel; what ships has 43e-6
 
 
 def test_the_anode_slice_is_read():

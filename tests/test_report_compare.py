@@ -11,7 +11,7 @@ from kerasgan3d.report.comparison import Comparison, check_output
 from kerasgan3d.volume import Volume
 
 PHASES = ("pore", "Ni", "YSZ")
-QUICK = {"count": 6, "size": 12, "classifier": False, "nearest": 2, "periodic": 3, "workers": 1}
+QUICK = {"count": 6, "size": 12, "classifier": False, "nearest": 2, "periodic_volumes": 3, "workers": 1}
 
 
 def material(size, seed, sigma=1.5):
@@ -79,7 +79,7 @@ def test_the_values_are_those_of_the_sub_volumes(comparison):
 
 
 def test_a_repeat_gives_the_same_and_another_seed_another(comparison):
-    quick = {**QUICK, "transport": False, "nearest": 0, "periodic": 0}
+    quick = {**QUICK, "transport": False, "nearest": 0, "periodic_volumes": 0}
     again, other = (compare(REAL, Blobs(), **quick, seed=seed) for seed in (0, 1))
     key = ("specific_surface_area", "Ni")
     assert again.measure(*key) == comparison.measure(*key)
@@ -104,9 +104,9 @@ def test_the_text_says_what_was_found(comparison):
         "volume fraction",
         "Ni",
         "relative diffusivity",
-        "Nearest window",
+        "Copies: the window of the real image",
         "Seam",
-        "Lattice of 4 voxels",
+        "Stride lattice: by position modulo 4 voxels",
         "two diagonals",
     ):
         assert word in text
@@ -175,7 +175,7 @@ def test_a_slice_tells_what_its_stereology_tells_of_volumes():
     assert volumes["windows"] == 9  # as many as cover 40 x 40 pixels
     assert of_volumes["real_mean"] == pytest.approx(of_slices["real_mean"], rel=0.2)
     drawn = [Blobs().sample(12, seed=int(s)) for s in np.random.SeedSequence([0, 0]).generate_state(5, np.uint64)]
-    expected = [metrics.specific_surface_area(v.labels, voxel_size=0.5, phases=3, periodic=False)[1] for v in drawn]
+    expected = [metrics.specific_surface_area(v.labels, voxel_size=0.5, n_phases=3, periodic=False)[1] for v in drawn]
     assert of_volumes["generated_mean"] == pytest.approx(np.mean(expected))
     # The scatter of windows is not that of volumes, and a slice knows nothing of transport.
     assert of_volumes["deviation_ratio"] is None
@@ -187,7 +187,7 @@ def test_a_slice_tells_what_its_stereology_tells_of_volumes():
     windows = np.array(volumes["two_point_correlation"]["real"]["mean"])
     assert np.array_equal(windows[:, 0], windows[:, 1])  # a slice has one mean of all directions
     assert np.array_equal(windows[:, 0], windows[:, 2])
-    assert "5 generated volumes of 12^3" in str(found)
+    assert "The 5 volumes themselves, measured in 3D" in str(found)
 
 
 def test_slices_have_no_volumes():
@@ -223,7 +223,7 @@ def statistics(samples):
 
 @pytest.mark.parametrize("samples", [True, False], ids=["samples", "means"])
 def test_statistics_stand_for_an_image(tmp_path, samples):
-    found = compare(statistics(samples), Blobs(), **{**QUICK, "size": None, "periodic": 0, "classifier": True})
+    found = compare(statistics(samples), Blobs(), **{**QUICK, "size": None, "periodic_volumes": 0, "classifier": True})
     assert found["samples"] == {"real": 7, "generated": 6, "size": 12, "dimensions": 3, "seed": 0}
     row = found.measure("volume_fraction", "pore")
     assert row["relative_difference"] == pytest.approx(row["generated_mean"] / row["real_mean"] - 1)
@@ -242,7 +242,7 @@ def test_a_copy_is_found_out():
             window = REAL.labels[start : start + size, :size, 5 : 5 + size]
             return Volume(window[:, ::-1], PHASES, 0.5)
 
-    found = compare(REAL, Copies(), **{**QUICK, "periodic": 0, "transport": False})
+    found = compare(REAL, Copies(), **{**QUICK, "periodic_volumes": 0, "transport": False})
     assert found["nearest"]["generated"] == [0, 0]
     assert min(found["nearest"]["real"]) > 0.2
 
@@ -258,7 +258,7 @@ def test_the_classifier_learns_and_is_scored_on_different_halves(monkeypatch):
     labels = np.zeros((30, 12, 12), np.uint8)
     labels[15:] = 1
     labels[::2, 0, 0] = 2
-    quick = {**QUICK, "classifier": True, "nearest": 0, "periodic": 0, "transport": False}
+    quick = {**QUICK, "classifier": True, "nearest": 0, "periodic_volumes": 0, "transport": False}
     found = compare(Volume(labels, PHASES, 0.5), Blobs(), **quick)
     assert found["classifier"]["score"] == 0.5
     real_train, real_test = seen["train"][0], seen["test"][0]
@@ -286,7 +286,7 @@ def test_progress_goes_from_nothing_to_everything():
         ({"size": 41}, r"`size` must be at most the smallest dimension of the images\. Received: 41"),
         ({"count": 1}, r"`count` must be an integer of at least 2"),
         ({"seed": -1}, r"`seed` must be an integer of at least 0"),
-        ({"periodic": 1}, r"`periodic` must be 2 or more"),
+        ({"periodic_volumes": 1}, r"`periodic_volumes` must be 2 or more"),
         ({"workers": 0}, r"`workers` must be"),
         ({"symmetries": "some"}, r"`symmetries` must be"),
         ({"generated": REAL.labels[0]}, r"Generated images must be volumes where the real one is"),

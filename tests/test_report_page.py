@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from kerasgan3d.report.page import page_text, write_page
+from kerasgan3d.report.record import ComparisonRecord
+from kerasgan3d.report.verdict import conclusion, verdicts_of
 
 VOID = {"meta", "img", "br"}
 
@@ -208,7 +210,7 @@ def test_every_measure_is_in_the_second_table(whole):
 
 
 def test_the_record_is_there_for_machines(whole):
-    assert Page(whole).data == make_comparison()
+    assert Page(whole).data == ComparisonRecord.from_dict(make_comparison()).to_dict()
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -292,10 +294,9 @@ def test_differences_are_marked_beyond_five_percent_and_chance():
     page = Page(page_text(comparison))
     differences = [row[-3] for row in page.rows[1:5]]
     assert differences == ["+4.9 %", "● +6.0 %", "○ −6.0 %", "● –"]
-    assert (
-        "Of 4 means, 1 differs by at most 5 %, 1 by more but within the scatter of the sub-volumes, "
-        "2 by more than that." in page.text
-    )
+    verdicts = verdicts_of(ComparisonRecord.from_dict(comparison))
+    assert conclusion(verdicts) in page.text
+    assert "Falls short in 3 of 7 tests, most in" in page.text
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -383,8 +384,8 @@ def test_wrong_pictures_are_refused(pictures, message):
 @pytest.mark.parametrize(
     ("comparison", "message"),
     [
-        ([], "a dict of format 1. Received: 'list'"),
-        ({"format": 2}, "a dict of format 1. Received: 2"),
+        ([], "a dict of format 1 or 2. Received: 'list'"),
+        ({"format": 3}, "a dict of format 1 or 2. Received: 3"),
         ({"format": 1, "real": {}, "generated": {}, "samples": {}}, "a record without 'measures'"),
     ],
     ids=["no dict", "another format", "a part is lacking"],

@@ -86,7 +86,7 @@ def test_what_is_no_statistics_is_refused():
     [
         ({"two_point_correlation": None}, r"axis and distance, \(3, 3\) and one more\. Received: \(3,\) and \(\)"),
         ({"two_point_correlation": np.ones((3, 2, 4)).tolist()}, r"Received: \(3,\) and \(3, 2, 4\)"),
-        ({"volume_fractions": [0.5, 0.5]}, r"volume_fractions of each phase, \(3,\).* Received: \(2,\) and"),
+        ({"volume_fractions": [0.5, 0.5]}, r"volume_fraction of each phase, \(3,\).* Received: \(2,\) and"),
     ],
     ids=["no-curves", "axes", "phases"],
 )

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from kerasgan3d.metrics.ensemble import measure_samples, sample_values
-from kerasgan3d.report.statistics import correlation_record, delta_ssa, measure_rows, plain, reference_values
+from kerasgan3d.report.record import plain
+from kerasgan3d.report.statistics import correlation_record, delta_ssa, measure_rows, reference_values
 
 PHASES = ("pore", "Ni", "YSZ")
 
@@ -59,7 +60,7 @@ def test_what_has_no_value_is_none_and_json_holds_the_rest():
     rows = measure_rows(nothing, nothing, PHASES)
     found = row(rows, "volume_fraction", "pore")
     assert (found["relative_difference"], found["deviation_ratio"], found["real_std"]) == (None, None, None)
-    json.dumps(rows, allow_nan=False)
+    json.dumps(plain(rows), allow_nan=False)
 
 
 def test_correlations_are_normalised_with_a_band_of_what_single_sub_volumes_show():
@@ -83,7 +84,7 @@ def test_a_phase_that_is_absent_has_no_correlation():
     assert found["real"]["low"][1] == [[1.0, 0.5, 0.25]]
     assert found["generated"]["mean"][1] == [[None] * 3]
     assert found["largest_difference"] == [[0.0], [None]]
-    json.dumps(found, allow_nan=False)
+    json.dumps(plain(found), allow_nan=False)
 
 
 def test_delta_ssa_is_the_relative_difference_of_surfaces_and_of_slopes_in_percent():

@@ -88,8 +88,9 @@ def test_bytes():
     p = plan((64, 32, 16), tile=32, batch=3)
     assert p.bytes_output == 64 * 32 * 16
     assert p.bytes_peak == p.bytes_output
-    assert p.with_memory(10.0).bytes_peak == p.bytes_output + 10 * 3 * 32 * 32 * 16
-    assert p.with_memory(10.0).size == p.size
+    heavy = plan((64, 32, 16), tile=32, batch=3, bytes_per_voxel=10.0)
+    assert heavy.bytes_peak == p.bytes_output + 10 * 3 * 32 * 32 * 16
+    assert heavy.size == p.size
 
 
 def test_a_huge_volume_is_planned_at_once():
@@ -101,7 +102,8 @@ def test_a_huge_volume_is_planned_at_once():
 
 
 def test_describe():
-    assert plan((512, 256, 64), periodic=(True, True, False), tile=128).with_memory(30.0).describe().splitlines() == [
+    p = plan((512, 256, 64), periodic=(True, True, False), tile=128, bytes_per_voxel=30.0)
+    assert p.describe().splitlines() == [
         "volume  512 x 256 x 64 voxels, periodic along z, y",
         "tiles   8 of up to 128 x 128 x 64 voxels from 12 x 12 x 8 latents",
         "labels  8.39 MB",

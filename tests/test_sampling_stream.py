@@ -41,7 +41,7 @@ def small_blocks(monkeypatch):
 
 
 def record(shape, **changes):
-    return io.record_of(shape, ("a", "b"), 1.0, (False,) * 3, {"seed": 1, **changes})
+    return io.VolumeRecord(shape, ("a", "b"), 1.0, (False,) * 3, {"seed": 1, **changes})
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -320,8 +320,8 @@ def test_the_journal_says_what_the_volume_is(generator, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         generator.stream(tmp_path / "a.tif", SIZE, tile=128, progress=_interrupt, **WINDOW)
     noted = io.partial_record(tmp_path / "a.tif")
-    assert (noted["shape"], noted["provenance"]["seed"]) == (list(SIZE), 11)
-    assert json.dumps(noted)
+    assert (noted.shape, noted.provenance["seed"]) == (SIZE, 11)
+    assert json.dumps(noted.to_json())
     assert io.partial_record(tmp_path / "b.tif") is None
 
 

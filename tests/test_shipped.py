@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasgan3d import load_generator, zoo
-from kerasgan3d.folder import CARD, CONFIG, METADATA, PREVIEW, README, REFERENCE, WEIGHTS, read_json
+from kerasgan3d.folder import CARD, CONFIG, METADATA, PREVIEW, README, REFERENCE, WEIGHTS, read_statistics
 from kerasgan3d.zoo.card import card_text
 
 NAMES = zoo.list_presets()
@@ -40,7 +40,7 @@ def test_the_card_says_what_the_files_say(preset):
 
 def test_volume_fractions_are_the_material_s(preset):
     folder, generator = preset
-    wanted = np.array(read_json(folder / REFERENCE)["bulk"]["volume_fractions"])
+    wanted = np.array(read_statistics(folder / REFERENCE)["bulk"]["volume_fraction"])
     found = np.mean([generator.sample(128, seed=seed).fractions for seed in range(5)], axis=0)
     assert np.abs(found - wanted).max() < 0.03
 

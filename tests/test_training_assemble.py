@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kerasgan3d.data import Symmetry
-from kerasgan3d.models import PRESETS, Generator, VolumeDiscriminator
+from kerasgan3d.models import ARCHITECTURES, Generator, VolumeDiscriminator
 from kerasgan3d.training import load_recipe, physics
 from kerasgan3d.training.assemble import draw_weights, make_gan
 from kerasgan3d.training.gradient_step import across_devices
@@ -18,8 +18,8 @@ LABELS = np.random.default_rng(0).integers(0, 3, (32, 32, 32)).astype("uint8")
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    for name in PRESETS:
-        monkeypatch.setitem(PRESETS, name, {**PRESETS[name], "latent_channels": 3, "widths": (5, 4, 4, 4)})
+    for name in ARCHITECTURES:
+        monkeypatch.setitem(ARCHITECTURES, name, {**ARCHITECTURES[name], "latent_channels": 3, "widths": (5, 4, 4, 4)})
 
 
 def make(name="r1-slices", seed=0, symmetry=Symmetry(), devices=None, **changes):  # noqa: B008
@@ -168,11 +168,11 @@ processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler
-from kerasgan3d.models import PRESETS
+from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.training import load_recipe, physics
 from kerasgan3d.training.assemble import make_gan
 
-PRESETS["compact"] = {**PRESETS["compact"], "latent_channels": 8, "widths": (9, 8, 4, 4)}
+ARCHITECTURES["compact"] = {**ARCHITECTURES["compact"], "latent_channels": 8, "widths": (9, 8, 4, 4)}
 labels = np.random.default_rng(0).integers(0, 3, (36, 36, 36)).astype("uint8")
 recipe = load_recipe("r1-slices").with_changes(
     crop=32, batch=4, slices=2, critic_widths=(4, 5), s2_weight=1.0, s2_lags=(1,), surface_weight=1.0, r1_every=2,

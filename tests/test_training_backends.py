@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasgan3d.models import PRESETS
+from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.training import list_recipes
 
 PROBE = Path(__file__).parent / "training_probe.py"
@@ -119,8 +119,8 @@ def test_a_state_of_torch_goes_on_on_tensorflow(records, monkeypatch):
     specification = importlib.util.spec_from_file_location("training_probe", PROBE)
     probe = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(probe)
-    for name in PRESETS:
-        monkeypatch.setitem(PRESETS, name, {**PRESETS[name], **probe.WIDTHS})
+    for name in ARCHITECTURES:
+        monkeypatch.setitem(ARCHITECTURES, name, {**ARCHITECTURES[name], **probe.WIDTHS})
     gan, sampler = probe.tiny("sn-hinge", 3)
     gan.load_state(records["torch"]["folder"] / "sn-hinge.npz")
     assert_close(probe.losses(gan, sampler, 3, 1), records["torch"]["resumed"]["sn-hinge"]["straight"][:1])
@@ -138,11 +138,11 @@ def without_tensorflow(name, *arguments, **options):
 builtins.__import__ = without_tensorflow
 
 import kerasgan3d
-from kerasgan3d.models import PRESETS
+from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.training import load_recipe
 monitor = importlib.import_module("kerasgan3d.training.monitor")
 monitor.SAMPLES["count"] = 2
-PRESETS["compact"] = {**PRESETS["compact"], "latent_channels": 4, "widths": (6, 4, 4, 4)}
+ARCHITECTURES["compact"] = {**ARCHITECTURES["compact"], "latent_channels": 4, "widths": (6, 4, 4, 4)}
 labels = np.random.default_rng(0).integers(0, 3, (9, 9, 9)).astype("uint8").repeat(4, 0).repeat(4, 1).repeat(4, 2)
 kerasgan3d.Volume(labels, ["pore", "Ni", "YSZ"], 0.25).save("scan.tif")
 recipe = load_recipe("r1").with_changes(

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from kerasgan3d.data import Symmetry
-from kerasgan3d.models import PRESETS, Generator, SliceDiscriminator, VolumeDiscriminator
+from kerasgan3d.models import ARCHITECTURES, Generator, SliceDiscriminator, VolumeDiscriminator
 from kerasgan3d.training import GAN3D, load_recipe, physics
 from kerasgan3d.training.assemble import draw_weights, make_gan
 from kerasgan3d.training.equivariance import FlipEquivariance, Orbits
@@ -140,7 +140,9 @@ def test_a_saved_gan_still_commutes(tmp_path):
 
 @pytest.fixture
 def _small(monkeypatch):
-    monkeypatch.setitem(PRESETS, "compact", {**PRESETS["compact"], "latent_channels": 8, "widths": (16, 8, 8, 8)})
+    monkeypatch.setitem(
+        ARCHITECTURES, "compact", {**ARCHITECTURES["compact"], "latent_channels": 8, "widths": (16, 8, 8, 8)}
+    )
 
 
 def assembled(equivariant, start=None, phases=("a", "b", "c")):

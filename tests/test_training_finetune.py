@@ -276,7 +276,7 @@ def test_nothing_but_the_critics_moves_before_the_first_measurement(finished, pr
     renew_statistics(start, 32)
     _, measured = monitor.measure(start, 32)
     assert [float(log_of(output)[0][f"fraction_{i}"]) for i in range(4)] == pytest.approx(
-        measured["mean"]["volume_fractions"], rel=1e-3
+        measured["mean"]["volume_fraction"], rel=1e-3
     )
     assert reports[0].losses["generator_loss"] == 0
     assert reports[1].losses["generator_loss"] != 0

@@ -129,7 +129,7 @@ def test_boxes_and_what_is_held_out_are_excluded(scan):
     assert material.facts["held_out"] == [[4, 20], [8, 24], [12, 28]]
     held = material.held_out_reference(16)
     block = noise(20, 24, 28)[4:, 8:, 12:]
-    np.testing.assert_allclose(held["bulk"]["volume_fractions"], np.bincount(block.ravel()) / block.size)
+    np.testing.assert_allclose(held["bulk"]["volume_fraction"], np.bincount(block.ravel()) / block.size)
     assert json.dumps(material.facts)
 
 
@@ -164,7 +164,7 @@ def test_slices_of_different_sizes(tmp_path):
     assert len(material.slices(16)) == 6
     reference = material.reference(16)
     assert reference["sub_volumes"] == {"count": 100, "size": 16, "dimensions": 2, "seed": 0}
-    np.testing.assert_allclose(reference["bulk"]["volume_fractions"], material.fractions)
+    np.testing.assert_allclose(reference["bulk"]["volume_fraction"], material.fractions)
     found = material.statistics((1,))
     parts = [statistics(noise(*s, seed=k), 3, Symmetry(), lags=(1,)) for k, s in enumerate(shapes)]
     expected = np.average([p["s2"] for p in parts], axis=0, weights=[np.prod(s) for s in shapes])

@@ -14,7 +14,7 @@ import pytest
 from kerasgan3d.data import Symmetry
 from kerasgan3d.files import WriteError
 from kerasgan3d.io import write
-from kerasgan3d.models import PRESETS
+from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.models.preset import load_preset
 from kerasgan3d.training import load_recipe, train
 from kerasgan3d.training.assemble import make_gan
@@ -38,7 +38,7 @@ def noise(*shape, seed=0):
 
 def make_small(monkeypatch):
     """The compact generator and what is measured of it, made tiny; pictures left out."""
-    monkeypatch.setitem(PRESETS, "compact", {**PRESETS["compact"], **SMALL})
+    monkeypatch.setitem(ARCHITECTURES, "compact", {**ARCHITECTURES["compact"], **SMALL})
     monkeypatch.setattr(module, "SAMPLES", {"count": 2, "seed": 2**33})
     monkeypatch.setattr("kerasgan3d.training.monitor_figure.draw_monitor", lambda *args: None)
 
@@ -166,11 +166,11 @@ def test_a_full_disk_leaves_the_last_checkpoint(moments, parts, tmp_path):
 
 _KILLED = """
 import importlib, os, signal, sys
-from kerasgan3d.models import PRESETS
+from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.training import load_recipe, train
 module = importlib.import_module("kerasgan3d.training.monitor")
 folder, names, latest = sys.argv[1], {small}, int(sys.argv[2])
-PRESETS["compact"] = {{**PRESETS["compact"], **names}}
+ARCHITECTURES["compact"] = {{**ARCHITECTURES["compact"], **names}}
 module.SAMPLES = {{"count": 2, "seed": 2**33}}
 recipe = load_recipe("r1-slices").with_changes(
     crop=32, batch=1, slices=2, critic_widths=(4,), steps=6, monitor_every=2, calibrate=False)
@@ -273,18 +273,18 @@ def test_spread_is_that_of_the_data():
     reference = {
         "phases": ["a", "b"],
         "sub_volumes": {"dimensions": 3},
-        "std": {"volume_fractions": [0.1, 0.1]},
+        "std": {"volume_fraction": [0.1, 0.1]},
     }
     shares = np.array([0.4, 0.5, 0.6])
     samples = [np.repeat([0, 1], [round(1000 * s), round(1000 * (1 - s))]).reshape(10, 10, 10) for s in shares]
     assert spread(reference, samples) == pytest.approx(1.0)
     assert spread(reference, [samples[0]] * 5) == 0
-    assert spread({**reference, "std": {"volume_fractions": [0.0, 0.0]}}, samples) is None
+    assert spread({**reference, "std": {"volume_fraction": [0.0, 0.0]}}, samples) is None
     assert spread(reference, samples[:1]) is None
 
 
 def test_slices_are_compared_with_slices():
-    reference = {"phases": ["a", "b"], "sub_volumes": {"dimensions": 2}, "std": {"volume_fractions": [0.5, 0.5]}}
+    reference = {"phases": ["a", "b"], "sub_volumes": {"dimensions": 2}, "std": {"volume_fraction": [0.5, 0.5]}}
     # Layers along z: the middle slice normal to z is of one phase, the others half and half.
     sample = (np.indices((8, 8, 8))[0] % 2).astype("uint8")
     shares = [0.0, 0.5, 0.5] * 2

@@ -28,9 +28,9 @@ def test_statistics_say_what_they_are_of(reference):
     assert (reference["phases"], reference["voxel_size"]) == (list(NAMES), 0.5)
     assert reference["sub_volumes"] == {"count": 6, "size": 16, "dimensions": 3, "seed": 0}
     bulk = np.bincount(material().ravel()) / material().size
-    np.testing.assert_allclose(reference["bulk"]["volume_fractions"], bulk)
+    np.testing.assert_allclose(reference["bulk"]["volume_fraction"], bulk)
     for statistics in (reference["mean"], reference["std"]):
-        assert len(statistics["volume_fractions"]) == 3
+        assert len(statistics["volume_fraction"]) == 3
         assert len(statistics["specific_surface_area"]) == 3
     assert np.shape(reference["mean"]["two_point_correlation"]) == (3, 3, 16)
 
@@ -44,12 +44,12 @@ def test_correlations_are_normalised(reference):
 def test_means_and_deviations_are_those_of_the_samples():
     samples = [material((16, 16, 16), seed=seed) for seed in range(4)]
     found = summarise(samples, 3, 0.5)
-    fractions = np.array([metrics.volume_fractions(sample, phases=3) for sample in samples])
+    fractions = np.array([metrics.volume_fractions(sample, n_phases=3) for sample in samples])
     np.testing.assert_allclose(found["mean"]["volume_fractions"], fractions.mean(0))
     np.testing.assert_allclose(found["std"]["volume_fractions"], fractions.std(0, ddof=1))
-    areas = [metrics.specific_surface_area(sample, voxel_size=0.5, periodic=False, phases=3) for sample in samples]
+    areas = [metrics.specific_surface_area(sample, voxel_size=0.5, periodic=False, n_phases=3) for sample in samples]
     np.testing.assert_allclose(found["mean"]["specific_surface_area"], np.mean(areas, 0))
-    lines = [metrics.triple_phase_boundary_density(s, voxel_size=0.5, periodic=False, phases=3) for s in samples]
+    lines = [metrics.triple_phase_boundary_density(s, voxel_size=0.5, periodic=False, n_phases=3) for s in samples]
     assert found["mean"]["triple_phase_boundary_density"] == pytest.approx(np.mean(lines))
 
 
@@ -72,7 +72,7 @@ def test_identical_statistics_have_no_error(phases, voxel_size):
     found = fidelity(one, one)
     assert found["error"] == 0
     assert found["two_point_correlation"] == 0
-    assert not np.any(found["volume_fractions"])
+    assert not np.any(found["volume_fraction"])
     assert ("triple_phase_boundary_density" in found) == (phases == 3)
 
 
@@ -80,7 +80,7 @@ def test_differences_are_relative():
     def statistics(fractions, area, line, s2):
         return {
             "mean": {
-                "volume_fractions": fractions,
+                "volume_fraction": fractions,
                 "specific_surface_area": area,
                 "triple_phase_boundary_density": line,
                 "two_point_correlation": np.array(s2)[:, None],
@@ -90,7 +90,7 @@ def test_differences_are_relative():
     real = statistics([0.5, 0.5], [2.0, 2.0], 4.0, [[1.0, 0.5], [1.0, 0.25]])
     fake = statistics([0.4, 0.6], [3.0, 2.0], 3.0, [[1.0, 0.55, 0.1], [1.0, 0.25, 0.1]])
     found = fidelity(real, fake)
-    np.testing.assert_allclose(found["volume_fractions"], [-0.2, 0.2])
+    np.testing.assert_allclose(found["volume_fraction"], [-0.2, 0.2])
     np.testing.assert_allclose(found["specific_surface_area"], [0.5, 0.0])
     assert found["triple_phase_boundary_density"] == pytest.approx(-0.25)
     assert found["two_point_correlation"] == pytest.approx(0.05)
@@ -107,7 +107,7 @@ def test_all_slices_tell_of_their_volume():
     volume = material((12, 12, 12), scale=3)
     slices = [np.take(volume, i, axis) for axis in range(3) for i in range(12)]
     flat, solid = summarise(slices, 3, 0.5), summarise([volume], 3, 0.5)
-    np.testing.assert_allclose(flat["mean"]["volume_fractions"], solid["mean"]["volume_fractions"])
+    np.testing.assert_allclose(flat["mean"]["volume_fraction"], solid["mean"]["volume_fraction"])
     # Twelve planes of voxels have eleven faces between them: both kinds are counted alike.
     np.testing.assert_allclose(flat["mean"]["specific_surface_area"], solid["mean"]["specific_surface_area"])
 
@@ -124,7 +124,7 @@ def test_one_slice_is_compared_with_volumes():
 def test_the_facts_have_both_sides(reference):
     facts = fidelity_facts(reference, reference)
     assert json.dumps(facts, allow_nan=False)
-    for key in ("volume_fractions", "specific_surface_area", "triple_phase_boundary_density"):
+    for key in ("volume_fraction", "specific_surface_area", "triple_phase_boundary_density"):
         values = facts["fidelity"][key]
         assert values["real"] == values["generated"] == reference["mean"][key]
         assert values["real_std"] == values["generated_std"] == reference["std"][key]
@@ -139,8 +139,8 @@ def test_reference_statistics_do_not_see_what_is_excluded():
     labels[excluded] = 2
     seen = reference_statistics(labels, NAMES, 0.5, size=8, count=50)
     unseen = reference_statistics(labels, NAMES, 0.5, size=8, count=50, excluded=excluded)
-    assert seen["mean"]["volume_fractions"][2] > 0
-    assert unseen["mean"]["volume_fractions"] == pytest.approx([0.5, 0.5, 0])
-    assert unseen["bulk"]["volume_fractions"] == pytest.approx([0.5, 0.5, 0])
+    assert seen["mean"]["volume_fraction"][2] > 0
+    assert unseen["mean"]["volume_fraction"] == pytest.approx([0.5, 0.5, 0])
+    assert unseen["bulk"]["volume_fraction"] == pytest.approx([0.5, 0.5, 0])
     with pytest.raises(ValueError, match="beside what is excluded"):
         reference_statistics(labels, NAMES, 0.5, size=30, count=1, excluded=excluded)

@@ -94,7 +94,7 @@ def test_the_spread_is_the_variance_of_area_fractions(labels):
 def test_the_spread_of_volumes_is_that_of_the_measures():
     volumes = np.random.default_rng(0).integers(0, 3, (5, 4, 4, 8)).astype("uint8").repeat(2, 1).repeat(2, 2)
     shares = [np.bincount(volume.ravel(), minlength=3) / volume.size for volume in volumes]
-    areas = [specific_surface_area(volume, voxel_size=1, phases=3) for volume in volumes]
+    areas = [specific_surface_area(volume, voxel_size=1, n_phases=3) for volume in volumes]
     wanted = physics.volume_spread(volumes, 3)
     np.testing.assert_allclose(wanted[:, 0], np.var(shares, axis=0))
     # The measure counts faces of all three axes per voxel, of which there are 8 where there are 7 pairs.
@@ -219,7 +219,7 @@ def test_residuals_are_in_units_of_the_data():
 
 def test_they_are_those_of_the_measures(labels):
     wanted = physics.statistics(labels, 3, Symmetry("orthotropic"), lags=LAGS)
-    correlation = two_point_correlation(labels, max(LAGS), periodic=False, phases=3)
+    correlation = two_point_correlation(labels, max(LAGS), periodic=False, n_phases=3)
     np.testing.assert_allclose(wanted["s2"], correlation[..., list(LAGS)], rtol=1e-6)
     for normal, k in ((0, 1), (1, 5), (2, 2)):
         slices = np.moveaxis(labels, normal, 0)
@@ -228,7 +228,7 @@ def test_they_are_those_of_the_measures(labels):
         np.testing.assert_allclose(wanted["diagonal"][:, normal, :, LAGS.index(k)], np.transpose([shares] * 2))
     cube = labels[:8, :8, :8]
     # By faces, 1/µm at 1 µm: each axis adds its share of faces.
-    area = specific_surface_area(cube, voxel_size=1.0, phases=3, periodic=False)
+    area = specific_surface_area(cube, voxel_size=1.0, n_phases=3, periodic=False)
     surface = physics.statistics(cube, 3, Symmetry())["surface"]
     np.testing.assert_allclose(surface.sum(1), area, rtol=0.15)
 

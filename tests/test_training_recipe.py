@@ -3,7 +3,7 @@ from dataclasses import MISSING, fields, replace
 
 import pytest
 
-from kerasgan3d.models import PRESETS
+from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.training import Recipe, list_recipes, load_recipe
 
 
@@ -29,7 +29,7 @@ OF_SLICES = (
 def test_the_recipes_that_come_along_load(name):
     recipe = load_recipe(name)
     assert recipe.name == name
-    assert recipe.architecture in PRESETS
+    assert recipe.architecture in ARCHITECTURES
     assert recipe.description.endswith(".")
     assert "20" in recipe.source
     assert {field.name for field in fields(Recipe) if field.default is MISSING} <= set(recipe.to_dict())

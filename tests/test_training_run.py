@@ -9,7 +9,7 @@ import pytest
 
 from kerasgan3d.data import Symmetry
 from kerasgan3d.io import write
-from kerasgan3d.models import PRESETS, Generator
+from kerasgan3d.models import ARCHITECTURES, Generator
 from kerasgan3d.models.preset import load_preset
 from kerasgan3d.training import Recipe, calibrate, load_recipe, train
 from kerasgan3d.volume import Volume
@@ -33,7 +33,9 @@ def blocks(*shape, phases=3):
 
 def make_small(monkeypatch):
     """The compact generator and what is measured of it, made tiny."""
-    monkeypatch.setitem(PRESETS, "compact", {**PRESETS["compact"], "latent_channels": 4, "widths": (6, 4, 4, 4)})
+    monkeypatch.setitem(
+        ARCHITECTURES, "compact", {**ARCHITECTURES["compact"], "latent_channels": 4, "widths": (6, 4, 4, 4)}
+    )
     monkeypatch.setattr(monitor, "SAMPLES", {"count": 2, "seed": 2**33})
 
 
@@ -90,8 +92,8 @@ def test_a_run_makes_a_preset(finished, scan):
     assert card["training"]["recipe"]["name"] == "r1-slices"
     real = np.bincount(blocks(40, 36, 44).ravel()) / blocks(40, 36, 44).size
     reference = json.loads((best / "reference.json").read_text("utf-8"))
-    np.testing.assert_allclose(reference["bulk"]["volume_fractions"], real)
-    assert card["fidelity"]["volume_fractions"]["real"] == reference["mean"]["volume_fractions"]
+    np.testing.assert_allclose(reference["bulk"]["volume_fraction"], real)
+    assert card["fidelity"]["volume_fraction"]["real"] == reference["mean"]["volume_fraction"]
 
 
 def test_a_run_reports_and_logs(finished):
@@ -155,7 +157,7 @@ def test_stages_change_settings_on_the_way(finished, scan, tmp_path):
 
 @pytest.mark.slow
 def test_a_stage_goes_on_with_a_wider_generator(scan, tmp_path, monkeypatch):
-    monkeypatch.setitem(PRESETS, "wide", {**PRESETS["compact"], "widths": (7, 6, 4, 5)})
+    monkeypatch.setitem(ARCHITECTURES, "wide", {**ARCHITECTURES["compact"], "widths": (7, 6, 4, 5)})
     recipe = TINY.with_changes(stages=({"from": 2, "architecture": "wide", "rate": 0.5},), keep="last")
     whole = train(scan, tmp_path / "whole", recipe=recipe, symmetry="axial-z")
     assert load_preset(whole).widths == (7, 6, 4, 5)
@@ -313,7 +315,7 @@ def test_what_is_excluded_is_recorded_and_makes_another_run(scan, tmp_path):
     assert load_preset(best).card["training"]["data"]["excluded"] == [[[0, 8], [0, 36], [0, 44]]]
     reference = json.loads((best / "reference.json").read_text("utf-8"))
     expected = np.bincount(blocks(40, 36, 44)[8:].ravel()) / (32 * 36 * 44)
-    assert reference["bulk"]["volume_fractions"] == pytest.approx(expected.tolist())
+    assert reference["bulk"]["volume_fraction"] == pytest.approx(expected.tolist())
     with pytest.raises(ValueError, match="other settings: data.excluded"):
         train(scan, tmp_path / "run", recipe=TINY, steps=2)
     with pytest.raises(ValueError, match="one \\(start, stop\\) per axis"):
@@ -332,7 +334,7 @@ def test_what_is_held_out_is_compared_with_at_the_end(tmp_path):
     assert held["error_of_training_data"] == pytest.approx(float(log_of(tmp_path / "run")[0]["error"]), rel=1e-3)
     reference = json.loads((best / "reference.json").read_text("utf-8"))
     trained = blocks(64, 36, 44)[:32]
-    np.testing.assert_allclose(reference["bulk"]["volume_fractions"], np.bincount(trained.ravel()) / trained.size)
+    np.testing.assert_allclose(reference["bulk"]["volume_fraction"], np.bincount(trained.ravel()) / trained.size)
     # The same again changes nothing.
     assert train(tmp_path / "scan.tif", tmp_path / "run", recipe=TINY, steps=2, hold_out=box) == best
     assert load_preset(best).card == card
@@ -375,7 +377,7 @@ def test_a_dry_run_says_what_was_found(scan, tmp_path, options, lines):
 
 
 def test_a_dry_run_tells_of_the_wider_generator_and_its_time(scan, tmp_path, monkeypatch):
-    monkeypatch.setitem(PRESETS, "wide", {**PRESETS["compact"], "widths": (7, 6, 4, 5)})
+    monkeypatch.setitem(ARCHITECTURES, "wide", {**ARCHITECTURES["compact"], "widths": (7, 6, 4, 5)})
     monkeypatch.setattr(plan, "_COSTS", {"compact": (1.0, 0.0), "wide": (3.0, 8.0)})
     recipe = TINY.with_changes(batch=64, steps=7200, stages=({"from": 3600, "architecture": "wide"},))
     text = train(scan, tmp_path / "run", recipe=recipe, dry_run=True)
@@ -393,7 +395,7 @@ def test_a_dry_run_tells_of_the_wider_generator_and_its_time(scan, tmp_path, mon
     ],
 )
 def test_what_a_pretrained_generator_costs_is_that_of_the_preset_most_like_it(monkeypatch, settings, seconds):
-    monkeypatch.setitem(PRESETS, "wide", {**PRESETS["compact"], "widths": (9, 7, 6, 6)})
+    monkeypatch.setitem(ARCHITECTURES, "wide", {**ARCHITECTURES["compact"], "widths": (9, 7, 6, 6)})
     costs = {"compact": 1, "wide": 3, "paper": 7}
     assert costs[plan._like(Generator(2, 3, **settings))] == seconds
 

@@ -67,7 +67,7 @@ def test_the_card_names_the_repository_and_its_front_matter_is_yaml(hub, writer,
     facts = yaml.safe_load(front)
     assert (facts["library_name"], facts["license"], facts["datasets"]) == ("keras", "mit", ["noise"])
     assert "kerasgan3d" in facts["tags"]
-    assert facts["metrics"] == ["volume_fractions"]
+    assert facts["metrics"] == ["volume_fraction"]
     measured = facts["model-index"][0]["results"][0]["metrics"]
     assert [row["value"] for row in measured] == [0.4, 0.6]
     assert "real: 0.5" in measured[0]["name"]

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler
-from kerasgan3d.models import PRESETS, Generator
+from kerasgan3d.models import ARCHITECTURES, Generator
 from kerasgan3d.training import list_recipes, load_recipe, physics
 from kerasgan3d.training.assemble import draw_weights, make_gan
 from kerasgan3d.training.pretrained import Pretrained
@@ -24,8 +24,8 @@ TERMS |= {"diagonal_weight": 1.0, "lattice_weight": 1.0, "diffusivity_weight": 1
 
 def main(folder, states=None):
     folder = Path(folder)
-    for name in PRESETS:
-        PRESETS[name] = {**PRESETS[name], **WIDTHS}
+    for name in ARCHITECTURES:
+        ARCHITECTURES[name] = {**ARCHITECTURES[name], **WIDTHS}
     record = {
         "backend": keras.backend.backend(),
         "recipes": {f"{name}, {n}D": losses(*tiny(name, n), 0, 2) for name in list_recipes() for n in (2, 3)},
@@ -65,7 +65,7 @@ def tiny(name, dimensions, symmetry=Symmetry(), **changes):  # noqa: B008
 def held():
     """Losses of two steps of the critics alone, from a pretrained generator, and of two of both."""
     labels = np.random.default_rng(1).integers(0, 4, (9, 9, 9)).astype("uint8").repeat(4, 0).repeat(4, 1).repeat(4, 2)
-    old = Generator.from_preset("compact", ("pore", "Ni", "YSZ"))
+    old = Generator.from_architecture("compact", ("pore", "Ni", "YSZ"))
     draw_weights(old, 5)
     recipe = load_recipe("finetune").with_changes(crop=32, batch=2, slices=2, critic_widths=(4, 5))
     found = {**physics.statistics(labels, 4, Symmetry(), lags=recipe.s2_lags), "spread": np.full((4, 3), 0.01)}
@@ -80,10 +80,10 @@ def held():
 
 def equivariant():
     """Losses of three steps of a generator that commutes with flips, and by how much it then fails to."""
-    before = PRESETS["compact"]
-    PRESETS["compact"] = {**before, "latent_channels": 8, "widths": (16, 8, 8, 9)}
+    before = ARCHITECTURES["compact"]
+    ARCHITECTURES["compact"] = {**before, "latent_channels": 8, "widths": (16, 8, 8, 9)}
     gan, sampler = tiny("r1-slices", 3, equivariant=True)
-    PRESETS["compact"] = before
+    ARCHITECTURES["compact"] = before
     reports = losses(gan, sampler, 0, 3)
     tied = gan.equivariance.tied(gan.generator)
     kernels = [(keras.ops.convert_to_numpy(v.value), orbits) for v, orbits in tied if v.trainable]

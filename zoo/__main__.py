@@ -13,7 +13,7 @@ from kerasgan3d.zoo.fidelity import measure_fidelity
 
 def main(arguments=None):
     """Run on the folder that is named."""
-    parser = argparse.ArgumentParser(prog="python -m kerasgan3d.zoo", description=__doc__.split("\n\n")[1])
+    parser = argparse.ArgumentParser(prog="python -m kerasgan3d.zoo", description=(__doc__ or "").partition("\n\n")[2])
     parser.add_argument("folder", help="the preset folder")
     parser.add_argument("real", nargs="?", help="the image that it was trained on")
     parser.add_argument("--count", type=int, default=100, help="sub-volumes of either side (default: %(default)s)")

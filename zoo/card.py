@@ -6,16 +6,11 @@ from pathlib import Path
 
 from kerasgan3d.data import Symmetry
 from kerasgan3d.files import replacing
-from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, architectures, read_facts, read_json
+from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, architectures, read_facts, read_statistics
 from kerasgan3d.zoo.comparison_text import comparison_text
 from kerasgan3d.zoo.loading import list_presets, path
 
 _TEMPLATE = Path(__file__).resolve().parent / "card.md"
-_TITLES = {
-    "volume_fractions": ("volume fraction", ""),
-    "specific_surface_area": ("specific surface area", "1/µm"),
-    "triple_phase_boundary_density": ("triple-phase boundary density", "1/µm²"),
-}
 _TAGS = (
     "kerasgan3d",
     "microstructure",
@@ -72,7 +67,7 @@ def card_text(folder, source=None):
         ValueError, FileNotFoundError: if the folder is not whole.
     """
     facts = read_facts(folder)
-    reference = read_json(Path(folder) / REFERENCE) if (Path(folder) / REFERENCE).is_file() else {}
+    reference = read_statistics(Path(folder) / REFERENCE) if (Path(folder) / REFERENCE).is_file() else {}
     training = facts.get("training", {})
     settings = training.get("recipe", {})
     size = facts.get("voxel_size")
@@ -98,7 +93,7 @@ def card_text(folder, source=None):
 def _compared(facts, reference):
     """What is known of real and generated: a whole comparison, or else what training measured."""
     if "comparison" in facts:
-        return comparison_text(facts["comparison"], facts["phases"])
+        return comparison_text(facts["comparison"])
     samples, judged = reference.get("sub_volumes", {}), facts.get("samples", {})
     kind = "windows of the slice" if samples.get("dimensions") == 2 else "random sub-volumes"
     text = (
@@ -114,8 +109,7 @@ def _measured(facts):
     unit = "µm" if facts.get("voxel_size") else "voxel"
     rows = ["| measure | real | generated | difference | spread, generated over real |", "|---|---|---|---|---|"]
     for key, values in facts.get("fidelity", {}).items():
-        title, dimension = _TITLES.get(key, (key, ""))
-        dimension = dimension.replace("µm", unit)
+        title, dimension = _title(key, unit)
         names = facts["phases"] if isinstance(values["real"], list) else [None]
         for i, name in enumerate(names):
             a, b, a_std, b_std = (_pick(values.get(column), i) for column in _COLUMNS)
@@ -157,20 +151,32 @@ def _front_matter(facts, settings):
 def _results(facts):
     """Measures of generated samples: (key, label with the real value, value)."""
     if "comparison" in facts:
-        for row in facts["comparison"]["measures"]:
-            if row["generated_mean"] is not None and row["real_mean"] is not None:
-                unit = "" if row["unit"] == "1" else row["unit"]
-                parts = (row["key"].replace("_", " "), row["phase"], unit)
-                label = ", ".join(part for part in parts if part)
-                yield row["key"], f"{label} (real: {row['real_mean']:.4g})", row["generated_mean"]
+        from kerasgan3d.report.record import ComparisonRecord
+        from kerasgan3d.report.verdict import headline
+
+        for row in headline(ComparisonRecord.from_dict(facts["comparison"]).measures):
+            if row.generated_mean is not None and row.real_mean is not None:
+                unit = "" if row.unit == "1" else row.unit
+                label = ", ".join(part for part in (row.key.replace("_", " "), row.phase, unit) if part)
+                yield row.key, f"{label} (real: {row.real_mean:.4g})", row.generated_mean
         return
     for key, values in facts.get("fidelity", {}).items():
-        title = _TITLES.get(key, (key, ""))[0]
+        title, _ = _title(key)
         names = facts["phases"] if isinstance(values["real"], list) else [None]
         for i, name in enumerate(names):
             real, generated = _pick(values["real"], i), _pick(values["generated"], i)
             label = ", ".join(part for part in (title, name) if part)
             yield key, f"{label} (real: {real:.4g})", generated
+
+
+def _title(key, length="µm"):
+    """The name of a measure for people, and its unit, nothing where it has none."""
+    from kerasgan3d.metrics.registry import MEASURES  # with SciPy, which a list of generators does not need
+
+    if key not in MEASURES:
+        return key.replace("_", " "), ""
+    row = MEASURES[key]
+    return row.name, "" if row.unit == "1" else row.unit.replace("µm", length)
 
 
 def _linked(text):

@@ -4,22 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasgan3d.folder import CARD, REFERENCE, read_json, write_json
+from kerasgan3d.folder import CARD, FORMAT, REFERENCE, checked_card, read_statistics, write_json
 from kerasgan3d.seeds import COMPARISON as SEED
-
-_ROW = (
-    "key",
-    "phase",
-    "unit",
-    "estimated",
-    "real_mean",
-    "real_std",
-    "generated_mean",
-    "generated_std",
-    "relative_difference",
-    "deviation_ratio",
-    "ks_distance",
-)
 
 
 def compare_preset(
@@ -56,7 +42,8 @@ def compare_preset(
         options: Others of `kerasgan3d.compare`.
 
     Returns:
-        dict: what was written, under "comparison".
+        dict: what was written, under "comparison": a `ComparisonRecord` as JSON has it, without the values of single
+        sub-volumes, and "solid", "large" and "peers".
 
     Raises:
         ValueError, OSError: if the folder is not whole, or the image cannot be read or does not fit.
@@ -66,126 +53,73 @@ def compare_preset(
 
     folder = Path(folder)
     generator = load_preset(folder)
-    facts = read_json(folder / CARD)
+    facts = checked_card(folder / CARD)
     if exclude is None:
         exclude = facts.get("training", {}).get("data", {}).get("excluded")
     options |= {"count": count, "size": size, "seed": SEED, "exclude": exclude, "voxel_size": generator.voxel_size}
     options |= {"mapping": mapping} if mapping else {"phases": generator.phases}
-    found = compare(real, generator, progress=progress, **options).to_dict()
-    result = _essence(found)
-    size = found["samples"]["size"]
+    found = compare(real, generator, progress=progress, **options).record
+    result = _told(found)
     result["solid"] = _solid(generator, *solid)
-    result["large"] = _large(generator, size, *large, count)
+    result["large"] = _large(generator, found.samples.size, *large, count)
     options |= {"classifier": False, "nearest": 0}
     result["peers"] = {
-        title: _essence(compare(real, volumes, **options).to_dict()) for title, volumes in (peers or {}).items()
+        title: _told(compare(real, volumes, **options).record) for title, volumes in (peers or {}).items()
     }
-    write_json({**facts, "comparison": result}, folder / CARD)
-    reference = read_json(folder / REFERENCE)
-    write_json({**reference, "samples": _real_samples(found)}, folder / REFERENCE)
+    write_json({**facts, "comparison": result, "format": FORMAT}, folder / CARD)
+    statistics = read_statistics(folder / REFERENCE)
+    write_json({**statistics, "samples": _real_samples(found), "format": FORMAT}, folder / REFERENCE)
     return result
 
 
-def _essence(record):
-    """Return the parts of a comparison that a card needs, without the values of single sub-volumes."""
-    from kerasgan3d.report.verdict import headline, largest_differences
+def _told(record):
+    """Return what a card needs of a comparison, as JSON, without what it does not hold."""
 
-    def rows(measures):
-        return [{key: row[key] for key in _ROW} for row in headline(measures)]
+    def without_nothing(value):
+        if isinstance(value, dict):
+            return {key: without_nothing(item) for key, item in value.items() if item is not None}
+        return [without_nothing(item) for item in value] if isinstance(value, list) else value
 
-    result = {
-        "version": record["version"],
-        "samples": record["samples"],
-        "measures": rows(record["measures"]),
-        "two_point_correlation": largest_differences(record["two_point_correlation"]),
-        "max_lag": record["two_point_correlation"]["lags"][-1],
-        "seconds": record["seconds"],
-    }
-    result["leaning"] = {
-        side: {"largest": found["largest"], "smallest_p": found["smallest_p"]}
-        for side, found in record["leaning"].items()
-        if found
-    }
-    volumes = record["volumes"]
-    if volumes:
-        result["volumes"] = {
-            "count": volumes["count"],
-            "windows": volumes["windows"],
-            "measures": rows(volumes["measures"]),
-            "two_point_correlation": largest_differences(volumes["two_point_correlation"]),
-            "anisotropy": volumes["anisotropy"],
-        }
-    transport = [row for row in record["measures"] if row["key"] == "relative_diffusivity" and row["axis"] != "mean"]
-    if transport:
-        result["transport"] = [{key: row[key] for key in (*_ROW, "axis")} for row in transport]
-    if record["classifier"]:
-        result["classifier"] = record["classifier"]
-    if record["nearest"] and record["nearest"]["real"] and record["nearest"]["generated"]:
-        sides = {side: record["nearest"][side] for side in ("generated", "real")}
-        result["nearest"] = {"searched": record["nearest"]["searched"]}
-        result["nearest"] |= {
-            side: {"count": len(values), "mean": float(np.mean(values)), "least": min(values)}
-            for side, values in sides.items()
-        }
-    if record["seam"]:
-        p = [row["p"] for row in record["seam"]["measures"]]
-        result["seam"] = {"count": record["seam"]["count"], "size": record["seam"]["size"]}
-        result["seam"] |= {"tests": len(p), "smallest_p": min(1.0, min(p) * len(p))}
-    if record["lattice"]:
-        lattice = record["lattice"]
-        swing = {
-            name: _swing(np.array(lattice[key]))
-            for name, key in (("volume_fraction", "fractions"), ("label_change_rate", "label_change_rates"))
-        }
-        result["lattice"] = {"period": lattice["period"], "smallest_p": lattice["smallest_p"], "largest_swing": swing}
-    return result
-
-
-def _swing(profiles):
-    """Return the largest deviation of profiles, (..., places), from their means, relative to these where not 0."""
-    means = profiles.mean(-1, keepdims=True)
-    return float((np.abs(profiles - means) / np.where(means > 0, means, 1)).max())
+    return without_nothing(record.excerpt().to_dict())
 
 
 def _real_samples(record):
     """Return the values of the real sub-volumes, as `kerasgan3d.metrics.ensemble.sample_values` shapes them."""
     from kerasgan3d.metrics.ensemble import sample_values
+    from kerasgan3d.metrics.registry import MEASURES
 
-    count, phases = record["samples"]["real"], len(record["real"]["phases"])
     gathered = {}
-    for row in record["measures"]:
-        if row["axis"] != "mean":
-            gathered.setdefault(row["key"], []).append(row["real"])
-    shapes = {"connected_fraction": (count, phases, 3), "relative_diffusivity": (count, phases, 3)}
+    for row in record.measures:
+        if row.axis != "mean":
+            gathered.setdefault(row.key, []).append(row.real)
+    sizes = {"phases": len(record.phases), "axes": 3}
     for key, rows in gathered.items():
-        values = np.array(rows, float).T
-        whole = key.endswith("triple_phase_boundary_density")
-        gathered[key] = values[:, 0] if whole else values.reshape(shapes.get(key, values.shape))
+        shape = MEASURES[key].shape
+        pairs = len(shape) == 2 and len(set(shape)) == 1  # each once
+        gathered[key] = np.array(rows, float).T.reshape(-1, *([len(rows)] if pairs else (sizes[d] for d in shape)))
     return sample_values(gathered)
 
 
 def _solid(generator, edge, count):
     """Return transport and connectivity of volumes that are larger than those that are compared."""
     from kerasgan3d.metrics.ensemble import measure_samples
+    from kerasgan3d.metrics.registry import MEASURES
 
     volumes = [generator.sample(edge, seed=SEED + 1000 + i).labels for i in range(count)]
     found = measure_samples(volumes, phases=len(generator.phases), voxel_size=generator.voxel_size)
-    diffusivity, connected = found["relative_diffusivity"], found["connected_fraction"]
-    result = {
+    told = {key: found[key] for key, row in MEASURES.items() if "percolation" in row.needs and key in found}
+    return {
         "size": edge,
         "count": count,
-        "relative_diffusivity": diffusivity.mean(0).tolist(),
-        "connected_fraction": connected.mean(0).tolist(),
-        "percolating": (connected > 0).all(axis=(0, 2)).tolist(),
+        **{key: values.mean(0).tolist() for key, values in told.items()},
+        "percolating": (found["connected_fraction"] > 0).all(axis=(0, 2)).tolist(),
     }
-    if "active_triple_phase_boundary_density" in found:
-        result["active_triple_phase_boundary_density"] = float(found["active_triple_phase_boundary_density"].mean())
-    return result
 
 
 def _large(generator, size, edge, count, windows):
     """Compare sub-volumes of large periodic volumes, their seams in the middle, with single small volumes."""
     from kerasgan3d.metrics.ensemble import measure_samples, random_windows
+    from kerasgan3d.metrics.registry import MONITORED
 
     options = {"phases": len(generator.phases), "voxel_size": generator.voxel_size, "transport": False}
     parts = []
@@ -198,7 +132,7 @@ def _large(generator, size, edge, count, windows):
     small = [generator.sample(size, seed=SEED + 3000 + i).labels for i in range(windows)]
     sides = [measure_samples(samples, **options) for samples in (small, parts)]
     rows = []
-    for key in ("volume_fraction", "specific_surface_area", "triple_phase_boundary_density"):
+    for key in MONITORED:
         if key in sides[0]:
             a, b = (np.atleast_2d(side[key].T) for side in sides)
             error = np.sqrt(a.var(1, ddof=1) / a.shape[1] + b.var(1, ddof=1) / b.shape[1])

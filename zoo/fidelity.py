@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasgan3d.folder import CARD, REFERENCE, read_json, write_json
+from kerasgan3d.folder import CARD, FORMAT, REFERENCE, checked_card, read_statistics, write_json
 from kerasgan3d.seeds import FIDELITY as SEED
 
 
@@ -30,7 +30,7 @@ def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20,
     from kerasgan3d.training.morphology import fidelity_facts, summarise
 
     folder = Path(folder)
-    reference, generator = read_json(folder / REFERENCE), load_preset(folder)
+    reference, generator = read_statistics(folder / REFERENCE), load_preset(folder)
     size = size or reference["sub_volumes"]["size"]
     total = count + large_count
 
@@ -53,9 +53,9 @@ def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20,
             "count": large_count,
             "size": large,
             "seed": SEED + count,
-            "real": reference["bulk"]["volume_fractions"],
+            "real": reference["bulk"]["volume_fraction"],
             "generated": np.mean(shares, 0).tolist(),
             "std": np.std(shares, 0, ddof=1).tolist(),
         }
-    write_json({**read_json(folder / CARD), **result}, folder / CARD)
+    write_json({**checked_card(folder / CARD), **result, "format": FORMAT}, folder / CARD)
     return result

@@ -1,15 +1,26 @@
 """Training that goes on from a pretrained generator, on another material."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 from kerasgan3d.models import Generator
-from kerasgan3d.training import train
+from kerasgan3d.training import Recipe, train
 from kerasgan3d.training.monitor import BEST
+from kerasgan3d.training.run import Data
 from kerasgan3d.zoo.card import complete
 from kerasgan3d.zoo.loading import load_generator
 
 
-def finetune(source, data, output, *, recipe="finetune", revision=None, **options):
+def finetune(
+    source: str | os.PathLike[str] | Generator,
+    data: Data,
+    output: str | os.PathLike[str],
+    *,
+    recipe: str | os.PathLike[str] | Recipe = "finetune",
+    revision: str | None = None,
+    **options: Any,
+) -> Path | str:
     """Train a pretrained generator on another material, of the same, fewer or more phases.
 
         folder = finetune("nmc-cathode", "my-scan.tif", "run", phases=("pore", "NMC"), voxel_size=0.2)

@@ -6,15 +6,22 @@ off in an earlier call nor compares what it received with the hash that the Hub 
 would stay in the cache for good. Here a file has the size and the hash that the Hub lists, or it is not in the cache.
 """
 
+# HTTPError comes through the client of the Hub, which changes the library that it speaks HTTP with.
+# pyright: reportPrivateImportUsage=false
+
 import contextlib
 import json
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from kerasgan3d.files import WriteError
 from kerasgan3d.folder import CARD, CONFIG, MAX_BYTES, PRESET_FILES, REFERENCE, WEIGHTS, checked_card
+from kerasgan3d.zoo.hub_address import Address
 from kerasgan3d.zoo.hub_cache import (
     COMMIT,
     DIGEST,
@@ -64,7 +71,14 @@ class _Entry:
     digest: str | None
 
 
-def pull(address, *, names=PRESET_FILES, announce=None, progress=None, notify=None):
+def pull(
+    address: Address,
+    *,
+    names: Iterable[str] = PRESET_FILES,
+    announce: Callable[[dict[str, Any], Snapshot], Any] | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+    notify: Callable[[str], Any] | None = None,
+) -> Snapshot:
     """Bring a generator into the cache, or find it there.
 
     What is looked at before the weights are fetched: that the repository holds a generator, that no file is larger than
@@ -107,7 +121,7 @@ def pull(address, *, names=PRESET_FILES, announce=None, progress=None, notify=No
         return _fetch_all(address, revision, commit, listing, announce, progress)
 
 
-def search(text=None, limit=100):
+def search(text: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
     """Return what the Hub knows of generators: those whose card has the tag `kerasgan3d`.
 
     Args:
@@ -129,7 +143,7 @@ def search(text=None, limit=100):
     return [_row(model) for model in found if isinstance(model, dict) and isinstance(model.get("id"), str)]
 
 
-def upload(folder, address, *, private, message):
+def upload(folder: Path, address: Address, *, private: bool, message: str) -> tuple[str, str]:
     """Put the files of a preset folder on the Hub in one commit; the repository and the branch are made if need be.
 
     Args:
@@ -152,8 +166,8 @@ def upload(folder, address, *, private, message):
         _patiently(lambda: api.create_repo(address.repo, private=private, exist_ok=True))
         if private and _patiently(lambda: api.model_info(address.repo, timeout=_timeout())).private is False:
             raise ValueError(f"{address.repo} is a public repository, and was not changed. Received: private=True.")
-        if address.revision not in (None, "main"):
-            _patiently(lambda: api.create_branch(address.repo, branch=address.revision, exist_ok=True))
+        if (branch := address.revision) is not None and branch != "main":
+            _patiently(lambda: api.create_branch(address.repo, branch=branch, exist_ok=True))
         commit = api.upload_folder(
             repo_id=address.repo,
             folder_path=folder,
@@ -335,7 +349,7 @@ def _download(repo, commit, name, entry, partial, progress):
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     url = hf_hub_url(repo, name, revision=commit, endpoint=_endpoint())
-    stuck = 0
+    stuck, cause = 0, None
     for _ in range(_MAX_ATTEMPTS):
         before, cause = _size(partial), None
         try:
@@ -446,7 +460,7 @@ def _explain(error, what, revision, writing):
     return HubError(f"the Hub at {place} refused what was asked for {what} ({status}).")
 
 
-def _patiently(ask, waits=None):
+def _patiently(ask: Callable[[], Any], waits: Iterable[float] | None = None) -> Any:
     """Ask again, some times, where the server is busy or the line breaks."""
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
@@ -501,7 +515,7 @@ def _timeout():
     return constants.HF_HUB_DOWNLOAD_TIMEOUT
 
 
-def _library():
+def _library() -> dict[str, Any]:
     from kerasgan3d import __version__
 
     return {"library_name": "kerasgan3d", "library_version": __version__, "endpoint": _endpoint()}

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 SCHEME = "hf://"
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
@@ -17,11 +18,11 @@ class Address:
     repo: str
     revision: str | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.repo}@{self.revision}" if self.revision else self.repo
 
 
-def parse(name, revision=None):
+def parse(name: Any, revision: str | None = None) -> Address | None:
     """Return the Address that a name stands for, or None where it cannot be that of a repository.
 
     Args:

@@ -34,11 +34,11 @@ class Snapshot:
     revision: str
     commit: str
     folder: Path
-    files: dict = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
     fetched: int = 0
 
     @property
-    def origin(self):
+    def origin(self) -> dict[str, str]:
         """What is recorded of where it came from."""
         return {"repo": self.repo, "revision": self.commit}
 

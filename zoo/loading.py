@@ -1,26 +1,33 @@
 """Finding and loading generators."""
 
+from __future__ import annotations
+
 import os
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kerasgan3d.folder import CARD, read_facts
 from kerasgan3d.zoo import hub
-from kerasgan3d.zoo.hub_address import SCHEME, parse
-from kerasgan3d.zoo.hub_cache import origin_of
+from kerasgan3d.zoo.hub_address import SCHEME, Address, parse
+from kerasgan3d.zoo.hub_cache import Snapshot, origin_of
+
+if TYPE_CHECKING:
+    from kerasgan3d.models import Generator
 
 _SHIPPED = Path(__file__).resolve().parent / "presets"
 
 
-def list_presets():
+def list_presets() -> list[str]:
     """Names of the generators that come with the package, sorted."""
     if not _SHIPPED.is_dir():
         return []
     return sorted(folder.name for folder in _SHIPPED.iterdir() if (folder / CARD).is_file())
 
 
-def path(name, revision=None):
+def path(name: str | os.PathLike[str], revision: str | None = None) -> Path:
     """The preset folder of a generator: one that ships, a folder, or one of the Hub, which is pulled.
 
     Args:
@@ -39,7 +46,7 @@ def path(name, revision=None):
     return _found(name, revision)[0]
 
 
-def on_hub(name, revision=None):
+def on_hub(name: str | os.PathLike[str], revision: str | None = None) -> Address | None:
     """Return the Address of what is not here but may be on the Hub; None for what ships and for folders.
 
     Raises:
@@ -48,7 +55,14 @@ def on_hub(name, revision=None):
     return None if _here(name) is not None else parse(name, revision)
 
 
-def pull(name, revision=None, *, announce=None, progress=None, notify=None):
+def pull(
+    name: str,
+    revision: str | None = None,
+    *,
+    announce: Callable[[dict[str, Any], Snapshot], Any] | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+    notify: Callable[[str], Any] | None = None,
+) -> Snapshot:
     """Bring a generator from the Hub into its usual cache, or find it there; nothing is loaded.
 
         snapshot = pull("org/name")
@@ -77,7 +91,7 @@ def pull(name, revision=None, *, announce=None, progress=None, notify=None):
     return hub.pull(address, announce=announce, progress=progress, notify=notify or _warn)
 
 
-def info(name, revision=None):
+def info(name: str | os.PathLike[str], revision: str | None = None) -> dict[str, Any]:
     """The facts of a generator, without loading it; of one on the Hub, without its weights.
 
     Args:
@@ -96,7 +110,7 @@ def info(name, revision=None):
     return {**{key: value for key, value in read_facts(folder).items() if key not in ("repo", "revision")}, **origin}
 
 
-def load_generator(source, revision=None):
+def load_generator(source: str | os.PathLike[str], revision: str | None = None) -> Generator:
     """Load a pretrained generator.
 
         volume = load_generator("nmc-cathode").sample(128, periodic=True, seed=0)
@@ -160,7 +174,7 @@ def _here(name):
 def _nowhere(name, why=None):
     shipped = ", ".join(list_presets()) or "none"
     if why is None:
-        why = "the untrained architectures compact, wide and paper are made by Generator.from_preset."
+        why = "the untrained architectures compact, wide and paper are made by Generator.from_architecture."
     return (
         f"there is no generator {str(name)!r}. Give one of those that ship ({shipped}), the folder of one that you "
         f"trained, or org/name on the Hub; {why}"

@@ -1,7 +1,9 @@
 """Generators on their way to the Hub."""
 
+import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +50,19 @@ class Published:
     repo: str
     url: str | None
     commit: str | None
-    files: dict
+    files: dict[str, int]
 
 
-def publish(source, repo_id, *, private=False, revision=None, about=None, message=None, dry_run=False):
+def publish(
+    source: str | os.PathLike[str],
+    repo_id: str,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    about: Mapping[str, str | None] | None = None,
+    message: str | None = None,
+    dry_run: bool = False,
+) -> Published:
     """Publish a generator on the Hugging Face Hub.
 
         publish("run", "org/name")
@@ -112,7 +123,7 @@ def publish(source, repo_id, *, private=False, revision=None, about=None, messag
     return Published(address.repo, url, commit, files)
 
 
-def check_publishable(folder, about=None):
+def check_publishable(folder: str | os.PathLike[str], about: Mapping[str, str] | None = None) -> None:
     """Check that a preset folder has all that others need to use it and to judge it.
 
     Args:

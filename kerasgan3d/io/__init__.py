@@ -17,8 +17,8 @@ from kerasgan3d.io.reading import (
     source_name,
 )
 from kerasgan3d.io.streaming import VolumeWriter, blocks, checksum, partial_record
-from kerasgan3d.io.volume import StoredVolume, Volume, open_volume, read, write
-from kerasgan3d.io.writing import check_writable, record_of, write_probabilities
+from kerasgan3d.io.volume import StoredVolume, Volume, VolumeRecord, open_volume, read, write
+from kerasgan3d.io.writing import check_writable, write_probabilities
 
 # The labels of a file that is larger than one wants to read are one kind of lazy array.
 StoredLabels = LazyArray
@@ -33,6 +33,7 @@ __all__ = [
     "StoredLabels",
     "StoredVolume",
     "Volume",
+    "VolumeRecord",
     "VolumeWriter",
     "blocks",
     "check_writable",
@@ -44,7 +45,6 @@ __all__ = [
     "read",
     "read_image",
     "read_labels",
-    "record_of",
     "source_name",
     "windows",
     "write",

@@ -1,36 +1,43 @@
 """Volumes larger than memory, written block by block, and what is left of a write that was interrupted."""
 
+from __future__ import annotations
+
 import errno
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kerasgan3d.files import WriteError
 from kerasgan3d.io.formats import STREAM_SUFFIXES, ability
+from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.io.writing import check_writable
 
 BLOCK = 128  # voxels per side of what is written, and known to be written, as one; the chunk of a Zarr array
 _JOURNAL = "journal.jsonl"
 
+Window = tuple[tuple[int, ...], tuple[int, ...]]  # start and shape, voxels (z, y, x)
 
-def blocks(shape, edge=BLOCK):
+
+def blocks(shape: Sequence[int], edge: int | Sequence[int] = BLOCK) -> Iterator[Window]:
     """Yield (start, shape) of the blocks of a volume, both (z, y, x), in the order of the volume.
 
     Args:
         shape: Voxels (z, y, x) of the volume.
         edge: Voxels per side of a block, an int or (z, y, x).
     """
-    edges = (edge,) * 3 if np.ndim(edge) == 0 else tuple(edge)
+    edges = (edge,) * 3 if isinstance(edge, int | np.integer) else tuple(edge)
     for start in product(*map(range, (0,) * 3, shape, edges)):
         yield start, tuple(min(n, length - a) for n, length, a in zip(edges, shape, start, strict=True))
 
 
-def checksum(labels):
+def checksum(labels: Any) -> str:
     """The sha256 of a volume's content, however it is stored and in whatever order it was made.
 
     It is that of the shape and of the sha256 of each block of 128^3 voxels (smaller at the far faces), in the order of
@@ -54,8 +61,7 @@ class VolumeWriter:
 
     Args:
         path: Path of the file to be: .zarr, .tif or .tiff.
-        record: dict that JSON can hold, what identifies the volume: "shape" (z, y, x), "phases", "voxel_size",
-            "periodic", "provenance".
+        record: The VolumeRecord, which identifies the volume.
         identity: str, of what else the content depends on.
         resume: Whether to go on with what an interrupted write of the same volume left.
         overwrite: Whether a file that exists may be replaced when this one is complete.
@@ -68,11 +74,19 @@ class VolumeWriter:
         OSError: as `check_writable`, or if there is no room, or something else lies where it would be written.
     """
 
-    def __init__(self, path, record, *, identity="", resume=True, overwrite=False):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        record: VolumeRecord,
+        *,
+        identity: str = "",
+        resume: bool = True,
+        overwrite: bool = False,
+    ):
         self.path = check_writable(path, overwrite=overwrite, suffixes=STREAM_SUFFIXES)
-        self.shape, self._phases = tuple(record["shape"]), len(record["phases"])
+        self.shape, self._n_phases = record.shape, len(record.phases)
         self._partial = partial_path(self.path)
-        header = {"record": record, "identity": identity}
+        header = {"record": record.to_json(), "identity": identity}
         if not resume:
             _clear(self._partial)
         old, self._digests, self._counts = _journal(self._partial)
@@ -86,23 +100,24 @@ class VolumeWriter:
             self._partial.mkdir()
         self._data = self._partial / f"volume{self.path.suffix.lower()}"
         with self._keeping():
-            self._file = ability(self.path, "stream")(self._data, self.path, record, BLOCK, exists=old is not None)
+            stream = ability(self.path, "stream")
+            self._file = stream(self._data, self.path, header["record"], BLOCK, exists=old is not None)
             if old is None:
                 # Last: a folder without a journal is one in which nothing can be relied on.
                 (self._partial / _JOURNAL).write_text(json.dumps(header) + "\n", "utf-8")
 
     @property
-    def done(self):
+    def done(self) -> set[tuple[int, ...]]:
         """The starts of the blocks that are written."""
         return set(self._digests)
 
-    def missing(self, start, shape):
+    def missing(self, start: tuple[int, ...], shape: tuple[int, ...]) -> list[Window]:
         """What is not written of a part (start, shape) of the volume: the part, some blocks of it, or nothing."""
         inside = [(tuple(a + b for a, b in zip(start, first, strict=True)), n) for first, n in blocks(shape)]
         left = [block for block in inside if block[0] not in self._digests]
         return [(start, shape)] if len(left) == len(inside) else left
 
-    def write(self, start, labels):
+    def write(self, start: Sequence[int], labels: np.ndarray) -> None:
         """Write a part of the volume: uint8 (z, y, x) from `start`, a multiple of 128, by whole blocks.
 
         Raises:
@@ -129,7 +144,7 @@ class VolumeWriter:
                 journal.flush()
                 os.fsync(journal.fileno())
 
-    def finish(self):
+    def finish(self) -> str:
         """Complete the file and move it into its place.
 
         Returns:
@@ -153,13 +168,13 @@ class VolumeWriter:
         return _combined(self.shape, (self._digests[start] for start, _ in blocks(self.shape)))
 
     @property
-    def fractions(self):
+    def fractions(self) -> np.ndarray:
         """The volume fractions of what is written: (n,) float64."""
         counts = np.sum(list(self._counts.values()), axis=0)
         return counts / counts.sum()
 
     def _count(self, block):
-        return [int(np.count_nonzero(block == phase)) for phase in range(self._phases)]
+        return [int(np.count_nonzero(block == phase)) for phase in range(self._n_phases)]
 
     def _keeping(self):
         return _Keeping(self.path, self._partial)
@@ -187,16 +202,16 @@ class _Keeping:
                 ) from error
 
 
-def partial_path(path):
+def partial_path(path: str | os.PathLike[str]) -> Path:
     """The folder that holds a volume while it is written."""
     path = Path(path)
     return path.with_name(f"{path.name}.partial")
 
 
-def partial_record(path):
-    """What an interrupted write to a path was of, its `record`; None where there is none."""
+def partial_record(path: str | os.PathLike[str]) -> VolumeRecord | None:
+    """What an interrupted write to a path was of; None where there is none."""
     header = _journal(partial_path(path))[0]
-    return None if header is None else header["record"]
+    return None if header is None else VolumeRecord.from_json(header["record"])
 
 
 def _clear(folder):

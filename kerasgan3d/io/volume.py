@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from kerasgan3d.checks import AXES, check_periodic, check_voxel_size
+from kerasgan3d.checks import AXES, Periodic, check_periodic, check_voxel_size
 from kerasgan3d.io._common import FileError, Phases, StrPath, about
 from kerasgan3d.io.lazy import LazyArray
 from kerasgan3d.io.reading import bytes_of, common_phases, open_path, read_segmented, stored_labels, voxel_edges
-from kerasgan3d.io.writing import record_of, write_labels
+from kerasgan3d.io.writing import write_labels
 from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names, one_hot
+
+_RECORD_VERSION = 1
 
 
 class Volume:
@@ -48,7 +50,7 @@ class Volume:
         labels: ArrayLike,
         phases: Phases = None,
         voxel_size: float | None = None,
-        periodic: bool | str | Iterable[bool] = False,
+        periodic: Periodic = False,
         provenance: dict[str, Any] | None = None,
     ) -> None:
         self._labels, n = _checked_labels(labels)
@@ -144,8 +146,7 @@ class Volume:
         Raises:
             ValueError, OSError: as `kerasgan3d.io.check_writable`, or if the disk is full.
         """
-        record = record_of(self.shape, self._phases, self._voxel_size, self._periodic, self._provenance)
-        write_labels(path, self._labels, record, overwrite=overwrite)
+        write_labels(path, self._labels, VolumeRecord.of(self).to_json(), overwrite=overwrite)
 
     @classmethod
     def load(
@@ -223,6 +224,54 @@ class Volume:
         history = [*before, step] if isinstance(before, list) else [before, step]
         provenance = {**self._provenance, "history": history}
         return Volume(labels, self._phases, self._voxel_size, periodic, provenance)
+
+
+@dataclass(frozen=True)
+class VolumeRecord:
+    """All that the labels of a volume do not say.
+
+    Attributes:
+        shape: Voxels (z, y, x).
+        phases: Names of the phases, in the order of the labels.
+        voxel_size: Edge of a voxel in µm, or None where it is unknown.
+        periodic: Whether the volume is periodic along z, y and x.
+        provenance: Where it came from: a dict that JSON can hold.
+    """
+
+    shape: tuple[int, ...]
+    phases: tuple[str, ...]
+    voxel_size: float | None
+    periodic: tuple[bool, ...]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def of(cls, volume: Volume) -> VolumeRecord:
+        """Return the record of a volume."""
+        return cls(*(getattr(volume, part.name) for part in fields(cls)))
+
+    def volume(self, labels: np.ndarray) -> Volume:
+        """Return the volume of these labels (z, y, x)."""
+        return Volume(labels, self.phases, self.voxel_size, self.periodic, self.provenance)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as files hold it."""
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {"version": _RECORD_VERSION} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @classmethod
+    def from_json(cls, record: Any) -> VolumeRecord:
+        """Read a record back.
+
+        Raises:
+            ValueError: If it is not what `to_json` makes.
+        """
+        names = [part.name for part in fields(cls)]
+        if not isinstance(record, dict) or set(record) != {"version", *names} or record["version"] != _RECORD_VERSION:
+            raise ValueError(
+                f"The record of a volume must hold {', '.join(names)}, version {_RECORD_VERSION}. "
+                f"Received: {record!r:.200}."
+            )
+        return cls(*(tuple(value) if isinstance(value := record[name], list) else value for name in names))
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ def write_labels(path: StrPath, labels: np.ndarray, record: dict[str, Any], *, o
     Args:
         path: where to; the suffix says how, see `kerasgan3d.io.formats`.
         labels: uint8 array (z, y, x).
-        record: what `record_of` gives.
+        record: what `VolumeRecord.to_json` gives.
         overwrite: whether a file that exists may be replaced.
 
     Raises:
@@ -30,24 +30,6 @@ def write_labels(path: StrPath, labels: np.ndarray, record: dict[str, Any], *, o
     """
     path = check_writable(path, overwrite=overwrite)
     ability(path, "write")(path, labels, record)
-
-
-def record_of(
-    shape: Sequence[int],
-    phases: Iterable[str],
-    voxel_size: float | None,
-    periodic: Iterable[bool],
-    provenance: dict[str, Any],
-) -> dict[str, Any]:
-    """The note that files of a volume hold: all that its labels do not say."""
-    return {
-        "version": 1,
-        "shape": list(shape),
-        "phases": list(phases),
-        "voxel_size": voxel_size,
-        "periodic": list(periodic),
-        "provenance": provenance,
-    }
 
 
 def write_probabilities(

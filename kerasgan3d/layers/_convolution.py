@@ -1,12 +1,14 @@
 """What the convolutions share: channels, a boundary that is a setting, an optional bias."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kerasgan3d.layers._padding import check_filters, check_padding
 
 
-def biased(x, bias):
+def biased(x: Any, bias: Any) -> Any:
     """``x`` plus a bias per channel, or as it is where ``bias`` is None."""
     return x if bias is None else ops.add(x, bias)
 
@@ -24,7 +26,14 @@ class BoundaryConvolution(keras.layers.Layer):
         ValueError: if ``padding`` or ``filters`` is not of the above.
     """
 
-    def __init__(self, filters, padding="valid", use_bias=False, kernel_initializer="he_normal", **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        padding: str = "valid",
+        use_bias: bool = False,
+        kernel_initializer: Any = "he_normal",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = check_filters(filters)
         self.padding = check_padding(padding)
@@ -32,32 +41,32 @@ class BoundaryConvolution(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.input_spec = keras.layers.InputSpec(ndim=5)
 
-    def kernel_shape(self, channels):
+    def kernel_shape(self, channels: int) -> tuple[int, ...]:
         """Shape of the kernel for an input of so many channels."""
         raise NotImplementedError
 
-    def convolve(self, inputs, bias):
+    def convolve(self, inputs: Any, bias: Any) -> Any:
         """The output; ``bias`` is None or of the inputs' type."""
         raise NotImplementedError
 
-    def output_length(self, n):
+    def output_length(self, n: int) -> int:
         """Voxels along an axis for ``n`` of the input."""
         raise NotImplementedError
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         self.kernel = self.add_weight(
             name="kernel", shape=self.kernel_shape(input_shape[-1]), initializer=self.kernel_initializer
         )
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.use_bias else None
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return self.convolve(inputs, None if self.bias is None else ops.cast(self.bias, inputs.dtype))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         lengths = (None if n is None else self.output_length(n) for n in input_shape[1:4])
         return (input_shape[0], *lengths, self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

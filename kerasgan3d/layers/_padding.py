@@ -1,23 +1,26 @@
 """What the layers share: the three ways of meeting a boundary, and cropping."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from kerasgan3d.checks import check_count
 
 PADDINGS = ("valid", "circular", "zeros")
 
 
-def check_padding(padding):
+def check_padding(padding: Any) -> str:
     """Return ``padding`` if it is one of "valid", "circular" and "zeros"; raise ValueError otherwise."""
     if padding not in PADDINGS:
         raise ValueError(f"`padding` must be one of {', '.join(map(repr, PADDINGS))}. Received: {padding!r}.")
     return padding
 
 
-def check_filters(filters):
+def check_filters(filters: Any) -> int:
     """Return ``filters`` as an int if it is a positive one; raise ValueError otherwise."""
     return check_count(filters, "filters")
 
 
-def crop(x, n):
+def crop(x: Any, n: int) -> Any:
     """Take ``n`` voxels off both ends of the three spatial axes of ``x``: (batch, z, y, x, channels)."""
     if n == 0:
         return x
@@ -28,7 +31,7 @@ def crop(x, n):
     return ops.slice(x, (0, n, n, n, 0), (batch, *(length - 2 * n for length in spatial), channels))
 
 
-def pad_circular(x, padding):
+def pad_circular(x: Any, padding: Sequence[tuple[int, int]]) -> Any:
     """Continue ``x``: (batch, z, y, x, channels) periodically, by ((before, after), ...) voxels per spatial axis.
 
     Any width is allowed, wider than the volume itself included: it is then repeated as often as it takes.

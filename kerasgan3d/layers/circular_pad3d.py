@@ -1,5 +1,8 @@
 """Periodic padding of volumes."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from kerasgan3d.layers._padding import pad_circular
@@ -27,23 +30,23 @@ class CircularPad3D(keras.layers.Layer):
         (1, 8, 10, 12, 3)
     """
 
-    def __init__(self, padding=1, **kwargs):
+    def __init__(self, padding: int | Sequence[int] | Sequence[Sequence[int]] = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.padding = _canonical(padding)
         self.input_spec = keras.layers.InputSpec(ndim=5)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return pad_circular(inputs, self.padding)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         spatial = [None if n is None else n + sum(pair) for n, pair in zip(input_shape[1:4], self.padding, strict=True)]
         return (input_shape[0], *spatial, input_shape[4])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "padding": [list(pair) for pair in self.padding]}
 
 
-def _canonical(padding):
+def _canonical(padding: Any) -> tuple[tuple[int, int], ...]:
     """Three pairs of non-negative ints from any of the accepted forms."""
     triple = (padding,) * 3 if isinstance(padding, int) else padding
     try:

@@ -1,5 +1,7 @@
 """Convolution whose boundary is a setting."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -24,12 +26,12 @@ class PaddedConv3D(BoundaryConvolution):
         ValueError: if ``padding`` or ``filters`` is not of the above.
     """
 
-    def kernel_shape(self, channels):
+    def kernel_shape(self, channels: int) -> tuple[int, ...]:
         return (3, 3, 3, channels, self.filters)
 
-    def convolve(self, inputs, bias):
+    def convolve(self, inputs: Any, bias: Any) -> Any:
         x = pad_circular(inputs, ((1, 1),) * 3) if self.padding == "circular" else inputs
         return biased(ops.conv(x, self.kernel, padding="same" if self.padding == "zeros" else "valid"), bias)
 
-    def output_length(self, n):
+    def output_length(self, n: int) -> int:
         return n - 2 if self.padding == "valid" else n

@@ -1,5 +1,7 @@
 """The paper's transposed convolution, with a boundary that is a setting."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -11,7 +13,7 @@ from kerasgan3d.layers._padding import crop, pad_circular
 _EIGHTHS = np.arange(64).reshape((2,) * 6)[::-1, :, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5).ravel()
 
 
-def transposed_conv3d(x, taps, bias, padding):
+def transposed_conv3d(x: Any, taps: Any, bias: Any, padding: str) -> Any:
     """Up-sample by 2 with a transposed convolution of kernel 4, its boundary as ``padding`` says.
 
     Computed as one ordinary 2^3 convolution: the 2^3 output voxels around each corner between input voxels depend on
@@ -35,7 +37,7 @@ def transposed_conv3d(x, taps, bias, padding):
     return y if padding == "valid" else crop(y, 1)
 
 
-def eighths(kernel, xp=ops, swapped=False):
+def eighths(kernel: Any, xp: Any = ops, swapped: bool = False) -> Any:
     """A (4, 4, 4, in, out) kernel as that of the ordinary convolution: (2, 2, 2, in, 8 out), sub-voxels first.
 
     ``xp`` is what computes it: ``keras.ops``, or ``numpy``. A ``swapped`` kernel is (4, 4, 4, out, in).
@@ -51,7 +53,7 @@ def eighths(kernel, xp=ops, swapped=False):
     return xp.reshape(taps, (2, 2, 2, n_in, 8 * n_out))
 
 
-def interleave(y, channels):
+def interleave(y: Any, channels: int) -> Any:
     """(batch, z, y, x, 2 * 2 * 2 * channels) to (batch, 2z, 2y, 2x, channels)."""
     _, depth, rows, columns, _ = ops.shape(y)
     y = ops.reshape(y, (-1, depth, rows, columns, 2, 2, 2 * channels))
@@ -79,17 +81,23 @@ class TransposedConv3D(BoundaryConvolution):
     """
 
     def __init__(
-        self, filters, strides=2, padding="valid", use_bias=False, kernel_initializer="glorot_uniform", **kwargs
-    ):
+        self,
+        filters: int,
+        strides: int = 2,
+        padding: str = "valid",
+        use_bias: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(filters, padding, use_bias, kernel_initializer, **kwargs)
         if strides not in (1, 2):
             raise ValueError(f"`strides` must be 1 or 2. Received: {strides!r}.")
         self.strides = strides
 
-    def kernel_shape(self, channels):
+    def kernel_shape(self, channels: int) -> tuple[int, ...]:
         return (4, 4, 4, self.filters, channels)
 
-    def convolve(self, inputs, bias):
+    def convolve(self, inputs: Any, bias: Any) -> Any:
         if self.strides == 1 and self.padding == "zeros":
             return biased(ops.conv_transpose(inputs, self.kernel, strides=1, padding="valid"), bias)
         kernel = ops.cast(self.kernel, inputs.dtype)
@@ -102,9 +110,9 @@ class TransposedConv3D(BoundaryConvolution):
         x = pad_circular(inputs, ((2, 1),) * 3) if self.padding == "circular" else inputs
         return biased(ops.conv(x, kernel, padding="valid"), bias)
 
-    def output_length(self, n):
+    def output_length(self, n: int) -> int:
         change = {"zeros": 3, "valid": -3} if self.strides == 1 else {"valid": -2}
         return self.strides * n + change.get(self.padding, 0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "strides": self.strides}

@@ -1,5 +1,7 @@
 """Up-sampling and convolution in one, in the four-tap form."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -28,18 +30,18 @@ class UpsampleConv3D(BoundaryConvolution):
         ValueError: if ``padding`` or ``filters`` is not of the above.
     """
 
-    def kernel_shape(self, channels):
+    def kernel_shape(self, channels: int) -> tuple[int, ...]:
         return (3, 3, 3, channels, self.filters)
 
-    def convolve(self, inputs, bias):
+    def convolve(self, inputs: Any, bias: Any) -> Any:
         taps = eighths(four_tap(ops.cast(self.kernel, inputs.dtype)))
         return transposed_conv3d(inputs, taps, bias, self.padding)
 
-    def output_length(self, n):
+    def output_length(self, n: int) -> int:
         return 2 * n - 2 if self.padding == "valid" else 2 * n
 
 
-def four_tap(kernel, xp=ops):
+def four_tap(kernel: Any, xp: Any = ops) -> Any:
     """The (4, 4, 4, in, out) kernel of the transposed convolution that equals up-sampling and ``kernel``: (3, ...).
 
     ``xp`` is what computes it: ``keras.ops``, or ``numpy``.

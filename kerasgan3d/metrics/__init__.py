@@ -2,16 +2,21 @@
 
 Every measure takes a :class:`~kerasgan3d.volume.Volume` or an integer array (z, y, x) of phases 0..n-1, leaves it as
 it is, and returns numbers. A volume brings its voxel size, periodic axes and number of phases along; for an array, or
-to overrule the volume, they are the keywords `voxel_size` (µm), `periodic` (one bool or three) and `phases` (a count).
+to overrule the volume, they are the keywords `voxel_size` (µm), `periodic` (axes: one bool, three, or letters such as
+"yx") and `n_phases`.
 """
 
+from kerasgan3d.metrics.chords import ChordLengths, chord_lengths
 from kerasgan3d.metrics.connectivity import connected_fractions, percolating_voxels
 from kerasgan3d.metrics.correlation import (
     normalised_two_point_correlation,
     radial_two_point_correlation,
     two_point_correlation,
 )
+from kerasgan3d.metrics.euler import euler_characteristic
 from kerasgan3d.metrics.fractions import volume_fractions
+from kerasgan3d.metrics.openings import SizeDistribution, granulometry, size_distribution
+from kerasgan3d.metrics.pieces import Specks, specks
 from kerasgan3d.metrics.record import Measurement, measure
 from kerasgan3d.metrics.slices import SliceStatistics, slice_statistics
 from kerasgan3d.metrics.surface import interfacial_areas, specific_surface_area
@@ -24,10 +29,16 @@ from kerasgan3d.metrics.transport import (
 )
 
 __all__ = [
+    "ChordLengths",
     "DiffusionField",
     "Measurement",
+    "SizeDistribution",
     "SliceStatistics",
+    "Specks",
+    "chord_lengths",
     "connected_fractions",
+    "euler_characteristic",
+    "granulometry",
     "interfacial_areas",
     "macmullin_number",
     "measure",
@@ -35,8 +46,10 @@ __all__ = [
     "percolating_voxels",
     "radial_two_point_correlation",
     "relative_diffusivity",
+    "size_distribution",
     "slice_statistics",
     "specific_surface_area",
+    "specks",
     "tortuosity_factor",
     "triple_phase_boundary_density",
     "two_point_correlation",

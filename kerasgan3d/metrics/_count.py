@@ -20,7 +20,7 @@ def count_unlike_neighbours(labels, phases, periodic):
 
     A pair of neighbours of phases i and j is one interface; it stands once at [i, j] and once at [j, i].
     """
-    return sum(count_unlike_along(labels, axis, phases, wraps) for axis, wraps in enumerate(periodic))
+    return np.sum([count_unlike_along(labels, axis, phases, wraps) for axis, wraps in enumerate(periodic)], axis=0)
 
 
 def count_unlike_along(labels, axis, phases, periodic):

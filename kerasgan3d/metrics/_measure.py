@@ -69,7 +69,6 @@ class Measure:
         monitored: Whether a training run watches it, and reference statistics hold its mean and standard deviation.
         section, figure: Where a report draws it: "structure" or "transport", and the title of the figure, which
             measures may share; None draws it nowhere.
-        was: The key by which earlier versions wrote it in records and references.
     """
 
     key: str
@@ -95,7 +94,6 @@ class Measure:
     monitored: bool = False
     section: str | None = None
     figure: str | None = None
-    was: str | None = None
 
     @property
     def is_curve(self) -> bool:
@@ -140,7 +138,7 @@ class Subject:
     @property
     def options(self) -> dict[str, Any]:
         """Keywords for the functions that measure it."""
-        return {"phases": self.n_phases, "periodic": self.periodic}
+        return {"n_phases": self.n_phases, "periodic": self.periodic}
 
     @cached_property
     def faces(self) -> np.ndarray:

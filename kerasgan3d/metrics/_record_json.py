@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from kerasgan3d.checks import check_voxel_size
-from kerasgan3d.metrics.registry import MEASURES, current_keys
+from kerasgan3d.folder import current_keys
+from kerasgan3d.metrics.registry import MEASURES
 from kerasgan3d.phases import PhaseMap
 
 FORMAT = 2

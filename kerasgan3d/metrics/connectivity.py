@@ -1,15 +1,28 @@
 """Which part of each phase is connected from one end of the volume to the other."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage, sparse
 
+from kerasgan3d.checks import Periodic
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_axis, check_volume
 from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS, Measure, OnBlocks
+from kerasgan3d.volume import Volume
 
 _CONNECTIVITY = {6: 1, 18: 2, 26: 3}  # neighbours of a voxel -> the rank that scipy gives their structure
 
 
-def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
+@renamed("phases", "n_phases")
+def connected_fractions(
+    volume: Volume | ArrayLike,
+    *,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+    connectivity: int = 6,
+) -> np.ndarray:
     """Return the share of each phase that percolates along each axis: P = N_percolating / N_phase.
 
     A cluster of a phase percolates along an axis if it touches both ends of the volume along that axis. Side faces
@@ -21,7 +34,7 @@ def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
         connectivity: Neighbours of a voxel: 6 (they share a face), 18 (or an edge) or 26 (or a corner).
 
     Returns:
@@ -31,7 +44,7 @@ def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
     Raises:
         ValueError: If `connectivity` is not 6, 18 or 26, or an argument is not as above.
     """
-    checked = check_volume(volume, periodic=periodic, phases=phases)
+    checked = check_volume(volume, periodic=periodic, phases=n_phases)
     structure = neighbourhood(connectivity)
     fractions = np.zeros((checked.phases, 3))
     for phase in range(checked.phases):
@@ -45,7 +58,13 @@ def connected_fractions(volume, *, periodic=None, phases=None, connectivity=6):
     return fractions
 
 
-def percolating_voxels(volume, axis=None, *, periodic=None, connectivity=6):
+def percolating_voxels(
+    volume: Volume | ArrayLike,
+    axis: int | str | None = None,
+    *,
+    periodic: Periodic | None = None,
+    connectivity: int = 6,
+) -> np.ndarray:
     """Return which voxels belong to a cluster, of their own phase, that percolates.
 
     Args:
@@ -72,14 +91,16 @@ def percolating_voxels(volume, axis=None, *, periodic=None, connectivity=6):
     return percolating
 
 
-def neighbourhood(connectivity):
+def neighbourhood(connectivity: int) -> np.ndarray:
     """Return which of the 3 x 3 x 3 voxels around one are its neighbours: bool."""
     if connectivity not in tuple(_CONNECTIVITY):
         raise ValueError(f"`connectivity` must be 6, 18 or 26 neighbours. Received: {connectivity!r}.")
     return ndimage.generate_binary_structure(3, _CONNECTIVITY[connectivity])
 
 
-def spanning_clusters(clusters, count, axis, periodic, structure):
+def spanning_clusters(
+    clusters: np.ndarray, count: int, axis: int, periodic: Sequence[bool], structure: np.ndarray
+) -> np.ndarray:
     """Tell for each cluster 0..count whether it, with those joined to it across periodic sides, spans the axis.
 
     Returns bool (count + 1,); cluster 0, which is no cluster but all other phases, never does.
@@ -90,7 +111,7 @@ def spanning_clusters(clusters, count, axis, periodic, structure):
     return spanning(pairs, count + 1, at_start, at_end)
 
 
-def spanning(pairs, count, at_start, at_end):
+def spanning(pairs: Sequence[np.ndarray], count: int, at_start: np.ndarray, at_end: np.ndarray) -> np.ndarray:
     """Tell which clusters, with those joined to them, touch both ends of an axis: (count,) bool.
 
     Args:
@@ -120,7 +141,6 @@ def _touching(clusters, count, axis, wraps, structure):
 
 CONNECTED_FRACTION = Measure(
     key="connected_fraction",
-    was="connected_fractions",
     name="connected fraction",
     unit="1",
     shape=PER_PHASE_AND_AXIS,

@@ -1,8 +1,12 @@
 """Two-point correlation functions."""
 
-import numpy as np
+from collections.abc import Sequence
 
-from kerasgan3d.checks import check_integer
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kerasgan3d.checks import Periodic, check_integer
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_volume
 from kerasgan3d.metrics._count import (
     count_pairs,
@@ -11,9 +15,17 @@ from kerasgan3d.metrics._count import (
     count_places_by_displacement,
 )
 from kerasgan3d.metrics._measure import CURVES, RADIAL_CURVES, Measure, OnBlocks
+from kerasgan3d.volume import Volume
 
 
-def two_point_correlation(volume, max_lag=None, *, periodic=None, phases=None):
+@renamed("phases", "n_phases")
+def two_point_correlation(
+    volume: Volume | ArrayLike,
+    max_lag: int | None = None,
+    *,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> np.ndarray:
     """Return S2(r), the probability that two points a distance r apart along an axis are both in the phase.
 
     S2(r) = P(x in phase and x + r in phase) (Torquato, Random Heterogeneous Materials, 2002, section 2.2), over all
@@ -25,7 +37,7 @@ def two_point_correlation(volume, max_lag=None, *, periodic=None, phases=None):
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
         max_lag: Largest distance in voxels, less than the smallest dimension; default: half of that.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         float64 array (n, 3, max_lag + 1), dimensionless: phase, axis z, y, x, and distance in voxels. 0 for a phase
@@ -34,18 +46,25 @@ def two_point_correlation(volume, max_lag=None, *, periodic=None, phases=None):
     Raises:
         ValueError: If `max_lag` is negative or too large, or an argument is not as above.
     """
-    checked = check_volume(volume, periodic=periodic, phases=phases)
+    checked = check_volume(volume, periodic=periodic, phases=n_phases)
     return correlation_of(checked.labels, checked.phases, checked.periodic, max_lag)
 
 
-def normalised_two_point_correlation(volume, max_lag=None, *, periodic=None, phases=None):
+@renamed("phases", "n_phases")
+def normalised_two_point_correlation(
+    volume: Volume | ArrayLike,
+    max_lag: int | None = None,
+    *,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> np.ndarray:
     """Return S2(r) / S2(0): the probability that a point r voxels from one in the phase is in the phase too.
 
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
         max_lag: Largest distance in voxels, less than the smallest dimension; default: half of that.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         float64 array (n, 3, max_lag + 1), dimensionless: phase, axis z, y, x, and distance in voxels. 1 at distance 0.
@@ -53,7 +72,7 @@ def normalised_two_point_correlation(volume, max_lag=None, *, periodic=None, pha
     Raises:
         ValueError: If a phase is absent, for which the ratio has no value, or as for `two_point_correlation`.
     """
-    correlation = two_point_correlation(volume, max_lag, periodic=periodic, phases=phases)
+    correlation = two_point_correlation(volume, max_lag, periodic=periodic, n_phases=n_phases)
     absent = np.flatnonzero(correlation[:, 0, 0] == 0)
     if absent.size:
         raise ValueError(
@@ -63,7 +82,14 @@ def normalised_two_point_correlation(volume, max_lag=None, *, periodic=None, pha
     return correlation / correlation[:, :, :1]
 
 
-def radial_two_point_correlation(volume, max_lag=None, *, periodic=None, phases=None):
+@renamed("phases", "n_phases")
+def radial_two_point_correlation(
+    volume: Volume | ArrayLike,
+    max_lag: int | None = None,
+    *,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> np.ndarray:
     """Return S2(r) averaged over all directions, from the whole three-dimensional autocorrelation.
 
     For each displacement v on the lattice, S2(v) is the share of the pairs of voxels x, x + v that are both in the
@@ -88,7 +114,7 @@ def radial_two_point_correlation(volume, max_lag=None, *, periodic=None, phases=
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
         max_lag: Largest distance in voxels, less than the smallest dimension; default: half of that.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         float64 array (n, max_lag + 1), dimensionless: phase, and distance in voxels; 0 for a phase that is absent.
@@ -103,7 +129,7 @@ def radial_two_point_correlation(volume, max_lag=None, *, periodic=None, phases=
         array([[0.5       , 0.33333333],
                [0.5       , 0.33333333]])
     """
-    labels, n, periodic, _ = check_volume(volume, periodic=periodic, phases=phases)
+    labels, n, periodic, _ = check_volume(volume, periodic=periodic, phases=n_phases)
     max_lag = _checked_lag(max_lag, labels.shape)
     total = np.zeros((n, max_lag + 1))
     for phase in range(n):
@@ -115,7 +141,7 @@ def radial_two_point_correlation(volume, max_lag=None, *, periodic=None, phases=
     return total / sum(_sum_by_distance(anywhere, depth) for depth in range(max_lag + 1))
 
 
-def correlation_of(labels, phases, periodic, max_lag):
+def correlation_of(labels: np.ndarray, phases: int, periodic: Sequence[bool], max_lag: int | None) -> np.ndarray:
     """Return S2 of checked labels of any dimension: (phases, axes, max_lag + 1) float64."""
     max_lag = _checked_lag(max_lag, labels.shape)
     correlation = np.empty((phases, labels.ndim, max_lag + 1))
@@ -127,7 +153,7 @@ def correlation_of(labels, phases, periodic, max_lag):
     return correlation
 
 
-def correlation_from(pairs, shape, axis, periodic):
+def correlation_from(pairs: np.ndarray, shape: Sequence[int], axis: int, periodic: bool) -> np.ndarray:
     """Return S2 along an axis from the numbers of pairs of voxels (..., max_lag + 1) in an image of that shape."""
     return pairs / count_places(shape, axis, pairs.shape[-1] - 1, periodic)
 
@@ -145,7 +171,7 @@ def _sum_by_distance(plane, depth):
     return (2 if depth else 1) * np.bincount(length[near], plane[near], minlength=max_lag + 1)
 
 
-def _checked_lag(max_lag, shape):
+def _checked_lag(max_lag: int | None, shape: Sequence[int]) -> int:
     smallest = min(shape)
     if max_lag is None:
         return smallest // 2

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from kerasgan3d.checks import check_integer
+from kerasgan3d.folder import RENAMED
 from kerasgan3d.metrics._check import check_slice, check_stored, check_volume, require_voxel_size
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics._record_json import from_json, to_json
 from kerasgan3d.metrics._record_text import record_text
 from kerasgan3d.metrics.blocks import BLOCK, highest_phases, measure_blocks
-from kerasgan3d.metrics.registry import MEASURES, RENAMED
+from kerasgan3d.metrics.registry import MEASURES
 from kerasgan3d.phases import PhaseMap, default_names
 
 MAX_LAG = 32  # voxels: with 0.4 µm each beyond the size of a cathode's particles, and still cheap

@@ -35,8 +35,7 @@ SAMPLED = {key: row for key, row in MEASURES.items() if row.sampled and not row.
 SAMPLED_CURVES = {key: row for key, row in MEASURES.items() if row.sampled and row.is_curve}
 # What reference statistics hold and a training run watches.
 MONITORED = {key: row for key, row in MEASURES.items() if row.monitored and not row.is_curve}
-# The keys of earlier versions.
-RENAMED = {row.was: key for key, row in MEASURES.items() if row.was is not None}
+MONITORED_CURVES = {key: row for key, row in MEASURES.items() if row.monitored and row.is_curve}
 
 
 class Place(NamedTuple):
@@ -79,8 +78,3 @@ def sampled_value(row: Measure, value: Any) -> Any:
 def unit_power(row: Measure) -> int:
     """Return the power of a length that a measure's unit is: -1 for 1/µm."""
     return {"1": 0, "1/µm": -1, "1/µm²": -2, "1/µm³": -3, "µm": 1}[row.unit]
-
-
-def current_keys(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a dict by measures whose keys are those of earlier versions, with the keys of today."""
-    return {RENAMED.get(key, key): value for key, value in values.items()}

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from kerasgan3d.checks import Periodic
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_slice, require_voxel_size
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics.correlation import TWO_POINT_CORRELATION
@@ -33,7 +36,15 @@ class SliceStatistics:
     two_point_correlation: np.ndarray
 
 
-def slice_statistics(labels_2d, *, voxel_size=None, phases=None, periodic=False, max_lag=None):
+@renamed("phases", "n_phases")
+def slice_statistics(
+    labels_2d: ArrayLike,
+    *,
+    voxel_size: float | None = None,
+    n_phases: int | None = None,
+    periodic: Periodic = False,
+    max_lag: int | None = None,
+) -> SliceStatistics:
     """Measure one slice, and estimate by stereology what the same measures are in 3D.
 
     The estimates hold on average over slices in all directions, so for slices of isotropic material.
@@ -61,7 +72,7 @@ def slice_statistics(labels_2d, *, voxel_size=None, phases=None, periodic=False,
     Args:
         labels_2d: Integer array (y, x) of labels 0..n-1.
         voxel_size: Edge length of a pixel in µm.
-        phases: Number of phases n; default: the highest label + 1.
+        n_phases: Number of phases n; default: the highest label + 1.
         periodic: One bool, or two (y, x).
         max_lag: Largest distance of the two-point correlation, in pixels; default: half the smaller dimension.
 
@@ -71,7 +82,7 @@ def slice_statistics(labels_2d, *, voxel_size=None, phases=None, periodic=False,
     Raises:
         ValueError: If the voxel size is not given, the labels are not a slice, or an argument is not as above.
     """
-    checked = check_slice(labels_2d, phases=phases, periodic=periodic, voxel_size=voxel_size)
+    checked = check_slice(labels_2d, phases=n_phases, periodic=periodic, voxel_size=voxel_size)
     size = require_voxel_size(checked)
     subject = Subject(checked, max_lag=max_lag)
     points = triple_point_density(subject)

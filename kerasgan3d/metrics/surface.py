@@ -1,15 +1,27 @@
 """Areas of interfaces per volume."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from kerasgan3d.checks import Periodic
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_volume, require_voxel_size
 from kerasgan3d.metrics._count import count_unlike_along, count_unlike_neighbours
 from kerasgan3d.metrics._measure import PER_PAIR, PER_PHASE, Measure, OnBlocks
+from kerasgan3d.volume import Volume
 
 METHODS = ("faces", "marching_cubes")
 
 
-def specific_surface_area(volume, method="faces", *, voxel_size=None, periodic=None, phases=None):
+@renamed("phases", "n_phases")
+def specific_surface_area(
+    volume: Volume | ArrayLike,
+    method: str = "faces",
+    *,
+    voxel_size: float | None = None,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> np.ndarray:
     """Return the area of each phase's interfaces, over the whole volume: S_V = A / V.
 
     ``"faces"`` counts the voxel faces between unlike voxels, as TauFactor's face counting does (Cooper et al.,
@@ -31,7 +43,7 @@ def specific_surface_area(volume, method="faces", *, voxel_size=None, periodic=N
         method: ``"faces"`` or ``"marching_cubes"``.
         voxel_size: Edge length of a voxel in µm; default: the volume's.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         float64 array (n,) in 1/µm; 0 for a phase that is absent or fills the volume.
@@ -42,14 +54,21 @@ def specific_surface_area(volume, method="faces", *, voxel_size=None, periodic=N
     if method not in METHODS:
         raise ValueError(f"`method` must be one of {', '.join(map(repr, METHODS))}. Received: {method!r}.")
     if method == "faces":
-        return interfacial_areas(volume, voxel_size=voxel_size, periodic=periodic, phases=phases).sum(axis=1)
-    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+        return interfacial_areas(volume, voxel_size=voxel_size, periodic=periodic, n_phases=n_phases).sum(axis=1)
+    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)
     areas = [_mesh_area(checked.labels == phase, checked.periodic) for phase in range(checked.phases)]
     return np.array(areas) / (checked.labels.size * size)
 
 
-def interfacial_areas(volume, *, voxel_size=None, periodic=None, phases=None):
+@renamed("phases", "n_phases")
+def interfacial_areas(
+    volume: Volume | ArrayLike,
+    *,
+    voxel_size: float | None = None,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> np.ndarray:
     """Return the area of the interface between each two phases, over the whole volume, by counting voxel faces.
 
     S_V[i, j] = N_ij a^2 / (N a^3), with N_ij faces between voxels of i and j, N voxels and the voxel size a. A row adds
@@ -60,7 +79,7 @@ def interfacial_areas(volume, *, voxel_size=None, periodic=None, phases=None):
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
         voxel_size: Edge length of a voxel in µm; default: the volume's.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         float64 array (n, n) in 1/µm, symmetric, its diagonal zero.
@@ -68,13 +87,13 @@ def interfacial_areas(volume, *, voxel_size=None, periodic=None, phases=None):
     Raises:
         ValueError: If the voxel size is unknown, or an argument is not as above.
     """
-    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)
     faces = count_unlike_neighbours(checked.labels, checked.phases, checked.periodic)
     return areas_from(faces, checked.labels.size, size)
 
 
-def areas_from(faces, voxels, voxel_size):
+def areas_from(faces: np.ndarray, voxels: int, voxel_size: float) -> np.ndarray:
     """Return interfacial areas per volume, (n, n) in 1/µm, from the numbers of voxel faces and of all voxels."""
     return faces / (voxels * voxel_size)
 
@@ -113,7 +132,6 @@ def _boundary_lengths(subject):
 
 INTERFACIAL_AREA = Measure(
     key="interfacial_area",
-    was="interfacial_areas",
     name="interfacial area",
     unit="1/µm",
     shape=PER_PAIR,

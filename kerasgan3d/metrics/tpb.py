@@ -1,27 +1,34 @@
 """Triple-phase boundaries."""
 
+from collections.abc import Sequence
 from itertools import combinations
 
+from numpy.typing import ArrayLike
+
+from kerasgan3d.checks import Periodic
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_phase, check_volume, require_voxel_size
 from kerasgan3d.metrics._count import count_junctions
 from kerasgan3d.metrics._measure import SCALAR, Measure, OnBlocks
 from kerasgan3d.metrics.connectivity import percolating_voxels
+from kerasgan3d.volume import Volume
 
 # A voxelised line in the direction of the unit vector (x, y, z) takes |x| + |y| + |z| times its length; the mean of
 # |x| over the unit sphere is the integral of u from 0 to 1, that is 1/2.
 STAIRCASE_3D = 3 / 2
 
 
+@renamed("phases", "n_phases")
 def triple_phase_boundary_density(
-    volume,
-    active=False,
+    volume: Volume | ArrayLike,
+    active: bool = False,
     *,
-    phases_triple=None,
-    staircase_correction=False,
-    voxel_size=None,
-    periodic=None,
-    phases=None,
-):
+    phases_triple: Sequence[int | str] | None = None,
+    staircase_correction: bool = False,
+    voxel_size: float | None = None,
+    periodic: Periodic | None = None,
+    n_phases: int | None = None,
+) -> float:
     """Return the length of the lines where three phases meet, over the whole volume: L_V = N_edges a / (N a^3).
 
     N voxels have the edge length a. The lines are voxel edges: an edge counts, with the length of a voxel, if at least
@@ -49,7 +56,7 @@ def triple_phase_boundary_density(
         staircase_correction: Divide by 3/2.
         voxel_size: Edge length of a voxel in µm; default: the volume's.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
         float, in µm of line per µm³, 1/µm²; 0 where fewer than three phases are present.
@@ -58,7 +65,7 @@ def triple_phase_boundary_density(
         ValueError: If the voxel size is unknown, `phases_triple` does not name three phases, or an argument is not as
             above.
     """
-    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=phases)
+    checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)
     candidates = (
         range(checked.phases) if phases_triple is None else _check_triple(volume, phases_triple, checked.phases)
@@ -72,7 +79,7 @@ def triple_phase_boundary_density(
     return density_from(length, checked.labels.size, size)
 
 
-def density_from(edges, voxels, voxel_size):
+def density_from(edges: float, voxels: int, voxel_size: float) -> float:
     """Return the length of lines per volume, in 1/µm², from the numbers of voxel edges and of all voxels."""
     return edges / (voxels * voxel_size**2)
 

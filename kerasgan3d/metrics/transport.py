@@ -1,15 +1,19 @@
 """Diffusive transport through one phase, as TauFactor measures it, solved by multigrid."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
-from kerasgan3d.checks import AXES
+from kerasgan3d.checks import AXES, Periodic
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import check_axis, check_phase, check_volume
 from kerasgan3d.metrics._diffusion import flux_magnitude, solve_diffusion
 from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS, Measure
 from kerasgan3d.metrics.connectivity import neighbourhood, spanning_clusters
+from kerasgan3d.volume import Volume
 
 BOUNDARIES = ("mirror", "periodic")
 
@@ -29,18 +33,58 @@ class DiffusionField(NamedTuple):
     flux: np.ndarray
 
 
+class _Measure(Protocol):
+    """What the measures of this file return: a number, or with `return_field` that and the field."""
+
+    @overload
+    def __call__(
+        self,
+        volume: Volume | ArrayLike,
+        phase: int | str,
+        axis: int | str,
+        boundary: str | None = None,
+        return_field: Literal[False] = False,
+        *,
+        voxel_size: float | None = None,
+        n_phases: int | None = None,
+        periodic: Periodic | None = None,
+        tolerance: float = 1e-3,
+    ) -> float: ...
+
+    @overload
+    def __call__(
+        self,
+        volume: Volume | ArrayLike,
+        phase: int | str,
+        axis: int | str,
+        boundary: str | None = None,
+        return_field: Literal[True] = True,
+        *,
+        voxel_size: float | None = None,
+        n_phases: int | None = None,
+        periodic: Periodic | None = None,
+        tolerance: float = 1e-3,
+    ) -> tuple[float, DiffusionField]: ...
+
+
+def _typed(function: Callable[..., Any]) -> _Measure:
+    return function
+
+
+@_typed
+@renamed("phases", "n_phases")
 def relative_diffusivity(
-    volume,
-    phase,
-    axis,
-    boundary=None,
-    return_field=False,
+    volume: Volume | ArrayLike,
+    phase: int | str,
+    axis: int | str,
+    boundary: str | None = None,
+    return_field: bool = False,
     *,
-    voxel_size=None,
-    phases=None,
-    periodic=None,
-    tolerance=1e-3,
-):
+    voxel_size: float | None = None,
+    n_phases: int | None = None,
+    periodic: Periodic | None = None,
+    tolerance: float = 1e-3,
+) -> Any:
     """Return the effective diffusivity D_eff / D_0 of a phase along an axis: 1 is free space, 0 is blocked.
 
     The same number is the relative ionic or electronic conductivity, or thermal conductivity, of a volume of which only
@@ -59,7 +103,7 @@ def relative_diffusivity(
             never joined.
         return_field: Whether to return the field as well.
         voxel_size: Not used, as the result has no unit: taken so that all measures can be called alike.
-        phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array. Only used where
             `boundary` is left out.
         tolerance: 1e-10 to 0.1. The fluxes through the layers of the volume, all equal in the exact solution, may lie
@@ -87,54 +131,58 @@ def relative_diffusivity(
         >>> relative_diffusivity(labels, 1, "x")
         0.0
     """
-    given = {"voxel_size": voxel_size, "phases": phases, "periodic": periodic}
+    given = {"voxel_size": voxel_size, "phases": n_phases, "periodic": periodic}
     value, _, field = _measure(volume, phase, axis, boundary, return_field, tolerance, given)
     return (value, field) if return_field else value
 
 
+@_typed
+@renamed("phases", "n_phases")
 def tortuosity_factor(
-    volume,
-    phase,
-    axis,
-    boundary=None,
-    return_field=False,
+    volume: Volume | ArrayLike,
+    phase: int | str,
+    axis: int | str,
+    boundary: str | None = None,
+    return_field: bool = False,
     *,
-    voxel_size=None,
-    phases=None,
-    periodic=None,
-    tolerance=1e-3,
-):
+    voxel_size: float | None = None,
+    n_phases: int | None = None,
+    periodic: Periodic | None = None,
+    tolerance: float = 1e-3,
+) -> Any:
     """Return the tortuosity factor of a phase along an axis: its volume fraction over its relative diffusivity.
 
     1 for straight channels, infinite where the phase does not connect the two ends. The volume fraction is that of the
     whole phase, with islands and dead ends, as in TauFactor. See `relative_diffusivity` for the arguments, the errors
     raised, the equations and what comes with `return_field`.
     """
-    given = {"voxel_size": voxel_size, "phases": phases, "periodic": periodic}
+    given = {"voxel_size": voxel_size, "phases": n_phases, "periodic": periodic}
     value, fraction, field = _measure(volume, phase, axis, boundary, return_field, tolerance, given)
     factor = fraction / value if value else np.inf
     return (factor, field) if return_field else factor
 
 
+@_typed
+@renamed("phases", "n_phases")
 def macmullin_number(
-    volume,
-    phase,
-    axis,
-    boundary=None,
-    return_field=False,
+    volume: Volume | ArrayLike,
+    phase: int | str,
+    axis: int | str,
+    boundary: str | None = None,
+    return_field: bool = False,
     *,
-    voxel_size=None,
-    phases=None,
-    periodic=None,
-    tolerance=1e-3,
-):
+    voxel_size: float | None = None,
+    n_phases: int | None = None,
+    periodic: Periodic | None = None,
+    tolerance: float = 1e-3,
+) -> Any:
     """Return the MacMullin number of a phase along an axis: one over its relative diffusivity.
 
     The resistance of the volume, filled with electrolyte in this phase, over that of the electrolyte alone (MacMullin
     and Muccini, AIChE J. 2, 1956, 393-403); infinite where the phase does not connect the two ends. See
     `relative_diffusivity` for the arguments, the errors raised, the equations and what comes with `return_field`.
     """
-    given = {"voxel_size": voxel_size, "phases": phases, "periodic": periodic}
+    given = {"voxel_size": voxel_size, "phases": n_phases, "periodic": periodic}
     value, _, field = _measure(volume, phase, axis, boundary, return_field, tolerance, given)
     number = 1 / value if value else np.inf
     return (number, field) if return_field else number

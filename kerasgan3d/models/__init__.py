@@ -1,7 +1,21 @@
 """Networks: the generator, and the critics that train it."""
 
-from kerasgan3d.models.generator import PRESETS, Generator
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from kerasgan3d.models.architectures import ARCHITECTURES
+from kerasgan3d.models.generator import Generator
 from kerasgan3d.models.slice_discriminator import SliceDiscriminator
 from kerasgan3d.models.volume_discriminator import VolumeDiscriminator
 
-__all__ = ["PRESETS", "Generator", "SliceDiscriminator", "VolumeDiscriminator"]
+__all__ = ["ARCHITECTURES", "Generator", "SliceDiscriminator", "VolumeDiscriminator"]
+
+
+def __getattr__(name: str) -> Any:
+    """The old name of the architectures, for one release."""
+    if name == "PRESETS":
+        warnings.warn("PRESETS is now called ARCHITECTURES.", DeprecationWarning, stacklevel=2)
+        return ARCHITECTURES
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,7 @@
 """A generator's inference functions, compiled by whichever backend Keras runs on."""
 
 from itertools import product
+from typing import Any
 
 import keras
 import numpy as np
@@ -60,7 +61,7 @@ class Sampler:
 
     def __init__(self, phases):
         self._phases = phases
-        self._stages = None
+        self._stages: Any = None
 
     def set_stages(self, found):
         """Take over the network's ``stages``, float64.
@@ -206,11 +207,11 @@ def _compiled(sampler):
         return keras.tree.map_structure(ops.convert_to_numpy, found)
 
     if backend == "torch":
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         run = torch.no_grad()(run)
 
-    def labels(latents, weights):
+    def decided(latents, weights):
         return label(latents, weights, sampler.choose)
 
-    return lambda latents: run(labels, latents), lambda latents: run(sampler.softmax, latents)
+    return lambda latents: run(decided, latents), lambda latents: run(sampler.softmax, latents)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import h5py
 
-from kerasgan3d.models.generator import LIMITS
+from kerasgan3d.models.architectures import LIMITS
 
 _MAX_OBJECTS = 512
 _MAX_DEPTH = 8

@@ -1,13 +1,21 @@
 """What a volume will cost, told from one tile of it."""
 
+from __future__ import annotations
+
 import math
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from kerasgan3d import io
+from kerasgan3d.io.volume import VolumeRecord
+from kerasgan3d.sampling.job import SamplingJob
 from kerasgan3d.sampling.stream import parts
 from kerasgan3d.volume import Volume
 
@@ -28,21 +36,29 @@ class Estimate(NamedTuple):
     disk: int | None
 
 
-def estimate(generator, plan, path=None, *, streams=False):
+def estimate(
+    job: SamplingJob,
+    compute: Callable[..., np.ndarray],
+    record: VolumeRecord,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    streams: bool = False,
+) -> Estimate:
     """Compute one tile of a volume, twice, and tell from it what the whole will take.
 
     Args:
-        generator: The Generator.
-        plan: Its TilePlan of the volume.
+        job: The SamplingJob.
+        compute: A function (start, shape) to the labels of that part of it.
+        record: Its VolumeRecord.
         path: The file to be, or None.
         streams: Whether it will be written part by part (`Generator.stream`).
 
     Returns:
         Estimate.
     """
+    plan = job.plan
     whole = parts(plan.size, plan.tile_shape) if streams else [((0, 0, 0), tuple(map(min, plan.tile_shape, plan.size)))]
     start, shape = max(whole, key=lambda part: math.prod(part[1]))
-    compute = generator._window_function(plan, 0)
     compute(start, shape)  # compiles
     began = time.perf_counter()
     labels = compute(start, shape)
@@ -50,23 +66,23 @@ def estimate(generator, plan, path=None, *, streams=False):
     peak = _peak_memory()
     if peak is not None:
         peak += _WAITING * labels.nbytes if streams else plan.bytes_output
-    return Estimate(seconds, peak, _disk(generator, plan, path, labels))
+    return Estimate(seconds, peak, None if path is None else _disk(record, Path(path).suffix.lower(), labels))
 
 
-def _disk(generator, plan, path, labels):
-    suffix = None if path is None else Path(path).suffix.lower()
+def _disk(record: VolumeRecord, suffix: str, labels: np.ndarray) -> int | None:
+    """Bytes of a volume's file, told from a tile of its labels; None where its compression is not known."""
     if suffix in (".tif", ".tiff", ".npy"):
-        return plan.bytes_output
+        return math.prod(record.shape)
     if suffix != ".zarr":
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tile.zarr"
-        io.write(Volume(labels, generator.phases, generator.voxel_size), path)
+        io.write(Volume(labels, record.phases, record.voxel_size), path)
         used = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return int(used * math.prod(plan.size) / labels.size)
+    return int(used * math.prod(record.shape) / labels.size)
 
 
-def _peak_memory():
+def _peak_memory() -> int | None:
     """The most memory that this process has used so far, in bytes."""
     try:
         import resource

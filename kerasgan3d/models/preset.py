@@ -10,6 +10,7 @@ from kerasgan3d.files import WriteError, replacing
 from kerasgan3d.folder import (
     CARD,
     CONFIG,
+    FORMAT,
     MAX_BYTES,
     PRESET_FILES,
     REFERENCE,
@@ -22,7 +23,6 @@ from kerasgan3d.folder import (
 from kerasgan3d.models._weights_file import check_size, check_structure
 from kerasgan3d.models.generator import Generator
 
-FORMAT = 1
 # What a loader knows itself, and no folder may claim.
 _ORIGIN = ("repo", "revision")
 _INITIALIZERS = {"HeNormal": (), "GlorotUniform": (), "RandomNormal": ("mean", "stddev")}
@@ -66,7 +66,7 @@ def save_preset(generator, folder, card=None, reference=None):
         }
         write_json(card, temporary / CARD)
         if reference is not None:
-            write_json(reference, temporary / REFERENCE)
+            write_json({"format": FORMAT, **reference}, temporary / REFERENCE)
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.name not in PRESET_FILES:
                 (shutil.copytree if path.is_dir() else shutil.copy2)(path, temporary / path.name)

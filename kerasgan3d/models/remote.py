@@ -1,37 +1,53 @@
 """A generator in pieces that can be sent to other processes, which put it together once."""
 
-import hashlib
+from __future__ import annotations
+
+import json
 import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-_MADE = {}  # by digest: what this process has put together
+from kerasgan3d.sampling.job import SamplingJob
+from kerasgan3d.sampling.plan import Window
+
+_MADE: dict[str, Any] = {}  # by digest: what this process has put together
 _LOCK = threading.Lock()
 
 
-def pieces(generator):
-    """The digest of a generator's network and weights, its configuration, and its weights: plain data."""
-    return digest(generator), generator.get_config(), generator.get_weights()
+class Pieces(NamedTuple):
+    """What makes a generator.
+
+    Attributes:
+        digest: The sha256 of what its labels depend on.
+        make: From a configuration to a Generator.
+        config: Its configuration.
+        weights: Its weights.
+    """
+
+    digest: str
+    make: Callable[[dict[str, Any]], Any]
+    config: dict[str, Any]
+    weights: list[np.ndarray]
 
 
-def digest(generator):
-    """The sha256 of what a generator's labels depend on."""
-    total = hashlib.sha256(f"{generator.upsampling} {generator.widths}".encode())
-    for weight in generator._folded_weights():
-        total.update(np.ascontiguousarray(weight, "<f8"))
-    return total.hexdigest()
-
-
-def labels_of(found, plan, seed):
-    """The labels of a window, uint8 (z, y, x), by the generator of these `pieces`."""
-    key, config, weights = found
+def labels_of(pieces: Pieces, job: str, window: Window) -> np.ndarray:
+    """The labels of a window (start, shape) of a SamplingJob, given as JSON: uint8 (z, y, x)."""
     with _LOCK:
-        if key not in _MADE:
-            from kerasgan3d.models.generator import Generator
-
-            generator = Generator.from_config(config)
-            generator.set_weights(weights)
+        if pieces.digest not in _MADE:
+            generator = pieces.make(pieces.config)
+            generator.set_weights(pieces.weights)
             _MADE.clear()
-            _MADE[key] = generator
-        generator = _MADE[key]
-    return generator._generate(plan, seed, None, labels=True)
+            _MADE[pieces.digest] = generator
+        generator = _MADE[pieces.digest]
+    return generator.windows(SamplingJob.from_json(json.loads(job)))(*window)
+
+
+def delayed(pieces: Pieces, job: SamplingJob) -> Callable[..., Any]:
+    """A function from (start, shape) to the labels of that part of a job's volume, as Dask objects."""
+    from dask.delayed import delayed as lazy
+
+    whole = lazy(pieces, name=f"generator-{pieces.digest}", traverse=False)
+    compute, text = lazy(labels_of, pure=True), json.dumps(job.to_json())
+    return lambda *window: compute(whole, text, window)

@@ -1,13 +1,18 @@
 """The critic of plane sections."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers, ops
 
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.layers._padding import check_filters
+from kerasgan3d.models._model import Model
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
-class SliceDiscriminator(keras.Model):
+class SliceDiscriminator(Model):
     """Tells real 2D slices from slices of generated volumes, so that a 3D generator can learn from micrographs.
 
     4^2 convolutions of stride 2 with LeakyReLU 0.2, a 3^2 convolution to one channel, and the mean over its positions;
@@ -15,27 +20,28 @@ class SliceDiscriminator(keras.Model):
     three axes: Kench & Cooper, Nat. Mach. Intell. 3 (2021) 299, doi 10.1038/s42256-021-00322-1.
 
     Args:
-        phases: Number of phases, the channels of the input.
+        n_phases: Number of phases, the channels of the input.
         widths: Channels after each convolution of stride 2.
 
-    Input shape: (batch, rows, columns, phases). Output shape: (batch,), logits.
+    Input shape: (batch, rows, columns, n_phases). Output shape: (batch,), logits.
 
     Raises:
         ValueError: if an argument is not of the above.
     """
 
-    def __init__(self, phases=3, widths=(32, 64, 128, 256), **kwargs):
+    @renamed("phases", "n_phases")
+    def __init__(self, n_phases: int = 3, widths: Sequence[int] = (32, 64, 128, 256), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.phases = check_filters(phases)
+        self.n_phases = check_filters(n_phases)
         self.widths = tuple(check_filters(width) for width in widths)
         self.convolutions = [
             layers.Conv2D(f, 4, 2, "same", kernel_initializer="glorot_uniform", name=f"convolution_{i}")
             for i, f in enumerate(self.widths)
         ]
         self.head = layers.Conv2D(1, 3, padding="same", name="head")
-        self.build((None, None, None, self.phases))
+        self.build((None, None, None, self.n_phases))
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Make the weights; done by the constructor."""
         channels = input_shape[-1]
         for convolution in self.convolutions:
@@ -44,18 +50,18 @@ class SliceDiscriminator(keras.Model):
         self.head.build((None, None, None, channels))
         self.built = True
 
-    def call(self, slices, training=False):
+    def call(self, slices: Any, training: bool = False) -> Any:
         x = slices
         for convolution in self.convolutions:
             x = ops.leaky_relu(convolution(x), 0.2)
         return ops.mean(ops.cast(self.head(x), "float32"), axis=(1, 2, 3))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0],)
 
-    def compute_output_spec(self, slices, training=False):
+    def compute_output_spec(self, slices: Any, training: bool = False) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(slices.shape), "float32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Hyper-parameters from which the constructor makes the same network."""
-        return {**super().get_config(), "phases": self.phases, "widths": list(self.widths)}
+        return {**super().get_config(), "n_phases": self.n_phases, "widths": list(self.widths)}

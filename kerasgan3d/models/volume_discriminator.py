@@ -1,13 +1,18 @@
 """The critic of whole sub-volumes."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers, ops
 
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.layers._padding import check_filters
+from kerasgan3d.models._model import Model
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
-class VolumeDiscriminator(keras.Model):
+class VolumeDiscriminator(Model):
     """Tells real sub-volumes from generated ones.
 
     Five 4^3 convolutions with 16, 32, 64, 128 and 1 channels and LeakyReLU 0.2 (Gayon-Lombardo et al. 2020, Table 4):
@@ -15,23 +20,31 @@ class VolumeDiscriminator(keras.Model):
     loss here, where it is numerically stable.
 
     Args:
-        phases: Number of phases, the channels of the input.
+        n_phases: Number of phases, the channels of the input.
         widths: Channels after each convolution but the last.
         normalization: None, or "batch" for batch normalisation after each convolution but the first and the last.
         initializer: Initialiser of the kernels.
 
-    Input shape: (batch, z, y, x, phases), 64^3 or more for four widths. Output shape: (batch,), the mean over the
+    Input shape: (batch, z, y, x, n_phases), 64^3 or more for four widths. Output shape: (batch,), the mean over the
     positions of the last convolution.
 
     Raises:
         ValueError: if an argument is not of the above.
     """
 
-    def __init__(self, phases=3, widths=(16, 32, 64, 128), normalization=None, initializer="glorot_uniform", **kwargs):
+    @renamed("phases", "n_phases")
+    def __init__(
+        self,
+        n_phases: int = 3,
+        widths: Sequence[int] = (16, 32, 64, 128),
+        normalization: str | None = None,
+        initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if normalization not in (None, "batch"):
             raise ValueError(f"`normalization` must be None or 'batch'. Received: {normalization!r}.")
-        self.phases = check_filters(phases)
+        self.n_phases = check_filters(n_phases)
         self.widths = tuple(check_filters(width) for width in widths)
         self.normalization = normalization
         self.initializer = keras.initializers.get(initializer)
@@ -47,9 +60,9 @@ class VolumeDiscriminator(keras.Model):
             for i in range(1, len(self.widths) if normalization else 0)
         ]
         self.head = layers.Conv3D(1, 4, kernel_initializer=_again(self.initializer), name="head", **options)
-        self.build((None, None, None, None, self.phases))
+        self.build((None, None, None, None, self.n_phases))
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Make the weights; done by the constructor."""
         channels = input_shape[-1]
         for i, convolution in enumerate(self.convolutions):
@@ -60,7 +73,7 @@ class VolumeDiscriminator(keras.Model):
         self.head.build((None, None, None, None, channels))
         self.built = True
 
-    def call(self, volumes, training=False):
+    def call(self, volumes: Any, training: bool = False) -> Any:
         x = volumes
         for i, convolution in enumerate(self.convolutions):
             x = convolution(x)
@@ -69,17 +82,17 @@ class VolumeDiscriminator(keras.Model):
             x = ops.leaky_relu(x, 0.2)
         return ops.mean(ops.cast(self.head(x), "float32"), axis=(1, 2, 3, 4))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0],)
 
-    def compute_output_spec(self, volumes, training=False):
+    def compute_output_spec(self, volumes: Any, training: bool = False) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(volumes.shape), "float32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Hyper-parameters from which the constructor makes the same network."""
         return {
             **super().get_config(),
-            "phases": self.phases,
+            "n_phases": self.n_phases,
             "widths": list(self.widths),
             "normalization": self.normalization,
             "initializer": keras.initializers.serialize(self.initializer),

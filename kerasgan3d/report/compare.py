@@ -1,27 +1,50 @@
 """Generated against real: every measure of many sub-volumes, and tests of what measures do not tell."""
 
+import dataclasses
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from kerasgan3d import __version__
 from kerasgan3d.checks import AXES, check_integer
+from kerasgan3d.deprecation import renamed
+from kerasgan3d.metrics._check import Checked
+from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics.ensemble import measure_samples
+from kerasgan3d.metrics.registry import MEASURES, sampled_value
 from kerasgan3d.metrics.transport import relative_diffusivity
 from kerasgan3d.report.classifier import classifier_score
 from kerasgan3d.report.comparison import Comparison
 from kerasgan3d.report.leaning import leaning_statistics
 from kerasgan3d.report.nearest import SYMMETRIES, NearestWindow
-from kerasgan3d.report.seam import lattice_statistics, seam_statistics
+from kerasgan3d.report.record import (
+    Classifier,
+    ComparisonRecord,
+    GeneratedSide,
+    Lattice,
+    Leaning,
+    LeaningSide,
+    Nearest,
+    Samples,
+    Seam,
+    SeamRow,
+    Side,
+    Windows,
+    distances,
+    plain,
+)
+from kerasgan3d.report.seam import lattice_statistics, lattice_swing, seam_statistics
 from kerasgan3d.report.sources import Generated, Images, Reference, agree, generated_source, real_source
 from kerasgan3d.report.statistics import (
     correlation_record,
     delta_ssa,
     measure_rows,
-    plain,
     reference_values,
     volume_record,
 )
+from kerasgan3d.report.verdict import verdicts_of
 
 _SIZE = 64
 _PICTURES = 4
@@ -29,25 +52,26 @@ _PICTURES = 4
 _SECONDS = {"sampling": 0.05, "measuring": 0.1, "volumes": 0.1, "classifier": 60, "nearest": 3, "seam": 0.4}
 
 
+@renamed("periodic", "periodic_volumes")
 def compare(
-    real,
-    generated,
+    real: Any,
+    generated: Any,
     *,
-    count=100,
-    size=None,
-    seed=0,
-    phases=None,
-    mapping=None,
-    voxel_size=None,
-    transport=True,
-    classifier=True,
-    nearest=8,
-    symmetries="flips",
-    periodic=16,
-    workers=None,
-    exclude=None,
-    progress=None,
-):
+    count: int = 100,
+    size: int | None = None,
+    seed: int = 0,
+    phases: Any = None,
+    mapping: Mapping[int, str] | None = None,
+    voxel_size: float | None = None,
+    transport: bool = True,
+    classifier: bool = True,
+    nearest: int = 8,
+    symmetries: str = "flips",
+    periodic_volumes: int = 16,
+    workers: int | None = None,
+    exclude: Any = None,
+    progress: Callable[[float, float, str], None] | None = None,
+) -> Comparison:
     """Compare generated microstructures with a real one.
 
     Random sub-volumes of the real image and as many generated ones are measured alike, each as if nothing lay around
@@ -71,9 +95,9 @@ def compare(
         nearest: For how many generated sub-volumes to search the real image for what is most like them (0: none), to
             see whether a generator copies what it learnt from; the same for real ones, where they do not overlap.
         symmetries: Which mirror images that search includes: "flips", "all" or "none", see `NearestWindow`.
-        periodic: How many periodic volumes, of twice the edge length, a generator is asked for, to see whether they
-            show where they close (`seam_statistics`) or which lattice they were made on (`lattice_statistics`); 2 or
-            more, 0 for none.
+        periodic_volumes: How many periodic volumes, of twice the edge length, a generator is asked for, to see whether
+            they show where they close (`seam_statistics`) or which lattice they were made on (`lattice_statistics`); 2
+            or more, 0 for none.
         workers: Processes that measure side by side; default: one per core. 1 starts none. Changes no value.
         exclude: Boxes of the real image that no sub-volume may touch, one (start, stop) in voxels per axis; of a
             volume, two ranges (y, x) hold for every z.
@@ -90,22 +114,22 @@ def compare(
     Example:
         >>> from kerasgan3d import compare, load_generator
         >>> result = compare("scan.tif", load_generator("nmc-cathode"), count=20)  # doctest: +SKIP
-        >>> result.measure("volume_fraction", "pore")["relative_difference"]  # doctest: +SKIP
+        >>> result.measure("volume_fraction", "pore").relative_difference  # doctest: +SKIP
         -0.01753
         >>> result.save("report.html")  # doctest: +SKIP
     """
-    numbers = {"count": count, "seed": seed, "nearest": nearest, "periodic": periodic}
-    lowest = {"count": 2, "seed": 0, "nearest": 0, "periodic": 0}
-    count, seed, nearest, periodic = (check_integer(n, name, lowest[name], None) for name, n in numbers.items())
-    if periodic == 1:
-        raise ValueError("`periodic` must be 2 or more, to tell what is chance, or 0 for none. Received: 1.")
+    count, seed = check_integer(count, "count", 2), check_integer(seed, "seed", 0)
+    nearest = check_integer(nearest, "nearest", 0)
+    periodic_volumes = check_integer(periodic_volumes, "periodic_volumes", 0)
+    if periodic_volumes == 1:
+        raise ValueError("`periodic_volumes` must be 2 or more, to tell what is chance, or 0 for none. Received: 1.")
     if symmetries not in SYMMETRIES:
         raise ValueError(f"`symmetries` must be one of {', '.join(map(repr, SYMMETRIES))}. Received: {symmetries!r}.")
     if workers is not None:
-        check_integer(workers, "workers", 1, None)
+        check_integer(workers, "workers", 1)
     sources = {"phases": phases, "mapping": mapping, "voxel_size": voxel_size}
-    real = real_source(real, exclude=exclude, **sources)
-    generated = generated_source(generated, **sources)
+    real: Images | Reference = real_source(real, exclude=exclude, **sources)
+    generated: Images | Generated = generated_source(generated, **sources)
     phases, voxel_size, notes = agree(real, generated)
     size = _checked_size(real, generated, size)
     run = _Run(progress)
@@ -115,14 +139,14 @@ def compare(
     with_transport = bool(transport) and not flat
     classifier = bool(classifier) and not only_statistics
     nearest = 0 if only_statistics else nearest
-    periodic = periodic if isinstance(generated, Generated) else 0
+    periodic_volumes = periodic_volumes if isinstance(generated, Generated) else 0
     run.plan(
         sampling=count,
         measuring=count * (1 if only_statistics else 2) * (6 if with_transport else 1),
         volumes=count * (6 if transport else 1) * solid,
         classifier=classifier,
         nearest=2 * nearest,
-        seam=periodic,
+        seam=periodic_volumes,
     )
 
     with run.stage("sampling"):
@@ -135,64 +159,60 @@ def compare(
     split = len(real_samples)
     of_real = {key: values[:split] for key, values in measured.items()}
     of_generated = {key: values[split:] for key, values in measured.items()}
+    halves, whole = [], None
     if only_statistics:
         of_real = reference_values(real.statistics, voxel_size)
         curves = np.array(real.statistics["mean"]["two_point_correlation"], float)
+        whole = {key: np.array(values, float) for key, values in (real.statistics.get("bulk") or {}).items()}
     else:
         curves = of_real["two_point_correlation"]
+        halves = _halves(real.corners(count, size, seed))
+        whole = _whole(real, len(phases), voxel_size, curves.shape[-1] - 1, size)
     correlation = of_generated["two_point_correlation"]
     if only_statistics and real.directed:
         correlation = _along_axes(correlation)
-    rows = measure_rows(of_real, of_generated, phases, estimated=flat)
+    rows = measure_rows(of_real, of_generated, phases, estimated=flat, halves=halves, whole=whole)
     pictures = {"real": _slices(real_samples[:_PICTURES]), "generated": _slices(volumes[:_PICTURES])}
     if with_transport and not only_statistics:
         pictures["flux"] = {"real": _flux(real_samples[0], phases), "generated": _flux(samples[0], phases)}
     elif with_transport:
         pictures["flux"] = {"generated": _flux(samples[0], phases)}
-    found = {"volumes": None, "classifier": None, "nearest": None, "seam": None, "lattice": None}
+    found: dict[str, Any] = {}
     if solid:
         with run.stage("volumes"):
             measured = measure_samples(volumes, transport=bool(transport), **measure)
-            estimates, windows = of_real, curves
-            if not only_statistics:
-                # Means are wanted as sure as the slice can tell them: as many windows as cover it.
-                tiles = sum(int(np.prod([length // size for length in image.shape])) for image in real.images)
-                estimates = measure_samples(
-                    real.draw(max(count, tiles), size, seed), transport=False, **{**measure, "progress": None}
-                )
-                windows = estimates["two_point_correlation"]
-        found["volumes"] = volume_record(estimates, measured, windows, phases, size)
-        found["volumes"]["windows"] = real.count if only_statistics else len(windows)
+        windows = real.count if only_statistics else len(real.side_by_side(size))
+        found["volumes"] = volume_record(of_real, measured, curves, phases, size, windows, whole)
     if classifier:
         found["classifier"] = _classifier(real, generated, real_samples, volumes, phases, size, seed, run)
     if nearest:
         found["nearest"] = _nearest(real, samples, nearest, size, seed, len(phases), symmetries, run)
-    if periodic:
-        found |= _periodic(generated, periodic, size, seed, phases, run)
-    record = {
-        "format": 1,
-        "version": __version__,
-        "real": _about(real, phases, voxel_size),
-        "generated": {**_about(generated, phases, voxel_size), "periodic_checked": periodic > 0},
-        "samples": {
-            "real": real.count if only_statistics else split,
-            "generated": len(samples),
-            "size": size,
-            "dimensions": real.dimensions,
-            "seed": seed,
-        },
-        "measures": rows,
-        "two_point_correlation": correlation_record(curves, correlation, AXES[-curves.shape[-2] :]),
-        "leaning": {
-            "real": leaning_statistics(real_samples, len(phases)) if real_samples else None,
-            "generated": leaning_statistics(volumes, len(phases)),
-        },
-        "delta_ssa": delta_ssa(rows, phases),
+    if periodic_volumes:
+        found |= _periodic(generated, periodic_volumes, real_samples, size, seed, phases, run)
+    leaning = {"generated": LeaningSide(**plain(leaning_statistics(volumes, len(phases))))}
+    if real_samples:
+        leaning["real"] = LeaningSide(**plain(leaning_statistics(real_samples, len(phases))))
+    record = ComparisonRecord(
+        version=__version__,
+        real=Side(**_about(real, phases, voxel_size)),
+        generated=GeneratedSide(**_about(generated, phases, voxel_size), periodic_checked=periodic_volumes > 0),
+        samples=Samples(real.count if only_statistics else split, len(samples), size, real.dimensions, seed),
+        windows=None if only_statistics else Windows("random", **real.layout(count, size, seed)),
+        measures=rows,
+        two_point_correlation=correlation_record(
+            curves,
+            correlation,
+            AXES[-curves.shape[-2] :],
+            halves=halves,
+            whole=None if whole is None else whole.get("two_point_correlation"),
+        ),
+        leaning=Leaning(**leaning),
+        delta_ssa=delta_ssa(rows, phases),
+        notes=notes,
+        seconds=run.seconds,
         **found,
-        "notes": notes,
-        "seconds": run.seconds,
-    }
-    return Comparison(plain(record), pictures)
+    )
+    return Comparison(dataclasses.replace(record, verdicts=verdicts_of(record)), pictures)
 
 
 class _Run:
@@ -280,7 +300,7 @@ def _flux(labels, phases):
     """Return the flux along z through each phase that percolates, in the middle slice normal to x."""
     maps = {}
     for index, phase in enumerate(phases):
-        value, field = relative_diffusivity(labels, index, 0, "mirror", True, phases=len(phases))
+        value, field = relative_diffusivity(labels, index, 0, "mirror", True, n_phases=len(phases))
         if value > 0:
             middle = labels.shape[2] // 2
             maps[phase] = np.where(labels[..., middle] == index, field.flux[..., middle], np.nan)
@@ -297,6 +317,33 @@ def _about(source, phases, voxel_size):
     }
 
 
+def _halves(corners):
+    """Return ways to cut real sub-volumes in two by where they lie: bool arrays, one per axis, and one by image."""
+    places = np.array([(number, *corner) for number, corner in corners])
+    halves = [column > np.median(column) for column in places.T]
+    # A deviation needs two on either side.
+    return [half for half in halves if 2 <= half.sum() <= len(half) - 2]
+
+
+def _whole(real, phases, voxel_size, max_lag, size):
+    """Return the measures of the whole real image that sub-volumes of any size have on average.
+
+    Where something is excluded, they are the means of all sub-volumes that lie side by side beside it; None where there
+    are none.
+    """
+    rows = {key: row for key, row in MEASURES.items() if row.whole}
+    parts = real.images if real.excluded is None else real.side_by_side(size)
+    found = []
+    for part in parts:
+        checked = Checked(np.ascontiguousarray(part), phases, (False,) * part.ndim, voxel_size)
+        values = Subject(checked, rows, max_lag=max_lag).measured()
+        found.append({key: sampled_value(rows[key], value) for key, value in values.items()})
+    if not found:
+        return None
+    weights = [part.size for part in parts]
+    return {key: np.average([values[key] for values in found], axis=0, weights=weights) for key in found[0]}
+
+
 def _classifier(real, generated, real_samples, volumes, phases, size, seed, run):
     halves = [real.halves(real_samples, size, seed), None]
     halves[1] = generated.halves(volumes, size, seed) if halves[0] is not None and len(volumes) > 3 else None
@@ -308,7 +355,7 @@ def _classifier(real, generated, real_samples, volumes, phases, size, seed, run)
         train, test, independent = zip(*halves, strict=True)
         result = classifier_score(train, test, len(phases), seed=seed, independent=independent, progress=run)
     note = "Real samples to learn from and to score on are of different halves of the image."
-    return {**result, "note": note}
+    return Classifier(**plain(result), note=note)
 
 
 def _nearest(real, samples, number, size, seed, phases, symmetries, run):
@@ -325,21 +372,28 @@ def _nearest(real, samples, number, size, seed, phases, symmetries, run):
             window = image[tuple(slice(c, c + size) for c in corner)]
             found["real"].append(search.distance(window, apart_from=corner))
         run(1, 1)
-    return {
-        # None where no window of the image is left that does not overlap.
-        **{side: [distance for distance in distances if distance is not None] for side, distances in found.items()},
-        "measure": "share of voxels that differ",
-        "searched": f"{search.searched}; for real sub-volumes only where the image does not overlap them",
-    }
+    # None where no window of the image is left that does not overlap.
+    found = {side: [float(value) for value in values if value is not None] for side, values in found.items()}
+    return Nearest(
+        **found,
+        generated_distances=distances(found["generated"]),
+        real_distances=distances(found["real"]),
+        measure="share of voxels that differ",
+        searched=f"{search.searched}; for real sub-volumes only where the image does not overlap them",
+    )
 
 
-def _periodic(generated, count, size, seed, phases, run):
+def _periodic(generated, count, real_samples, size, seed, phases, run):
     stride = generated.stride if isinstance(generated.stride, int) and generated.stride > 1 else None
     step = stride or 1
     with run.stage("seam"):
         edge = -(-2 * size // step) * step
         volumes = generated.periodic(count, edge, seed, progress=run)
-        result = {"seam": seam_statistics(volumes, phases, lag=max(1, size // 8))}
+        seam = plain(seam_statistics(volumes, phases, lag=max(1, size // 8)))
+        result = {"seam": Seam(**{**seam, "measures": [SeamRow(**row) for row in seam["measures"]]})}
         if stride:
-            result["lattice"] = lattice_statistics(volumes, phases, stride)
+            lattice = lattice_statistics(volumes, phases, stride)
+            if real_samples and real_samples[0].ndim == 3 and size > stride:
+                lattice["real_swing"] = lattice_swing(real_samples, len(phases), stride)
+            result["lattice"] = Lattice(**plain(lattice))
     return result

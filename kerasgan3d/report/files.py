@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 
 import matplotlib
+from matplotlib.figure import Figure
 
 from kerasgan3d.files import WriteError, replacing
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
-def check_picture(path, *, overwrite=True):
+def check_picture(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
     """Check that a figure can be saved as `path`, without writing it.
 
     Args:
@@ -42,7 +43,7 @@ def check_picture(path, *, overwrite=True):
     return path
 
 
-def save_figure(figure, path, *, dpi):
+def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: float) -> Path:
     """Save a figure; `path` holds the whole file or what it held before.
 
     The same figure gives the same bytes: no dates are stored.

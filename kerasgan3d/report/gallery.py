@@ -1,8 +1,13 @@
 """Slices side by side, at one scale."""
 
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.report.files import check_picture, save_figure
@@ -24,7 +29,16 @@ _WIDTH = 12.0
 _MOST = 8
 
 
-def render_slices(slices, phases, voxel_size=None, path=None, *, colors=None, names=("y", "x"), dpi=150):
+def render_slices(
+    slices: Iterable[tuple[str, ArrayLike]],
+    phases: Iterable[str],
+    voxel_size: float | None = None,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    colors: Mapping[str, Any] | Iterable[Any] | None = None,
+    names: tuple[str, str] = ("y", "x"),
+    dpi: float = 150,
+) -> Figure:
     """Draw slices side by side at one scale, such as a generated one beside a real one.
 
     Args:

@@ -24,8 +24,8 @@ def leaning_statistics(samples, phases):
         [plane][lag], mean over samples of the probability that two voxels k apart along both axes are both in the
         phase, less that of two of which one is k further along the first axis and k back along the second, over the
         volume fraction; "standard_error" of it, from sample to sample; "largest", the largest absolute difference per
-        phase, 0 where a phase is nowhere; "smallest_p", the smallest p of Student's t test of no difference, times the
-        number of tests (None where there are fewer than three samples).
+        phase, 0 where a phase is nowhere, and "error_of_largest", its standard error; "smallest_p", the smallest p of
+        Student's t test of no difference, times the number of tests (None where there are fewer than three samples).
     """
     samples = [np.asarray(sample) for sample in samples]
     ndim, least = samples[0].ndim, min(samples[0].shape)
@@ -48,6 +48,7 @@ def leaning_statistics(samples, phases):
         "difference": mean,
         "standard_error": error,
         "largest": np.abs(mean).max((1, 2)),
+        "error_of_largest": error.reshape(phases, -1)[np.arange(phases), np.abs(mean).reshape(phases, -1).argmax(1)],
         "smallest_p": p,
     }
 

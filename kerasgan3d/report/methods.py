@@ -1,5 +1,10 @@
 """How the numbers of a comparison were computed, in one sentence each, with sources."""
 
+import html
+import re
+
+from kerasgan3d.metrics.registry import MEASURES
+
 _PAPER = (
     "[1] A. Gayon-Lombardo et al., npj Computational Materials 6, 82 (2020), ",
     "10.1038/s41524-020-0340-7",
@@ -9,65 +14,33 @@ _CLASSIFIER = (
     "10.48550/arXiv.1610.06545",
 )
 _TAUFACTOR = ("[3] S. J. Cooper et al., SoftwareX 5, 203 (2016), ", "10.1016/j.softx.2016.09.002")
-_SENTENCES = (
-    (("volume_fraction",), "Volume fraction", "The share of voxels in the phase."),
-    (
-        ("specific_surface_area", "interfacial_area"),
-        "Specific surface area, interfacial area",
-        "The area of voxel faces between unlike voxels per volume of the whole, as in [3]; faces along slopes form "
-        "stairs, half as large again as a smooth surface on average.",
-    ),
-    (
-        ("specific_surface_area_marching_cubes",),
-        "Specific surface area (marching cubes)",
-        "The area of a mesh of triangles between the phase and the rest, per volume of the whole.",
-    ),
-    (
-        ("triple_phase_boundary_density",),
-        "Triple-phase boundary",
-        "The length of voxel edges where three or more phases meet, per volume of the whole.",
-    ),
-    (
-        ("active_triple_phase_boundary_density",),
-        "Active triple-phase boundary",
-        "The part of it where each of the phases that meet is connected through the volume.",
-    ),
-    (
-        ("connected_fraction",),
-        "Connected fraction",
-        "The share of a phase's voxels that belong to paths from one end face to the other along the axis.",
-    ),
-    (
-        ("relative_diffusivity", "tortuosity_factor"),
-        "Relative diffusivity",
-        "Effective by intrinsic diffusivity, D_eff / D_0, of steady diffusion through the phase between fixed "
-        "concentrations on two opposite faces, no flux through the sides, as in [3]; 0 where no path crosses. The "
-        "tortuosity factor is the volume fraction divided by it.",
-    ),
-)
 
 
-def methods_of(comparison):
+def methods_of(record):
     """List how the measures that a comparison holds were computed.
 
     Args:
-        comparison: the record of `kerasgan3d.compare`.
+        record: a ComparisonRecord.
 
     Returns:
         List of (name, sentence), both HTML; the last ones are the sources.
     """
-    keys = {entry["key"] for entry in comparison["measures"]}
-    listed = [(name, text) for of, name, text in _SENTENCES if keys & set(of)]
-    if any(entry.get("estimated") for entry in comparison["measures"]):
+    keys = [key for key in MEASURES if any(row.key == key for row in record.measures)]
+    listed = [(_capital(MEASURES[key].name), html.escape(MEASURES[key].method)) for key in keys]
+    if any(row.estimated for row in record.measures):
         listed.append(
             ("† Stereology", "Estimated from slices, as if the material were alike in all directions of space.")
         )
-    if comparison.get("two_point_correlation"):
+    if record.two_point_correlation:
+        method = MEASURES["two_point_correlation"].method
+        listed.append(("Two-point correlation", re.sub(r"S2(?=\()", "S<sub>2</sub>", html.escape(method))))
+    if record.verdicts:
         listed.append(
             (
-                "Two-point correlation",
-                "S<sub>2</sub>(r) is the probability that two points at distance r along an axis are both in the "
-                "phase; S<sub>2</sub>(0) is the volume fraction. Curves are ratios of means over all samples.",
+                "Verdicts",
+                "Real means are those of the whole image where sub-volumes have the same on average. What real is from "
+                "real is the same effect between real sub-volumes of two halves of the image, cut across each axis in "
+                "turn, without what the scatter of so few explains.",
             )
         )
     listed.append(
@@ -79,7 +52,7 @@ def methods_of(comparison):
             "is less certain than their number tells, and p too small.",
         )
     )
-    if comparison.get("classifier"):
+    if record.classifier:
         listed.append(
             (
                 "Classifier",
@@ -87,7 +60,7 @@ def methods_of(comparison):
                 "other half [2].",
             )
         )
-    if comparison.get("nearest"):
+    if record.nearest:
         listed.append(
             (
                 "Nearest real sub-volume",
@@ -95,11 +68,11 @@ def methods_of(comparison):
                 "and symmetries that were searched.",
             )
         )
-    if comparison.get("seam"):
+    if record.seam:
         listed.append(
             ("Seam", "The same measure taken across or around the faces where periodic volumes close, and in the rest.")
         )
-    if comparison.get("leaning"):
+    if record.leaning:
         listed.append(
             (
                 "Leaning",
@@ -108,7 +81,7 @@ def methods_of(comparison):
                 "times the number of tests.",
             )
         )
-    if comparison.get("lattice"):
+    if record.lattice:
         listed.append(
             (
                 "Stride lattice",
@@ -117,9 +90,13 @@ def methods_of(comparison):
             )
         )
     sources = [_PAPER]
-    if comparison.get("classifier"):
+    if record.classifier:
         sources.append(_CLASSIFIER)
-    if keys & {"specific_surface_area", "interfacial_area", "relative_diffusivity", "tortuosity_factor"}:
+    if any("[3]" in MEASURES[key].method for key in keys):
         sources.append(_TAUFACTOR)
     text = "<br>".join(f'{text}<a href="https://doi.org/{doi}">doi:{doi}</a>' for text, doi in sources)
     return [*listed, ("Sources", text)]
+
+
+def _capital(text):
+    return text[:1].upper() + text[1:]

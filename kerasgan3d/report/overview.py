@@ -1,5 +1,9 @@
 """A volume in one figure: the solid body, three orthogonal slices, the phases and their fractions."""
 
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
@@ -32,7 +36,15 @@ _SINGLE_SLICE = 4.0
 _SMALLEST_SIDE = 0.12
 
 
-def render(volume, path=None, *, axis=None, colors=None, title=None, dpi=150):
+def render(
+    volume: Volume,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    axis: int | str | None = None,
+    colors: Mapping[str, Any] | Iterable[Any] | None = None,
+    title: str | None = None,
+    dpi: float = 150,
+) -> Figure:
     """Draw a volume: its three visible faces as a solid body, the middle slices normal to z, y and x, and a legend.
 
     All slices have one scale. Lengths are in µm, or in voxels where the voxel size is not known. The body is seen from
@@ -75,7 +87,7 @@ def render(volume, path=None, *, axis=None, colors=None, title=None, dpi=150):
     return figure
 
 
-def check_dpi(dpi):
+def check_dpi(dpi: Any) -> None:
     """Check the resolution of a figure.
 
     Raises:

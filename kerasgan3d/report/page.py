@@ -5,25 +5,23 @@ import html
 import importlib.resources
 import io
 import json
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
 import matplotlib
-import numpy as np
 
 from kerasgan3d.files import replacing
 from kerasgan3d.io import check_writable
+from kerasgan3d.metrics.registry import MEASURES
 from kerasgan3d.report import figures
 from kerasgan3d.report.methods import methods_of
 from kerasgan3d.report.palette import phase_colors
 from kerasgan3d.report.pictures import flux_slices, label_slices
+from kerasgan3d.report.record import ComparisonRecord
 from kerasgan3d.report.tables import measure_table, table_legend
-from kerasgan3d.report.verdict import fixed, headline, number, percent, summary
+from kerasgan3d.report.verdict import conclusion, fixed, headline, number, percent, verdict_lines, verdicts_of
 
 SUFFIXES = (".html", ".htm")
-_FORMAT = 1
 _RASTER_DPI = 200
 _BOXES = "Boxes: quartiles and median; whiskers: 5th to 95th percentile; dots: {samples}."
 _PANELS = "Every panel has its own scale, of at least a fifth of the mean."
@@ -36,7 +34,7 @@ def write_page(comparison, pictures, path):
     become null there). What the record lacks, or holds as null, is left out, and the page says so.
 
     Args:
-        comparison: the record of `kerasgan3d.compare`, as `Comparison.to_dict` returns it.
+        comparison: a ComparisonRecord, or a dict of either format that `ComparisonRecord.from_dict` reads.
         pictures: dict of arrays for the pictures, or None. "real" and "generated": integer labels, a list of slices
             (rows, columns), a list of volumes (z, y, x) whose middle slices are shown, or one volume, which shows its
             middle slices normal to z, y and x. "flux": dict with "real" and "generated", each a dict from phase name
@@ -48,8 +46,7 @@ def write_page(comparison, pictures, path):
         The path as a `pathlib.Path`.
 
     Raises:
-        ValueError: a record that is not a comparison of this format, pictures that do not fit its phases, or another
-            suffix.
+        ValueError: a dict that is no comparison, pictures that do not fit its phases, or another suffix.
         OSError: the folder does not exist, the path is a folder, or the file cannot be written.
     """
     path = check_writable(Path(path), suffixes=SUFFIXES)
@@ -65,91 +62,110 @@ def page_text(comparison, pictures=None):
     Raises:
         ValueError: as `write_page`.
     """
-    record = _Record(comparison, pictures)
+    if not isinstance(comparison, ComparisonRecord):
+        comparison = ComparisonRecord.from_dict(comparison)
+    shown = _Shown(comparison, pictures)
     sections = [
-        _head(record),
-        _slices(record),
-        _structure(record),
-        _volumes(record),
-        _correlation(record),
-        _transport(record),
-        _tests(record),
-        _everything(record),
-        _methods(record),
-        _foot(record),
+        _head(shown),
+        _slices(shown),
+        _structure(shown),
+        _volumes(shown),
+        _correlation(shown),
+        _transport(shown),
+        _tests(shown),
+        _everything(shown),
+        _methods(shown),
+        _foot(shown),
     ]
     template = importlib.resources.files("kerasgan3d.report").joinpath("page.html").read_text("utf-8")
     return Template(template).substitute(
-        title=_escape(record.title),
+        title=_escape(shown.title),
         body="\n".join(part for part in sections if part),
         data=_json(comparison),
     )
 
 
-class _Record:
-    """A comparison whose parts were looked for once, and its pictures as slices."""
+class _Shown:
+    """A record, its pictures as slices, and what several sections show."""
 
-    def __init__(self, comparison, pictures):
-        if not isinstance(comparison, Mapping) or comparison.get("format") != _FORMAT:
-            got = comparison.get("format") if isinstance(comparison, Mapping) else type(comparison).__name__
-            raise ValueError(
-                f"`comparison` must be the record of kerasgan3d.compare, a dict of format {_FORMAT}. Received: {got!r}"
-            )
-        lacking = [key for key in ("real", "generated", "samples", "measures") if comparison.get(key) is None]
-        if lacking:
-            raise ValueError(
-                f"`comparison` must hold 'real', 'generated', 'samples' and 'measures', as kerasgan3d.compare makes "
-                f"it. Received: a record without {lacking[0]!r}"
-            )
-        self.whole = comparison
-        self.real, self.generated, self.samples = (comparison[key] for key in ("real", "generated", "samples"))
-        self.measures = comparison["measures"]
-        self.phases = tuple(map(str, self.real["phases"]))
-        self.voxel_size = self.real.get("voxel_size")
-        self.title = f"{self.generated['name']} against {self.real['name']}"
-        self.flat = self.samples.get("dimensions") == 2
-        self.unit_of_samples = "windows" if self.flat else "sub-volumes"
+    def __init__(self, record, pictures):
+        self.record, self.phases, self.voxel_size = record, record.phases, record.real.voxel_size
+        # Of the version before there are none yet.
+        self.verdicts = record.verdicts or verdicts_of(record)
+        self.title = f"{record.generated.name} against {record.real.name}"
+        self.flat = record.samples.dimensions == 2
+        self.unit_of_samples = record.unit_of_samples
         pictures = pictures or {}
         self.slices = {side: label_slices(pictures.get(side), side, len(self.phases)) for side in ("real", "generated")}
         flux = pictures.get("flux") or {}
         self.flux = {side: flux_slices(flux.get(side), side, self.phases) for side in ("real", "generated")}
 
-    def __getitem__(self, key):
-        return self.whole.get(key)
+    def __getattr__(self, name):
+        return getattr(self.record, name)
 
-    def of(self, *keys):
-        return [entry for entry in self.measures if entry["key"] in keys]
+    def drawn(self, section):
+        """Return the figures of a section: title -> rows."""
+        found = {}
+        for row in self.record.measures:
+            measure = MEASURES.get(row.key)
+            if measure is not None and measure.section == section:
+                found.setdefault(measure.figure, []).append(row)
+        return found
 
 
 def _head(record):
-    size = record.samples.get("size")
+    size = record.samples.size
     edges = f"{size}{'²' if record.flat else '³'} voxels" if size else ""
     if size and record.voxel_size:
         edges += f", {size * record.voxel_size:.3g} µm an edge"
-    count = f"{record.samples['real']} real, {record.samples['generated']} generated"
+    count = f"{record.samples.real} real, {record.samples.generated} generated"
+    layout = "; ".join(part for part in (count, edges, _layout(record.windows)) if part)
     colors = phase_colors(record.phases)
     phases = "".join(
         f'<span class="phase"><span class="swatch" style="background: rgb({r}, {g}, {b})"></span>{_escape(name)}</span>'
         for name, (r, g, b) in zip(record.phases, colors.tolist(), strict=True)
     )
-    made = [f"kerasgan3d {record['version']}"] if record["version"] else []
-    made += [f"seed {record.samples['seed']}"] if record.samples.get("seed") is not None else []
+    made = [f"kerasgan3d {record.version}"] if record.version else []
+    made += [f"seed {record.samples.seed}"] if record.samples.seed is not None else []
     facts = [
         ("Real", _escape(_described(record.real))),
         ("Generated", _escape(_described(record.generated))),
-        (record.unit_of_samples.capitalize(), _escape(f"{count}; {edges}" if edges else count)),
+        (record.unit_of_samples.capitalize(), _escape(layout)),
         ("Voxel size", f"{record.voxel_size:g} µm" if record.voxel_size else "not known"),
         ("Phases", phases),
-        ("Date", _escape(record["date"])),
+        ("Date", _escape(record.date)),
         ("Made with", _escape(", ".join(made))),
     ]
     listed = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in facts if text)
     text = f'<h1>{_escape(record.title)}</h1>\n<p class="quiet">A generated microstructure beside the real one.</p>\n'
     text += f'<dl class="facts">{listed}</dl>\n'
-    text += "".join(f'<p class="quiet">Note: {_escape(note)}.</p>\n' for note in record["notes"] or ())
-    sentence = summary(record.measures, record.unit_of_samples)
-    text += f'<p class="lead">{_escape(sentence)}</p>\n' if sentence else ""
+    text += "".join(f'<p class="quiet">Note: {_escape(note)}.</p>\n' for note in record.notes)
+    text += _verdicts(record.verdicts, record.unit_of_samples)
     return text + measure_table(headline(record.measures)) + table_legend(record.measures, record.unit_of_samples)
+
+
+def _layout(windows):
+    """Say how sub-volumes lie in the real image, where that is known."""
+    if windows is None:
+        return ""
+    share = f"{100 * windows.covered:.0f} % of the real image"
+    return f"real ones at {windows.method} places, {share}, where {windows.side_by_side} fit side by side"
+
+
+def _verdicts(verdicts, samples):
+    """Return the worst in a sentence, and a line for each test."""
+    if not verdicts:
+        return ""
+    lines = "".join(
+        f'<li class="{outcome.split()[0]}"><b>{_escape(outcome)}</b> {_escape(test)}: {_escape(text)}</li>\n'
+        for test, outcome, text in verdict_lines(verdicts)
+    )
+    return (
+        f'<p class="lead">{_escape(conclusion(verdicts, samples))}</p>\n<ul class="verdicts">\n{lines}</ul>\n'
+        '<p class="legend">A test passes where its effect is at most its limit: a bar that holds for any material, '
+        "or twice what the same effect is between sub-volumes of two halves of the real image. It cannot be told where "
+        "two standard errors are more than that.</p>\n"
+    )
 
 
 def _slices(record):
@@ -162,20 +178,13 @@ def _slices(record):
 
 def _structure(record):
     parts = []
-    for title, keys, label in (
-        ("Volume fractions", ("volume_fraction",), None),
-        ("Specific surface areas", ("specific_surface_area",), None),
-        (
-            "Triple-phase boundaries",
-            ("triple_phase_boundary_density", "active_triple_phase_boundary_density"),
-            "length per volume",
-        ),
-    ):
-        figure = figures.box_plots(record.of(*keys), record.phases, label)
+    for title, rows in record.drawn("structure").items():
+        several = len({row.key for row in rows}) > 1
+        figure = figures.box_plots(rows, record.phases, "length per volume" if several else None)
         if figure is not None:
             caption = _escape(f"{title}. {_BOXES.format(samples=record.unit_of_samples)} {_PANELS}")
             parts.append(_figure(figure, f"Box plots of {title.lower()}, real and generated.", caption))
-            if keys == ("specific_surface_area",) and record["delta_ssa"]:
+            if rows[0].key == "specific_surface_area" and record.delta_ssa:
                 parts.append(_surface_differences(record))
     return "<h2>Fractions, surfaces, boundaries</h2>\n" + "".join(parts) if parts else ""
 
@@ -183,75 +192,74 @@ def _structure(record):
 def _surface_differences(record):
     shown = ", ".join(
         f"{_escape(phase)} {percent(value / 100)}"
-        for phase, value in zip(record.phases, record["delta_ssa"], strict=False)
+        for phase, value in zip(record.phases, record.delta_ssa, strict=False)
         if value is not None
     )
     return f"<p>&Delta;(SSA), the difference of the mean specific surface areas [1]: {shown}.</p>\n" if shown else ""
 
 
 def _volumes(record):
-    found = record["volumes"]
-    if not found:
+    found = record.volumes
+    if found is None:
         return ""
     text = "<h2>Generated volumes</h2>\n"
     text += (
-        f"<p>{found['count']} volumes of {found['size']}³ voxels, measured as volumes, beside what {found['windows']} "
+        f"<p>{found.count} volumes of {found.size}³ voxels, measured as volumes, beside what {found.windows} "
         "windows of slices tell of volumes by stereology.</p>\n"
     )
-    text += measure_table(headline(found["measures"]))
-    correlation = found["two_point_correlation"]
+    text += measure_table(headline(found.measures))
+    correlation = found.two_point_correlation
     figure = figures.correlation_curves(correlation, record.phases, record.voxel_size)
     if figure is None:
         return text
     shown = ", ".join(
         f"{_escape(phase)} {fixed(value, 3)}"
-        for phase, value in zip(record.phases, found["anisotropy"], strict=False)
+        for phase, value in zip(record.phases, found.anisotropy or (), strict=False)
         if value is not None
     )
     text += f"<p>The largest difference between two axes of the generated volumes: {shown}.</p>\n" if shown else ""
-    of_slices = (record["two_point_correlation"] or {}).get("axes") or ()
+    of_slices = (record.two_point_correlation and record.two_point_correlation.axes) or ()
     real = "the same of real slices" if len(of_slices) == 3 else "its mean over those of the real slice"
     caption = f"Two-point correlation along the axes of generated volumes, and {real}."
     return text + _figure(figure, "Two-point correlation functions of volumes, by phase and axis.", caption)
 
 
 def _correlation(record):
-    correlation = record["two_point_correlation"]
-    if not correlation:
+    correlation = record.two_point_correlation
+    if correlation is None or correlation.lags is None:
         return ""
     figure = figures.correlation_curves(correlation, record.phases, record.voxel_size)
     if figure is None:
         return ""
     text = "<h2>Two-point correlation</h2>\n"
-    worst = correlation.get("largest_difference")
-    if worst is not None:
-        found = [
-            (value, phase, axis)
-            for phase, row in zip(record.phases, worst, strict=False)
-            for axis, value in zip(correlation["axes"], row, strict=False)
-            if value is not None
-        ]
-        if found:
-            value, phase, axis = max(found)
-            text += (
-                "<p>The largest difference between the mean curves is "
-                f"{fixed(value, 3)} ({_escape(phase)}, along {_escape(axis)}).</p>\n"
-            )
+    found = [
+        (value, phase, axis)
+        for phase, row in zip(record.phases, correlation.largest_difference or (), strict=False)
+        for axis, value in zip(correlation.axes, row, strict=False)
+        if value is not None
+    ]
+    if found:
+        value, phase, axis = max(found)
+        text += (
+            "<p>The largest difference between the mean curves is "
+            f"{fixed(value, 3)} ({_escape(phase)}, along {_escape(axis)}).</p>\n"
+        )
     caption = (
         "The chance that a point at distance r from one in the phase is in the phase too. "
         f"At each distance the band holds nine tenths of the real {record.unit_of_samples}."
     )
-    if not (correlation.get("real") or {}).get("low"):
+    if correlation.real is None or not correlation.real.low:
         caption = caption.split(". ")[0] + "."
     return text + _figure(figure, "Two-point correlation functions, by phase and axis, real and generated.", caption)
 
 
 def _transport(record):
     parts = []
-    figure = figures.box_plots(record.of("relative_diffusivity"), record.phases)
-    if figure is not None:
-        caption = f"Relative diffusivities. {_BOXES.format(samples=record.unit_of_samples)}"
-        parts.append(_figure(figure, "Box plots of relative diffusivities, real and generated.", caption))
+    for title, rows in record.drawn("transport").items():
+        figure = figures.box_plots(rows, record.phases)
+        if figure is not None:
+            caption = f"{_escape(title)}. {_BOXES.format(samples=record.unit_of_samples)}"
+            parts.append(_figure(figure, f"Box plots of {title.lower()}, real and generated.", caption))
     figure = figures.diffusivity_scatter(record.measures, record.phases)
     if figure is not None:
         caption = (
@@ -272,11 +280,11 @@ def _tests(record):
     missing = [
         name
         for name, there in (
-            ("relative diffusivity", record.of("relative_diffusivity")),
-            ("the classifier's test", record["classifier"]),
-            ("the search for the nearest real sub-volumes", record["nearest"]),
-            ("seam against interior of periodic volumes", record["seam"]),
-            ("the stride lattice", record["lattice"]),
+            ("relative diffusivity", record.drawn("transport")),
+            ("the classifier's test", record.classifier),
+            ("the search for the nearest real sub-volumes", record.nearest),
+            ("seam against interior of periodic volumes", record.seam),
+            ("the stride lattice", record.lattice),
         )
         if not there
     ]
@@ -286,10 +294,10 @@ def _tests(record):
 
 
 def _classifier(record):
-    found = record["classifier"]
-    if not found or found.get("score") is None:
+    found = record.classifier
+    if found is None or found.score is None:
         return ""
-    score, error = found["score"], found.get("standard_error")
+    score, error = found.score, found.standard_error
     if error is not None and abs(score - 0.5) <= 2 * error:
         meaning = "It does no better than guessing, within two standard errors."
         meaning += " So few samples tell little: take more." if error > 0.05 else ""
@@ -303,58 +311,55 @@ def _classifier(record):
     text += "seen, with its standard error; 0.5 is the best that a generator can reach [2].</span></div>\n"
     counted = [
         f"{' + '.join(map(str, count)) if isinstance(count, list | tuple) else count} to {purpose}"
-        for count, purpose in ((found.get("train"), "learn from"), (found.get("test"), "be judged by"))
+        for count, purpose in ((found.train, "learn from"), (found.test, "be judged by"))
         if count
     ]
     notes = [f"{record.unit_of_samples.capitalize()}: {', '.join(counted)}."] if counted else []
-    notes += [str(found["note"])] if found.get("note") else []
+    notes += [found.note] if found.note else []
     return text + (f'<p class="quiet">{_escape(" ".join(notes))}</p>\n' if notes else "")
 
 
 def _nearest(record):
-    found = record["nearest"]
+    found = record.nearest
     figure = figures.nearest_distances(found) if found else None
     if figure is None:
         return ""
-    closest = []
-    for side, name in (("generated", "generated"), ("real", "real")):
-        values = [value for value in found.get(side) or () if value is not None]
-        if values:
-            closest.append(f"{fixed(min(values), 3)} from {name}")
+    sides = (("generated", found.generated_distances), ("real", found.real_distances))
+    closest = [f"{fixed(values.least, 3)} from {name}" for name, values in sides if values is not None]
     caption = "Distance to the nearest real sub-volume: of generated ones"
     caption += (
         ", and of real ones to those that do not overlap them. A copy has the distance 0; generated ones should not be "
         "nearer than real ones are. Lines are medians."
-        if found.get("real")
+        if found.real
         else ". A copy has the distance 0. The line is the median."
     )
     text = "<h3>Does it repeat what it learnt from?</h3>\n"
     smallest = "The smallest distances are" if len(closest) > 1 else "The smallest distance is"
     text += f"<p>{smallest} {_escape(' and '.join(closest))} ones."
-    if not found.get("real"):
+    if not found.real:
         text += " The image is too small to say how near real ones are that do not overlap."
     text += "</p>\n"
-    searched = f" Searched: {found['searched'].rstrip('.')}." if found.get("searched") else ""
+    searched = f" Searched: {found.searched.rstrip('.')}." if found.searched else ""
     alt = "Distances to the nearest real sub-volume."
     return text + _figure(figure, alt, _escape(caption + searched))
 
 
 def _seam(record):
-    found = record["seam"]
+    found = record.seam
     figure = figures.seam_differences(found) if found else None
     if figure is None:
         return ""
-    beyond, count = _beyond_chance(found["measures"])
+    beyond, count = _beyond_chance(found.measures)
     caption = (
         "What is measured where a periodic volume closes, relative to the rest of it; bars are two standard errors. "
         "About one value in twenty lies beyond its bar by chance."
     )
     text = "<h3>Is there a seam in periodic volumes?</h3>\n"
     text += f"<p>{beyond} of {count} values differ with p &lt; 0.05, as about one in twenty does by chance"
-    size = found.get("size")
-    if found.get("count") and size:
+    size = found.size
+    if found.count and size:
         size = " × ".join(map(str, size)) if isinstance(size, list | tuple) else f"{size}³"
-        text += f"; {found['count']} volumes of {size} voxels"
+        text += f"; {found.count} volumes of {size} voxels"
     return text + ".</p>\n" + _figure(figure, "Differences between seam and interior of periodic volumes.", caption)
 
 
@@ -370,46 +375,41 @@ def _beyond_chance(measures):
 
 
 def _leaning(record):
-    found = record["leaning"] or {}
-    sides = [
-        (side, found[side])
-        for side in ("generated", "real")
-        if found.get(side) and found[side].get("largest") is not None
-    ]
+    sides = [(side, record.leaning[side]) for side in ("generated", "real")] if record.leaning else []
+    sides = [(side, found) for side, found in sides if found is not None]
     if not sides:
         return ""
     shown = [
         f"{side} "
-        + ", ".join(f"{_escape(phase)} {fixed(v, 3)}" for phase, v in zip(record.phases, part["largest"], strict=False))
+        + ", ".join(f"{_escape(phase)} {fixed(v, 3)}" for phase, v in zip(record.phases, part.largest, strict=False))
         for side, part in sides
     ]
     text = (
         "<h3>Do structures lean to one side?</h3>\n<p>The largest difference of S2(r)/S2(0) between the two diagonals "
     )
     text += f"of a plane: {'; '.join(shown)}."
-    p = dict(sides).get("generated", {}).get("smallest_p")
+    p = record.leaning.generated and record.leaning.generated.smallest_p
     if p is not None:
         text += f" The smallest p of no difference in generated volumes is {number(p, 2)}, corrected."
     return text + "</p>\n"
 
 
 def _lattice(record):
-    found = record["lattice"]
+    found = record.lattice
     figure = figures.lattice_profiles(found, record.phases) if found else None
     if figure is None:
         return ""
     caption = (
-        f"What lies at each position within the generator's stride of {found['period']} voxels, as difference from the "
+        f"What lies at each position within the generator's stride of {found.period} voxels, as difference from the "
         "mean, with standard errors. A generator without a lattice is flat within them."
     )
     text = "<h3>Does the generator's stride show?</h3>\n"
-    values = [found.get(key) for key in ("chi2_p", "label_change_chi2_p")]
-    values = np.concatenate([np.ravel(np.array([] if value is None else value, dtype=float)) for value in values])
-    values = values[np.isfinite(values)]
-    if values.size:
+    values = [p for table in (found.chi2_p, found.label_change_chi2_p) for row in table or () for p in row]
+    values = [p for p in values if p is not None]
+    if values:
         text += (
-            f"<p>The smallest of {values.size} p-values of flatness is {number(values.min(), 2)}; by chance it is "
-            f"below {number(0.05 / values.size, 2)} in one of twenty comparisons.</p>\n"
+            f"<p>The smallest of {len(values)} p-values of flatness is {number(min(values), 2)}; by chance it is "
+            f"below {number(0.05 / len(values), 2)} in one of twenty comparisons.</p>\n"
         )
     return text + _figure(figure, "Volume fractions and label changes by position within the stride.", caption)
 
@@ -419,16 +419,14 @@ def _everything(record):
 
 
 def _methods(record):
-    listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in methods_of(record.whole))
+    listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in methods_of(record.record))
     return f'<h2>How it was computed</h2>\n<dl class="methods">{listed}</dl>\n'
 
 
 def _foot(record):
-    seconds = record["seconds"]
-    seconds = sum(seconds.values()) if isinstance(seconds, Mapping) else seconds
+    seconds = sum(record.seconds.values())
     took = f" It took {seconds:.0f} s." if seconds else ""
-    hardware = record["hardware"]
-    hardware = f" Computed on: {hardware}." if isinstance(hardware, str) and hardware else ""
+    hardware = f" Computed on: {record.hardware}." if record.hardware else ""
     text = (
         f"Every number of this page, and the value of each of the {record.unit_of_samples}, is in the page itself as "
     )
@@ -437,11 +435,11 @@ def _foot(record):
 
 
 def _described(side):
-    text = str(side["name"])
-    if side.get("shape"):
-        text += f", {' × '.join(map(str, side['shape']))} voxels"
+    text = side.name
+    if side.shape:
+        text += f", {' × '.join(map(str, side.shape))} voxels"
     kind = {"slice": "one slice", "reference": "stored statistics", "generator": "generator", "volumes": "volumes"}
-    return text + (f" ({kind[side['kind']]})" if side.get("kind") in kind else "")
+    return text + (f" ({kind[side.kind]})" if side.kind in kind else "")
 
 
 def _figure(figure, alt, caption):
@@ -455,21 +453,10 @@ def _figure(figure, alt, caption):
     return f"<figure>{image}\n<figcaption>{caption}</figcaption></figure>\n"
 
 
-def _json(value):
+def _json(record):
     """Return JSON that may stand within a script element."""
-    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(record.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _plain(value):
-    """Return a record without NumPy types, null for what JSON has no number for."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _escape(text):

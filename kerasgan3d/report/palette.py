@@ -1,7 +1,8 @@
 """Colours of phases."""
 
 import colorsys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -14,7 +15,7 @@ _PORE_NAMES = ("pore", "pores", "void", "voids", "pore space", "electrolyte", "g
 _GOLDEN_RATIO = 0.6180339887498949
 
 
-def phase_colors(phases, colors=None):
+def phase_colors(phases: Iterable[str], colors: Mapping[str, Any] | Iterable[Any] | None = None) -> np.ndarray:
     """Colour each phase.
 
     By default the first phase whose name says that it is pore space ("pore", "void", "electrolyte", ...) is dark, or

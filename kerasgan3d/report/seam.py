@@ -21,13 +21,17 @@ def seam_statistics(volumes, phases, lag=8):
         where the volume closes, against all others. "volume_fraction": in the half of the volume around the seam,
         against the other half. "two_point_correlation": probability that two voxels `lag` apart are both in the phase,
         of pairs across the seam and of all others. Errors are those between volumes, which are independent, and p is
-        that of Student's t test of the volumes' differences.
+        that of Student's t test of the volumes' differences. "tests" is their number, "smallest_p" the smallest p
+        times that, at most 1 (Bonferroni). "largest" is the largest difference of label changes, as a share of those
+        in the interior, with its "standard_error"; "interior" is the same of the plane in the middle of the volumes.
     """
     volumes = [np.asarray(volume) for volume in volumes]
-    rows = []
+    rows, seams, middles = [], [], []
     for axis, name in enumerate(AXES):
         for phase, phase_name in enumerate(phases):
             profiles = [_profiles(volume == phase, axis, lag) for volume in volumes]
+            seams.append(_relative(profiles, 0))
+            middles.append(_relative(profiles, len(profiles[0][0]) // 2))
             for key, (seam, interior) in {
                 "label_change_rate": _split([p[0] for p in profiles], 1),
                 "volume_fraction": _split([np.roll(p[1], len(p[1]) // 4) for p in profiles], len(profiles[0][1]) // 2),
@@ -36,7 +40,17 @@ def seam_statistics(volumes, phases, lag=8):
                 rows.append({"key": key, "phase": phase_name, "axis": name, **_difference(seam, interior)})
                 if key == "two_point_correlation":
                     rows[-1]["lag"] = lag
-    return {"size": list(volumes[0].shape), "count": len(volumes), "measures": rows}
+    largest, error = max(seams)
+    return {
+        "size": list(volumes[0].shape),
+        "count": len(volumes),
+        "measures": rows,
+        "tests": len(rows),
+        "smallest_p": min(1.0, min(row["p"] for row in rows) * len(rows)),
+        "largest": largest,
+        "standard_error": error,
+        "interior": max(middles)[0],
+    }
 
 
 def lattice_statistics(volumes, phases, period):
@@ -59,7 +73,8 @@ def lattice_statistics(volumes, phases, period):
         dict: "period"; "fractions" and "label_change_rates" [axis][phase][position], means over the volumes of what
         lies at the position, and between it and the one before it; their "standard_error" and
         "label_change_standard_error" of the same shape; "chi2_p" and "label_change_chi2_p" [axis][phase]; and
-        "smallest_p", the smallest of these times their number (Bonferroni), at most 1.
+        "smallest_p", the smallest of these times their number (Bonferroni), at most 1; "largest_swing" and
+        "swing_error", see `lattice_swing`.
     """
     fractions, rates = [], []
     for volume in volumes:
@@ -78,7 +93,30 @@ def lattice_statistics(volumes, phases, period):
         result[error] = (values.std(0, ddof=1) / np.sqrt(len(values))).tolist()
         result[p] = probability.tolist()
     result["smallest_p"] = min(1.0, float(np.min(smallest)) * np.size(smallest))
+    result["largest_swing"], result["swing_error"] = _swing(fractions, rates)
     return result
+
+
+def lattice_swing(samples, phases, period):
+    """Return how far fractions and label changes swing with the place modulo a period, in samples of any kind.
+
+    Args:
+        samples: Arrays of labels (z, y, x) of one shape, not periodic, longer than the period along each axis.
+        phases: Number of phases n.
+        period: In voxels.
+
+    Returns:
+        dict: by "volume_fraction" and "label_change_rate", the largest deviation from the mean at a position, of any
+        axis and phase, relative to that mean. Real sub-volumes, which begin anywhere, show by it what chance does.
+    """
+    fractions, rates = [], []
+    for sample in samples:
+        # The first plane has none before it; what is left behind the last whole period is left out.
+        whole = (min(sample.shape) - 1) // period * period
+        planes = [[_profiles(sample == phase, axis, 1)[:2] for phase in range(phases)] for axis in range(3)]
+        rates.append([[_folded(changes[1 : whole + 1], period) for changes, _ in axis] for axis in planes])
+        fractions.append([[_folded(shares[1 : whole + 1], period) for _, shares in axis] for axis in planes])
+    return _swing(fractions, rates)[0]
 
 
 def _profiles(here, axis, lag):
@@ -102,6 +140,31 @@ def _difference(seam, interior):
     error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
     p = 2 * stats.t.sf(abs(difference.mean()) / error, len(difference) - 1) if error > 0 else 1.0
     return {"seam": seam.mean(), "interior": interior.mean(), "standard_error": error, "p": float(p)}
+
+
+def _relative(profiles, place):
+    """Return by how much the label changes at a plane differ from those at all others, and the error of that."""
+    changes = np.array([profile[0] for profile in profiles])
+    others = np.delete(changes, place, axis=1).mean(1)
+    if not others.mean() > 0:
+        return 0.0, 0.0
+    difference = changes[:, place] - others
+    error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.nan
+    return float(abs(difference.mean()) / others.mean()), float(error / others.mean())
+
+
+def _swing(fractions, rates):
+    """Return the largest relative deviation from the mean over the positions of a cell, and its standard error."""
+    largest, errors = {}, {}
+    for key, values in (("volume_fraction", np.array(fractions)), ("label_change_rate", np.array(rates))):
+        mean = values.mean(0)
+        level = mean.mean(-1, keepdims=True)
+        deviation = np.abs(mean - level) / np.where(level > 0, level, 1)
+        place = np.unravel_index(deviation.argmax(), deviation.shape)
+        error = values.std(0, ddof=1)[place] / np.sqrt(len(values)) if len(values) > 1 else np.nan
+        level = level[place[:-1]][0]
+        largest[key], errors[key] = float(deviation[place]), float(error / level) if level > 0 else 0.0
+    return largest, errors
 
 
 def _folded(profile, period):

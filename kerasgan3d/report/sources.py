@@ -9,7 +9,7 @@ import numpy as np
 from kerasgan3d import io
 from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.data import exclusion
-from kerasgan3d.folder import REFERENCE, read_json
+from kerasgan3d.folder import REFERENCE, current_statistics, read_json
 from kerasgan3d.metrics._check import check_slice, check_volume
 from kerasgan3d.metrics.ensemble import random_windows
 from kerasgan3d.phases import PhaseMap, default_names
@@ -52,6 +52,28 @@ class Images:
     def corners(self, count, size, seed):
         """Return the image and the first corner of each sub-volume that `draw` returns."""
         return [place for place, _ in self._windows(count, size, [seed, SAMPLES])]
+
+    def side_by_side(self, size):
+        """Return all sub-volumes that lie side by side, from the first corner on, and hold nothing excluded."""
+        windows = [
+            (k, tuple(slice(size * i, size * (i + 1)) for i in place))
+            for k, image in enumerate(self.images)
+            for place in np.ndindex(*(length // size for length in image.shape))
+        ]
+        return [self.images[k][w] for k, w in windows if self.excluded is None or not self.excluded[w].any()]
+
+    def layout(self, count, size, seed):
+        """Return how the sub-volumes that `draw` returns lie: see `kerasgan3d.report.record.Samples`."""
+        held = [np.zeros(image.shape, bool) for image in self.images]
+        corners = self.corners(count, size, seed)
+        for number, corner in corners:
+            held[number][tuple(slice(c, c + size) for c in corner)] = True
+        covered = sum(int(np.count_nonzero(part)) for part in held)
+        return {
+            "side_by_side": len(self.side_by_side(size)),
+            "covered": covered / sum(image.size for image in self.images),
+            "shared": len(corners) * size**self.dimensions / covered,
+        }
 
     def halves(self, samples, size, seed):
         """Return sub-volumes of one half, sub-volumes of the other, and how many of the latter do not overlap.
@@ -141,14 +163,15 @@ class Reference:
 
     def __init__(self, name, statistics, voxel_size=None):
         try:
+            statistics = current_statistics(statistics)
             self.name, self.statistics = name, statistics
             self.phases = tuple(PhaseMap(statistics["phases"]).names)
             self.voxel_size = check_voxel_size(statistics["voxel_size"]) or voxel_size
             made_of = statistics["sub_volumes"]
             self.size, self.dimensions, self.count = made_of["size"], made_of["dimensions"], made_of["count"]
             mean = statistics["mean"]
-            shapes = [np.shape(mean[key]) for key in ("volume_fractions", "two_point_correlation")]
-        except (KeyError, TypeError) as error:
+            shapes = [np.shape(mean[key]) for key in ("volume_fraction", "two_point_correlation")]
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{name} must hold reference statistics: phases, voxel_size, sub_volumes, mean. "
                 f"Received: no {error.args[0] if isinstance(error, KeyError) else 'such object'}."
@@ -157,7 +180,7 @@ class Reference:
         of_phases, of_lags = (len(self.phases),), [(len(self.phases), axes) for axes in {self.dimensions, 3}]
         if shapes[0] != of_phases or shapes[1][:-1] not in of_lags:
             raise ValueError(
-                f"The means of {name} must be volume_fractions of each phase, {of_phases}, and two_point_correlation "
+                f"The means of {name} must be volume_fraction of each phase, {of_phases}, and two_point_correlation "
                 f"of each phase, axis and distance, {' or '.join(map(str, of_lags))} and one more. "
                 f"Received: {shapes[0]} and {shapes[1]}."
             )

@@ -1,76 +1,90 @@
 """The statistics of two sets of sub-volumes, side by side."""
 
-from itertools import combinations
+import dataclasses
 
 import numpy as np
 from scipy import stats
 
 from kerasgan3d.checks import AXES
-from kerasgan3d.metrics.ensemble import UNITS
+from kerasgan3d.folder import current_statistics
+from kerasgan3d.metrics.registry import MONITORED, SAMPLED, places, unit_power
+from kerasgan3d.report.record import Curves, CurveSide, MeasureRow, Volumes, plain, worst_of
 
 BAND = (5, 95)  # percent: what lies between these is the band of a curve
-# What the statistics of a generator's folder call what is measured here.
-_IN_REFERENCE = {
-    "volume_fraction": "volume_fractions",
-    "specific_surface_area": "specific_surface_area",
-    "triple_phase_boundary_density": "triple_phase_boundary_density",
-}
+_CURVE = "two_point_correlation"
 
 
-def measure_rows(real, generated, phases, *, estimated=False):
+def measure_rows(real, generated, phases, *, estimated=False, halves=(), whole=None):
     """Compare every measure of two sets of sub-volumes.
 
     Args:
         real, generated: What `measure_samples` returned; `real` may also be a dict that `reference_values` returned.
         phases: Names of the n phases.
         estimated: Whether the measures are estimates by stereology, from slices.
+        halves: Ways to cut the real sub-volumes in two, each a bool array (samples,): those of either part of the
+            image. They tell what real is from real.
+        whole: dict from measure to its value of the whole real image, where that is known; else real means are those of
+            the sub-volumes.
 
     Returns:
-        A list of dicts, one per measure, phase or pair of phases, and axis: "key", "phase", "other", "axis" ("mean"
-        stands for the mean of the three), "unit", "estimated"; "real" and "generated", a value per sub-volume;
-        "real_mean", "real_std", "generated_mean", "generated_std"; "relative_difference" of the means, as a share of
-        the real one; "deviation_ratio", generated over real standard deviation; "ks_distance" and "ks_p", the
-        Kolmogorov-Smirnov distance of the two distributions and the probability of one as large between sets of
-        independent sub-volumes of one material. None is what has no value or is not known.
+        list of MeasureRow, one per measure, phase or pair of phases, and axis. None is what has no value or is not
+        known.
     """
     rows = []
-    for key, values in generated.items():
-        if key not in UNITS:
+    for key, row in SAMPLED.items():
+        if key not in generated:
             continue
         known = real.get(key)
-        for place, labels in _places(key, phases):
-            mine = _values(values, place, labels["axis"])
-            theirs = {} if known is None else _summary(known, place, labels["axis"])
-            rows.append(
-                {"key": key, **labels, "unit": UNITS[key], "estimated": estimated, **_compared(theirs, _of(mine))}
-            )
+        for place in places(row, tuple(phases)):
+            theirs = {} if known is None else _summary(known, place.index)
+            labels = {"key": key, "phase": place.phase, "other": place.other, "axis": place.axis}
+            at = None if whole is None or key not in whole else float(_values(whole[key][np.newaxis], place.index)[0])
+            found = _compared(theirs, _of(_values(generated[key], place.index)), halves, at)
+            rows.append(MeasureRow(**labels, unit=row.unit, estimated=estimated, **found))
     return rows
 
 
-def correlation_record(real, generated, axes):
+def correlation_record(real, generated, axes, *, halves=(), whole=None):
     """Compare the two-point correlation S2(r) / S2(0) of two sets of sub-volumes.
 
     Args:
         real, generated: (samples, n, axes, lags), S2 not normalised; `real` may be the normalised mean (n, axes, lags).
         axes: Names of the axes.
+        halves: As for `measure_rows`.
+        whole: S2 of the whole real image (n, axes, lags), which takes the place of the real mean.
 
     Returns:
-        dict: "lags" in voxels, "axes", "real" and "generated" with "mean" (mean S2(r) over mean S2(0), [phase][axis]
-        [lag]), "low" and "high" (5th and 95th percentile of S2(r) / S2(0) of single sub-volumes that hold the phase;
-        None where they are not known), and "largest_difference" of the means, [phase][axis].
+        Curves. Means are mean S2(r) over mean S2(0), "low" and "high" the 5th and 95th percentile of S2(r) / S2(0) of
+        single sub-volumes that hold the phase; None where they are not known.
     """
     lags = min(real.shape[-1], generated.shape[-1])
-    sides = {"real": _curves(real[..., :lags]), "generated": _curves(generated[..., :lags])}
-    means = [np.array(sides[side]["mean"], float) for side in ("real", "generated")]
-    return {
-        "lags": list(range(lags)),
-        "axes": list(axes),
-        **{side: {name: plain(values) for name, values in curves.items()} for side, curves in sides.items()},
-        "largest_difference": plain(np.abs(means[1] - means[0]).max(-1)),
-    }
+    real, generated = real[..., :lags], generated[..., :lags]
+    sides = [_curves(real), _curves(generated)]
+    if whole is not None:
+        sides[0]["mean"] = _ratio(whole[..., :lags])
+    difference = np.abs(sides[1]["mean"] - sides[0]["mean"])
+    sampled = real.ndim == 4
+    variance = _ratio_variance(generated) + (_ratio_variance(real) if sampled else 0)
+    apart = []
+    for half in halves if sampled else ():
+        parts = [real[half], real[~half]]
+        between = np.abs(_ratio(parts[0].mean(0)) - _ratio(parts[1].mean(0)))
+        noise = sum(_ratio_variance(part) for part in parts)
+        apart.append(_at_largest(between, between**2 - noise))
+    return Curves(
+        lags=list(range(lags)),
+        axes=list(axes),
+        real=CurveSide(**{name: plain(values) for name, values in sides[0].items()}),
+        generated=CurveSide(**{name: plain(values) for name, values in sides[1].items()}),
+        largest_difference=plain(difference.max(-1)),
+        standard_error=plain(np.sqrt(_at_largest(difference, variance))),
+        real_from_real=plain(np.sqrt(np.maximum(0, np.mean(apart, axis=0)))) if apart else None,
+        worst=worst_of(plain(difference.max(-1))),
+        max_lag=lags - 1,
+    )
 
 
-def volume_record(real, generated, curves, phases, size):
+def volume_record(real, generated, curves, phases, size, windows, whole=None):
     """Compare generated volumes with what a real slice says of volumes by stereology.
 
     Args:
@@ -80,27 +94,24 @@ def volume_record(real, generated, curves, phases, size):
             all directions.
         phases: Names of the n phases.
         size: Edge length of the volumes in voxels.
+        windows: How many windows the estimates are of.
+        whole: As for `measure_rows`.
 
     Returns:
-        dict: "count", "size"; "measures", rows as of `measure_rows`, without what compares the scatter of windows with
-        that of volumes; "two_point_correlation", as of `correlation_record`, along z, y and x; "anisotropy", the
-        largest difference between the mean S2(r) / S2(0) of two axes, per phase.
+        Volumes: rows as of `measure_rows`, without what compares the scatter of windows with that of volumes.
     """
-    rows = measure_rows(real, generated, phases, estimated=True)
-    for row in rows:
-        row |= {"real": None, "real_std": None, "deviation_ratio": None, "ks_distance": None, "ks_p": None}
-    correlation = generated["two_point_correlation"]
+    scatter = dict.fromkeys(("real", "real_std", "deviation_ratio", "spread_from_real", "ks_distance", "ks_p"))
+    rows = [
+        dataclasses.replace(row, **scatter)
+        for row in measure_rows(real, generated, phases, estimated=True, whole=whole)
+    ]
+    correlation = generated[_CURVE]
     if curves.shape[-2] < len(AXES):
         curves = np.repeat(curves.mean(-2, keepdims=True), len(AXES), -2)
     found = correlation_record(curves, correlation, AXES)
-    means = np.array(found["generated"]["mean"], float)
-    return {
-        "count": len(correlation),
-        "size": size,
-        "measures": rows,
-        "two_point_correlation": found,
-        "anisotropy": plain((means.max(1) - means.min(1)).max(-1)),
-    }
+    means = np.array(found.generated.mean, float)
+    anisotropy = plain((means.max(1) - means.min(1)).max(-1))
+    return Volumes(len(correlation), size, windows, rows, found, anisotropy)
 
 
 def delta_ssa(rows, phases):
@@ -114,7 +125,7 @@ def delta_ssa(rows, phases):
     Returns:
         A list of n floats, None where a phase has no surface in the real image.
     """
-    found = {row["phase"]: row["relative_difference"] for row in rows if row["key"] == "specific_surface_area"}
+    found = {row.phase: row.relative_difference for row in rows if row.key == "specific_surface_area"}
     return [None if found.get(phase) is None else 100 * found[phase] for phase in phases]
 
 
@@ -129,61 +140,31 @@ def reference_values(statistics, voxel_size=None):
     Returns:
         dict from measure to array (samples, ...), or to a pair of arrays, mean and standard deviation.
     """
-    known = {key: np.array(values, float) for key, values in statistics.get("samples", {}).items() if key in UNITS}
-    for key, name in _IN_REFERENCE.items():
-        mean = statistics["mean"].get(name)
+    statistics = current_statistics(statistics)
+    known = {key: np.array(values, float) for key, values in statistics.get("samples", {}).items() if key in SAMPLED}
+    for key in MONITORED:
+        mean = statistics["mean"].get(key)
         if key not in known and mean is not None:
-            std = (statistics.get("std") or {}).get(name)
+            std = (statistics.get("std") or {}).get(key)
             mean = np.array(mean, float)
             known[key] = (mean, np.full_like(mean, np.nan) if std is None else np.array(std, float))
     if statistics.get("voxel_size") is None and voxel_size is not None:
         for key, values in known.items():
-            edge = voxel_size ** {"1/µm": 1, "1/µm²": 2}.get(UNITS[key], 0)
-            known[key] = tuple(part / edge for part in values) if isinstance(values, tuple) else values / edge
+            edge = voxel_size ** unit_power(SAMPLED[key])
+            known[key] = tuple(part * edge for part in values) if isinstance(values, tuple) else values * edge
     return known
 
 
-def plain(values):
-    """Return arrays and numbers as JSON holds them, None for what is not finite."""
-    if isinstance(values, dict):
-        return {key: plain(value) for key, value in values.items()}
-    if isinstance(values, np.ndarray):
-        values = values.tolist()
-    if isinstance(values, (list, tuple)):
-        return [plain(value) for value in values]
-    if isinstance(values, np.generic):
-        values = values.item()
-    return None if isinstance(values, float) and not np.isfinite(values) else values
+def _values(values, index):
+    """Return the value of each sub-volume at a place; of a place that ends with a slice, the mean."""
+    found = values[(slice(None), *index)]
+    return found.mean(-1) if index and isinstance(index[-1], slice) else found
 
 
-def _places(key, phases):
-    """List where the values of a measure stand in a sub-volume's array, and what they are of."""
-    nothing = {"phase": None, "other": None, "axis": None}
-    if key == "interfacial_area":
-        pairs = combinations(phases, 2)
-        return [((i,), {**nothing, "phase": a, "other": b}) for i, (a, b) in enumerate(pairs)]
-    if key.endswith("triple_phase_boundary_density"):
-        return [((), nothing)]
-    of_phases = [((i,), {**nothing, "phase": phase}) for i, phase in enumerate(phases)]
-    if key not in ("connected_fraction", "relative_diffusivity"):
-        return of_phases
-    axes = AXES + ("m" if key == "relative_diffusivity" else "")
-    return [
-        ((*place, axis), {**labels, "axis": "mean" if name == "m" else name})
-        for place, labels in of_phases
-        for axis, name in enumerate(axes)
-    ]
-
-
-def _values(values, place, axis):
-    """Return the value of each sub-volume at a place."""
-    return values[:, place[0]].mean(-1) if axis == "mean" else values[(slice(None), *place)]
-
-
-def _summary(known, place, axis):
+def _summary(known, index):
     if not isinstance(known, tuple):
-        return _of(_values(known, place, axis))
-    mean, std = (part[place] if part.ndim else part[()] for part in known)
+        return _of(_values(known, index))
+    mean, std = (part[index] if part.ndim else part[()] for part in known)
     return {"values": None, "mean": mean, "std": std}
 
 
@@ -191,20 +172,65 @@ def _of(values):
     return {"values": values, "mean": values.mean(), "std": values.std(ddof=1) if len(values) > 1 else np.nan}
 
 
-def _compared(real, generated):
-    row = {}
+def _compared(real, generated, halves, whole):
+    """Return what a MeasureRow holds of two summaries; `whole` is the value of the whole real image, or None."""
+    row, variance = {}, 0.0
     for side, summary in (("real", real), ("generated", generated)):
         values = summary.get("values")
         row[side] = None if values is None else plain(values)
         row[f"{side}_mean"], row[f"{side}_std"] = plain(summary.get("mean")), plain(summary.get("std"))
+        if values is not None and row[f"{side}_std"] is not None and (side == "generated" or whole is None):
+            variance += row[f"{side}_std"] ** 2 / len(values)
+    if row["real_mean"] is not None:
+        row["real_mean_of"] = "sub-volumes" if whole is None else "image"
+        row["real_mean"] = row["real_mean"] if whole is None else whole
     mean, std = row["real_mean"], row["real_std"]
     row["relative_difference"] = (row["generated_mean"] - mean) / abs(mean) if mean else None
+    row["standard_error"] = float(np.sqrt(variance)) / abs(mean) if mean and variance else None
     row["deviation_ratio"] = row["generated_std"] / std if std and row["generated_std"] is not None else None
     both = row["real"] is not None
     test = stats.ks_2samp(real["values"], generated["values"]) if both else None
     row["ks_distance"] = float(test.statistic) if both else None
     row["ks_p"] = float(test.pvalue) if both else None
+    if both and mean and halves:
+        row["real_from_real"], row["spread_from_real"] = _apart(real["values"], halves, mean)
     return row
+
+
+def _apart(values, halves, mean):
+    """Return how far the means of two halves are apart, relative to a mean, and the ratio of their deviations.
+
+    Of each, what the scatter of so few sub-volumes explains is taken away, and the mean square over the ways to cut
+    the image in two is taken.
+    """
+    squares, spreads = [], []
+    for half in halves:
+        one, other = values[half], values[~half]
+        noise = one.var(ddof=1) / len(one) + other.var(ddof=1) / len(other)
+        squares.append((one.mean() - other.mean()) ** 2 - noise)
+        if one.std() > 0 and other.std() > 0:
+            # The logarithm of a standard deviation of n normal values has the variance 1 / (2 (n - 1)).
+            ratio = np.log(one.std(ddof=1) / other.std(ddof=1))
+            spreads.append(ratio**2 - 0.5 / (len(one) - 1) - 0.5 / (len(other) - 1))
+    spread = float(np.exp(np.sqrt(max(0.0, np.mean(spreads))))) if spreads else None
+    return float(np.sqrt(max(0.0, np.mean(squares))) / abs(mean)), spread
+
+
+def _ratio_variance(correlation):
+    """Return the variance of mean S2(r) over mean S2(0), of sub-volumes (samples, n, axes, lags): (n, axes, lags)."""
+    if len(correlation) < 2:
+        return np.full(correlation.shape[1:], np.nan)
+    mean = correlation.mean(0)
+    first = np.where(mean[..., :1] > 0, mean[..., :1], np.nan)
+    # To first order, the ratio moves with S2_i(r) - ratio S2_i(0).
+    moved = correlation - _ratio(mean) * correlation[..., :1]
+    return moved.var(0, ddof=1) / (len(correlation) * first**2)
+
+
+def _at_largest(values, of):
+    """Return, for each phase, what stands where other values (n, axes, lags) are largest: (n,)."""
+    flat = np.where(np.isfinite(values), values, -1.0).reshape(len(values), -1)
+    return of.reshape(len(values), -1)[np.arange(len(values)), flat.argmax(1)]
 
 
 def _curves(correlation):

@@ -1,10 +1,11 @@
 """What every figure shares: type, line widths, lengths in inches, legend."""
 
 import math
+from typing import Any
 
 from matplotlib.patches import Patch
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.linewidth": 0.8,

@@ -1,16 +1,18 @@
-"""What a comparison says in words and numbers: which measures differ, and by more than chance?"""
+"""What a comparison says in words and numbers: which tests are passed, which measures differ by more than chance."""
 
 import math
-import statistics
+
+from kerasgan3d.metrics.registry import MEASURES, SAMPLED
+from kerasgan3d.report.record import Verdict
 
 NOTABLE = 0.05
-_HEADLINE = (
-    "volume_fraction",
-    "specific_surface_area",
-    "triple_phase_boundary_density",
-    "active_triple_phase_boundary_density",
-    "relative_diffusivity",
-)
+PASSES, SHORT, UNTOLD = "passes", "falls short", "cannot be told"
+# What a generator must reach whatever the material: the largest difference of S2(r)/S2(0) between the diagonals of a
+# plane, the largest swing of label changes over the stride, the largest difference of label changes where a periodic
+# volume closes, the classifier's accuracy, and by how much the nearest real window may be nearer than real ones are.
+_LEANING, _LATTICE, _SEAM, _CLASSIFIER, _COPIES = 0.02, 0.02, 0.05, 0.65, 0.1
+# A difference passes where it is at most this many times what real sub-volumes differ by among themselves.
+_OF_REAL = 2
 _MINUS = "\N{MINUS SIGN}"
 _NOTHING = "\N{EN DASH}"
 
@@ -25,10 +27,154 @@ def headline(measures):
         Entries of `measures`, in the order volume fraction, surface area, triple-phase boundary, diffusivity.
     """
     chosen = []
-    for key in _HEADLINE:
+    for key in (key for key, row in SAMPLED.items() if row.bar is not None):
         mine = [entry for entry in measures if entry["key"] == key]
         chosen += [entry for entry in mine if entry.get("axis") == "mean"] or mine
     return chosen
+
+
+def verdicts_of(record):
+    """Judge every test of a comparison.
+
+    A test has an effect size, such as the relative difference of two means, and a limit: a bar that holds for every
+    material, or twice what the same effect is between sub-volumes of two halves of the real image, where that is more.
+    It is passed where the effect is within the limit and known to better than that: twice its standard error is at
+    most the limit. It falls short where the effect is beyond the limit by more than two standard errors. Else it cannot
+    be told with so many volumes.
+
+    Args:
+        record: A ComparisonRecord; its verdicts are not looked at.
+
+    Returns:
+        list of Verdict, the worst first.
+    """
+    return sorted(_judged(record), key=lambda v: ((SHORT, UNTOLD, PASSES).index(v.outcome), -v.badness))
+
+
+def _judged(record):
+    count, phases = record.samples.generated, record.phases
+    for row in headline(record.measures):
+        measure = MEASURES[row.key]
+        if row.relative_difference is not None and measure.bar is not None:
+            errors = (row.real_from_real, row.standard_error, count)
+            yield _verdict(measure.name, row.phase, row.relative_difference, measure.bar, *errors, relative=True)
+        if measure.spread is not None and row.deviation_ratio:
+            # As logarithms, that half as much and twice as much are equally far.
+            error = 1 / math.sqrt(count - 1) if count > 1 else None
+            apart = None if row.spread_from_real is None else math.log(row.spread_from_real)
+            bar = math.log(measure.spread[1])
+            yield _verdict(
+                f"spread of {measure.name}", row.phase, math.log(row.deviation_ratio), bar, apart, error, count
+            )
+    curves = record.two_point_correlation
+    if curves is not None and curves.worst is not None:
+        measure = MEASURES["two_point_correlation"]
+        yield from _per_phase(measure.name, phases, curves.worst, measure.bar, curves, count)
+    sides = record.leaning
+    if sides is not None and sides.generated is not None:
+        real = [None] * len(phases) if sides.real is None else sides.real.largest
+        errors = sides.generated.error_of_largest or [None] * len(phases)
+        for phase, value, apart, error in zip(phases, sides.generated.largest, real, errors, strict=True):
+            yield _verdict("leaning", phase, value, _LEANING, apart, error, count)
+    lattice = record.lattice
+    if lattice is not None and lattice.largest_swing is not None:
+        key = "label_change_rate"
+        real, error = ((found or {}).get(key) for found in (lattice.real_swing, lattice.swing_error))
+        yield _verdict("stride lattice", None, lattice.largest_swing[key], _LATTICE, real, error, _count(record.seam))
+    seam = record.seam
+    if seam is not None and seam.largest is not None:
+        errors = (seam.interior, seam.standard_error, seam.count)
+        yield _verdict("seam", None, seam.largest, _SEAM, *errors, relative=True)
+    test = record.classifier
+    if test is not None and test.score is not None:
+        # What counts is how far it is from guessing.
+        yield _verdict("classifier", None, test.score - 0.5, _CLASSIFIER - 0.5, None, test.standard_error, count)
+    nearest = record.nearest
+    if nearest is not None and nearest.generated_distances is not None and nearest.real_distances is not None:
+        ours, theirs = nearest.generated_distances, nearest.real_distances
+        nearer = max(0.0, 1 - ours.least / theirs.mean) if theirs.mean else 0.0
+        apart = 1 - theirs.least / theirs.mean if theirs.mean else None
+        yield _verdict("copies", None, nearer, _COPIES, apart, None, None, relative=True)
+
+
+def _per_phase(name, phases, values, bar, found, count):
+    nothing = [None] * len(phases)
+    rows = zip(phases, values, found.real_from_real or nothing, found.standard_error or nothing, strict=True)
+    for phase, value, apart, error in rows:
+        if _known(value):
+            yield _verdict(name, phase, value, bar, apart, error, count)
+
+
+def _verdict(test, phase, value, bar, real_from_real, error, count, *, relative=False):
+    """Judge one effect; `count` is how many volumes it is of, to say how many would tell."""
+    limit = bar if not _known(real_from_real) else max(bar, _OF_REAL * real_from_real)
+    error = error if _known(error) else None
+    beyond = abs(value) > limit
+    told = error is None or (abs(value) - 2 * error > limit if beyond else 2 * error <= limit)
+    outcome, needed = (SHORT if beyond else PASSES) if told else UNTOLD, None
+    if not told and count:
+        # As many as bring two standard errors down to what must be told apart.
+        wanted = max(abs(value) - limit, limit / 10) if beyond else limit
+        needed = math.ceil(count * (2 * error / wanted) ** 2)
+    return Verdict(test, outcome, value, limit, bar, phase, real_from_real, error, needed, relative)
+
+
+def _count(found):
+    return None if found is None else found.count
+
+
+def verdict_text(verdict):
+    """Return a verdict in words, such as "pore +13.3 %, limit 6 %: falls short by 7.3 %"."""
+    value, limit = _shown_effect(verdict, verdict.value), _shown_effect(verdict, verdict.limit, signed=False)
+    text = f"{verdict.phase + ' ' if verdict.phase else ''}{value}, limit {limit}"
+    if verdict.real_from_real is not None and verdict.limit > verdict.bar:
+        text += " (twice what real is from real)"
+    if verdict.outcome == SHORT:
+        if verdict.test.startswith("spread"):
+            return f"{text}: falls short"
+        return f"{text}: falls short by {_shown_effect(verdict, abs(verdict.value) - verdict.limit, signed=False)}"
+    if verdict.outcome == UNTOLD:
+        told = f"; about {number(verdict.needed, 2)} would tell" if verdict.needed else ""
+        return f"{text}: cannot be told with this many volumes{told}"
+    return f"{text}: passes"
+
+
+def verdict_lines(verdicts):
+    """Return (test, outcome, text) of each test, its phases together, the worst first."""
+    lines = []
+    for test in dict.fromkeys(verdict.test for verdict in verdicts):
+        mine = [verdict for verdict in verdicts if verdict.test == test]
+        lines.append((test, mine[0].outcome, "; ".join(map(verdict_text, mine))))
+    return lines
+
+
+def conclusion(verdicts, samples="sub-volumes"):
+    """Return one sentence on the worst of some verdicts; empty where there are none."""
+    if not verdicts:
+        return ""
+    short, untold = ([v for v in verdicts if v.outcome == outcome] for outcome in (SHORT, UNTOLD))
+    worst, total = verdicts[0], len(verdicts)
+    what = f"{worst.test}{f' of {worst.phase}' if worst.phase else ''}"
+    value, limit = _shown_effect(worst, worst.value), _shown_effect(worst, worst.limit, signed=False)
+    if short:
+        text = f"Falls short in {len(short)} of {total} tests, most in {what}: {value}, where {limit} passes."
+        return text + (f" {len(untold)} cannot be told with this many {samples}." if untold else "")
+    if untold:
+        passed = total - len(untold)
+        text = f"Falls short nowhere, but {len(untold)} of {total} tests cannot be told with this many {samples}"
+        return f"{text}, such as {what}: {value}, where {limit} passes; {passed} {'passes' if passed == 1 else 'pass'}."
+    return f"Passes all {total} tests; nearest to its limit is {what}: {value}, where {limit} passes."
+
+
+def _shown_effect(verdict, value, *, signed=True):
+    """Return an effect as text, in the unit that people read it in."""
+    if verdict.test.startswith("spread"):
+        return f"{fixed(math.exp(value))} times" if signed else f"{fixed(math.exp(-value))} to {fixed(math.exp(value))}"
+    if verdict.test == "classifier":
+        return fixed(value + 0.5) if signed or value == verdict.limit else fixed(value)
+    if verdict.relative:
+        return percent(value) if signed else f"{100 * value:.3g} %"
+    return fixed(value, 3)
 
 
 def judge(entry):
@@ -51,32 +197,6 @@ def judge(entry):
     return "noise" if distance < 2 * math.sqrt(variance) else "differs"
 
 
-def summary(measures, samples="sub-volumes"):
-    """Return one or two sentences on the headline measures, plain text; empty where no difference is known.
-
-    Args:
-        measures: a comparison's "measures".
-        samples: what was measured, such as "sub-volumes".
-    """
-    entries = [entry for entry in headline(measures) if judge(entry) != "unknown"]
-    if not entries:
-        return ""
-    verdicts = [judge(entry) for entry in entries]
-    alike, noise, differs = (verdicts.count(word) for word in ("alike", "noise", "differs"))
-    text = f"Of {len(entries)} means, {alike or 'none'} {'differ' if alike > 1 else 'differs'} by at most "
-    text += f"{NOTABLE:.0%}".replace("%", " %")
-    if noise:
-        text += f", {noise} by more but within the scatter of the {samples}"
-    text += f", {differs} by more than that." if differs else "."
-    ratios = [entry["deviation_ratio"] for entry in entries if entry.get("deviation_ratio") is not None]
-    if ratios:
-        text += (
-            f" Generated {samples} scatter {statistics.median(ratios):.2f} times as much as real ones (median of the "
-            "measures)."
-        )
-    return text
-
-
 def means_and_deviations(entry):
     """Return a measure's two sides as texts such as "0.412 ± 0.021".
 
@@ -95,18 +215,6 @@ def means_and_deviations(entry):
     return [_pair(mean, deviation, decimals) for mean, deviation in sides]
 
 
-def largest_differences(correlation):
-    """Return the largest difference of a comparison's two-point correlations for each phase, over the axes.
-
-    None for a phase that one of the sides does not hold.
-
-    Args:
-        correlation: what `kerasgan3d.report.statistics.correlation_record` returned.
-    """
-    known = ([value for value in row if _known(value)] for row in correlation["largest_difference"])
-    return [max(row, default=None) for row in known]
-
-
 def number(value, digits=4):
     """Return a number to so many significant digits, or a dash for None."""
     if not _known(value):
@@ -121,11 +229,11 @@ def fixed(value, decimals=2):
     return f"{value:.{decimals}f}".replace("-", _MINUS)
 
 
-def percent(value):
+def percent(value, minus=_MINUS):
     """Return a relative difference as "+2.1 %", or a dash for None."""
     if not _known(value):
         return _NOTHING
-    return f"{100 * value:+.1f} %".replace("-", _MINUS)
+    return f"{100 * value:+.1f} %".replace("-", minus)
 
 
 def _pair(mean, deviation, decimals):

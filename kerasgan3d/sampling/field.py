@@ -1,6 +1,9 @@
 """The latent field: an infinite lattice of normal numbers, each a pure function of the seed and its place."""
 
+from __future__ import annotations
+
 import secrets
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -31,11 +34,13 @@ class LatentField:
         ValueError: if the seed is out of range or ``channels`` not positive.
     """
 
-    def __init__(self, seed, channels):
+    def __init__(self, seed: int, channels: int):
         self.seed = check_seed(seed)
         self.channels = check_count(channels, "channels")
 
-    def window(self, start, shape, period=(None, None, None)):
+    def window(
+        self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None] = (None, None, None)
+    ) -> np.ndarray:
         """The latents of a window of the lattice.
 
         Args:
@@ -65,12 +70,12 @@ class LatentField:
         return _normal_table()[halves]
 
 
-def draw_seed():
+def draw_seed() -> int:
     """A seed that nobody chose, below 2**32."""
     return secrets.randbelow(CHOSEN)
 
 
-def _philox(counter, key):
+def _philox(counter: Sequence[np.ndarray], key: int) -> tuple[np.ndarray, ...]:
     """Philox4x32-10: four arrays of 32-bit words (in uint64), enciphered by a 64-bit key."""
     c0, c1, c2, c3 = counter
     k0, k1 = key & 0xFFFFFFFF, key >> 32
@@ -87,7 +92,7 @@ def _philox(counter, key):
 
 
 @cache
-def _normal_table():
+def _normal_table() -> np.ndarray:
     """The normal quantiles at the middles of 65,536 equal parts of probability, float32."""
     from scipy.special import ndtri
 

@@ -1,9 +1,26 @@
 """Fill a volume from the latent field, tile by tile."""
 
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 
+from kerasgan3d.sampling.field import LatentField
+from kerasgan3d.sampling.plan import Tile, TilePlan
 
-def generate(function, field, plan, *, progress=None):
+Progress = Callable[[int, int], object]  # voxels done, voxels in all
+
+
+def generate(
+    function: Callable[[np.ndarray], np.ndarray],
+    field: LatentField,
+    plan: TilePlan,
+    *,
+    progress: Progress | None = None,
+) -> np.ndarray:
     """Compute what ``plan`` describes.
 
     Args:
@@ -20,7 +37,8 @@ def generate(function, field, plan, *, progress=None):
     Raises:
         ValueError: if ``function`` gives another shape than the plan expects.
     """
-    volume, done, total = None, 0, int(np.prod(plan.size))
+    volume: Any = None
+    done, total = 0, math.prod(plan.size)
     for tiles in _batches(plan):
         latents = np.stack([field.window(tile.start, tile.shape, plan.period) for tile in tiles])
         result = function(latents)
@@ -40,9 +58,9 @@ def generate(function, field, plan, *, progress=None):
     return volume
 
 
-def _batches(plan):
+def _batches(plan: TilePlan) -> Iterator[list[Tile]]:
     """The tiles in groups of one shape, at most ``plan.batch`` in each."""
-    waiting = {}
+    waiting: dict[tuple[int, ...], list[Tile]] = {}
     for tile in plan.iterate():
         group = waiting.setdefault(tile.shape, [])
         group.append(tile)

@@ -1,17 +1,32 @@
 """Volumes computed part by part: written to disk as they come, or held by Dask until they are asked for."""
 
+from __future__ import annotations
+
 import collections
 import contextlib
+import math
 import os
 import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from kerasgan3d.checks import check_seed
 from kerasgan3d.io import VolumeWriter, blocks
 from kerasgan3d.io.streaming import BLOCK
+from kerasgan3d.io.volume import VolumeRecord
+from kerasgan3d.sampling.generate import Progress
+from kerasgan3d.sampling.job import DEFAULT_TILE, SamplingJob
+from kerasgan3d.sampling.plan import Window
 
+if TYPE_CHECKING:
+    import dask.array
+    import distributed
+
+Parts = Generator[tuple[tuple[int, ...], np.ndarray], None, None]  # start and labels of each
 _AHEAD = 2  # parts that wait to be written, or for each worker are computed or on their way
 
 
@@ -27,28 +42,42 @@ class Streamed(NamedTuple):
         seconds: How long it took.
     """
 
-    path: object
+    path: Path
     seed: int
-    fractions: tuple
+    fractions: tuple[float, ...]
     checksum: str
     voxels: int
     seconds: float
 
 
-def parts(size, tile):
+def parts(size: Sequence[int], tile: Sequence[int]) -> list[Window]:
     """The parts (start, shape) in which a volume is computed and written: tiles rounded up to whole blocks of 128."""
     edges = tuple(-(-min(t, n) // BLOCK) * BLOCK for t, n in zip(tile, size, strict=True))
     return list(blocks(size, edges))
 
 
-def stream(compute, path, record, tile, *, identity, resume=True, overwrite=False, progress=None, client=None):
+def stream(
+    job: SamplingJob,
+    compute: Callable[..., Any],
+    path: str | os.PathLike[str],
+    record: VolumeRecord,
+    *,
+    identity: str,
+    resume: bool = True,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    client: distributed.Client | None = None,
+) -> Streamed:
     """Compute a volume part by part and write it as it comes.
 
+    Parts are the job's tiles, rounded up to whole blocks of 128; of 256 voxels per side where it names none, and half
+    of that along z where workers share the memory.
+
     Args:
+        job: The SamplingJob, its seed known.
         compute: A function (start, shape) to labels, uint8 (z, y, x); with a `client`, one that returns a Dask object
             of them.
         path, record, identity, resume, overwrite: As for `kerasgan3d.io.VolumeWriter`.
-        tile: Voxels (z, y, x) of a part, rounded up to whole blocks of 128.
         progress: A function (voxels done, voxels in all), called after each part; what an interrupted run did counts.
         client: A dask.distributed.Client that computes; the caller's threads if None.
 
@@ -58,12 +87,11 @@ def stream(compute, path, record, tile, *, identity, resume=True, overwrite=Fals
     Raises:
         ValueError, OSError: as `VolumeWriter`.
     """
-    began = time.perf_counter()
+    began, seed = time.perf_counter(), check_seed(job.seed)
     writer = VolumeWriter(path, record, identity=identity, resume=resume, overwrite=overwrite)
-    size = tuple(record["shape"])
-    total = int(np.prod(size, dtype=object))
-    todo = [missing for part in parts(size, tile) for missing in writer.missing(*part)]
-    left = sum(int(np.prod(shape, dtype=object)) for _, shape in todo)
+    tile = job.tile or (DEFAULT_TILE if client is None else DEFAULT_TILE // 2, DEFAULT_TILE, DEFAULT_TILE)
+    todo = [missing for part in parts(job.size, tile) for missing in writer.missing(*part)]
+    total, left = math.prod(job.size), sum(math.prod(shape) for _, shape in todo)
     done = total - left
     source = _computed_here(compute, todo) if client is None else _computed_there(compute, todo, client)
     # Writing, and what it compresses, goes on while the next part is computed.
@@ -83,16 +111,16 @@ def stream(compute, path, record, tile, *, identity, resume=True, overwrite=Fals
             waiting.append((pool.submit(writer.write, start, labels), labels.size))
             settle(_AHEAD - 1)
         settle(0)
-    fractions, seed = tuple(writer.fractions.tolist()), record["provenance"].get("seed")
+    fractions = tuple(writer.fractions.tolist())
     return Streamed(writer.path, seed, fractions, writer.finish(), left, time.perf_counter() - began)
 
 
-def _computed_here(compute, todo):
+def _computed_here(compute: Callable[..., np.ndarray], todo: Iterable[Window]) -> Parts:
     for start, shape in todo:
         yield start, compute(start, shape)
 
 
-def _computed_there(compute, todo, client):
+def _computed_there(compute: Callable[..., Any], todo: Iterable[Window], client: Any) -> Parts:
     """The parts as workers finish them; a few are on their way at a time, and those of a lost worker go to another."""
     from distributed import as_completed
 
@@ -121,7 +149,7 @@ def _computed_there(compute, todo, client):
 
 
 @contextlib.contextmanager
-def local_client(workers):
+def local_client(workers: int) -> Iterator[distributed.Client]:
     """A Dask cluster of so many processes on this machine, which share its cores: a distributed.Client."""
     from distributed import Client, LocalCluster
 
@@ -137,18 +165,17 @@ def local_client(workers):
         yield client
 
 
-def lazily(compute, size, chunks):
+def lazily(job: SamplingJob, compute: Callable[..., Any]) -> dask.array.Array:
     """A dask.array of a volume's labels, uint8 (z, y, x), each chunk computed when it is asked for.
 
     Args:
+        job: The SamplingJob; its tiles, of 256 voxels per side where it names none, are the chunks.
         compute: A function (start, shape) to a Dask object of labels.
-        size: Voxels (z, y, x).
-        chunks: Voxels per side of a chunk, an int or (z, y, x).
     """
     import dask.array
 
-    edges = (chunks,) * 3 if np.ndim(chunks) == 0 else tuple(chunks)
-    grid = np.empty([-(-n // edge) for n, edge in zip(size, edges, strict=True)], object)
-    for index, (start, shape) in zip(np.ndindex(*grid.shape), blocks(size, edges), strict=True):
+    edges = job.tile or (DEFAULT_TILE,) * 3
+    grid = np.empty([-(-n // edge) for n, edge in zip(job.size, edges, strict=True)], object)
+    for index, (start, shape) in zip(np.ndindex(*grid.shape), blocks(job.size, edges), strict=True):
         grid[index] = dask.array.from_delayed(compute(start, shape), shape, np.uint8)
     return dask.array.block(grid.tolist())

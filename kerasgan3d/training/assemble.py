@@ -94,7 +94,7 @@ def draw_weights(network, seed, initializer=None):
     Raises:
         ValueError: if an initialiser is none of the normal, uniform and variance-scaling ones.
     """
-    layers = [layer for layer in network._flatten_layers(include_self=False) if hasattr(layer, "kernel")]
+    layers = [layer for layer in network.layers if hasattr(layer, "kernel")]
     for i, layer in enumerate(layers):
         rng = np.random.default_rng([*np.atleast_1d(seed), i])
         chosen = layer.kernel_initializer if initializer is None else keras.initializers.get(initializer)
@@ -103,7 +103,7 @@ def draw_weights(network, seed, initializer=None):
 
 def _networks(recipe, phases, voxel_size, symmetry, seed, start):
     generator = (
-        Generator.from_preset(recipe.architecture, phases=phases, voxel_size=voxel_size)
+        Generator.from_architecture(recipe.architecture, phases=phases, voxel_size=voxel_size)
         if start is None
         else remade(start)
     )

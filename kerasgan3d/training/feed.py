@@ -1,5 +1,8 @@
 """What a training step consumes: real data, latents, and every other random choice."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from kerasgan3d.sampling.field import LatentField
@@ -26,15 +29,25 @@ class Feed:
     """
 
     def __init__(
-        self, sampler, latents, lots, batch, slices, crop, critic_updates=1, generator_updates=1, seed=0, volume_crop=0
-    ):
+        self,
+        sampler: Any,
+        latents: Sequence[int],
+        lots: Sequence[int],
+        batch: int,
+        slices: int,
+        crop: int,
+        critic_updates: int = 1,
+        generator_updates: int = 1,
+        seed: int = 0,
+        volume_crop: int = 0,
+    ) -> None:
         self.sampler, self.latents, self.lots, self.crop = sampler, tuple(latents), tuple(lots), crop
         self.volumes, self.slices, self.seed = batch, slices, seed
         self.critic_updates, self.generator_updates = critic_updates, generator_updates
         self.volume_crop = volume_crop
         self._field = LatentField(TRAINING + seed, latents[-1])
 
-    def batch(self, step):
+    def batch(self, step: int) -> dict[str, Any]:
         """The arrays of a step.
 
         Returns:
@@ -61,7 +74,7 @@ class Feed:
             result["corners"] = rng.integers(0, self.crop - self.volume_crop + 1, (passes, 3)).astype("int32")
         return result
 
-    def parts(self, step, count):
+    def parts(self, step: int, count: int) -> list[dict[str, Any]]:
         """The arrays of a step, shared among devices: a list of ``count``, each with its part of the volumes."""
         whole, share = self.batch(step), self.volumes // count
         return [self._part(whole, slice(i * share, (i + 1) * share)) for i in range(count)]

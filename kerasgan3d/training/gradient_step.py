@@ -194,14 +194,14 @@ class _Torch:
 
     @staticmethod
     def without_gradients(function):
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         with torch.no_grad():
             return function()
 
     @staticmethod
     def gradient(function, x):
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         x = x.detach().requires_grad_(True)
         return torch.autograd.grad(function(x).sum(), x, create_graph=True)[0]
@@ -212,7 +212,7 @@ class _Torch:
 
     @staticmethod
     def update(tape, loss, variables, optimizer, tie=list):
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         gradients = torch.autograd.grad(loss, [variable.value for variable in variables])
         with torch.no_grad():

@@ -16,7 +16,7 @@ def log_row(step, seconds, losses, measured, found, spread):
         found: What ``fidelity`` says of it.
         spread: See ``kerasgan3d.training.morphology.spread``.
     """
-    mean, std = (measured[key]["volume_fractions"] for key in ("mean", "std"))
+    mean, std = (measured[key]["volume_fraction"] for key in ("mean", "std"))
     values = dict(losses)
     values |= {f"fraction_{i}": value for i, value in enumerate(mean)}
     values |= {f"fraction_std_{i}": value for i, value in enumerate(std or [])}

@@ -1,12 +1,14 @@
 """What critics and generator minimise, on logits."""
 
+from typing import Any
+
 from keras import ops
 
 LOSSES = ("logistic", "wasserstein", "least_squares", "hinge")
 SMOOTHED = ("logistic", "least_squares")  # the losses in which real data have a label that can be smoothed
 
 
-def critic_loss(real, fake, loss="logistic", *, label_smoothing=0.0):
+def critic_loss(real: Any, fake: Any, loss: str = "logistic", *, label_smoothing: float = 0.0) -> Any:
     """What a critic minimises.
 
     - "logistic": cross-entropy of calling real data 1 and generated data 0 (Goodfellow et al., NeurIPS 2014).
@@ -29,7 +31,7 @@ def critic_loss(real, fake, loss="logistic", *, label_smoothing=0.0):
     return real_loss + ops.mean(ops.softplus(fake))
 
 
-def generator_loss(fake, loss="logistic"):
+def generator_loss(fake: Any, loss: str = "logistic") -> Any:
     """What the generator minimises: of each loss the one that does not saturate.
 
     - "logistic": -log sigmoid(D) (Goodfellow et al., NeurIPS 2014).
@@ -43,7 +45,7 @@ def generator_loss(fake, loss="logistic"):
     return ops.mean(ops.softplus(-fake))
 
 
-def squared_gradient(gradient):
+def squared_gradient(gradient: Any) -> Any:
     """Mean squared norm of the critic's gradients at some data: the R1 penalty (Mescheder et al., ICML 2018).
 
     Args:
@@ -52,7 +54,7 @@ def squared_gradient(gradient):
     return ops.mean(_squared_norm(gradient))
 
 
-def unit_gradient(gradient):
+def unit_gradient(gradient: Any) -> Any:
     """Mean squared difference of the gradients' norm from 1: the penalty of WGAN-GP (Gulrajani et al., NeurIPS 2017).
 
     Args:

@@ -62,7 +62,7 @@ def _draw_correlation(axes, reference, measured, names, colors):
 def _draw_fractions(axes, reference, rows, names, colors):
     steps = [int(row["step"]) for row in rows]
     for i, (name, color) in enumerate(zip(names, colors, strict=True)):
-        axes.axhline(reference["mean"]["volume_fractions"][i], color=color, linewidth=0.8)
+        axes.axhline(reference["mean"]["volume_fraction"][i], color=color, linewidth=0.8)
         axes.plot(steps, _column(rows, f"fraction_{i}"), ".--", color=color, label=name)
     axes.set(xlabel="step", ylabel="volume fraction", title="data solid, generated dashed", ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))

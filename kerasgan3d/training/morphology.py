@@ -5,7 +5,10 @@ import math
 import numpy as np
 
 from kerasgan3d import data, metrics
+from kerasgan3d.metrics._check import check_slice, check_volume
+from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics.ensemble import LAGS
+from kerasgan3d.metrics.registry import MEASURES, MONITORED, MONITORED_CURVES
 
 # A structuring element is as long as twice the lag at which the normalised autocovariance has fallen to this. For balls
 # of diameter D, whose autocovariance is 1 - 3/2 (r/D) + 1/2 (r/D)^3 (Debye et al., J. Appl. Phys. 28 (1957) 679), that
@@ -29,10 +32,11 @@ def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed
 
     Returns:
         dict that JSON can hold: "phases", "voxel_size", "sub_volumes" (count, size, dimensions, seed), "bulk" (the
-        fractions of all the data), "mean" and "std" of "volume_fractions" (n,), "specific_surface_area" (n,) in 1/µm,
-        "triple_phase_boundary_density" in 1/µm², "two_point_correlation" (n, axes, lags), normalised to 1 at lag 0.
+        fractions of all the data), "mean" and "std" of the measures that are watched, by the keys of
+        ``kerasgan3d.metrics.registry``; curves such as "two_point_correlation" (n, axes, lags) are normalised to 1 at
+        lag 0.
     """
-    images, n = data.LabelledData.of(labels, excluded=excluded, phases=len(phases)), len(phases)
+    images, n = data.LabelledData.of(labels, excluded=excluded, n_phases=len(phases)), len(phases)
     size = min(size, images.smallest)
     samples = images.random_crops(size, count, seed)
     counts = images.counts() if counts is None else counts
@@ -57,7 +61,7 @@ def spread(reference, samples):
     if reference["sub_volumes"]["dimensions"] == 2:
         samples = [sample.take(sample.shape[axis] // 2, axis) for sample in samples for axis in range(3)]
     shares = np.array([np.bincount(sample.ravel(), minlength=n) / sample.size for sample in samples])
-    real = np.array(reference["std"]["volume_fractions"])
+    real = np.array(reference["std"]["volume_fraction"])
     if len(samples) < 2 or not (real > 0).any():
         return None
     return float(np.mean(shares.std(0, ddof=1)[real > 0] / real[real > 0]))
@@ -91,13 +95,16 @@ def summarise(samples, phases, voxel_size):
     """ "mean" and "std" of the morphology of some arrays of labels, all 3D or all 2D."""
     records = [measure_sample(sample, phases, voxel_size or 1.0) for sample in samples]
     gathered = {key: np.array([record[key] for record in records]) for key in records[0]}
-    # A phase that is absent from a sub-volume has no normalised S2: the mean is normalised, not the records.
-    unnormalised = gathered.pop("s2")
-    mean = unnormalised.mean(0)
-    gathered_mean = {key: value.mean(0).tolist() for key, value in gathered.items()}
-    gathered_std = {key: value.std(0, ddof=1).tolist() if len(records) > 1 else None for key, value in gathered.items()}
-    gathered_mean["two_point_correlation"] = (mean / np.maximum(mean[..., :1], 1e-12)).tolist()
-    return {"mean": gathered_mean, "std": gathered_std}
+    mean = {key: value.mean(0) for key, value in gathered.items()}
+    # A phase that is absent from a sub-volume has no normalised curve: the mean is normalised, not the records.
+    mean |= {key: normalised(mean[key]) for key in MONITORED_CURVES}
+    std = {key: gathered[key].std(0, ddof=1).tolist() if len(records) > 1 else None for key in MONITORED}
+    return {"mean": {key: value.tolist() for key, value in mean.items()}, "std": std}
+
+
+def normalised(curves):
+    """Curves (..., lags) over their first values."""
+    return curves / np.maximum(curves[..., :1], 1e-12)
 
 
 def fidelity(reference, generated):
@@ -107,24 +114,26 @@ def fidelity(reference, generated):
         reference, generated: What ``reference_statistics`` and ``summarise`` give.
 
     Returns:
-        dict: "volume_fractions", "specific_surface_area" (n,) and "triple_phase_boundary_density", relative
-        differences of the means; "two_point_correlation", the largest difference of S2(r)/S2(0) of any phase, axis and
-        lag; "error", the mean of the largest of each.
+        dict: by the keys of ``MONITORED``, relative differences of the means; by those of ``MONITORED_CURVES``, the
+        largest difference of the normalised curves of any phase, axis and lag; "error", the mean of the largest of
+        each.
     """
     real, fake = reference["mean"], generated["mean"]
     result, largest = {}, []
-    for key in ("volume_fractions", "specific_surface_area", "triple_phase_boundary_density"):
+    # Statistics of an earlier version may lack what is watched today.
+    for key in (key for key in MONITORED if key in real):
         a, b = np.array(real[key]), np.array(fake[key])
         if np.any(a > 0):
             difference = np.where(a > 0, (b - a) / np.where(a > 0, a, 1.0), 0.0)
             result[key] = difference.tolist()
             largest.append(float(np.abs(difference).max()))
-    a, b = np.array(real["two_point_correlation"]), np.array(fake["two_point_correlation"])
-    if a.shape[1] != b.shape[1]:  # one slice of an isotropic material against volumes
-        a, b = a.mean(1), b.mean(1)
-    lags = min(a.shape[-1], b.shape[-1])
-    result["two_point_correlation"] = float(np.abs(a[..., :lags] - b[..., :lags]).max())
-    largest.append(result["two_point_correlation"])
+    for key in (key for key in MONITORED_CURVES if key in real):
+        a, b = np.array(real[key]), np.array(fake[key])
+        if a.shape[1] != b.shape[1]:  # one slice of an isotropic material against volumes
+            a, b = a.mean(1), b.mean(1)
+        lags = min(a.shape[-1], b.shape[-1])
+        result[key] = float(np.abs(a[..., :lags] - b[..., :lags]).max())
+        largest.append(result[key])
     result["error"] = float(np.mean(largest))
     return result
 
@@ -140,11 +149,11 @@ def fidelity_facts(reference, generated):
         "difference" and "max_lag" as ``fidelity`` has them.
     """
     table = {}
-    for key in ("volume_fractions", "specific_surface_area", "triple_phase_boundary_density"):
+    for key in MONITORED:
         table[key] = {"real": reference["mean"][key], "generated": generated["mean"][key]}
         table[key] |= {"real_std": reference["std"][key], "generated_std": generated["std"][key]}
-    correlation = {"difference": fidelity(reference, generated)["two_point_correlation"], "max_lag": LAGS}
-    return {"fidelity": table, "two_point_correlation": correlation}
+    found = fidelity(reference, generated)
+    return {"fidelity": table, **{key: {"difference": found[key], "max_lag": LAGS} for key in MONITORED_CURVES}}
 
 
 def facts_of(phases, voxel_size, count, size, dimensions, seed, counts):
@@ -153,34 +162,21 @@ def facts_of(phases, voxel_size, count, size, dimensions, seed, counts):
         "phases": list(phases),
         "voxel_size": voxel_size,
         "sub_volumes": {"count": count, "size": size, "dimensions": dimensions, "seed": seed},
-        "bulk": {"volume_fractions": (counts / counts.sum()).tolist()},
+        "bulk": {"volume_fraction": (counts / counts.sum()).tolist()},
     }
 
 
 def correlation(labels, phases, lags):
     """S2(r) up to so many voxels: (phases, axes, lags + 1)."""
     if labels.ndim == 2:
-        return metrics.slice_statistics(labels, voxel_size=1.0, phases=phases, max_lag=lags).two_point_correlation
-    return metrics.two_point_correlation(labels, lags, periodic=False, phases=phases)
+        return metrics.slice_statistics(labels, voxel_size=1.0, n_phases=phases, max_lag=lags).two_point_correlation
+    return metrics.two_point_correlation(labels, lags, periodic=False, n_phases=phases)
 
 
 def measure_sample(labels, phases, voxel_size):
-    """The measures of one array of labels, 3D or 2D, and its "s2"."""
+    """The measures of one array of labels, 3D or 2D, that reference statistics hold: dict by their keys."""
+    check = check_slice if labels.ndim == 2 else check_volume
     lag = min(LAGS, min(labels.shape) - 1)
-    if labels.ndim == 2:
-        s = metrics.slice_statistics(labels, voxel_size=voxel_size, phases=phases, max_lag=lag)
-        return {
-            "volume_fractions": s.area_fractions,
-            "specific_surface_area": s.specific_surface_area,
-            "triple_phase_boundary_density": s.triple_phase_boundary_density,
-            "s2": s.two_point_correlation,
-        }
-    options = {"voxel_size": voxel_size, "phases": phases, "periodic": False}
-    return {
-        "volume_fractions": metrics.volume_fractions(labels, phases=phases),
-        "specific_surface_area": metrics.specific_surface_area(labels, **options),
-        "triple_phase_boundary_density": metrics.triple_phase_boundary_density(labels, **options)
-        if phases > 2
-        else 0.0,
-        "s2": metrics.two_point_correlation(labels, lag, periodic=False, phases=phases),
-    }
+    subject = Subject(check(labels, phases=phases, voxel_size=voxel_size), MEASURES, max_lag=lag)
+    rows = {**MONITORED, **MONITORED_CURVES}
+    return {key: subject[key] if row.told_by(subject) else 0.0 for key, row in rows.items()}

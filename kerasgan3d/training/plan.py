@@ -3,7 +3,7 @@
 import numpy as np
 
 from kerasgan3d.folder import architectures
-from kerasgan3d.models import PRESETS
+from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.training.log import read_log
 
 # Seconds per step and gigabytes on two CPU cores, 8 volumes of 64^3 voxels a step, one update of each player.
@@ -137,7 +137,7 @@ def _like(generator):
     """The preset that costs about as much as a generator."""
     if generator.upsampling == "transposed":
         return "paper"
-    wide, compact = (sum(PRESETS[name]["widths"]) for name in ("wide", "compact"))
+    wide, compact = (sum(ARCHITECTURES[name]["widths"]) for name in ("wide", "compact"))
     return "wide" if sum(generator.widths) > (wide + compact) / 2 else "compact"
 
 

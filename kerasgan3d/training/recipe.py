@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasgan3d.models import PRESETS
+from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.training import physics
 from kerasgan3d.training.losses import LOSSES, SMOOTHED
 
@@ -47,7 +47,7 @@ class Recipe:
 
     Attributes:
         name, description, source: What it is called, what it is for, where its numbers come from.
-        architecture: A preset of ``Generator.from_preset``, or "pretrained": that of the generator it starts from.
+        architecture: One of ``Generator.from_architecture``, or "pretrained": that of the generator it starts from.
         critic: "slices", "volumes", or "auto": volumes where the data are 3D and slices where they are one slice.
         critic_widths, critic_initializer: Of the critic; no widths are the critic's own.
         critic_normalization: None, "spectral" (Miyato et al., ICLR 2018), or "batch" for critics of volumes.
@@ -153,9 +153,9 @@ class Recipe:
             raise ValueError(f"`calibrate` must be true, false or a positive number. Received: {self.calibrate!r}.")
         if type(self.equivariant) is not bool:
             raise ValueError(f"`equivariant` must be true or false. Received: {self.equivariant!r}.")
-        if self.architecture not in (*PRESETS, PRETRAINED):
+        if self.architecture not in (*ARCHITECTURES, PRETRAINED):
             raise ValueError(
-                f"`architecture` must be one of {', '.join(map(repr, PRESETS))}. Received: {self.architecture!r}."
+                f"`architecture` must be one of {', '.join(map(repr, ARCHITECTURES))}. Received: {self.architecture!r}."
             )
         if type(self.critic_warmup) is not int or self.critic_warmup < 0:
             raise ValueError(f"`critic_warmup` must be a number of steps, 0 or more. Received: {self.critic_warmup!r}.")
@@ -284,7 +284,7 @@ class Recipe:
         """The architecture that a stage goes on with, checked."""
         if self.equivariant:
             raise ValueError(f"`equivariant` must be false where `stages` widen the generator. Received: {after!r}.")
-        old, new = (PRESETS.get(name) if isinstance(name, str) else None for name in (before, after))
+        old, new = (ARCHITECTURES.get(name) if isinstance(name, str) else None for name in (before, after))
         if not (old and new and _without_widths(old) == _without_widths(new)) or any(
             a > b for a, b in zip(old["widths"], new["widths"], strict=True)
         ):

@@ -2,12 +2,15 @@
 
 import json
 import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from kerasgan3d.checks import is_integer
 from kerasgan3d.data import Symmetry
 from kerasgan3d.folder import CARD, read_json, write_json
+from kerasgan3d.models import Generator
 from kerasgan3d.models.preset import load_preset, save_preset
 from kerasgan3d.seeds import CHOSEN
 from kerasgan3d.training.assemble import make_gan
@@ -19,6 +22,7 @@ from kerasgan3d.training.monitor import (
     STATE,
     TENSORBOARD,
     Monitor,
+    Report,
     measure,
     remove_temporaries,
     steps_in,
@@ -27,46 +31,49 @@ from kerasgan3d.training.monitor import (
 from kerasgan3d.training.morphology import fidelity, fidelity_facts
 from kerasgan3d.training.plan import describe
 from kerasgan3d.training.pretrained import Pretrained
-from kerasgan3d.training.recipe import PRETRAINED, load_recipe
+from kerasgan3d.training.recipe import PRETRAINED, Recipe, load_recipe
 from kerasgan3d.training.widening import widen
 
 _SETTINGS = "run.json"
+Source = str | os.PathLike[str]
+Data = Source | Sequence[Source] | Mapping[str, Source | Sequence[Source]]
+Box = Sequence[Sequence[int] | None]  # (start, stop) per axis, None for all of it
 
 
 def train(
-    data,
-    output,
+    data: Data,
+    output: Source,
     *,
-    recipe="r1-slices",
-    pretrained=None,
-    phases=None,
-    mapping=None,
-    voxel_size=None,
-    symmetry="isotropic",
-    exclude=None,
-    mask=None,
-    hold_out=None,
-    resample_to=None,
-    architecture=None,
-    critic=None,
-    precision=None,
-    steps=None,
-    minutes=None,
-    patience=None,
-    batch=None,
-    crop=None,
-    monitor_every=None,
-    critic_warmup=None,
-    devices=None,
-    seed=0,
-    resume=True,
-    name=None,
-    about=None,
-    dry_run=False,
-    tensorboard=False,
-    progress=None,
-    tick=None,
-):
+    recipe: Source | Recipe = "r1-slices",
+    pretrained: Generator | None = None,
+    phases: Iterable[str] | None = None,
+    mapping: Mapping[int, str] | None = None,
+    voxel_size: float | None = None,
+    symmetry: str | Symmetry = "isotropic",
+    exclude: Iterable[Box] | None = None,
+    mask: Source | None = None,
+    hold_out: Box | None = None,
+    resample_to: float | None = None,
+    architecture: str | None = None,
+    critic: str | None = None,
+    precision: str | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    patience: int | None = None,
+    batch: int | None = None,
+    crop: int | None = None,
+    monitor_every: int | None = None,
+    critic_warmup: int | None = None,
+    devices: int | None = None,
+    seed: int = 0,
+    resume: bool = True,
+    name: str | None = None,
+    about: Mapping[str, Any] | None = None,
+    dry_run: bool = False,
+    tensorboard: bool = False,
+    progress: Callable[[Report], Any] | None = None,
+    tick: Callable[[int, int], Any] | None = None,
+) -> Path | str:
     """Train a generator of the material in an image.
 
     Every ``monitor_every`` steps the averaged generator is sampled and its morphology compared with the data's; the
@@ -131,7 +138,7 @@ def train(
     if patience is not None and not (type(patience) is int and patience >= 1):
         raise ValueError(f"`patience` must be a positive number of measurements. Received: {patience!r}.")
     output = Path(output)
-    pretrained = None if pretrained is None else Pretrained(pretrained, recipe.crop)
+    source = None if pretrained is None else Pretrained(pretrained, recipe.crop)
     followers = [tensorboard_callback(output / TENSORBOARD)] if tensorboard else []
     material = Material(
         data,
@@ -154,14 +161,14 @@ def train(
         "voxel_size": material.voxel_size,
         "data": material.facts,
     }
-    if pretrained is not None:
-        settings["fine_tuned_from"] = pretrained.facts(material.phases, material.fractions)
+    if source is not None:
+        settings["fine_tuned_from"] = source.facts(material.phases, material.fractions)
     _check_folder(output)
     resuming = resume and (output / STATE).is_file()
     if resuming:
         _check_same_run(read_json(output / _SETTINGS), settings, output)
     if dry_run:
-        return describe(material, recipe, output, output / LOG, resuming, pretrained)
+        return describe(material, recipe, output, output / LOG, resuming, source)
     output.mkdir(parents=True, exist_ok=True)
     if not resuming:
         remove_temporaries(output)
@@ -169,7 +176,7 @@ def train(
             (output / file).unlink(missing_ok=True)
     write_json(settings, output / _SETTINGS)
 
-    start = pretrained and pretrained.start(material.phases, material.voxel_size, material.fractions, seed=seed)
+    start = source and source.start(material.phases, material.voxel_size, material.fractions, seed=seed)
     statistics = material.statistics(
         recipe.s2_lags,
         recipe.crop if recipe.spread_weight else None,
@@ -246,8 +253,8 @@ def _finish(folder, recipe, reference, material):
     generator = load_preset(folder)
     calibrated = "calibration" in generator.card["training"]
     if recipe.calibrate and generator.output_bias and not calibrated:
-        limit = {} if recipe.calibrate is True else {"limit": float(recipe.calibrate)}
-        found = calibrate(generator, reference["bulk"]["volume_fractions"], **limit)
+        limit: dict[str, Any] = {} if recipe.calibrate is True else {"limit": float(recipe.calibrate)}
+        found = calibrate(generator, reference["bulk"]["volume_fraction"], **limit)
         _, measured = measure(generator, recipe.crop)
         card = {key: value for key, value in generator.card.items() if key != "sha256"}
         card["training"] = {**card["training"], "calibration": found}

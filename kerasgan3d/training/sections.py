@@ -23,11 +23,11 @@ def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=1
         three directions, for which slices give those of the volume; "two_point_correlation" has three axes.
     """
     n = len(phases)
-    images = data.LabelledData.of(labels, symmetry, phases=n)
+    images = data.LabelledData.of(labels, symmetry, n_phases=n)
     size = min(size, images.smallest)
     found = section_windows(images, size, count, seed)
     records = [measure_sample(window, n, voxel_size or 1.0) for window, _ in found]
-    correlations = [record.pop("s2") for record in records]
+    correlations = [record.pop("two_point_correlation") for record in records]
     s2 = np.stack([_along(axis, correlations, [axes for _, axes in found]) for axis in range(3)], axis=1)
     if counts is None:
         counts = images.counts()

@@ -18,8 +18,7 @@ class SpectralNorm:
     """
 
     def __init__(self, critic, seed=0):
-        layers = [layer for layer in critic._flatten_layers(include_self=False) if hasattr(layer, "kernel")]
-        self.kernels = [layer.kernel for layer in layers]
+        self.kernels = [layer.kernel for layer in critic.layers if hasattr(layer, "kernel")]
         rng = np.random.default_rng(seed)
         self.vectors = [
             keras.Variable(_unit(rng.normal(size=kernel.shape[-1])).astype("float32"), trainable=False, name="singular")

@@ -61,7 +61,7 @@ def peers(size, repeats):
 
     from kerasgan3d import Generator, load_generator
 
-    compact, paper = load_generator("nmc-cathode"), Generator.from_preset("paper")
+    compact, paper = load_generator("nmc-cathode"), Generator.from_architecture("paper")
     ways = {
         PEER: torch_paper(size),
         "paper preset": lambda: paper.sample(size, periodic=True, seed=1),

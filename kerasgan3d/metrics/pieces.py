@@ -1,0 +1,125 @@
+"""Specks and holes: pieces of a phase, or of what is not the phase, that are a few voxels small."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import ndimage
+
+from kerasgan3d.checks import check_integer
+from kerasgan3d.metrics._check import require_voxel_size
+from kerasgan3d.metrics._count import count_voxels
+from kerasgan3d.metrics._halo import check_image, with_halo
+from kerasgan3d.volume import Volume
+
+SMALLER_THAN = 27  # voxels: a cube of three
+_LIMIT = 1000  # voxels: as many around a periodic volume, or a block, must be looked at
+
+
+@dataclass(frozen=True, eq=False)
+class Specks:
+    """Specks and holes of n phases; made by `specks`.
+
+    Attributes:
+        number: (n,) in 1/µm³ (1/µm² in a slice): pieces of the phase.
+        share: (n,): their voxels, as a share of the phase's; NaN for a phase that is absent.
+        holes: (n,) in 1/µm³ (1/µm² in a slice): pieces of what is not the phase.
+        hole_share: (n,): their voxels per voxel of the phase; NaN for a phase that is absent.
+    """
+
+    number: np.ndarray
+    share: np.ndarray
+    holes: np.ndarray
+    hole_share: np.ndarray
+
+
+def specks(
+    volume: Volume | ArrayLike,
+    smaller_than: int = SMALLER_THAN,
+    *,
+    voxel_size: float | None = None,
+    periodic=None,
+    n_phases: int | None = None,
+) -> Specks:
+    """Return how many specks and holes each phase has per volume, and how much of it they are.
+
+    A speck is a piece of the phase, a hole a piece of everything else, that has fewer than `smaller_than` voxels; the
+    voxels of a piece share faces (pixels of a slice: edges), those of holes too. What the eye sees first as noise:
+    specks of anything within NMC are the holes of NMC.
+
+    Pieces go on across periodic faces. A piece that touches a face that is not periodic may be a part of something
+    larger and is not counted. That leaves out some of the true ones: of those that are e voxels long along an axis of L
+    voxels, (e + 1) / L. All numbers are per volume of the whole.
+
+    In a slice most specks are sections of something larger. Compare slices with slices.
+
+    Args:
+        volume: Volume, or integer array (z, y, x) or (y, x) of labels 0..n-1.
+        smaller_than: Voxels that a piece must have to be none, 2 to 1000.
+        voxel_size: Edge length of a voxel in µm; default: the volume's.
+        periodic: One bool, or three (z, y, x), or two for a slice; default: the volume's, or False for an array.
+        n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
+
+    Returns:
+        Specks.
+
+    Raises:
+        ValueError: If the voxel size is unknown, or an argument is not as above.
+    """
+    checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
+    size = require_voxel_size(checked)
+    smaller_than = check_integer(smaller_than, "smaller_than", 2, _LIMIT)
+    labels, own = with_halo(checked.labels, checked.periodic, smaller_than - 1)
+    return specks_from(count_specks(labels, own, checked.phases, smaller_than), checked.labels.size, size**labels.ndim)
+
+
+def count_specks(labels: np.ndarray, own: tuple[slice, ...], n_phases: int, smaller_than: int) -> np.ndarray:
+    """Count the specks and holes of a block, and the voxels in them: exact numbers, which add up over blocks.
+
+    A piece belongs to the block that has its first voxel; each voxel to its own.
+
+    Args:
+        labels: Integer array, of three or two dimensions: the block and what lies around it, `smaller_than` - 1 voxels
+            on every side or as far as the volume goes.
+        own: Slices of `labels` that are the block.
+        n_phases: Number of phases n.
+        smaller_than: As for `specks`.
+
+    Returns:
+        int64 array (5, n): specks, voxels in them, holes, voxels in them, and voxels of the phase.
+    """
+    found = []
+    for phase in range(n_phases):
+        inside = labels == phase
+        found.append([*_small_pieces(inside, own, smaller_than), *_small_pieces(~inside, own, smaller_than)])
+    return np.vstack([np.array(found, np.int64).T, count_voxels(labels[own], n_phases)])
+
+
+def specks_from(counts: np.ndarray, voxels: int, voxel_volume: float) -> Specks:
+    """Return Specks from what `count_specks` counted, the number of all voxels, and the volume of one in µm³."""
+    pieces, in_pieces, holes, in_holes, own = counts
+    with np.errstate(invalid="ignore"):
+        share, hole_share = in_pieces / own, in_holes / own
+    return Specks(pieces / (voxels * voxel_volume), share, holes / (voxels * voxel_volume), hole_share)
+
+
+def _small_pieces(mask: np.ndarray, own: tuple[slice, ...], smaller_than: int) -> tuple[int, int]:
+    """Return how many small pieces have their first voxel among a window's own, and how many own voxels are in any."""
+    pieces = np.empty(mask.shape, np.int32)
+    ndimage.label(mask, output=pieces)
+    small = np.bincount(pieces.ravel()) < smaller_than
+    small[0] = False
+    # At a face of the volume these may be parts of larger ones. At other sides of the window they are if they have own
+    # voxels at all: it takes `smaller_than` voxels to go from there to here.
+    for axis in range(mask.ndim):
+        for end in (0, -1):
+            small[pieces.take(end, axis)] = False
+    places = np.flatnonzero(small[pieces])
+    firsts = np.unique(pieces.ravel()[places], return_index=True)[1]
+    coordinates = np.unravel_index(places, mask.shape)
+    mine = np.all(
+        [(part.start <= along) & (along < part.stop) for part, along in zip(own, coordinates, strict=True)], axis=0
+    )
+    return int(np.count_nonzero(mine[firsts])), int(np.count_nonzero(mine))

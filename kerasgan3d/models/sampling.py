@@ -1,0 +1,259 @@
+"""The methods of a generator that make volumes: each makes a SamplingJob and runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasgan3d.checks import check_count
+from kerasgan3d.io import VolumeRecord, partial_record
+from kerasgan3d.models._sampler import Sampler
+from kerasgan3d.models.estimate import Estimate, estimate
+from kerasgan3d.models.remote import Pieces, delayed
+from kerasgan3d.sampling.generate import Progress
+from kerasgan3d.sampling.job import Periodic, SamplingJob, Size
+from kerasgan3d.sampling.plan import TilePlan
+from kerasgan3d.sampling.stream import Streamed, lazily, local_client, stream
+from kerasgan3d.volume import Volume
+
+if TYPE_CHECKING:
+    import dask.array
+    import distributed
+
+_UNSAID = {"periodic": False, "seed": None, "offset": (0, 0, 0), "tile": None, "batch": None}
+
+
+class SamplingMethods:
+    """What makes volumes of a network; the network says what it is by these attributes and methods."""
+
+    phases: tuple[str, ...]
+    voxel_size: float | None
+    card: dict[str, Any]
+    padding: str
+    latent_channels: int
+    stride: int
+    margin: tuple[int, int]
+    bytes_per_voxel: float
+    sampler: Callable[[], Sampler]
+    pieces: Callable[[], Pieces]
+
+    def job(
+        self,
+        size: Size | SamplingJob,
+        *,
+        periodic: Periodic = False,
+        seed: int | None = None,
+        offset: Size = (0, 0, 0),
+        tile: Size | None = None,
+        batch: int | None = None,
+    ) -> SamplingJob:
+        """What ``sample`` would do of these arguments, as plain data. Nothing is computed.
+
+        A SamplingJob in place of the size says all of them itself; it is returned for the stride of this generator.
+
+        Raises:
+            ValueError: as ``sample`` does.
+        """
+        if self.padding == "zeros":
+            raise ValueError(
+                "sampling needs a generator without boundary effects. Received: padding='zeros'. "
+                "Use generator.with_padding('valid'), which has the same weights."
+            )
+        network = {"stride": self.stride, "margin": self.margin, "bytes_per_voxel": self.bytes_per_voxel}
+        said = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
+        if not isinstance(size, SamplingJob):
+            return SamplingJob(size, **said, **network)
+        if said != _UNSAID:
+            raise ValueError(f"a SamplingJob says {', '.join(_UNSAID)} itself. Received: both.")
+        if size.conditions is not None:
+            raise ValueError(f"this generator takes no conditions. Received: {size.conditions!r:.200}.")
+        fitted = replace(size, **network)
+        return size if size == fitted else fitted
+
+    def plan(
+        self,
+        size: Size | SamplingJob,
+        *,
+        periodic: Periodic = False,
+        offset: Size = (0, 0, 0),
+        tile: Size | None = None,
+        batch: int | None = None,
+    ) -> TilePlan:
+        """How ``sample`` would compute a volume, as plain integers: a TilePlan. Nothing is computed.
+
+        Raises:
+            ValueError: as ``sample`` does.
+        """
+        return self.job(size, periodic=periodic, offset=offset, tile=tile, batch=batch).plan
+
+    def sample(
+        self,
+        size: Size | SamplingJob,
+        *,
+        periodic: Periodic = False,
+        seed: int | None = None,
+        offset: Size = (0, 0, 0),
+        tile: Size | None = None,
+        batch: int | None = None,
+        progress: Progress | None = None,
+    ) -> Volume:
+        """Generate a volume of labels.
+
+        The volume is a window on an infinite random structure that ``seed`` names: the same seed gives the same voxels
+        at the same coordinates, whatever the window, the tiles and the batch.
+
+        Args:
+            size: Voxels: an int, or (z, y, x). Any positive numbers; a multiple of ``stride`` along periodic axes. Or
+                a SamplingJob, which says all arguments but ``progress``.
+            periodic: Whether the volume continues itself: a bool, three (z, y, x), or letters of axes such as "yx".
+            seed: A non-negative int below 2**64; None draws one. It is recorded in the volume's provenance.
+            offset: Where the window begins, in voxels (z, y, x). Along a periodic axis this rolls the volume by minus
+                the offset.
+            tile: Voxels per side that are computed at once: an int or (z, y, x). Has no effect on the result.
+            batch: Tiles that are computed at once. Has no effect on the result.
+            progress: A function (voxels done, voxels in all), called after each step.
+
+        Returns:
+            Volume: labels (z, y, x), uint8.
+
+        Raises:
+            ValueError: if a size, offset, tile, batch or seed is not of the above.
+        """
+        job = self.job(size, periodic=periodic, seed=seed, offset=offset, tile=tile, batch=batch).seeded()
+        labels = job.run(self.sampler().labels, self.latent_channels, progress=progress)
+        return self._record(job).volume(labels)
+
+    def sample_probabilities(
+        self,
+        size: Size | SamplingJob,
+        *,
+        periodic: Periodic = False,
+        seed: int | None = None,
+        offset: Size = (0, 0, 0),
+        tile: Size | None = None,
+        batch: int | None = None,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """Generate the probabilities of the phases, the paper's confidence maps. Arguments as for ``sample``.
+
+        Returns:
+            float32 array (z, y, x, phases); its argmax is what ``sample`` gives.
+        """
+        job = self.job(size, periodic=periodic, seed=seed, offset=offset, tile=tile, batch=batch).seeded()
+        return job.run(self.sampler().probabilities, self.latent_channels, progress=progress)
+
+    def stream(
+        self,
+        path: str | os.PathLike[str],
+        size: Size | SamplingJob,
+        *,
+        periodic: Periodic = False,
+        seed: int | None = None,
+        offset: Size = (0, 0, 0),
+        tile: Size | None = None,
+        resume: bool = True,
+        overwrite: bool = False,
+        workers: int | None = None,
+        client: distributed.Client | None = None,
+        progress: Progress | None = None,
+    ) -> Streamed:
+        """Generate a volume of any size into a file, part by part: memory is that of a few tiles.
+
+        The voxels are those of ``sample``. What is being written lies beside its place, in a folder of the same name
+        and ``.partial``; the file appears when it is complete. The same call goes on where an interrupted one ended,
+        whatever ended it, also with other tiles, workers or ``seed=None``.
+
+        Args:
+            path: The file to be: .zarr (OME-Zarr with a pyramid), or .tif (BigTIFF from 4 GB on).
+            size, periodic, seed, offset: As for ``sample``. With ``seed=None`` an interrupted volume keeps its seed.
+            tile: Voxels per side that are computed at once, rounded up to a multiple of 128: an int or (z, y, x).
+                256 if None, and half of that along z where workers share the memory.
+            resume: Whether to go on with an interrupted call; False starts afresh.
+            overwrite: Whether a file that exists may be replaced.
+            workers: Processes on this machine among which a Dask cluster shares the work; this one alone if None.
+            client: A ``dask.distributed.Client`` of any cluster that has kerasgan3d, instead of ``workers``.
+            progress: A function (voxels done, voxels in all), called as parts are written.
+
+        Returns:
+            Streamed: path, seed, volume fractions, checksum of the content, voxels computed and seconds.
+
+        Raises:
+            ValueError: as ``sample``, or if the beginning of another volume lies at the path.
+            OSError: if the file exists, or cannot be written.
+        """
+        if workers is not None:
+            check_count(workers, "workers")
+        job = self.job(size, periodic=periodic, seed=seed, offset=offset, tile=tile)
+        old = partial_record(path) if resume else None
+        job = job.seeded(old.provenance.get("seed") if old else None)
+        pieces = self.pieces()
+        options = {"identity": pieces.digest, "resume": resume, "overwrite": overwrite, "progress": progress}
+        with local_client(workers) if workers and client is None else contextlib.nullcontext(client) as client:
+            compute = self.windows(job) if client is None else delayed(pieces, job)
+            return stream(job, compute, path, self._record(job), client=client, **options)
+
+    def estimate(
+        self,
+        size: Size | SamplingJob,
+        *,
+        periodic: Periodic = False,
+        offset: Size = (0, 0, 0),
+        tile: Size | None = None,
+        batch: int | None = None,
+        path: str | os.PathLike[str] | None = None,
+        streams: bool = False,
+    ) -> Estimate:
+        """What ``sample``, or with ``streams`` ``stream``, will cost: computes one tile and tells the rest from it.
+
+        Args:
+            size, periodic, offset, tile, batch: As for ``sample``.
+            path: The file to be, or None.
+            streams: Whether it will be written part by part.
+
+        Returns:
+            Estimate: seconds, and bytes of memory and of disk.
+
+        Raises:
+            ValueError: as ``sample``.
+        """
+        job = replace(self.job(size, periodic=periodic, offset=offset, tile=tile, batch=batch), seed=0)
+        return estimate(job, self.windows(job), self._record(job), path, streams=streams)
+
+    def to_dask(
+        self,
+        size: Size | SamplingJob,
+        *,
+        periodic: Periodic = False,
+        seed: int | None = None,
+        offset: Size = (0, 0, 0),
+        chunks: Size | None = None,
+    ) -> dask.array.Array:
+        """The volume that ``sample`` would generate, as an array whose chunks are generated when they are asked for.
+
+        Any Dask scheduler computes it, on one machine or many; each process puts the generator together once.
+
+        Args:
+            size, periodic, seed, offset: As for ``sample``.
+            chunks: Voxels per side of a chunk: an int or (z, y, x); 256 if None.
+
+        Returns:
+            dask.array, uint8 (z, y, x).
+
+        Raises:
+            ValueError: as ``sample``.
+        """
+        job = self.job(size, periodic=periodic, seed=seed, offset=offset, tile=chunks).seeded()
+        return lazily(job, delayed(self.pieces(), job))
+
+    def windows(self, job: SamplingJob) -> Callable[[tuple[int, ...], tuple[int, ...]], np.ndarray]:
+        """A function from (start, shape) to the labels of that part of a job's volume, with the weights of now."""
+        labels = self.sampler().labels
+        return lambda start, shape: job.run(labels, self.latent_channels, window=(start, shape))
+
+    def _record(self, job: SamplingJob) -> VolumeRecord:
+        return job.record(self.phases, self.voxel_size, self.card)

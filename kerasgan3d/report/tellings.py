@@ -1,0 +1,99 @@
+"""What the tests of a comparison found, a sentence each: the same in a terminal and on a card."""
+
+from kerasgan3d.report.verdict import fixed, percent
+
+
+def correlation(curves, phases):
+    """Say by how much the two-point correlations differ."""
+    reach = "" if curves.max_lag is None else f" for r up to {curves.max_lag} voxels"
+    worst = per_phase(phases, curves.worst)
+    return f"S2(r)/S2(0), the normalised two-point correlation, differs by at most {worst}{reach}."
+
+
+def leaning(found, phases):
+    """Say by how much the diagonals of planes differ."""
+    real = "" if found.real is None else f"; those of real ones {per_phase(phases, found.real.largest)}"
+    p = found.generated.smallest_p
+    tested = "" if p is None else f" (smallest p of no difference {p:.1g}, corrected)"
+    return (
+        "Leaning: S2(r)/S2(0) along the two diagonals of a plane differs in generated volumes by at most "
+        f"{per_phase(phases, found.generated.largest)}{tested}{real}."
+    )
+
+
+def volumes(found, phases):
+    """Say what generated volumes are, against the stereology of slices."""
+    shown = [
+        " ".join(part for part in (row.key.replace("_", " "), row.phase, percent(row.relative_difference, "-")) if part)
+        for row in found.measures
+        if row.relative_difference is not None
+    ]
+    return (
+        f"The {found.count} volumes themselves, measured in 3D, against the stereology of {found.windows} windows, as "
+        f"many as cover the slice: {', '.join(shown)}; S2(r)/S2(0) along z, y and x differs from the slice's by at "
+        f"most {per_phase(phases, found.two_point_correlation.worst)}, and from axis to axis by "
+        f"{per_phase(phases, found.anisotropy)}."
+    )
+
+
+def classifier(test, phases):
+    """Say how many slices a classifier tells rightly."""
+    return (
+        f"A small classifier, trained on one half, tells {test.score:.2f} ± {test.standard_error:.2f} of the slices of "
+        "the other half rightly (0.5: not to be told apart)."
+    )
+
+
+def nearest(found, phases):
+    """Say how near samples come to the real image."""
+    ours, theirs = found.generated_distances, found.real_distances
+    if ours is None:
+        return ""
+    text = (
+        "Copies: the window of the real image that is most like a generated one differs from it in "
+        f"{ours.mean:.3f} of its voxels on average, {ours.least:.3f} at least ({ours.count} searched)"
+    )
+    if theirs is None:
+        return f"{text}."
+    return f"{text}; real ones that do not overlap differ in {theirs.mean:.3f}, {theirs.least:.3f} at least."
+
+
+def seam(found, phases):
+    """Say whether periodic volumes show where they close."""
+    said = "nothing differs" if found.smallest_p > 0.05 else "something differs"
+    return (
+        f"Seams: where {found.count} periodic volumes close, {said} from their interior beyond chance (smallest p "
+        f"of {found.tests} tests {found.smallest_p:.2g}, corrected)."
+    )
+
+
+def lattice(found, phases):
+    """Say how far volumes swing with the stride."""
+    swing = found.largest_swing
+    if swing is None:
+        return f"Stride lattice of {found.period} voxels: smallest p of flatness {found.smallest_p:.1g}, corrected."
+    return (
+        f"Stride lattice: by position modulo {found.period} voxels, volume fractions swing by at most "
+        f"{100 * swing['volume_fraction']:.1f} % and label changes by {100 * swing['label_change_rate']:.1f} % of "
+        f"their means (smallest p of flatness {found.smallest_p:.1g}, corrected)."
+    )
+
+
+def sentences(record):
+    """Return a sentence for each test that was made, in the order in which they are read."""
+    parts = (
+        ("two_point_correlation", correlation),
+        ("leaning", leaning),
+        ("volumes", volumes),
+        ("classifier", classifier),
+        ("nearest", nearest),
+        ("seam", seam),
+        ("lattice", lattice),
+    )
+    told = [(record[key], tell) for key, tell in parts]
+    return [text for found, tell in told if found is not None and (text := tell(found, record.phases))]
+
+
+def per_phase(phases, values):
+    """Return a number for each phase, to three decimals."""
+    return ", ".join(f"{phase} {fixed(value, 3)}" for phase, value in zip(phases, values, strict=True))

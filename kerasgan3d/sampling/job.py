@@ -1,0 +1,178 @@
+"""A sampling job: what is sampled, and how, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kerasgan3d import __version__
+from kerasgan3d.checks import check_count, check_periodic, check_seed, check_triple, is_integer
+from kerasgan3d.io.volume import VolumeRecord
+from kerasgan3d.sampling.field import LatentField, draw_seed
+from kerasgan3d.sampling.generate import Progress, generate
+from kerasgan3d.sampling.plan import TilePlan, Window
+
+DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact generator
+
+Size = int | Sequence[int]
+Periodic = bool | str | Sequence[bool]
+
+
+@dataclass(frozen=True, init=False)
+class SamplingJob:
+    """A volume to be sampled, checked once, when the job is made. Where the volume goes is said when the job is run.
+
+    Args:
+        size: Voxels: an int, or (z, y, x). Any positive numbers; multiples of ``stride`` along periodic axes.
+        periodic: Whether the volume continues itself: a bool, three (z, y, x), or letters of axes such as "yx".
+        offset: Where the window begins, in voxels: an int or (z, y, x), any sign.
+        seed: An int, 0 <= seed < 2**64; None for one that is drawn when the job is run.
+        tile: Voxels per side that are computed at once: an int or (z, y, x), rounded up to multiples of ``stride``.
+            None for what suits the place where the volume goes.
+        batch: Tiles that are computed at once; 1 if None.
+        stride: Voxels per latent of the network.
+        margin: Latents that the network needs (before, after) the window that they fill.
+        bytes_per_voxel: Estimate of the network's activations, bytes per voxel of a tile.
+        conditions: What the structure is asked to be: a dict that JSON can hold, or None. No generator takes any yet.
+
+    Raises:
+        ValueError: if an argument is not of the above.
+    """
+
+    size: tuple[int, int, int]
+    periodic: tuple[bool, ...]
+    offset: tuple[int, int, int]
+    seed: int | None
+    tile: tuple[int, int, int] | None
+    batch: int
+    stride: int
+    margin: tuple[int, int]
+    bytes_per_voxel: float
+    conditions: dict[str, Any] | None = None
+
+    def __init__(
+        self,
+        size: Size,
+        *,
+        periodic: Periodic = False,
+        offset: Size = (0, 0, 0),
+        seed: int | None = None,
+        tile: Size | None = None,
+        batch: int | None = None,
+        stride: int = 1,
+        margin: Sequence[int] = (0, 0),
+        bytes_per_voxel: float = 0.0,
+        conditions: dict[str, Any] | None = None,
+    ):
+        if len(margin) != 2 or not all(is_integer(n) and n >= 0 for n in margin):
+            raise ValueError(f"`margin` must be two integers of at least 0. Received: {margin!r}.")
+        if not (conditions is None or isinstance(conditions, dict)):
+            raise ValueError(f"`conditions` must be a dict or None. Received: {conditions!r:.200}.")
+        vars(self).update(
+            size=check_triple(size, "size", 1),
+            offset=check_triple(offset, "offset"),
+            tile=None if tile is None else check_triple(tile, "tile", 1),
+            batch=1 if batch is None else check_count(batch, "batch"),
+            periodic=check_periodic(periodic),
+            seed=None if seed is None else check_seed(seed),
+            stride=check_count(stride, "stride"),
+            margin=tuple(margin),
+            bytes_per_voxel=float(bytes_per_voxel),
+            conditions=conditions,
+        )
+        for name, n, is_periodic in zip("zyx", self.size, self.periodic, strict=True):
+            if is_periodic and n % self.stride:
+                below, above = n // self.stride * self.stride, -(-n // self.stride) * self.stride
+                raise ValueError(
+                    f"`size` must be a multiple of {self.stride} along periodic axes. Received: {n} along {name}; "
+                    f"the nearest are {f'{below} and ' if below else ''}{above}."
+                )
+
+    @cached_property
+    def plan(self) -> TilePlan:
+        """How the volume is computed, tile by tile."""
+        return TilePlan(
+            size=self.size,
+            periodic=self.periodic,
+            offset=self.offset,
+            period=tuple(n // self.stride if p else None for n, p in zip(self.size, self.periodic, strict=True)),
+            stride=self.stride,
+            margin=self.margin,
+            tile_cells=tuple(-(-n // self.stride) for n in self.tile or (DEFAULT_TILE,) * 3),
+            batch=self.batch,
+            bytes_per_voxel=self.bytes_per_voxel,
+        )
+
+    def seeded(self, otherwise: int | None = None) -> SamplingJob:
+        """Return the job with its seed; where it has none, with another one or, if that is None, one that is drawn."""
+        if self.seed is not None:
+            return self
+        return replace(self, seed=draw_seed() if otherwise is None else otherwise)
+
+    def run(
+        self, function: Callable, channels: int, *, window: Window | None = None, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Compute the volume, or a window (start, shape) of it in one tile, in memory.
+
+        Args:
+            function: From latents to labels or probabilities, as for `kerasgan3d.sampling.generate`.
+            channels: Channels of a latent.
+            window: Start and shape in voxels (z, y, x), from where the volume begins; None for all of it.
+            progress: A function (voxels done, voxels in all), called after each batch.
+
+        Returns:
+            Array (z, y, x) or (z, y, x, phases).
+
+        Raises:
+            ValueError: if the job has no seed, or the window lies where the latent field has no values.
+        """
+        plan = self.plan if window is None else self.plan.window(*window)
+        return generate(function, LatentField(check_seed(self.seed), channels), plan, progress=progress)
+
+    def record(self, phases: tuple[str, ...], voxel_size: float | None, card: dict[str, Any]) -> VolumeRecord:
+        """Return what the volume's file will say of it: phases, voxel size (µm) and card are the generator's."""
+        origin = {key: card[key] for key in ("name", "sha256", "repo", "revision") if key in card}
+        provenance = {
+            "kerasgan3d": __version__,
+            **({"generator": origin} if origin else {}),
+            "seed": self.seed,
+            "offset": list(self.offset),
+            **({} if self.conditions is None else {"conditions": self.conditions}),
+        }
+        return VolumeRecord(self.size, phases, voxel_size, self.periodic, provenance)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as JSON holds it. Conditions are left out where there are none."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if name != "conditions" or value is not None
+        }
+
+    @classmethod
+    def from_json(cls, record: Any) -> SamplingJob:
+        """Read a job back.
+
+        Raises:
+            ValueError: if it is not what `to_json` makes.
+        """
+        names = {field.name: field.default is MISSING for field in fields(cls)}
+        if not isinstance(record, dict):
+            raise ValueError(f"A sampling job must be a dict. Received: {record!r:.200}.")
+        wrong = [f"no {name}" for name, needed in names.items() if needed and name not in record]
+        wrong += [f"{name!r}" for name in record if name not in names]
+        if wrong:
+            raise ValueError(f"A sampling job must hold {', '.join(names)}. Received: {', '.join(wrong)}.")
+        return cls(**record)
+
+
+def plan_tiles(
+    size: Size, *, stride: int, margin: Sequence[int], tile: Size = DEFAULT_TILE, **options: Any
+) -> TilePlan:
+    """Plan a volume: the plan of the SamplingJob of these arguments."""
+    return SamplingJob(size, stride=stride, margin=margin, tile=check_triple(tile, "tile", 1), **options).plan

@@ -1,0 +1,1 @@
+../../kerasgan3d/__init__.py
