@@ -258,7 +258,7 @@ def _difference(old, new):
 
 
 def _digest(block):
-    return hashlib.sha256(np.ascontiguousarray(block, np.uint8)).digest()
+    return hashlib.sha256(np.ascontiguousarray(block, np.uint8).data).digest()
 
 
 def _combined(shape, digests):

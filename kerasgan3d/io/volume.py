@@ -271,7 +271,8 @@ class VolumeRecord:
                 f"The record of a volume must hold {', '.join(names)}, version {_RECORD_VERSION}. "
                 f"Received: {record!r:.200}."
             )
-        return cls(*(tuple(value) if isinstance(value := record[name], list) else value for name in names))
+        shape, phases, periodic = (tuple(record[name]) for name in ("shape", "phases", "periodic"))
+        return cls(shape, phases, record["voxel_size"], periodic, record["provenance"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,8 @@
 """A generator's inference functions, compiled by whichever backend Keras runs on."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -24,7 +27,7 @@ _NOT_FINITE = "the generator's weights are not finite: training diverged, or the
 _CORNERS = np.array(list(product((0, 1), repeat=3)))
 
 
-def stages(generator, weights):
+def stages(generator: Any, weights: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     """The folded network as ordinary convolutions without padding.
 
     Args:
@@ -36,11 +39,11 @@ def stages(generator, weights):
         (2, 2, 2, in, 8 out) and makes, of the 2^3 voxels that meet at a corner, the 2^3 voxels around it, sub-voxels
         before channels.
     """
-    weights, found = iter(weights), []
+    left, found = iter(weights), []
     last = len(generator.convolutions) - 1
     for i, convolution in enumerate(generator.convolutions):
-        kernel, transposed = next(weights), isinstance(convolution, TransposedConv3D)
-        bias = next(weights) if i < last or generator.output_bias else np.zeros(convolution.filters)
+        kernel, transposed = next(left), isinstance(convolution, TransposedConv3D)
+        bias = next(left) if i < last or generator.output_bias else np.zeros(convolution.filters)
         if transposed:
             kernel = kernel.swapaxes(3, 4)
         if i == 0:
@@ -56,14 +59,16 @@ class Sampler:
     """Labels and probabilities from latents, by a generator's folded network.
 
     Args:
-        phases: Number of phases.
+        n_phases: Number of phases.
     """
 
-    def __init__(self, phases):
-        self._phases = phases
-        self._stages: Any = None
+    def __init__(self, n_phases: int):
+        self._n_phases = n_phases
+        self._stages: list[tuple[np.ndarray, np.ndarray]] = []
+        self._label_function: Any = None
+        self.probabilities: Any = None
 
-    def set_stages(self, found):
+    def set_stages(self, found: list[tuple[np.ndarray, np.ndarray]]) -> None:
         """Take over the network's ``stages``, float64.
 
         Raises:
@@ -72,14 +77,14 @@ class Sampler:
         # What the network makes of them would not tell: a rectifier may turn NaN into 0.
         if not all(np.isfinite(array).all() for stage in found for array in stage):
             raise ValueError(_NOT_FINITE)
-        first, self._stages = self._stages is None, found
+        self._stages = found
         self.weights = [
             ops.convert_to_tensor(np.ascontiguousarray(array, "float32")) for stage in found for array in stage
         ]
-        if first:
+        if self._label_function is None:
             self._label_function, self.probabilities = _compiled(self)
 
-    def labels(self, latents):
+    def labels(self, latents: np.ndarray) -> np.ndarray:
         """Labels (batch, z, y, x), uint8, of latents (batch, z, y, x, channels).
 
         A voxel whose two likeliest phases are closer than rounding errors could tell is computed again, in float64 and
@@ -94,7 +99,7 @@ class Sampler:
             labels[tuple(voxels.T)] = self._decide(latents, voxels)
         return labels
 
-    def features(self, latents, weights):
+    def features(self, latents: Any, weights: Sequence[Any]) -> Any:
         """What the last convolution makes, its sub-voxels not yet interleaved: (batch, z, y, x, 8 phases)."""
         x, last = latents, len(weights) // 2 - 1
         for i in range(last + 1):
@@ -105,10 +110,10 @@ class Sampler:
                 x = interleave(x, kernel.shape[-1] // 8) if i else x
         return x
 
-    def choose(self, features):
+    def choose(self, features: Any) -> tuple[Any, Any, Any]:
         """Labels of the sub-voxels (batch, z, y, x, 8), which of them rounding could decide, and the largest logit."""
-        logits = ops.reshape(features, (*ops.shape(features)[:-1], 8, self._phases))
-        logits = ops.unstack(logits, self._phases, axis=-1)
+        logits = ops.reshape(features, (*ops.shape(features)[:-1], 8, self._n_phases))
+        logits = ops.unstack(logits, self._n_phases, axis=-1)
         first, second, label = logits[0], ops.full_like(logits[0], -np.inf), ops.zeros_like(logits[0], dtype="uint8")
         for i, logit in enumerate(logits[1:], start=1):
             ahead = logit > first
@@ -118,9 +123,9 @@ class Sampler:
         largest = ops.max(ops.abs(first))
         return label, first - second < _DOUBT * largest, largest
 
-    def softmax(self, latents, weights):
+    def softmax(self, latents: Any, weights: Sequence[Any]) -> Any:
         """Probabilities (batch, z, y, x, phases)."""
-        return ops.softmax(crop(interleave(self.features(latents, weights), self._phases), 1), axis=-1)
+        return ops.softmax(crop(interleave(self.features(latents, weights), self._n_phases), 1), axis=-1)
 
     def _decide(self, latents, voxels):
         """The labels of some voxels (m, 4: batch, z, y, x) in float64, by computing only what they depend on."""

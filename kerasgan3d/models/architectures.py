@@ -68,3 +68,8 @@ def check_one_of(value: Any, name: str, allowed: Sequence[Any]) -> Any:
     if value not in allowed:
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}. Received: {value!r}.")
     return value
+
+
+def fresh_initializer(initializer: Any) -> Any:
+    """Return a fresh initialiser of the same kind: Keras warns when one unseeded instance serves twice."""
+    return initializer.clone() if hasattr(initializer, "clone") else initializer

@@ -25,6 +25,7 @@ from kerasgan3d.models.architectures import (
     check_phase_names,
     check_weights,
     check_widths,
+    fresh_initializer,
 )
 from kerasgan3d.models.remote import Pieces
 from kerasgan3d.models.sampling import SamplingMethods
@@ -100,7 +101,7 @@ class Generator(SamplingMethods, Model):
                     filters,
                     padding=padding,
                     use_bias=self.output_bias if last else folded,
-                    kernel_initializer=_again(self.initializer),
+                    kernel_initializer=fresh_initializer(self.initializer),
                     dtype=self.dtype_policy,
                     name=f"convolution_{i}",
                     **options,
@@ -267,7 +268,7 @@ class Generator(SamplingMethods, Model):
         """The weights of ``folded()``, computed in float64."""
         weights = []
         for i, convolution in enumerate(self.convolutions):
-            kernel = convolution.kernel.numpy().astype("float64")
+            kernel: Any = convolution.kernel.numpy().astype("float64")
             bias = None if convolution.bias is None else convolution.bias.numpy().astype("float64")
             if i < len(self.normalizations):
                 norm = self.normalizations[i]
@@ -289,8 +290,3 @@ def _softmax(logits: Any) -> Any:
     powers: list[Any] = [ops.exp(plane - largest) for plane in planes]
     scale = 1.0 / sum(powers)
     return ops.reshape(ops.transpose(ops.stack([power * scale for power in powers])), ops.shape(logits))
-
-
-def _again(initializer: Any) -> Any:
-    """A fresh initialiser of the same kind: Keras warns when one unseeded instance serves twice."""
-    return initializer.clone() if hasattr(initializer, "clone") else initializer

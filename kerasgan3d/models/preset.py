@@ -1,8 +1,12 @@
 """Preset folders: a generator with all that is known about it; `kerasgan3d.folder` says which files they hold."""
 
+from __future__ import annotations
+
 import hashlib
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -28,7 +32,12 @@ _ORIGIN = ("repo", "revision")
 _INITIALIZERS = {"HeNormal": (), "GlorotUniform": (), "RandomNormal": ("mean", "stddev")}
 
 
-def save_preset(generator, folder, card=None, reference=None):
+def save_preset(
+    generator: Generator,
+    folder: str | os.PathLike[str],
+    card: dict[str, Any] | None = None,
+    reference: dict[str, Any] | None = None,
+) -> Path:
     """Write a generator to a preset folder, replacing the one that is there, card and picture included.
 
     The folder is replaced in one step; files in it that are no part of a preset stay.
@@ -73,7 +82,7 @@ def save_preset(generator, folder, card=None, reference=None):
     return folder
 
 
-def load_preset(folder, *, origin=None):
+def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None = None) -> Generator:
     """Load the generator of a preset folder, executing nothing that it holds.
 
     The configuration is read as JSON against the names and bounds of the generator's own hyper-parameters, the network
@@ -131,7 +140,7 @@ def load_preset(folder, *, origin=None):
     return generator
 
 
-def _checked_arguments(config, path):
+def _checked_arguments(config: dict[str, Any], path: Path) -> dict[str, Any]:
     """The constructor's arguments from Keras's ``config.json``, refused unless they are the generator's own."""
     arguments = config.get("config")
     if config.get("class_name") != "Generator" or not isinstance(arguments, dict):
@@ -159,7 +168,7 @@ def _checked_arguments(config, path):
     return arguments
 
 
-def _checked_initializer(initializer, path):
+def _checked_initializer(initializer: Any, path: Path) -> Any:
     name = initializer.get("class_name") if isinstance(initializer, dict) else None
     settings = initializer.get("config") if isinstance(initializer, dict) else None
     if not isinstance(name, str) or name not in _INITIALIZERS or not isinstance(settings, dict):

@@ -9,6 +9,7 @@ from keras import layers, ops
 from kerasgan3d.deprecation import renamed
 from kerasgan3d.layers._padding import check_filters
 from kerasgan3d.models._model import Model
+from kerasgan3d.models.architectures import fresh_initializer
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
@@ -48,10 +49,16 @@ class VolumeDiscriminator(Model):
         self.widths = tuple(check_filters(width) for width in widths)
         self.normalization = normalization
         self.initializer = keras.initializers.get(initializer)
-        options = {"use_bias": normalization is None}
+        options: dict[str, Any] = {"use_bias": normalization is None}
         self.convolutions = [
             layers.Conv3D(
-                f, 4, 2, "same", kernel_initializer=_again(self.initializer), name=f"convolution_{i}", **options
+                f,
+                4,
+                2,
+                "same",
+                kernel_initializer=fresh_initializer(self.initializer),
+                name=f"convolution_{i}",
+                **options,
             )
             for i, f in enumerate(self.widths)
         ]
@@ -59,7 +66,7 @@ class VolumeDiscriminator(Model):
             layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"normalization_{i}")
             for i in range(1, len(self.widths) if normalization else 0)
         ]
-        self.head = layers.Conv3D(1, 4, kernel_initializer=_again(self.initializer), name="head", **options)
+        self.head = layers.Conv3D(1, 4, kernel_initializer=fresh_initializer(self.initializer), name="head", **options)
         self.build((None, None, None, None, self.n_phases))
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
@@ -97,7 +104,3 @@ class VolumeDiscriminator(Model):
             "normalization": self.normalization,
             "initializer": keras.initializers.serialize(self.initializer),
         }
-
-
-def _again(initializer):
-    return initializer.clone()
