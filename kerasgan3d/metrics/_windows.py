@@ -89,7 +89,11 @@ def window(stored, start, stop):
     if not is_dask(stored):
         shape = [b - a for a, b in zip(start, stop, strict=True)]
         reopen = (window, (stored, start, stop)) if getattr(stored, "reopens", False) else None
-        whole = None if 0 in shape else lambda: np.block(pieces(stored, start, stop))
+
+        def whole():
+            # Beyond the end of the volume: not every file has a way to read nothing.
+            return np.block(pieces(stored, start, stop)) if 0 not in shape else np.empty(shape, stored.dtype)
+
         return LazyArray(shape, stored.dtype, lambda part: whole()[part], whole=whole, reopen=reopen)
     import dask.array as da
 

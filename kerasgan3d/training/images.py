@@ -35,7 +35,7 @@ class Images(NamedTuple):
     name: str
     facts: dict
     held_out: tuple | None
-    beside: LazyArray | None
+    beside: np.ndarray | LazyArray | None
 
 
 def read_images(data, symmetry, *, phases, mapping, voxel_size, exclude, mask, hold_out, resample_to, in_memory):
@@ -64,7 +64,7 @@ def read_images(data, symmetry, *, phases, mapping, voxel_size, exclude, mask, h
     size = _common_voxel_size(paths, opened.spacings, resample_to)
     if resample_to is not None:
         facts["resampled_to"] = resample_to
-        edges = [spacing[-image.ndim :] for image, spacing in zip(images, opened.spacings, strict=True)]
+        edges = [(spacing or ())[-image.ndim :] for image, spacing in zip(images, opened.spacings, strict=True)]
         if held_out is not None:
             parts = zip(held_out, images[0].shape, edges[0], strict=True)
             ranges = (resampled_range(part.start, part.stop, n, edge, resample_to) for part, n, edge in parts)
@@ -150,7 +150,7 @@ def _digest(image):
     """The sha256 of an image's values in order."""
     digest = hashlib.sha256()
     for window in io.windows(image):
-        digest.update(np.ascontiguousarray(image[window]))
+        digest.update(np.ascontiguousarray(image[window]).data)
     return digest.hexdigest()
 
 
