@@ -1,5 +1,6 @@
 """Printing results, and the checks of output files."""
 
+import itertools
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -34,10 +35,13 @@ def _print_columns(rows, header, indent, err):
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=header is not None)
-    for title in header or ():
+    rows = list(rows)
+    # A column of nothing takes its place from another, so that a text is broken.
+    shown = [any(column) for column in zip(*rows, *([header] if header else []), strict=True)]
+    for title in itertools.compress(header or (), shown):
         table.add_column(Text(printable(title)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(text), overflow="fold") for text in row))
+        table.add_row(*(Text(printable(text), overflow="fold") for text in itertools.compress(row, shown)))
     stream = sys.stderr if err else sys.stdout
     block = Padding(table, (0, 0, 0, len(indent)), expand=False)
     if header is not None and stream.isatty():
