@@ -28,9 +28,9 @@ def command(data, **options):
     """Train a generator on a segmented image.
 
     DATA is a segmented image: a volume (a file, a folder of slices, a quoted pattern of slices, or a dataset of an HDF5
-    file), or one slice of an isotropic material. Several DATA are slices of an isotropic material that need not belong
-    together. The run's folder holds checkpoints, so that an interrupted run goes on when the same command is given
-    again.
+    file), or one slice of an isotropic material. Several DATA are volumes of one material, or slices of an isotropic
+    one that need not belong together. The run's folder holds checkpoints, so that an interrupted run goes on when the
+    same command is given again.
     """
     run_training(_train, data, **options)
 

@@ -1,14 +1,20 @@
 """Training data: from labels to batches of random, symmetry-augmented slices or sub-volumes."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
+import math
 import queue
 import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from kerasgan3d.io import windows
+from kerasgan3d.crops import Crops, NoRoomError, check_fits
+from kerasgan3d.io.lazy import LazyArray, windows
 
 SYMMETRIES = ("isotropic", "axial", "orthotropic")
 
@@ -39,7 +45,7 @@ class Symmetry:
         return f"axial along {'zyx'[self.axis]}" if self.kind == "axial" else self.kind
 
     @property
-    def groups(self):
+    def groups(self) -> tuple[tuple[int, ...], ...]:
         """The axes, in groups that are alike: ((0, 1, 2),), or ((0,), (1, 2)), or ((0,), (1,), (2,))."""
         if self.kind == "isotropic":
             return ((0, 1, 2),)
@@ -47,14 +53,137 @@ class Symmetry:
             return ((self.axis,), tuple(a for a in range(3) if a != self.axis))
         return ((0,), (1,), (2,))
 
-    def section_axes(self, normal):
+    def section_axes(self, normal: int) -> tuple[int, int]:
         """The two axes of a slice normal to ``normal``, rows first; the axis that differs is always the rows."""
         axes = [a for a in range(3) if a != normal]
-        return tuple(sorted(axes, key=lambda a: (self.kind == "axial" and a != self.axis, a)))
+        rows, columns = sorted(axes, key=lambda a: (self.kind == "axial" and a != self.axis, a))
+        return rows, columns
 
-    def interchangeable(self, a, b):
+    def interchangeable(self, a: int, b: int) -> bool:
         """Whether two axes are alike."""
         return any(a in group and b in group for group in self.groups)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledData:
+    """Labelled images of one material, volumes or slices, and what of them may be used.
+
+    Attributes:
+        images: Labels, uint8, 0..n-1, all (z, y, x) or all (y, x), of any sizes: arrays, or
+            ``kerasgan3d.io.LazyArray``.
+        symmetry: The Symmetry of the material.
+        normals: For slices in known directions, the axis (0, 1, 2) that each is normal to; their rows and columns are
+            the other two in the order z, y, x. Else None.
+        excluded: For each image what may not be used, bool, of its shape, or None.
+        n_phases: Number of phases, or None where nobody asked.
+
+    Raises:
+        ValueError: if there are no images, they are not all volumes or all slices, or what is excluded does not fit.
+    """
+
+    images: tuple[np.ndarray | LazyArray, ...]
+    symmetry: Symmetry = Symmetry()
+    normals: tuple[int, ...] | None = None
+    excluded: tuple = ()
+    n_phases: int | None = None
+
+    def __post_init__(self):
+        if {image.ndim for image in self.images} not in ({2}, {3}):
+            raise ValueError(
+                "images of one material must be one or more, all of them volumes (z, y, x) or all of them slices "
+                f"(y, x). Received: shapes {', '.join(str(tuple(image.shape)) for image in self.images) or 'none'}."
+            )
+        object.__setattr__(self, "excluded", self.excluded or (None,) * len(self.images))
+        wanted = [tuple(image.shape) for image in self.images]
+        given = [None if part is None else tuple(part.shape) for part in self.excluded]
+        if len(given) != len(wanted) or any(a not in (None, b) for a, b in zip(given, wanted, strict=True)):
+            raise ValueError(
+                f"what is excluded must be one mask per image, of its shape. Received: {len(given)} of shapes "
+                f"{', '.join(map(str, given))} for images of {', '.join(map(str, wanted))}."
+            )
+
+    @classmethod
+    def of(
+        cls, labels: Any, symmetry: Symmetry = Symmetry(), excluded: Any = None, n_phases: int | None = None
+    ) -> LabelledData:
+        """Return data of whatever is taken for labels: the one place where these forms are told apart.
+
+        Args:
+            labels: A volume (z, y, x) or a slice (y, x), or a list of either; or a dict from axis (0, 1, 2) to a list
+                of slices normal to it; or LabelledData.
+            symmetry: The Symmetry to use.
+            excluded: What may not be used of one image; of several, a list.
+            n_phases: Number of phases.
+        """
+        if isinstance(labels, LabelledData):
+            return replace(labels, symmetry=symmetry, n_phases=n_phases or labels.n_phases)
+        normals = None
+        if isinstance(labels, dict):
+            normals = tuple(normal for normal, images in labels.items() for _ in images)
+            labels = [image for images in labels.values() for image in images]
+        several = isinstance(labels, list | tuple)
+        beside = () if excluded is None else tuple(excluded) if several else (excluded,)
+        return cls(tuple(labels) if several else (labels,), symmetry, normals, beside, n_phases)
+
+    @property
+    def dimensions(self) -> int:
+        """3 for volumes, 2 for slices."""
+        return self.images[0].ndim
+
+    @property
+    def smallest(self) -> int:
+        """The shortest edge of all images in voxels."""
+        return min(n for image in self.images for n in image.shape)
+
+    def counts(self) -> np.ndarray:
+        """Voxels of each phase that may be used: (phases,) integers. Block by block."""
+        if self.n_phases is None:
+            raise ValueError("the number of phases must be known to count their voxels. Received: none.")
+        pairs = zip(self.images, self.excluded, strict=True)
+        return np.sum([counts(image, self.n_phases, beside) for image, beside in pairs], axis=0)
+
+    def crops(self, window: Sequence[int], spacing: int = 1) -> Crops:
+        """Return what draws crops of a shape; see ``kerasgan3d.crops``."""
+        return Crops(self.images, window, self.excluded, spacing)
+
+    def random_crops(self, size: int, count: int, seed: int = 0) -> list[np.ndarray]:
+        """Return random sub-volumes, or windows of slices, of an edge length, as they lie in the data."""
+        rng, crops = np.random.default_rng(seed), self.crops((size,) * self.dimensions)
+        return [crops.draw(rng)[1] for _ in range(count)]
+
+    def side_by_side(self, size: int) -> int:
+        """Return how many crops lie side by side in what may be used, on lattices that begin at the corners."""
+        total = 0
+        for image, beside in zip(self.images, self.excluded, strict=True):
+            grid = tuple(n // size for n in image.shape)
+            total += math.prod(grid)
+            if beside is not None:
+                places = (tuple(slice(size * i, size * (i + 1)) for i in corner) for corner in np.ndindex(*grid))
+                total -= sum(bool(beside[place].any()) for place in places)
+        return total
+
+    def normal_to(self, axes: Sequence[int]) -> LabelledData:
+        """Return the slices that are normal to one of some axes; where directions are not known, all.
+
+        Raises:
+            ValueError: if there are none, or directions are not known in a material that is not isotropic.
+        """
+        if self.normals is None:
+            if self.symmetry.kind != "isotropic":
+                raise ValueError(
+                    f"one slice can only train an isotropic material. Received: a 2D image and {self.symmetry.kind!r} "
+                    'symmetry. Slices along the other directions would show the rest: {"z": ..., "y": ..., "x": ...}.'
+                )
+            return self
+        chosen = [k for axis in axes for k, normal in enumerate(self.normals) if normal == axis]
+        if not chosen:
+            raise ValueError(
+                f"there must be slices normal to {' or '.join('zyx'[axis] for axis in axes)} in a material of "
+                f"{self.symmetry} symmetry. Received: slices normal to "
+                f"{', '.join('zyx'[axis] for axis in sorted(set(self.normals)))}."
+            )
+        parts = {name: tuple(getattr(self, name)[k] for k in chosen) for name in ("images", "normals", "excluded")}
+        return replace(self, **parts)
 
 
 class SliceSampler:
@@ -64,108 +193,112 @@ class SliceSampler:
     would have seen.
 
     Args:
-        labels: What is sliced, uint8, 0..n-1: a volume (z, y, x); a slice (y, x), or a list of slices of any
-            sizes, of an isotropic material; or a dict from axis (0, 1, 2) to a list of slices normal to it, whose rows
-            and columns are the other two axes in the order z, y, x. Axes that are alike may share the slices of one of
-            them. Arrays, or what is indexed like them (``kerasgan3d.io.StoredLabels``).
+        labels: What is sliced, uint8, 0..n-1: a volume (z, y, x) or a list of volumes; a slice (y, x), or a list of
+            slices of any sizes, of an isotropic material; or a dict from axis (0, 1, 2) to a list of slices normal to
+            it, whose rows and columns are the other two axes in the order z, y, x. Axes that are alike may share the
+            slices of one of them. Arrays, or what is indexed like them (``kerasgan3d.io.LazyArray``); or LabelledData.
         crop: Edge length of a slice in voxels.
         counts: Slices per step for each of ``symmetry.groups``.
         symmetry: A Symmetry.
         seed: Non-negative int.
-        excluded: What no slice may touch, see ``exclusion``: bool, of the labels' shape; None excludes nothing. Not for
-            several slices.
+        excluded: What no slice may touch, see ``exclusion``: bool, of the labels' shape, of several images a list; None
+            excludes nothing.
 
     Raises:
         ValueError: if the data are smaller than the crop, or slices do not say which way they lie in a material that
             is not isotropic, or no crop is left beside what is excluded.
     """
 
-    def __init__(self, labels, crop, counts, symmetry=Symmetry(), seed=0, excluded=None):
-        self.sections = None if _is_volume(labels) else _sections(labels, symmetry)
-        for image in [labels] if self.sections is None else [image for part in self.sections for image, _ in part]:
-            _check_fits(image.shape, crop)
-        self.labels, self.crop, self.counts, self.symmetry, self.seed = labels, crop, tuple(counts), symmetry, seed
-        self.excluded = excluded
+    def __init__(
+        self,
+        labels: Any,
+        crop: int,
+        counts: Sequence[int],
+        symmetry: Symmetry = Symmetry(),
+        seed: int = 0,
+        excluded: Any = None,
+    ):
+        data = LabelledData.of(labels, symmetry, excluded)
+        for image in data.images:
+            check_fits(image.shape, (crop,) * image.ndim)
+        self.crop, self.counts, self.symmetry, self.seed = crop, tuple(counts), symmetry, seed
+        if data.dimensions == 3:
+            self._groups = [_normal_crops(data, group, crop) for group in symmetry.groups]
+        else:
+            parts = [data.normal_to(group) for group in symmetry.groups]
+            self._groups = [(part.normals, part.crops((crop, crop))) for part in parts]
         self.batch(0)
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """The slices of a step: one uint8 array (count, crop, crop) per group."""
         rng = np.random.default_rng([self.seed, step])
         return tuple(
-            np.stack([self._draw(rng, i) for _ in range(count)])
-            for i, (_, count) in enumerate(zip(self.symmetry.groups, self.counts, strict=True))
+            np.stack([self._draw(rng, source) for _ in range(count)])
+            for source, count in zip(self._groups, self.counts, strict=True)
         )
 
-    def _draw(self, rng, i):
-        labels, place, turned, square = _until_free(lambda: self._place(rng, i), self.excluded)
-        image = labels[place]
-        image = image.T if turned else image
+    def _draw(self, rng, source):
+        if isinstance(source, dict):
+            normal = int(rng.choice(list(source)))
+            order = (normal, *self.symmetry.section_axes(normal))
+            image = source[normal].draw(rng, order)[1].squeeze(normal)
+        else:
+            normals, crops = source
+            k, image = crops.draw(rng)
+            normal = None if normals is None else normals[k]
+        rows, columns = (0, 1) if normal is None else self.symmetry.section_axes(normal)
+        image = image.T if rows > columns else image
         image = image[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
-        return image.T if square and rng.random() < 0.5 else image
-
-    def _place(self, rng, i):
-        """An image, the window of a random slice in it, whether that is transposed, and whether its axes are alike."""
-        group = self.symmetry.groups[i]
-        if self.sections is not None:
-            image, (rows, columns) = _chosen(rng, self.sections[i], self.crop)
-            square = rows is None or self.symmetry.interchangeable(rows, columns)
-            corner = [int(rng.integers(n - self.crop + 1)) for n in image.shape]
-            turned = rows is not None and (rows, columns) != self._order(rows, columns)
-            return image, tuple(slice(c, c + self.crop) for c in corner), turned, square
-        normal = int(rng.choice(group))
-        rows, columns = self.symmetry.section_axes(normal)
-        place = {normal: int(rng.integers(self.labels.shape[normal]))}
-        for axis in (rows, columns):
-            corner = int(rng.integers(self.labels.shape[axis] - self.crop + 1))
-            place[axis] = slice(corner, corner + self.crop)
-        window = tuple(place[axis] for axis in range(3))
-        return self.labels, window, rows > columns, self.symmetry.interchangeable(rows, columns)
-
-    def _order(self, rows, columns):
-        return self.symmetry.section_axes(3 - rows - columns)
+        return image.T if self.symmetry.interchangeable(rows, columns) and rng.random() < 0.5 else image
 
 
 class VolumeSampler:
     """Random sub-volumes of labelled data, augmented by the symmetries of the material.
 
     Args:
-        labels: (z, y, x), uint8, 0..n-1: an array, or what is indexed like one (``kerasgan3d.io.StoredLabels``).
+        labels: (z, y, x), uint8, 0..n-1: an array, or what is indexed like one (``kerasgan3d.io.LazyArray``); a list of
+            them; or LabelledData.
         crop: Edge length of a sub-volume in voxels.
         count: Sub-volumes per step.
         symmetry: A Symmetry.
         spacing: Sub-volumes begin at multiples of it; 1 is anywhere, the paper has 8.
         seed: Non-negative int.
-        excluded: What no sub-volume may touch, see ``exclusion``: bool, of the labels' shape; None excludes nothing.
+        excluded: What no sub-volume may touch, see ``exclusion``: bool, of the labels' shape, of several images a list;
+            None excludes nothing.
 
     Raises:
         ValueError: if the data are not 3D or smaller than the crop, or no crop is left beside what is excluded.
     """
 
-    def __init__(self, labels, crop, count, symmetry=Symmetry(), spacing=1, seed=0, excluded=None):
-        if not _is_volume(labels):
+    def __init__(
+        self,
+        labels: Any,
+        crop: int,
+        count: int,
+        symmetry: Symmetry = Symmetry(),
+        spacing: int = 1,
+        seed: int = 0,
+        excluded: Any = None,
+    ):
+        data = LabelledData.of(labels, symmetry, excluded)
+        if data.dimensions != 3:
             what = f"shape {labels.shape}" if hasattr(labels, "shape") else "slices"
             raise ValueError(f"a critic of sub-volumes needs a 3D image. Received: {what}.")
-        _check_fits(labels.shape, crop)
-        self.labels, self.crop, self.count, self.symmetry = labels, crop, count, symmetry
-        self.spacing, self.seed, self.excluded = spacing, seed, excluded
+        self.count, self.symmetry, self.seed = count, symmetry, seed
+        self._crops = data.crops((crop,) * 3, spacing)
         self.batch(0)
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """The sub-volumes of a step: a uint8 array (count, crop, crop, crop), in a tuple."""
         rng = np.random.default_rng([self.seed, step])
         return (np.stack([self._draw(rng) for _ in range(self.count)]),)
 
     def _draw(self, rng):
-        labels, place = _until_free(lambda: self._place(rng), self.excluded)
-        volume = labels[place]
+        volume = self._crops.draw(rng)[1]
         order = np.arange(3)
         for group in self.symmetry.groups:
             order[list(group)] = rng.permutation(group)
         return volume.transpose(order)[tuple(slice(None, None, int(rng.choice((-1, 1)))) for _ in range(3))]
-
-    def _place(self, rng):
-        corner = (int(rng.integers((n - self.crop) // self.spacing + 1)) * self.spacing for n in self.labels.shape)
-        return self.labels, tuple(slice(c, c + self.crop) for c in corner)
 
 
 class SamplerPair:
@@ -175,15 +308,15 @@ class SamplerPair:
         first, second: Samplers.
     """
 
-    def __init__(self, first, second):
+    def __init__(self, first: Any, second: Any):
         self.first, self.second = first, second
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """The arrays of a step: those of the first, then those of the second, in a tuple."""
         return (*self.first.batch(step), *self.second.batch(step))
 
 
-def exclusion(shape, boxes):
+def exclusion(shape: Sequence[int], boxes: Any) -> np.ndarray | None:
     """A mask of boxes that training and reference statistics shall not see: a crack, a scratch, a held-out block.
 
     Args:
@@ -197,15 +330,31 @@ def exclusion(shape, boxes):
         ValueError: if a box has another number of axes, or is empty or outside the data.
     """
     boxes = list(boxes or ())
-    if not boxes:
-        return None
-    mask = np.zeros(shape, bool)
-    for box in boxes:
-        mask[box_window(box, shape)] = True
-    return mask
+    return np.asarray(excluding(shape, [box_window(box, shape) for box in boxes])) if boxes else None
 
 
-def batches(sampler, first=0, count=None, devices=None):
+def excluding(shape: Sequence[int], windows: Sequence[tuple[slice, ...]], also: Any = None) -> LazyArray:
+    """Return what lies in some windows, or is excluded already, as a lazy array of bool.
+
+    Args:
+        shape: Shape of the image.
+        windows: Tuples of slices (start, stop).
+        also: bool, of that shape, an array or what is indexed like one; or None.
+    """
+
+    def read(asked):
+        lengths = [part.stop - part.start for part in asked]
+        block = np.zeros(lengths, bool) if also is None else np.array(also[asked], bool)
+        for window in windows:
+            parts = zip(window, asked, strict=True)
+            inside = [slice(max(0, a.start - b.start), max(0, min(a.stop, b.stop) - b.start)) for a, b in parts]
+            block[tuple(inside)] = True
+        return block
+
+    return LazyArray(shape, bool, read)
+
+
+def batches(sampler: Any, first: int = 0, count: int | None = None, devices: int | None = None) -> Any:
     """The batches of steps ``first``, ``first + 1``, ... for ``fit``, drawn ahead of their use.
 
     Args:
@@ -270,13 +419,13 @@ def _ahead(items, depth=4):
         thread.join()
 
 
-def fractions(labels, n, excluded=None):
+def fractions(labels: Any, n: int, excluded: Any = None) -> np.ndarray:
     """Share of each of the ``n`` phases in the labels beside what is excluded: (n,). Block by block."""
     found = counts(labels, n, excluded)
     return found / max(1, found.sum())
 
 
-def counts(labels, n, excluded=None):
+def counts(labels: Any, n: int, excluded: Any = None) -> np.ndarray:
     """Voxels of each of the ``n`` phases in the labels beside what is excluded: (n,) integers. Block by block."""
     total = np.zeros(n, np.int64)
     for window in windows(labels):
@@ -285,58 +434,19 @@ def counts(labels, n, excluded=None):
     return total
 
 
-def _until_free(draw, excluded, tries=10_000):
-    """The first of random places, (labels, window, ...), that does not touch what is excluded."""
-    for _ in range(tries):
-        found = draw()
-        if excluded is None or not excluded[found[1]].any():
-            return found
-    raise ValueError(
-        f"the data must hold crops beside what is excluded. Received: an exclusion that {tries} random crops touched. "
-        "Exclude less, or pass a smaller crop."
-    )
-
-
-def _is_volume(labels):
-    return getattr(labels, "ndim", 0) == 3
-
-
-def _sections(labels, symmetry):
-    """For each group of axes the slices that show it: a list of (image, (axis of its rows, of its columns))."""
-    if not isinstance(labels, dict):
-        if symmetry.kind != "isotropic":
-            raise ValueError(
-                f"one slice can only train an isotropic material. Received: a 2D image and {symmetry.kind!r} symmetry. "
-                'Slices along the other directions would show the rest: {"z": ..., "y": ..., "x": ...}.'
-            )
-        images = labels if isinstance(labels, list | tuple) else [labels]
-        return [[(image, (None, None)) for image in images]]
-    found = [
-        [
-            (image, tuple(axis for axis in range(3) if axis != normal))
-            for normal in group
-            for image in labels.get(normal, ())
-        ]
-        for group in symmetry.groups
-    ]
-    for group, part in zip(symmetry.groups, found, strict=True):
-        if not part:
-            raise ValueError(
-                f"there must be slices normal to {' or '.join('zyx'[axis] for axis in group)} in a material of "
-                f"{symmetry} symmetry. Received: slices normal to {', '.join('zyx'[axis] for axis in sorted(labels))}."
-            )
+def _normal_crops(data: LabelledData, group: Sequence[int], crop: int) -> dict[int, Crops]:
+    """By normal, of those that leave a free place: what draws slices of volumes."""
+    found: dict[int, Crops] = {}
+    for k, normal in enumerate(group):
+        try:
+            found[normal] = data.crops([1 if axis == normal else crop for axis in range(3)])
+        except NoRoomError:
+            if k + 1 == len(group) and not found:
+                raise
     return found
 
 
-def _chosen(rng, images, crop):
-    """One of the images, the likelier the more crops it holds."""
-    if len(images) == 1:
-        return images[0]
-    places = np.array([np.prod([n - crop + 1 for n in image.shape]) for image, _ in images], float)
-    return images[int(rng.choice(len(images), p=places / places.sum()))]
-
-
-def box_window(box, shape):
+def box_window(box: Any, shape: Sequence[int]) -> tuple[slice, ...]:
     """A box, one (start, stop) in voxels or None per axis, as a tuple of slices.
 
     Raises:
@@ -354,15 +464,8 @@ def box_window(box, shape):
     return tuple(slice(*pair) for pair in pairs)
 
 
-def _check_fits(shape, crop):
-    if min(shape) < crop:
-        raise ValueError(
-            f"the data must be at least as large as a crop of {crop} voxels per side. "
-            f"Received: {' x '.join(map(str, shape))}. Pass a smaller crop."
-        )
-
-
 __all__ = [
+    "LabelledData",
     "SamplerPair",
     "SliceSampler",
     "Symmetry",
@@ -370,6 +473,7 @@ __all__ = [
     "batches",
     "box_window",
     "counts",
+    "excluding",
     "exclusion",
     "fractions",
 ]

@@ -276,7 +276,7 @@ def test_fractions_are_counted_block_by_block(monkeypatch):
     labels, excluded = noise(12, 14, 16), np.zeros((12, 14, 16), bool)
     excluded[3:9, :, 4:] = True
     expected = np.bincount(labels[~excluded], minlength=4)
-    monkeypatch.setattr("kerasgan3d.io.stored._BLOCK_BYTES", 500)
+    monkeypatch.setattr("kerasgan3d.io.lazy._BLOCK_BYTES", 500)
     np.testing.assert_array_equal(counts(labels, 4, excluded), expected)
     np.testing.assert_allclose(fractions(labels, 4, excluded), expected / expected.sum())
 

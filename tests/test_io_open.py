@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from kerasgan3d import io
 from kerasgan3d.phases import PhaseMap
@@ -153,6 +154,16 @@ def test_voxels_that_are_no_cubes_are_told_to_who_asks(tmp_path, labels):
     assert io.open_labels(tmp_path / "a.h5", voxel_size=0.5).spacings == ((0.5, 0.5, 0.5),)
 
 
+def test_a_channel_axis_of_one_may_lie_anywhere(tmp_path, labels):
+    group = zarr.create_group(tmp_path / "a.zarr")
+    group.create_array("0", data=GREYS[labels][:, None])
+    axes = [{"name": name} for name in "zcyx"]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}
+    for in_memory in (0, 2**31):
+        (image,) = io.open_labels(tmp_path / "a.zarr", phases=NAMES, in_memory=in_memory).images
+        np.testing.assert_array_equal(image[1:4, 2, :], labels[1:4, 2])
+
+
 # HDF5
 
 
@@ -204,7 +215,7 @@ def test_what_is_no_hdf5_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("depth", "expected"), [(1, [3, 3, 1]), (2, [2, 2, 2, 1])])
 def test_windows_cover_an_array_in_whole_chunks(monkeypatch, depth, expected):
-    monkeypatch.setattr("kerasgan3d.io.stored._BLOCK_BYTES", 60)
+    monkeypatch.setattr("kerasgan3d.io.lazy._BLOCK_BYTES", 60)
     array = np.arange(7 * 20).reshape(7, 4, 5).astype(np.uint8)
 
     class Chunked:

@@ -219,9 +219,60 @@ def test_how_phases_conduct_is_known_of_volumes(tmp_path):
     assert "diffusivity" not in one.statistics((1,), conducting=16)
 
 
-def test_several_volumes_are_refused(scan):
-    with pytest.raises(ValueError, match="several images must be slices, each 2D"):
-        Material([scan, scan], AXIAL)
+# Several volumes
+
+VOLUMES = {"a.tif": noise(20, 24, 28, seed=1), "b.tif": noise(18, 20, 30, seed=2), "c.tif": noise(24, 24, 24, seed=3)}
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    for name, labels in VOLUMES.items():
+        write(Volume(labels, NAMES, 0.5), tmp_path / name)
+    return [tmp_path / name for name in VOLUMES]
+
+
+@pytest.mark.parametrize("in_memory", [0, 2**31], ids=["stored", "read"])
+def test_several_volumes_of_one_material(volumes, in_memory):
+    material = Material(volumes, AXIAL, in_memory=in_memory)
+    assert (material.dimensions, material.name, len(material.images)) == (3, "3 images", 3)
+    counts = [np.bincount(labels.ravel()) for labels in VOLUMES.values()]
+    np.testing.assert_array_equal(material.counts, np.sum(counts, 0))
+    np.testing.assert_allclose(material.fractions, np.sum(counts, 0) / sum(v.size for v in VOLUMES.values()))
+    assert [part["file"] for part in material.facts["images"]] == list(VOLUMES)
+    assert len({part["sha256"] for part in material.facts["images"]}) == 3
+    assert material.crops(8) == 2 * 3 * 3 + 2 * 2 * 3 + 27
+    assert [part.shape for part in material.slices(16)] == [(16, 16)] * 6
+    reference = material.reference(16)
+    assert reference["sub_volumes"] == {"count": 100, "size": 16, "dimensions": 3, "seed": 0}
+    assert material.held_out_reference(16) is None
+    assert material.structuring_length(8) > 0
+    for recipe in (RECIPE, RECIPE.with_changes(critic="volumes", critic_widths=(4, 4))):
+        drawn = material.sampler(recipe, 0).batch(0)
+        assert all(part.shape[1:] in ((16, 16), (16, 16, 16)) for part in drawn)
+
+
+@pytest.mark.parametrize("in_memory", [0, 2**31], ids=["stored", "read"])
+def test_statistics_of_several_volumes_weigh_voxels(volumes, in_memory):
+    found = Material(volumes, AXIAL, in_memory=in_memory).statistics((1, 2), 8, varying=8)
+    parts = [statistics(labels, 3, AXIAL, lags=(1, 2)) for labels in VOLUMES.values()]
+    weights = [labels.size for labels in VOLUMES.values()]
+    for key in ("fractions", "s2", "diagonal", "surface", "tpb"):
+        expected = np.average([part[key] for part in parts], axis=0, weights=weights)
+        np.testing.assert_allclose(found[key], expected, atol=1e-12 if in_memory or key == "fractions" else 0.02)
+    assert (found["spread"].shape, found["volume_spread"].shape) == ((3, 3), (3, 2))
+
+
+def test_several_volumes_that_stay_in_their_files_are_drawn_alike(volumes):
+    read, stays = (Material(volumes, AXIAL, in_memory=size) for size in (2**31, 0))
+    assert stays.reference(8) == read.reference(8)
+    for a, b in zip(read.sampler(RECIPE, 3).batch(5), stays.sampler(RECIPE, 3).batch(5), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_volumes_and_slices_are_not_one_material(scan, tmp_path):
+    flat = saved(tmp_path / "flat.tif", noise(20, 20))
+    with pytest.raises(ValueError, match=r"all of them volumes .* or all of them slices .* \(20, 24, 28\), \(20, 20\)"):
+        Material([scan, flat], AXIAL, phases=NAMES, voxel_size=0.5)
 
 
 def test_images_of_several_voxel_sizes_must_be_resampled(tmp_path):

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasgan3d.folder import CARD, FORMAT, REFERENCE, checked_card, read_statistics, write_json
-
-SEED = 20_000  # not a seed by which settings were chosen
+from kerasgan3d.seeds import COMPARISON as SEED
 
 
 def compare_preset(

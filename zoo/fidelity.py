@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasgan3d.folder import CARD, FORMAT, REFERENCE, checked_card, read_statistics, write_json
-
-SEED = 20_000  # of the first volume; the next ones count up. Not the seeds by which settings were chosen (10,000 on)
+from kerasgan3d.seeds import FIDELITY as SEED
 
 
 def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20, progress=None):

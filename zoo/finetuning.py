@@ -34,8 +34,8 @@ def finetune(
 
     Args:
         source: A name of ``kerasgan3d.zoo.list_presets()``, a preset folder, or a Generator, which is not changed.
-        data: As for ``kerasgan3d.train``: a path of a segmented image, a list of paths of slices, or a dict from axis
-            to slices.
+        data: As for ``kerasgan3d.train``: a path of a segmented image, a list of paths of volumes or slices, or a dict
+            from axis to slices.
         output: Folder of the run; made if need be. ``output/best`` is a preset folder.
         recipe: Name or JSON file of a recipe, or a Recipe.
         revision: For a ``source`` that has revisions, see ``kerasgan3d.load_generator``.

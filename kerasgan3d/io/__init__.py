@@ -5,21 +5,23 @@ file is read strictly: nothing is guessed that two readers could guess different
 place and moved there when it is complete, so that a path holds either the whole volume or what it held before.
 """
 
+from kerasgan3d.io.formats import PROBABILITY_SUFFIXES, STREAM_SUFFIXES, SUFFIXES
+from kerasgan3d.io.lazy import LazyArray, windows
 from kerasgan3d.io.reading import (
     LabelImage,
     LabelImages,
     open_image,
     open_labels,
-    open_volume,
-    read,
     read_image,
     read_labels,
     source_name,
 )
-from kerasgan3d.io.record import VolumeRecord
-from kerasgan3d.io.stored import StoredLabels, StoredVolume, windows
-from kerasgan3d.io.streaming import STREAM_SUFFIXES, VolumeWriter, blocks, checksum, partial_record
-from kerasgan3d.io.writing import PROBABILITY_SUFFIXES, SUFFIXES, check_writable, write, write_probabilities
+from kerasgan3d.io.streaming import VolumeWriter, blocks, checksum, partial_record
+from kerasgan3d.io.volume import StoredVolume, Volume, VolumeRecord, open_volume, read, write
+from kerasgan3d.io.writing import check_writable, write_probabilities
+
+# The labels of a file that is larger than one wants to read are one kind of lazy array.
+StoredLabels = LazyArray
 
 __all__ = [
     "PROBABILITY_SUFFIXES",
@@ -27,8 +29,10 @@ __all__ = [
     "SUFFIXES",
     "LabelImage",
     "LabelImages",
+    "LazyArray",
     "StoredLabels",
     "StoredVolume",
+    "Volume",
     "VolumeRecord",
     "VolumeWriter",
     "blocks",

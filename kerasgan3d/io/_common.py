@@ -2,9 +2,17 @@
 
 import contextlib
 import json
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
+from kerasgan3d.io.lazy import LazyArray
+from kerasgan3d.phases import PhaseMap
+
+StrPath = str | os.PathLike[str]
+Phases = Iterable[str] | PhaseMap | None  # names of phases, where they are said
 KEY = "kerasgan3d"
 UNITS = {
     **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre", "\\u00b5m"), 1.0),
@@ -75,19 +83,35 @@ def parsed(text):
     return content.get(KEY) if isinstance(content, dict) else None
 
 
-class Squeezed:
-    """A stored array without its leading axes of one element, indexed by one slice or integer per axis.
+class Opened(NamedTuple):
+    """What a format finds in a file.
 
-    Args:
-        stored: What has a shape, a dtype and basic indexing: a Zarr array, a dataset of an HDF5 file.
-        axes: How many axes are left.
+    Attributes:
+        array: The image (y, x) or (z, y, x): a `LazyArray`, or an array where the format can only be read at once.
+        spacing: Edges of a voxel along z, y and x in µm, or None where the file does not say.
+        record: kerasgan3d's note, or None.
+        missing: A value that stands for voxels that got lost, or None.
     """
 
-    def __init__(self, stored, axes):
-        self._stored, self._lead = stored, (0,) * (len(stored.shape) - axes)
-        self.shape, self.dtype = tuple(stored.shape[len(self._lead) :]), np.dtype(stored.dtype)
-        # The edge of a chunk along the first axis: reading less reads as much.
-        self.depth = (stored.chunks or stored.shape)[len(self._lead)]
+    array: LazyArray | np.ndarray
+    spacing: tuple | None = None
+    record: dict | None = None
+    missing: int | None = None
 
-    def __getitem__(self, window):
-        return np.asarray(self._stored[(*self._lead, *window)])
+
+def opened_axes(path, kind, stored, kept):
+    """Return a stored array without its axes of one element as a LazyArray.
+
+    Args:
+        path, kind: of the file, for errors, as for `reading`.
+        stored: What has a shape, a dtype, `chunks` and basic indexing: a Zarr array, a dataset of an HDF5 file.
+        kept: The axes that are left, in order.
+    """
+
+    def read(window):
+        places = dict(zip(kept, window, strict=True))
+        with reading(path, kind):
+            return stored[tuple(places.get(axis, 0) for axis in range(len(stored.shape)))]
+
+    depth = (stored.chunks or stored.shape)[kept[0]]
+    return LazyArray([stored.shape[axis] for axis in kept], stored.dtype, read, depth=depth)

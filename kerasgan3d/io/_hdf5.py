@@ -1,50 +1,38 @@
 """Datasets of HDF5 files."""
 
 import math
-import re
 
 import numpy as np
 
-from kerasgan3d.io._common import FileError, Squeezed, check_array, reading
+from kerasgan3d.io._common import FileError, Opened, check_array, opened_axes, reading
 
-SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs")
-_PATH = re.compile(rf"(?P<file>.*(?:{'|'.join(re.escape(suffix) for suffix in SUFFIXES)})):(?P<dataset>[^:\\]+)", re.I)
+_KIND = "an HDF5 file"
 _SHOWN = 8
 
 
-def split_hdf5(text):
-    """Return file and dataset of "scan.h5:/group/dataset", or None where the text is no such path."""
-    match = _PATH.fullmatch(text)
-    return None if match is None else (match["file"], match["dataset"])
-
-
-def open_hdf5(path, dataset=None, *, lazily=False):
-    """Read a dataset of an HDF5 file, or with `lazily` open it: array, spacing (z, y, x) in µm or None, and None.
+def open_hdf5(path, dataset=None):
+    """Open a dataset of an HDF5 file: an `Opened`.
 
     Without a name, it is the only dataset of two or more axes. The spacing is the attribute `element_size_um` that
     Fiji and ilastik write.
     """
     import h5py
 
-    with reading(path, "an HDF5 file"):
+    with reading(path, _KIND):
         file = h5py.File(path, "r")
     try:
-        with reading(path, "an HDF5 file"):
+        with reading(path, _KIND):
             node = _named(path, file, dataset) if dataset is not None else _only(path, file)
-            shape = node.shape
-            while len(shape) > 3 and shape[0] == 1:
-                shape = shape[1:]
-            check_array(f"{path}:{node.name}", shape, node.dtype)
-            spacing = _spacing(node.attrs.get("element_size_um"), len(shape))
-            stored = Squeezed(node, len(shape))
-            if lazily:
-                return stored, spacing, None
-            array = stored[(slice(None),) * len(shape)]
+            axes = list(range(len(node.shape)))
+            while len(axes) > 3 and node.shape[axes[0]] == 1:
+                axes.pop(0)
+            check_array(f"{path}:{node.name}", tuple(node.shape[axis] for axis in axes), node.dtype)
+            spacing = _spacing(node.attrs.get("element_size_um"), len(axes))
+            # The file is open for as long as the array is there.
+            return Opened(opened_axes(path, _KIND, node, axes), spacing)
     except BaseException:
         file.close()
         raise
-    file.close()
-    return array, spacing, None
 
 
 def _named(path, file, dataset):

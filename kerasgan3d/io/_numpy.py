@@ -5,7 +5,8 @@ import json
 import numpy as np
 
 from kerasgan3d.files import replacing
-from kerasgan3d.io._common import KEY, FileError, check_array, in_one_line, parsed, reading
+from kerasgan3d.io._common import KEY, FileError, Opened, check_array, in_one_line, parsed, reading
+from kerasgan3d.io.lazy import LazyArray
 
 
 def write_npy(path, array, record):
@@ -17,18 +18,18 @@ def write_npy(path, array, record):
             np.save(stream, array, allow_pickle=False)
 
 
-def open_npy(path, *, lazily=False):
-    """Read a NumPy file, or with `lazily` map it into memory: array, None, kerasgan3d's note or None."""
+def open_npy(path):
+    """Map a NumPy file into memory: an `Opened`."""
     with reading(path, "a NumPy array file"):
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(mapped, np.ndarray):
             mapped.close()
             raise ValueError("an archive of arrays (.npz)")
         check_array(path, mapped.shape, mapped.dtype)
-        array = mapped if lazily else np.array(mapped, order="C")
+    array = LazyArray(mapped.shape, mapped.dtype, mapped.__getitem__, whole=lambda: np.array(mapped, order="C"))
     sidecar = _sidecar(path)
     try:
-        return array, None, parsed(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else None
+        return Opened(array, None, parsed(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else None)
     except UnicodeDecodeError as error:
         raise FileError(f"{sidecar} must be a JSON text. Received: {in_one_line(error)}") from error
 

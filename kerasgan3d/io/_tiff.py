@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from kerasgan3d.files import replacing
-from kerasgan3d.io._common import KEY, UNITS, FileError, check_array, parsed, reading
+from kerasgan3d.io._common import KEY, UNITS, FileError, Opened, check_array, parsed, reading
+from kerasgan3d.io.lazy import LazyArray
 
 # Classic TIFF, and with it ImageJ's kind, ends at 4 GiB; the room left is for the directory of pages.
 _CLASSIC_TIFF_BYTES = 2**32 - 2**25
@@ -18,44 +19,75 @@ _CLASSIC_TIFF_BYTES = 2**32 - 2**25
 _TIFF_VOXEL_SIZES = (1e-4, 1e4)
 # 600 dots per inch: what is coarser is the resolution of a screen or a printer, not of a microscope.
 _COARSEST_VOXEL = 25400 / 600
+_KIND = "a TIFF image"
 
 
-def write_tiff(path, array, axes, record, display, slice_names=None):
-    """Write an array (z, [channel,] y, x) as TIFF, uncompressed: every program opens that, also without loading it."""
+def write_tiff(path, labels, record):
+    """Write labels as TIFF, uncompressed: every program opens that, also without loading it."""
+    _write(path, labels, "ZYX", record, display=max(1, len(record["phases"]) - 1))
+
+
+def write_probabilities_tiff(path, probabilities, record):
+    """Write probabilities (z, y, x, n) as a TIFF stack (z, channel, y, x), a channel per phase."""
+    _write(path, np.moveaxis(probabilities, 3, 1), "ZCYX", record, display=1, slice_names=record["phases"])
+
+
+def _write(path, array, axes, record, display, slice_names=None):
     import tifffile
 
-    ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
-    options = _options(array.shape, array.nbytes, axes, record, display, slice_names, ome=ome)
+    options = _options(array.shape, array.nbytes, axes, record, display, slice_names, ome=_is_ome(path))
     with replacing(path) as temporary:
         tifffile.imwrite(temporary, array, **options)
 
 
-def create_tiff(path, record, *, ome=False):
-    """Make the TIFF file of a volume of labels that will be written piece by piece, all its room reserved.
+class StreamedTiff:
+    """A TIFF file of labels that is written piece by piece; all its room is reserved when it is made.
 
     Args:
-        path: Path of the file, which must not exist.
-        record: The VolumeRecord.
-        ome: Whether to make it an OME-TIFF.
-
-    Returns:
-        The place of the first voxel in the file, in bytes; all follow in one piece.
+        path: Path of the file, where it is written; where its first voxel lies is noted beside it, in "offset".
+        place: Path where it will be; its name says whether it is an OME-TIFF.
+        record: kerasgan3d's note, which tells shape, phases and voxel size.
+        chunk: Nothing to TIFF: all voxels follow in one piece.
+        exists: Whether to go on with what is there.
 
     Raises:
         OSError: if there is no room.
     """
-    import tifffile
 
-    display, shape = max(1, len(record.phases) - 1), record.shape
-    options = _options(shape, math.prod(shape), "ZYX", record.to_json(), display, None, ome=ome)
-    mapped = tifffile.memmap(path, shape=shape, dtype=np.uint8, **options)
-    offset = int(mapped.offset)
-    del mapped
-    # Holes would be filled as they are written: on a full disk, a mapped page without room ends the process.
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return offset
+    def __init__(self, path, place, record, chunk, *, exists=False):
+        self._path, self._shape = path, tuple(record["shape"])
+        offset = path.with_name("offset")
+        if not exists:
+            offset.write_text(str(self._create(record, _is_ome(place))), "utf-8")
+        self._offset = int(offset.read_text("utf-8"))
+
+    def _create(self, record, ome):
+        import tifffile
+
+        display = max(1, len(record["phases"]) - 1)
+        options = _options(self._shape, math.prod(self._shape), "ZYX", record, display, None, ome=ome)
+        mapped = tifffile.memmap(self._path, shape=self._shape, dtype=np.uint8, **options)
+        offset = int(mapped.offset)
+        del mapped
+        # Holes would be filled as they are written: on a full disk, a mapped page without room ends the process.
+        if hasattr(os, "posix_fallocate"):
+            with self._path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, self._path.stat().st_size)
+        return offset
+
+    def write(self, window, labels):
+        """Write the labels of a window."""
+        # Mapped for each part anew: pages of a mapping that lasts would count as memory in use.
+        mapped = np.memmap(self._path, np.uint8, "r+", self._offset, self._shape)
+        mapped[window] = labels
+        mapped.flush()
+
+    def finish(self):
+        """Nothing is left to be done."""
+
+
+def _is_ome(path):
+    return path.name.lower().endswith((".ome.tif", ".ome.tiff"))
 
 
 def _options(shape, nbytes, axes, record, display, slice_names, *, ome):
@@ -86,15 +118,13 @@ def _options(shape, nbytes, axes, record, display, slice_names, *, ome):
     return {"photometric": "minisblack", "bigtiff": big, **options}
 
 
-def open_tiff(path, *, lazily=False):
-    """Read a TIFF file, or with `lazily` open it: array, spacing (z, y, x) in µm or None, kerasgan3d's note or None.
+def open_tiff(path):
+    """Open a TIFF file: an `Opened`.
 
-    What is opened lazily is mapped into memory where it lies in one piece, uncompressed; otherwise pages are read as
-    they are asked for.
+    It is mapped into memory where it lies in one piece, uncompressed; otherwise pages are read as they are asked for.
+    What is compressed in one piece is read here.
     """
-    import tifffile
-
-    with reading(path, "a TIFF image"), _tifffile_messages() as messages, tifffile.TiffFile(path) as tif:
+    with reading(path, _KIND), _tifffile_messages() as messages, _file(path) as tif:
         if len(tif.series) != 1:
             raise FileError(
                 f"{path} must hold one image. Received: {len(tif.series)}, of shapes "
@@ -118,43 +148,35 @@ def open_tiff(path, *, lazily=False):
             shape = shape[1:]
         check_array(path, shape, series.dtype)
         spacing, record = _tiff_spacing(tif), _tiff_record(tif)
-        array = _opened(path, tif, series, shape) if lazily else series.asarray().reshape(shape)
-    noted = record.get("shape") if isinstance(record, dict) else None
-    # Readers of ImageJ and OME files drop axes of one voxel; the record knows them.
-    if (
-        isinstance(noted, list)
-        and noted != list(shape)
-        and [n for n in noted if n != 1] == [n for n in shape if n != 1]
-    ):
-        array = array.reshape(noted)
-    return array, spacing, record
-
-
-class _Pages:
-    """A stack of compressed pages that are read when they are asked for: (z, y, x)."""
-
-    def __init__(self, path, shape, dtype):
-        self._path, self.shape, self.dtype = path, shape, dtype
-
-    def __getitem__(self, window):
-        import tifffile
-
-        z, *rest = window
-        planes = range(self.shape[0])[z]
-        with reading(self._path, "a TIFF image"), tifffile.TiffFile(self._path) as tif:
-            pages = tif.series[0].pages
-            if isinstance(planes, int):
-                return pages[planes].asarray()[tuple(rest)]
-            return np.stack([pages[plane].asarray()[tuple(rest)] for plane in planes])
+        noted = record.get("shape") if isinstance(record, dict) else None
+        # Readers of ImageJ and OME files drop axes of one voxel; the record knows them.
+        if isinstance(noted, list) and [n for n in noted if n != 1] == [n for n in shape if n != 1]:
+            shape = tuple(noted)
+        return Opened(_opened(path, tif, series, shape), spacing, record)
 
 
 def _opened(path, tif, series, shape):
+    def whole():
+        with reading(path, _KIND), _file(path) as again:
+            return again.series[0].asarray().reshape(shape)
+
+    def pages(window):
+        with reading(path, _KIND), _file(path) as again:
+            stored = again.series[0].pages
+            return np.stack([stored[z].asarray()[window[1:]] for z in range(shape[0])[window[0]]])
+
     if series.dataoffset is not None:
-        dtype = series.dtype.newbyteorder(tif.byteorder)
-        return np.memmap(path, dtype, "r", series.dataoffset, tuple(shape))
+        mapped = np.memmap(path, series.dtype.newbyteorder(tif.byteorder), "r", series.dataoffset, shape)
+        return LazyArray(shape, series.dtype, mapped.__getitem__, whole=whole)
     if len(shape) == 3 and len(series.pages) == shape[0]:
-        return _Pages(path, tuple(shape), series.dtype)
+        return LazyArray(shape, series.dtype, pages, whole=whole)
     return series.asarray().reshape(shape)
+
+
+def _file(path):
+    import tifffile
+
+    return tifffile.TiffFile(path)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from kerasgan3d.files import replacing
-from kerasgan3d.io._common import KEY, reading
+from kerasgan3d.io._common import KEY, Opened, reading
 
 _VTI_BLOCK = 1 << 20
 
@@ -57,8 +57,8 @@ def _vtk_strings(name, strings):
     return f'<DataArray type="String" Name="{name}" NumberOfTuples="{count}" format="ascii">{codes}</DataArray>'
 
 
-def read_vti(path):
-    """Read a file that `write_vti` wrote: array, spacing (z, y, x) in µm or None, kerasgan3d's note."""
+def open_vti(path):
+    """Read a file that `write_vti` wrote, all of it: an `Opened`."""
     with reading(path, "a VTI file as kerasgan3d writes it"):
         content = path.read_bytes()
         head, mark, tail = content.partition(b"<AppendedData")
@@ -83,7 +83,7 @@ def read_vti(path):
         shape = (z - low_z, y - low_y, x - low_x)
         start = content.index(b"_", len(head)) + 1
         labels = _vtk_blocks(content, start, math.prod(shape)).reshape(shape)
-    return labels, None if record.get("voxel_size") is None else spacing, record
+    return Opened(labels, None if record.get("voxel_size") is None else spacing, record)
 
 
 def _vtk_blocks(content, start, count):

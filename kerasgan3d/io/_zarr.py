@@ -6,11 +6,12 @@ from itertools import product
 import numpy as np
 
 from kerasgan3d.files import replacing
-from kerasgan3d.io._common import KEY, UNITS, FileError, Squeezed, check_array, reading
+from kerasgan3d.io._common import KEY, UNITS, FileError, Opened, check_array, opened_axes, reading
 
 CHUNK = 128
 # No label has this value, so that a chunk that got lost shows up instead of turning into phase 0.
 FILL = 255
+_KIND = "a Zarr image"
 
 
 def is_zarr(path):
@@ -21,28 +22,40 @@ def is_zarr(path):
 def write_zarr(path, labels, record):
     """Write labels as an OME-Zarr image, with its pyramid."""
     with replacing(path) as temporary:
-        create_zarr(temporary, path.stem, record, CHUNK)[...] = labels
-        add_pyramid(temporary, CHUNK)
+        image = StreamedZarr(temporary, path, record, CHUNK)
+        image.write((slice(None),) * 3, labels)
+        image.finish()
 
 
-def create_zarr(path, name, record, chunk, *, exists=False):
-    """Make an OME-Zarr image of one resolution, or open one that is being written; return its array.
+class StreamedZarr:
+    """An OME-Zarr image that is written piece by piece.
 
     Args:
-        path: Path of the folder.
-        name: Name of the image.
-        record: The VolumeRecord.
+        path: Path of the folder, where it is written.
+        place: Path where it will be; its name is that of the image.
+        record: kerasgan3d's note, which tells shape and voxel size.
         chunk: Voxels per side of a chunk.
-        exists: Whether to open what is there.
+        exists: Whether to go on with what is there.
     """
-    import zarr
 
-    if exists:
-        return zarr.open_group(str(path), mode="r+")["0"]
-    note = record.to_json()
-    attributes = {"ome": {"version": "0.5", "multiscales": [_multiscales(name, note, 1)]}, KEY: note}
-    group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
-    return _create_array(group, "0", record.shape, chunk)
+    def __init__(self, path, place, record, chunk, *, exists=False):
+        import zarr
+
+        self._path, self._chunk = path, chunk
+        if exists:
+            self._array = zarr.open_group(str(path), mode="r+")["0"]
+            return
+        attributes = {"ome": {"version": "0.5", "multiscales": [_multiscales(place.stem, record, 1)]}, KEY: record}
+        group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
+        self._array = _create_array(group, "0", record["shape"], chunk)
+
+    def write(self, window, labels):
+        """Write the labels of a window."""
+        self._array[window] = labels
+
+    def finish(self):
+        """Add what can only be made when all is written."""
+        add_pyramid(self._path, self._chunk)
 
 
 def add_pyramid(path, chunk):
@@ -94,13 +107,13 @@ def _multiscales(name, record, levels):
     return {"name": name, "axes": axes, "datasets": datasets}
 
 
-def open_zarr(path, *, lazily=False):
-    """Read a Zarr image, or with `lazily` open it: array, spacing (z, y, x) in µm or None, and kerasgan3d's note."""
+def open_zarr(path):
+    """Open a Zarr image: an `Opened`."""
     import zarr
 
     if not is_zarr(path):
         raise FileError(f"{path} must be a Zarr folder. Received: a folder without Zarr metadata.")
-    with reading(path, "a Zarr image"):
+    with reading(path, _KIND):
         node = zarr.open(str(path), mode="r")
         spacing = record = None
         names = ("z", "y", "x")
@@ -115,27 +128,16 @@ def open_zarr(path, *, lazily=False):
                 )
             names, spacing, dataset = _multiscale(multiscales[0])
             node = node[dataset]
+        axes = list(range(node.ndim))
         if node.ndim == len(names):
-            strange = [
-                (n, length) for n, length in zip(names, node.shape, strict=True) if n not in "zyx" and length > 1
-            ]
-            if strange:
-                raise FileError(f"{path} must have the axes z, y, x. Received: {strange[0][0]} of {strange[0][1]} too.")
-            shape = tuple(length for n, length in zip(names, node.shape, strict=True) if n in "zyx")
-        else:
-            shape = node.shape
-        check_array(path, shape, np.dtype(node.dtype))
-        if lazily:
-            return Squeezed(node, len(shape)), spacing, record
-        array = np.asarray(node[...]).reshape(shape)
-    check_chunks(path, record, bool((array == FILL).any()))
-    return array, spacing, record
-
-
-def check_chunks(path, record, missing):
-    """Refuse a volume of kerasgan3d's in which the fill value was met: a chunk of it is not there any more."""
-    if isinstance(record, dict) and missing:
-        raise FileError(f"{path} must be complete. Received: a volume with missing chunks. Copy or write it again.")
+            strange = [(n, length) for n, length in zip(names, node.shape, strict=True) if n not in "zyx"]
+            if any(length > 1 for _, length in strange):
+                name, length = next(part for part in strange if part[1] > 1)
+                raise FileError(f"{path} must have the axes z, y, x. Received: {name} of {length} too.")
+            axes = [axis for axis in axes if names[axis] in "zyx"]
+        check_array(path, tuple(node.shape[axis] for axis in axes), np.dtype(node.dtype))
+    missing = FILL if isinstance(record, dict) else None
+    return Opened(opened_axes(path, _KIND, node, axes), spacing, record, missing)
 
 
 def _multiscale(multiscale):

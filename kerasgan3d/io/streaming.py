@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 
 from kerasgan3d.files import WriteError
-from kerasgan3d.io._tiff import create_tiff
-from kerasgan3d.io._zarr import add_pyramid, create_zarr
-from kerasgan3d.io.record import VolumeRecord
+from kerasgan3d.io.formats import STREAM_SUFFIXES, ability
+from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.io.writing import check_writable
 
-STREAM_SUFFIXES = (".zarr", ".tif", ".tiff")
 BLOCK = 128  # voxels per side of what is written, and known to be written, as one; the chunk of a Zarr array
 _JOURNAL = "journal.jsonl"
 
@@ -101,16 +99,9 @@ class VolumeWriter:
             _clear(self._partial)
             self._partial.mkdir()
         self._data = self._partial / f"volume{self.path.suffix.lower()}"
-        self._zarr = self._data.suffix == ".zarr"
         with self._keeping():
-            if self._zarr:
-                self._array = create_zarr(self._data, self.path.stem, record, BLOCK, exists=old is not None)
-            elif old is None:
-                ome = self.path.name.lower().endswith((".ome.tif", ".ome.tiff"))
-                self._offset = create_tiff(self._data, record, ome=ome)
-                (self._partial / "offset").write_text(str(self._offset), "utf-8")
-            else:
-                self._offset = int((self._partial / "offset").read_text("utf-8"))
+            stream = ability(self.path, "stream")
+            self._file = stream(self._data, self.path, header["record"], BLOCK, exists=old is not None)
             if old is None:
                 # Last: a folder without a journal is one in which nothing can be relied on.
                 (self._partial / _JOURNAL).write_text(json.dumps(header) + "\n", "utf-8")
@@ -139,14 +130,7 @@ class VolumeWriter:
             )
         window = tuple(slice(a, b) for a, b in zip(start, end, strict=True))
         with self._keeping():
-            if self._zarr:
-                self._array[window] = labels
-            else:
-                # Mapped for each part anew: pages of a mapping that lasts would count as memory in use.
-                mapped = np.memmap(self._data, np.uint8, "r+", self._offset, self.shape)
-                mapped[window] = labels
-                mapped.flush()
-                del mapped
+            self._file.write(window, labels)
             lines = []
             for first, shape in blocks(labels.shape):
                 inside = tuple(slice(a, a + n) for a, n in zip(first, shape, strict=True))
@@ -176,8 +160,7 @@ class VolumeWriter:
                 f"{self.path} cannot be finished: {len(missing)} blocks are missing, the first {missing[0]}."
             )
         with self._keeping():
-            if self._zarr:
-                add_pyramid(self._data, BLOCK)
+            self._file.finish()
         if self.path.is_dir():
             shutil.rmtree(self.path)
         os.replace(self._data, self.path)

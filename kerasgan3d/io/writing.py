@@ -1,55 +1,45 @@
-"""Writing volumes and probabilities, complete or not at all."""
+"""Writing labels and probabilities, complete or not at all."""
+
+from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kerasgan3d.checks import check_voxel_size
-from kerasgan3d.io._numpy import write_npy
-from kerasgan3d.io._tiff import write_tiff
-from kerasgan3d.io._vti import write_vti
-from kerasgan3d.io._zarr import is_zarr, write_zarr
-from kerasgan3d.io.record import VolumeRecord
+from kerasgan3d.io._common import StrPath
+from kerasgan3d.io.formats import PROBABILITY_SUFFIXES, SUFFIXES, ability, format_of
 from kerasgan3d.phases import PhaseMap
-from kerasgan3d.volume import Volume
-
-SUFFIXES = (".tif", ".tiff", ".npy", ".zarr", ".vti")
-PROBABILITY_SUFFIXES = (".tif", ".tiff", ".npy")
 
 
-def write(volume, path, *, overwrite=True):
-    """Write a volume, complete or not at all.
+def write_labels(path: StrPath, labels: np.ndarray, record: dict[str, Any], *, overwrite: bool = True) -> None:
+    """Write labels and the note of what they do not say, complete or not at all.
 
     Args:
-        volume: a Volume.
-        path: where to; the suffix says how: .tif or .tiff (opens in Fiji with its voxel size), .npy (with a .npy.json
-            beside it), .zarr (OME-Zarr 0.5), .vti (ParaView).
+        path: where to; the suffix says how, see `kerasgan3d.io.formats`.
+        labels: uint8 array (z, y, x).
+        record: what `VolumeRecord.to_json` gives.
         overwrite: whether a file that exists may be replaced.
 
     Raises:
         ValueError, OSError: as `check_writable`, or if the disk is full.
     """
-    if not isinstance(volume, Volume):
-        raise ValueError(
-            f"Only a Volume can be written. Received: {type(volume).__name__}. Make one with Volume(labels, phases, "
-            "voxel_size)."
-        )
     path = check_writable(path, overwrite=overwrite)
-    record = VolumeRecord.of(volume)
-    match path.suffix.lower():
-        case ".npy":
-            write_npy(path, volume.labels, record.to_json())
-        case ".zarr":
-            write_zarr(path, volume.labels, record)
-        case ".vti":
-            write_vti(path, volume.labels, record.to_json())
-        case _:
-            write_tiff(path, volume.labels, "ZYX", record.to_json(), display=max(1, len(volume.phases) - 1))
+    ability(path, "write")(path, labels, record)
 
 
-def write_probabilities(probabilities, path, phases, voxel_size=None, *, overwrite=True):
+def write_probabilities(
+    probabilities: np.ndarray,
+    path: StrPath,
+    phases: Iterable[str] | PhaseMap,
+    voxel_size: float | None = None,
+    *,
+    overwrite: bool = True,
+) -> None:
     """Write the probability of every phase in every voxel, complete or not at all.
 
     Args:
@@ -87,14 +77,10 @@ def write_probabilities(probabilities, path, phases, voxel_size=None, *, overwri
         "phases": list(names),
         "voxel_size": voxel_size,
     }
-    probabilities = probabilities.astype(np.float32, copy=False)
-    if path.suffix.lower() == ".npy":
-        write_npy(path, probabilities, record)
-    else:
-        write_tiff(path, np.moveaxis(probabilities, 3, 1), "ZCYX", record, display=1, slice_names=names)
+    ability(path, "write_probabilities")(path, probabilities.astype(np.float32, copy=False), record)
 
 
-def check_writable(path, *, overwrite=True, suffixes=SUFFIXES):
+def check_writable(path: StrPath, *, overwrite: bool = True, suffixes: Sequence[str] = SUFFIXES) -> Path:
     """Check that a file could be written, without writing it, so that long work need not be lost.
 
     Args:
@@ -121,9 +107,11 @@ def check_writable(path, *, overwrite=True, suffixes=SUFFIXES):
         raise NotADirectoryError(f"The place to write to must be a folder. Received: {folder}, a file")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already. Choose another name, or allow it to be overwritten.")
-    if path.suffix.lower() == ".zarr":
-        if path.exists() and not is_zarr(path):
-            raise FileExistsError(f"{path} must be a Zarr folder to be replaced. It is something else: move it away.")
+    row = format_of(path)
+    if row is not None and row.is_folder:
+        if path.exists() and not row.is_folder(path):
+            kind = row.suffixes[0].lstrip(".").capitalize()
+            raise FileExistsError(f"{path} must be a {kind} folder to be replaced. It is something else: move it away.")
     elif path.is_dir():
         raise IsADirectoryError(f"The file to write must not be a folder. Received: {path}")
     if path.exists() and not os.access(path, os.W_OK):

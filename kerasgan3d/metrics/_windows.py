@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasgan3d.io.lazy import LazyArray
+
 # The axes along which a neighbour lies ahead: across a face, or across an edge.
 AHEAD = tuple(axes for number in (1, 2) for axes in combinations(range(3), number))
 
@@ -73,34 +75,22 @@ class Plan(NamedTuple):
         return stop if self.periodic[axis] else min(stop, self.shape[axis])
 
 
-class Window:
-    """A window on stored labels, read when it is asked for: by `np.asarray`, or on the way to another process.
+def window(stored, start, stop):
+    """Return a window on labels, to be read when it is asked for.
 
     Args:
         stored: What has a shape, a dtype, and slicing.
         start, stop: Its voxels along z, y, x; beyond the end of an axis they begin again.
+
+    Returns:
+        A LazyArray, which goes to another process as what it is a window on, if that can be opened again there, else
+        as the voxels in it; where the labels are a dask.array, a `dask.delayed.Delayed` that makes the window.
     """
-
-    def __init__(self, stored, start, stop):
-        self._stored, self._start, self._stop = stored, start, stop
-
-    def __array__(self, dtype=None, copy=None):
-        shape = tuple(stop - start for start, stop in zip(self._start, self._stop, strict=True))
-        if 0 in shape:  # beyond the end of the volume: not every file has a way to read nothing
-            return np.empty(shape, self._stored.dtype if dtype is None else dtype)
-        return np.array(np.block(pieces(self._stored, self._start, self._stop)), dtype=dtype)
-
-    def __reduce__(self):
-        # What can be opened again elsewhere says so; of anything else, a window travels as the voxels in it.
-        if getattr(self._stored, "reopens", False):
-            return Window, (self._stored, self._start, self._stop)
-        return np.asarray, (np.asarray(self),)
-
-
-def window(stored, start, stop):
-    """Return a window on labels: a `Window`, or where they are a dask.array a `dask.delayed.Delayed` that makes it."""
     if not is_dask(stored):
-        return Window(stored, start, stop)
+        shape = [b - a for a, b in zip(start, stop, strict=True)]
+        reopen = (window, (stored, start, stop)) if getattr(stored, "reopens", False) else None
+        whole = None if 0 in shape else lambda: np.block(pieces(stored, start, stop))
+        return LazyArray(shape, stored.dtype, lambda part: whole()[part], whole=whole, reopen=reopen)
     import dask.array as da
 
     parts = pieces(stored, start, stop)

@@ -3,70 +3,17 @@
 import numpy as np
 
 from kerasgan3d.checks import check_integer
+from kerasgan3d.crops import random_windows, windows_touching
 from kerasgan3d.metrics._check import Checked, check_slice, check_volume, require_voxel_size
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics._workers import side_by_side
 from kerasgan3d.metrics.registry import MEASURES, SAMPLED, SAMPLED_CURVES, sampled_value
 
+__all__ = ["LAGS", "UNITS", "measure_samples", "random_windows", "sample_values", "windows_touching"]
+
 # The units of the numbers that are measured of a sub-volume; curves come with them.
 UNITS = {key: row.unit for key, row in SAMPLED.items()}
 LAGS = 32  # voxels: the longest distance of the two-point correlation, where the sub-volumes are large enough
-
-
-def random_windows(shape, size, count, seed=0, *, excluded=None):
-    """Draw where sub-volumes of an image begin: any place is as likely as another, no place comes twice.
-
-    Args:
-        shape: Shape of the image, (z, y, x) or (y, x).
-        size: Edge length of the sub-volumes in voxels.
-        count: How many there are to be. There are fewer where the image has fewer places.
-        seed: Non-negative int, or a sequence of them.
-        excluded: bool array of that shape: voxels that no sub-volume may hold; None excludes none.
-
-    Returns:
-        int array (count, axes): the first corner of each sub-volume.
-
-    Raises:
-        ValueError: If no sub-volume fits.
-    """
-    size, count = check_integer(size, "size", 1, None), check_integer(count, "count", 1, None)
-    if size > min(shape):
-        raise ValueError(
-            f"`size` must be at most the smallest dimension of the image. Received: {size} voxels, and an image of "
-            f"{' x '.join(map(str, shape))}: pass a smaller `size`."
-        )
-    places = tuple(length - size + 1 for length in shape)
-    rng = np.random.default_rng(seed)
-    if excluded is None or not np.any(excluded):
-        number = int(np.prod(places))
-        chosen = rng.choice(number, min(count, number), replace=False)
-    else:
-        free = np.flatnonzero(~windows_touching(excluded, (size,) * len(shape)))
-        if free.size == 0:
-            raise ValueError(
-                f"There must be room for a sub-volume outside what is excluded. Received: sub-volumes of {size} "
-                f"voxels per side in an image of {' x '.join(map(str, shape))}: exclude less, or pass a smaller `size`."
-            )
-        chosen = rng.choice(free, min(count, free.size), replace=False)
-    return np.stack(np.unravel_index(chosen, places), axis=1)
-
-
-def windows_touching(mask, window):
-    """Return which windows of an image hold a voxel of a mask.
-
-    Args:
-        mask: bool array (z, y, x) or (y, x).
-        window: Shape of the windows, not larger than the image along any axis.
-
-    Returns:
-        bool array, by the first corner of each window.
-    """
-    held = np.asarray(mask, bool)
-    for axis, size in enumerate(window):
-        sums = np.insert(np.cumsum(held, axis=axis, dtype=np.int32), 0, 0, axis=axis)
-        lines = np.moveaxis(sums, axis, 0)
-        held = np.moveaxis(lines[size:] > lines[:-size], 0, axis)
-    return held
 
 
 def measure_samples(samples, *, phases, voxel_size, transport=True, max_lag=None, workers=None, progress=None):

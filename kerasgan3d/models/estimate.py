@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasgan3d import io
-from kerasgan3d.io.record import VolumeRecord
+from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.sampling.job import SamplingJob
 from kerasgan3d.sampling.stream import parts
 from kerasgan3d.volume import Volume

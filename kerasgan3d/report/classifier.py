@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kerasgan3d.seeds import CLASSIFIER_BATCHES, CLASSIFIER_SCORES, CLASSIFIER_WEIGHTS
+
 _CROP = 64
 _WIDTHS = (24, 48, 96)
 _BATCH = 64
@@ -40,7 +42,7 @@ def classifier_score(train, test, phases, *, steps=_STEPS, seed=0, independent=N
     if any(len(samples) == 0 for pair in (train, test) for samples in pair):
         raise ValueError("`train` and `test` must hold real and generated samples. Received: an empty list.")
     train, test = ([_stacked(samples) for samples in pair] for pair in (train, test))
-    rng = np.random.default_rng([seed, 0])
+    rng = np.random.default_rng([seed, CLASSIFIER_BATCHES])
     model = _network(min(_CROP, *train[0].shape[1:]), phases, steps, seed)
     truth = np.repeat([0.0, 1.0], _BATCH // 2).astype(np.float32)[:, None]
     for step in range(steps):
@@ -67,7 +69,7 @@ def _network(size, phases, steps, seed):
     """Return the compiled network: one-hot slices to the logit of being generated."""
     import keras
 
-    seeds = iter(np.random.default_rng([seed, 3]).integers(2**31, size=len(_WIDTHS) + 2).tolist())
+    seeds = iter(np.random.default_rng([seed, CLASSIFIER_WEIGHTS]).integers(2**31, size=len(_WIDTHS) + 2).tolist())
 
     def start():
         return keras.initializers.HeNormal(seed=next(seeds))
@@ -115,7 +117,7 @@ def _cropped(image, rng):
 
 def _score(model, samples, phases, kind, seed, per_axis=8):
     """Return, for each sample, the share of its slices that are classified rightly, and whether their mean is."""
-    rng = np.random.default_rng([seed, 1 + kind])
+    rng = np.random.default_rng([seed, CLASSIFIER_SCORES + kind])
     shares, means = [], []
     for sample in samples:
         slices = []

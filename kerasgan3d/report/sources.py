@@ -13,10 +13,8 @@ from kerasgan3d.folder import REFERENCE, current_statistics, read_json
 from kerasgan3d.metrics._check import check_slice, check_volume
 from kerasgan3d.metrics.ensemble import random_windows
 from kerasgan3d.phases import PhaseMap, default_names
+from kerasgan3d.seeds import LEARNING, PERIODIC, SAMPLES, SCORING
 from kerasgan3d.volume import Volume
-
-# What a seed is used for: draws for one purpose do not depend on those for another.
-SAMPLES, LEARNING, SCORING, PERIODIC = range(4)
 
 
 class Images:

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from kerasgan3d.checks import check_count, check_seed
+from kerasgan3d.seeds import CHOSEN
 
 _WORDS = np.uint64(0xFFFFFFFF)
 _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -71,7 +72,7 @@ class LatentField:
 
 def draw_seed() -> int:
     """A seed that nobody chose, below 2**32."""
-    return secrets.randbits(32)
+    return secrets.randbelow(CHOSEN)
 
 
 def _philox(counter: Sequence[np.ndarray], key: int) -> tuple[np.ndarray, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasgan3d import __version__
 from kerasgan3d.checks import check_count, check_periodic, check_seed, check_triple, is_integer
-from kerasgan3d.io.record import VolumeRecord
+from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.sampling.field import LatentField, draw_seed
 from kerasgan3d.sampling.generate import Progress, generate
 from kerasgan3d.sampling.plan import TilePlan, Window

@@ -16,8 +16,8 @@ import numpy as np
 
 from kerasgan3d.checks import check_seed
 from kerasgan3d.io import VolumeWriter, blocks
-from kerasgan3d.io.record import VolumeRecord
 from kerasgan3d.io.streaming import BLOCK
+from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.sampling.generate import Progress
 from kerasgan3d.sampling.job import DEFAULT_TILE, SamplingJob
 from kerasgan3d.sampling.plan import Window

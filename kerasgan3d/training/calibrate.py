@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from kerasgan3d.seeds import CALIBRATION
 
-def calibrate(generator, fractions, *, size=192, volumes=32, limit=0.5, tolerance=0.0, iterations=60, seed=2**32):
+
+def calibrate(generator, fractions, *, size=192, volumes=32, limit=0.5, tolerance=0.0, iterations=60, seed=CALIBRATION):
     """Move the biases of the last layer until the labels of sampled volumes have the given volume fractions.
 
     A bias on a phase's logit makes its regions swell or shrink a little everywhere. Since it only adds to the logarithm

@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasgan3d.sampling.field import LatentField
-
-# Latents of training come from fields that no sample and no measurement looks at: those have smaller seeds.
-_FIELDS = 2**40
+from kerasgan3d.seeds import STEP, TRAINING
 
 
 class Feed:
@@ -47,7 +45,7 @@ class Feed:
         self.volumes, self.slices, self.seed = batch, slices, seed
         self.critic_updates, self.generator_updates = critic_updates, generator_updates
         self.volume_crop = volume_crop
-        self._field = LatentField(_FIELDS + seed, latents[-1])
+        self._field = LatentField(TRAINING + seed, latents[-1])
 
     def batch(self, step: int) -> dict[str, Any]:
         """The arrays of a step.
@@ -65,7 +63,7 @@ class Feed:
         depth, rows, columns, channels = self.latents
         count = passes * self.volumes * depth
         latents = self._field.window((step * count, 0, 0), (count, rows, columns))
-        rng = np.random.default_rng([self.seed, step, 1])
+        rng = np.random.default_rng([self.seed, step, STEP])
         result = {
             "reals": reals,
             "latents": latents.reshape(passes, self.volumes, depth, rows, columns, channels),

@@ -13,13 +13,14 @@ import numpy as np
 
 from kerasgan3d.folder import CARD, read_json
 from kerasgan3d.models.preset import save_preset
+from kerasgan3d.seeds import MONITOR
 from kerasgan3d.training.gan3d import read_state
 from kerasgan3d.training.log import log_row, read_log, write_log
 from kerasgan3d.training.morphology import fidelity, fidelity_facts, spread, summarise
 from kerasgan3d.training.normalization import renew_statistics
 
 STATE, LOG, BEST, PICTURE, TENSORBOARD = "state.npz", "log.csv", "best", "monitor.png", "tensorboard"
-SAMPLES = {"count": 16, "seed": 2**33}  # the volumes by which a generator is judged as it trains
+SAMPLES = {"count": 16, "seed": MONITOR}  # the volumes by which a generator is judged as it trains
 
 
 class Report(NamedTuple):

@@ -20,14 +20,14 @@ def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed
     """Means and standard deviations of the morphology over random sub-volumes (3D data) or windows (slices).
 
     Args:
-        labels: (z, y, x) or (y, x), or a list of slices of an isotropic material; 0..n-1; arrays, or what is indexed
-            like them.
+        labels: (z, y, x) or (y, x), or a list of either, 0..n-1; arrays, or what is indexed like them; or LabelledData.
         phases: Names of the phases.
         voxel_size: µm, or None; lengths are then in voxels.
         size: Edge length of a sub-volume or window in voxels.
         count: How many of them.
         seed: Non-negative int.
-        excluded: What no sub-volume may touch and is not counted: bool, of the labels' shape, or None.
+        excluded: What no sub-volume may touch and is not counted: bool, of the labels' shape, of several images a
+            list; or None.
         counts: Voxels of each phase, if they have been counted.
 
     Returns:
@@ -36,27 +36,14 @@ def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed
         ``kerasgan3d.metrics.registry``; curves such as "two_point_correlation" (n, axes, lags) are normalised to 1 at
         lag 0.
     """
-    images, n = labels if isinstance(labels, list) else [labels], len(phases)
-    size = min(size, *(length for image in images for length in image.shape))
-    samples = sub_volumes(labels, size, count, seed, excluded)
-    if counts is None:
-        counts = sum(data.counts(image, n, excluded) for image in images)
+    images, n = data.LabelledData.of(labels, excluded=excluded, n_phases=len(phases)), len(phases)
+    size = min(size, images.smallest)
+    samples = images.random_crops(size, count, seed)
+    counts = images.counts() if counts is None else counts
     return {
-        **facts_of(phases, voxel_size, count, size, images[0].ndim, seed, counts),
+        **facts_of(phases, voxel_size, count, size, images.dimensions, seed, counts),
         **summarise(samples, n, voxel_size),
     }
-
-
-def sub_volumes(labels, size, count, seed=0, excluded=None):
-    """Random sub-volumes, or windows of slices, beside what is excluded: a list of arrays.
-
-    Raises:
-        ValueError: if there is no room for one.
-    """
-    rng = np.random.default_rng(seed)
-    if not isinstance(labels, list):
-        return [labels[_place(rng, labels.shape, size, excluded)] for _ in range(count)]
-    return [random_window(rng, labels, size) for _ in range(count)]
 
 
 def spread(reference, samples):
@@ -169,14 +156,6 @@ def fidelity_facts(reference, generated):
     return {"fidelity": table, **{key: {"difference": found[key], "max_lag": LAGS} for key in MONITORED_CURVES}}
 
 
-def _place(rng, shape, size, excluded, tries=10_000):
-    for _ in range(tries):
-        place = tuple(slice(c, c + size) for c in [int(rng.integers(n - size + 1)) for n in shape])
-        if excluded is None or not excluded[place].any():
-            return place
-    raise ValueError(f"no sub-volume of {size} voxels per side was found beside what is excluded. Exclude less.")
-
-
 def facts_of(phases, voxel_size, count, size, dimensions, seed, counts):
     """What statistics say of the data that they are of, besides means and deviations."""
     return {
@@ -185,13 +164,6 @@ def facts_of(phases, voxel_size, count, size, dimensions, seed, counts):
         "sub_volumes": {"count": count, "size": size, "dimensions": dimensions, "seed": seed},
         "bulk": {"volume_fraction": (counts / counts.sum()).tolist()},
     }
-
-
-def random_window(rng, images, size):
-    """A random window of one of some slices, the likelier the more windows it has."""
-    places = np.array([np.prod([n - size + 1 for n in image.shape]) for image in images], float)
-    image = images[int(rng.choice(len(images), p=places / places.sum()))]
-    return image[_place(rng, image.shape, size, None)]
 
 
 def correlation(labels, phases, lags):

@@ -3,10 +3,9 @@
 from keras import ops
 
 from kerasgan3d.sampling.field import LatentField
+from kerasgan3d.seeds import NORMALIZATION
 from kerasgan3d.training.gradient_step import without_gradients
 
-# A latent field that neither training nor samples look at.
-_FIELD = 2**41
 _VOXELS = 48 * 64**3
 
 
@@ -25,7 +24,7 @@ def renew_statistics(generator, size, equivariance=None):
     if not generator.normalizations:
         return
     n, volumes = generator.latents_for(size), min(64, max(2, round(_VOXELS / size**3)))
-    latents = LatentField(_FIELD, generator.latent_channels).window((0, 0, 0), (volumes * n, n, n))
+    latents = LatentField(NORMALIZATION, generator.latent_channels).window((0, 0, 0), (volumes * n, n, n))
     without_gradients(lambda: _renew(generator, latents.reshape(volumes, n, n, n, generator.latent_channels)))
     if equivariance is not None:
         equivariance.even(generator)

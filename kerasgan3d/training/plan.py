@@ -30,7 +30,7 @@ def describe(material, recipe, output, log, resuming, pretrained=None):
         str of several lines.
     """
     shape = (
-        " x ".join(map(str, material.labels.shape))
+        " x ".join(map(str, material.images[0].shape))
         if len(material.images) == 1
         else f"{sum(image.size for image in material.images)}"
     )

@@ -9,11 +9,12 @@ from scipy.optimize import linear_sum_assignment
 
 from kerasgan3d.layers import TransposedConv3D
 from kerasgan3d.models import Generator
+from kerasgan3d.seeds import PRETRAINED
 from kerasgan3d.training.calibrate import calibrate
 from kerasgan3d.training.morphology import structuring_length
 
 # The volumes by which a generator is known before training: seeds that nothing else looks at.
-_SAMPLES = {"count": 4, "seed": 2**34}
+_SAMPLES = {"count": 4, "seed": PRETRAINED}
 # Of another material volume fractions may be far off: biases may move far, but since that roughens surfaces no farther
 # than until the fractions of some volumes are near the data's. Training does the rest.
 _BIASES = {"limit": 8.0, "tolerance": 0.05, "volumes": 8}

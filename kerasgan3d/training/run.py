@@ -12,6 +12,7 @@ from kerasgan3d.data import Symmetry
 from kerasgan3d.folder import CARD, read_json, write_json
 from kerasgan3d.models import Generator
 from kerasgan3d.models.preset import load_preset, save_preset
+from kerasgan3d.seeds import CHOSEN
 from kerasgan3d.training.assemble import make_gan
 from kerasgan3d.training.calibrate import calibrate
 from kerasgan3d.training.material import Material
@@ -81,9 +82,9 @@ def train(
 
     Args:
         data: Path of a segmented image (see ``kerasgan3d.io``): a volume, or one slice of an isotropic material. Or a
-            list of paths of slices of an isotropic material, which may differ in size. Or a dict from "z", "y", "x" to
-            slices normal to that axis: a path, a folder or pattern of TIFF files, or a list of these; axes that are
-            alike may share theirs.
+            list of paths of volumes of one material, or of slices of an isotropic one, of any sizes. Or a dict from
+            "z", "y", "x" to slices normal to that axis: a path, a folder or pattern of TIFF files, or a list of these;
+            axes that are alike may share theirs.
         output: Folder of the run; made if need be. ``output/best`` is a preset folder.
         recipe: Name or JSON file of a recipe, or a Recipe.
         pretrained: A Generator to start from, whose architecture then is the run's; ``kerasgan3d.finetune`` passes it.
@@ -130,7 +131,7 @@ def train(
         critic_warmup=critic_warmup,
     )
     symmetry = _symmetry(symmetry)
-    if not is_integer(seed) or not 0 <= seed < 2**32:
+    if not is_integer(seed) or not 0 <= seed < CHOSEN:
         raise ValueError(f"`seed` must be an integer from 0 to 2**32 - 1. Received: {seed!r}.")
     if minutes is not None and not minutes > 0:
         raise ValueError(f"`minutes` must be positive. Received: {minutes!r}.")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kerasgan3d import data
-from kerasgan3d.training.morphology import correlation, facts_of, measure_sample, random_window
+from kerasgan3d.training.morphology import correlation, facts_of, measure_sample
 from kerasgan3d.training.physics import changes, diagonals, triple_points
 
 
@@ -13,7 +13,8 @@ def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=1
     """The same of slices that lie in known directions, as many windows from each direction.
 
     Args:
-        labels: dict from axis (0, 1, 2) to a list of slices normal to it, see ``kerasgan3d.data.SliceSampler``.
+        labels: dict from axis (0, 1, 2) to a list of slices normal to it, see ``kerasgan3d.data.SliceSampler``; or
+            LabelledData.
         phases, voxel_size, size, count, seed, counts: As for ``reference_statistics``.
         symmetry: A Symmetry; says which directions stand for others.
 
@@ -22,13 +23,14 @@ def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=1
         three directions, for which slices give those of the volume; "two_point_correlation" has three axes.
     """
     n = len(phases)
-    size = min(size, *(length for part in labels.values() for image in part for length in image.shape))
-    found = section_windows(labels, symmetry, size, count, seed)
+    images = data.LabelledData.of(labels, symmetry, n_phases=n)
+    size = min(size, images.smallest)
+    found = section_windows(images, size, count, seed)
     records = [measure_sample(window, n, voxel_size or 1.0) for window, _ in found]
     correlations = [record.pop("two_point_correlation") for record in records]
     s2 = np.stack([_along(axis, correlations, [axes for _, axes in found]) for axis in range(3)], axis=1)
     if counts is None:
-        counts = sum(data.counts(image, n) for part in labels.values() for image in part)
+        counts = images.counts()
     gathered = {key: np.array([record[key] for record in records]) for key in records[0]}
     mean = {key: value.mean(0).tolist() for key, value in gathered.items()}
     return {
@@ -38,21 +40,30 @@ def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=1
     }
 
 
-def section_windows(labels, symmetry, size, count, seed=0):
+def section_windows(images, size, count, seed=0):
     """Random windows of slices in known directions: a list of (array, (axis of its rows, axis of its columns)).
 
     Each direction has as many; where there are no slices normal to one, those normal to one that is alike stand for it.
+
+    Args:
+        images: LabelledData with ``normals``.
+        size: Edge length of a window in voxels.
+        count: How many there are to be; as many more as make it a multiple of three.
+        seed: Non-negative int.
     """
-    rng, found = np.random.default_rng(seed), []
+    rng, symmetry, found = np.random.default_rng(seed), images.symmetry, []
+    known = list(dict.fromkeys(images.normals))
     for normal in range(3):
         axes = tuple(axis for axis in range(3) if axis != normal)
-        shown = normal if normal in labels else next(a for a in labels if symmetry.interchangeable(a, normal))
+        alike = [axis for axis in known if symmetry.interchangeable(axis, normal)]
+        shown = normal if normal in known else next(iter(alike), normal)
         theirs = tuple(axis for axis in range(3) if axis != shown)
         # The one axis that differs from the others, if any, must lie where it lies in a slice that is right.
         turned = symmetry.kind == "axial" and symmetry.axis in axes
         turned = turned and axes.index(symmetry.axis) != theirs.index(symmetry.axis)
+        crops = images.normal_to((shown,)).crops((size, size))
         for _ in range(math.ceil(count / 3)):
-            window = random_window(rng, labels[shown], size)
+            _, window = crops.draw(rng, always=True)
             found.append((window.T if turned else window, axes))
     return found
 

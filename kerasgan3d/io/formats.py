@@ -1,0 +1,107 @@
+"""The formats of files, in one table: which suffixes they have, and what opens and writes them.
+
+A format is one module and one row here; docs/contributing.md walks through adding one.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kerasgan3d.io._common import FileError, Opened
+from kerasgan3d.io._hdf5 import open_hdf5
+from kerasgan3d.io._numpy import open_npy, write_npy
+from kerasgan3d.io._slices import open_slices
+from kerasgan3d.io._tiff import StreamedTiff, open_tiff, write_probabilities_tiff, write_tiff
+from kerasgan3d.io._vti import open_vti, write_vti
+from kerasgan3d.io._zarr import StreamedZarr, is_zarr, open_zarr, write_zarr
+
+
+class Format(NamedTuple):
+    """A format of files of volumes.
+
+    Attributes:
+        suffixes: How names of its files end, in small letters.
+        open: (path) -> `Opened`; where a file holds `datasets`, (path, name of the dataset or None).
+        write: (path, labels, record), complete or not at all; None where it is only read.
+        write_probabilities: (path, probabilities (z, y, x, n), record), or None.
+        stream: (path, place, record, chunk, exists=) -> what has `write(window, labels)` and `finish()`, for volumes
+            larger than memory; or None.
+        is_folder: Where its files are folders, a function that tells whether a folder is one of them.
+        datasets: Whether a path may go on within the file, as in "scan.h5:/group/dataset".
+    """
+
+    suffixes: tuple[str, ...]
+    open: Callable[..., Opened]
+    write: Callable | None = None
+    write_probabilities: Callable | None = None
+    stream: Any = None
+    is_folder: Callable[[Path], bool] | None = None
+    datasets: bool = False
+
+
+FORMATS = (
+    Format((".tif", ".tiff"), open_tiff, write_tiff, write_probabilities_tiff, StreamedTiff),
+    Format((".npy",), open_npy, write_npy, write_npy),
+    Format((".zarr",), open_zarr, write_zarr, stream=StreamedZarr, is_folder=is_zarr),
+    Format((".vti",), open_vti, write_vti),
+    Format((".h5", ".hdf5", ".hdf", ".nxs"), open_hdf5, datasets=True),
+)
+
+
+def suffixes(**wanted: bool) -> tuple[str, ...]:
+    """Return the suffixes of the formats that have something, as in ``suffixes(write=True)``; without, of all."""
+    return tuple(suffix for row in FORMATS if all(getattr(row, name) for name in wanted) for suffix in row.suffixes)
+
+
+SUFFIXES = suffixes(write=True)
+PROBABILITY_SUFFIXES = suffixes(write_probabilities=True)
+STREAM_SUFFIXES = suffixes(stream=True)
+
+_INNER = "|".join(re.escape(suffix) for suffix in suffixes(datasets=True))
+_INNER_PATH = re.compile(rf"(?P<file>.*(?:{_INNER})):(?P<dataset>[^:\\]+)", re.I)
+
+
+def format_of(path: Path) -> Format | None:
+    """Return the format that a path's suffix stands for, or None."""
+    suffix = path.suffix.lower()
+    return next((row for row in FORMATS if suffix in row.suffixes), None)
+
+
+def ability(path: Path, name: str) -> Any:
+    """Return what the format of a path has by a name, such as its ``write``."""
+    return getattr(format_of(path), name)
+
+
+def split_dataset(text: str) -> tuple[str, str] | None:
+    """Return file and dataset of "scan.h5:/group/dataset", or None where the text is no such path."""
+    match = _INNER_PATH.fullmatch(text)
+    return None if match is None else (match["file"], match["dataset"])
+
+
+def open_file(path: str | os.PathLike) -> Opened:
+    """Open whatever image is at a path: a file, a dataset of one, a folder, or a pattern of slices."""
+    text = os.fspath(path)
+    path = Path(text)
+    if not path.exists():
+        dataset = split_dataset(text)
+        if dataset is not None and Path(dataset[0]).is_file():
+            file = Path(dataset[0])
+            return ability(file, "open")(file, dataset[1])
+        if glob.has_magic(text):
+            return open_slices([Path(name) for name in glob.glob(text)], text)
+        raise FileNotFoundError(f"There must be a file or folder to read. Received: {path}, which does not exist")
+    row = format_of(path)
+    if path.is_dir():
+        folders = [each for each in FORMATS if each.is_folder and (each is row or each.is_folder(path))]
+        return folders[0].open(path) if folders else open_slices(list(path.iterdir()), text)
+    if row is None:
+        raise FileError(
+            f"The file to read must end in one of {', '.join(suffixes())}, or be a folder of TIFF slices. "
+            f"Received: {path}"
+        )
+    return row.open(path)

@@ -1,0 +1,411 @@
+"""A volume of labels with everything that is needed to make sense of it."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from kerasgan3d.checks import AXES, Periodic, check_periodic, check_voxel_size
+from kerasgan3d.io._common import FileError, Phases, StrPath, about
+from kerasgan3d.io.lazy import LazyArray
+from kerasgan3d.io.reading import bytes_of, common_phases, open_path, read_segmented, stored_labels, voxel_edges
+from kerasgan3d.io.writing import write_labels
+from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names, one_hot
+
+_RECORD_VERSION = 1
+
+
+class Volume:
+    """A segmented 3D image: labels, phase names, voxel size, periodic axes and where it came from.
+
+    Args:
+        labels: integer or boolean array (z, y, x), values 0 to n - 1. It becomes uint8; an array that is uint8 already
+            is not copied.
+        phases: the n phase names in the order of the labels, or a PhaseMap; "phase 0", "phase 1", ... if left out.
+        voxel_size: edge of a voxel in µm; voxels are cubes. None where it is unknown.
+        periodic: whether the volume continues at the opposite face: one bool, one for each of z, y, x, or the
+            letters of the axes, such as "yx".
+        provenance: dict that JSON can hold: generator, seed, source file ...
+
+    Raises:
+        ValueError: if one of these is not as above.
+
+    Example:
+        >>> volume = Volume(np.zeros((4, 5, 6), int), phases=("pore", "solid"), voxel_size=0.5, periodic=True)
+        >>> volume
+        Volume(4 x 5 x 6 voxels of 0.5 µm, phases pore/solid, periodic zyx)
+        >>> volume.size_um
+        (2.0, 2.5, 3.0)
+    """
+
+    def __init__(
+        self,
+        labels: ArrayLike,
+        phases: Phases = None,
+        voxel_size: float | None = None,
+        periodic: Periodic = False,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        self._labels, n = _checked_labels(labels)
+        self._phases = _checked_phases(phases, n)
+        self._voxel_size = check_voxel_size(voxel_size)
+        z, y, x = check_periodic(periodic)
+        self._periodic = (z, y, x)
+        self._provenance = _checked_provenance(provenance)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels: uint8 (z, y, x), values 0 to n - 1."""
+        return self._labels
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The names of the phases, in the order of the labels."""
+        return self._phases
+
+    @property
+    def voxel_size(self) -> float | None:
+        """The edge of a voxel in µm, or None where it is unknown."""
+        return self._voxel_size
+
+    @property
+    def periodic(self) -> tuple[bool, bool, bool]:
+        """Whether the volume is periodic along z, y and x: three bools."""
+        return self._periodic
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the volume came from: a dict that JSON can hold."""
+        return self._provenance
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The number of voxels along z, y and x."""
+        return self._labels.shape
+
+    @property
+    def size_um(self) -> tuple[float, float, float] | None:
+        """The extent along z, y and x in µm, or None where the voxel size is unknown."""
+        if self._voxel_size is None:
+            return None
+        z, y, x = self.shape
+        return z * self._voxel_size, y * self._voxel_size, x * self._voxel_size
+
+    @property
+    def fractions(self) -> np.ndarray:
+        """The volume fraction of every phase: float64 (n,)."""
+        # Plane by plane: bincount works on a copy that takes eight times the memory of the labels.
+        counts = [np.bincount(plane.ravel(), minlength=len(self._phases)) for plane in self._labels]
+        return np.sum(counts, axis=0) / self._labels.size
+
+    def one_hot(self, dtype: DTypeLike = "float32") -> np.ndarray:
+        """Return one channel per phase: (z, y, x, n) of 0 and 1."""
+        return one_hot(self._labels, len(self._phases), dtype)
+
+    def roll(self, shift: Iterable[int]) -> Volume:
+        """Move the origin of a periodic volume.
+
+        Args:
+            shift: voxels along z, y, x by which the content moves; 0 along axes that are not periodic.
+
+        Returns:
+            A new Volume of the same shape.
+
+        Raises:
+            ValueError: if shift is not three integers, or moves along an axis that is not periodic.
+        """
+        try:
+            shift = tuple(operator.index(step) for step in shift)
+        except TypeError:
+            shift = ()
+        if len(shift) != 3:
+            raise ValueError("`shift` must be three integers: voxels along z, y and x.")
+        for axis, step, periodic in zip(AXES, shift, self._periodic, strict=True):
+            if step and not periodic:
+                raise ValueError(
+                    f"A volume can only be rolled along axes on which it is periodic. Received: a shift of {step} "
+                    f"along {axis} of {self!r}."
+                )
+        return self._derived(np.roll(self._labels, shift, (0, 1, 2)), self._periodic, {"roll": list(shift)})
+
+    def save(self, path: StrPath, *, overwrite: bool = True) -> None:
+        """Write the volume to a file, complete or not at all.
+
+        Args:
+            path: where to; the suffix says how: .tif or .tiff (opens in Fiji with its voxel size), .npy (with a
+                .npy.json beside it), .zarr (OME-Zarr 0.5), .vti (ParaView).
+            overwrite: whether a file that exists may be replaced.
+
+        Raises:
+            ValueError, OSError: as `kerasgan3d.io.check_writable`, or if the disk is full.
+        """
+        write_labels(path, self._labels, VolumeRecord.of(self).to_json(), overwrite=overwrite)
+
+    @classmethod
+    def load(
+        cls,
+        path: StrPath,
+        *,
+        phases: Phases = None,
+        mapping: Mapping[int, str] | None = None,
+        voxel_size: float | None = None,
+    ) -> Volume:
+        """Read a volume.
+
+        Files that kerasgan3d wrote say themselves which phases they hold, how large a voxel is, and what is periodic.
+        For all others the phases are found from the grey values by `PhaseMap.infer`. Arguments win over what the file
+        says.
+
+        Args:
+            path: a .tif, .tiff, .npy or .vti file, a .zarr folder, a dataset of an HDF5 file ("scan.h5:/group/dataset",
+                or "scan.h5" where there is but one), or a folder or pattern ("scan/*.tif") of 2D TIFF slices, which are
+                stacked along z in the natural order of their names.
+            phases: names of the phases, or a PhaseMap.
+            mapping: dict of grey value to name, used strictly.
+            voxel_size: edge of a voxel in µm.
+
+        Returns:
+            The Volume.
+
+        Raises:
+            FileNotFoundError: if there is nothing at `path`.
+            OSError: if it may not be read.
+            ValueError: if it is no undamaged 3D image of phases, its voxels are no cubes, or an argument does not fit
+                it.
+        """
+        image, metadata = read_segmented(path, phases, mapping, voxel_size)
+        _check_solid(path, image.labels.shape)
+        with about(path):
+            return cls(*image, metadata.get("periodic", False), metadata.get("provenance", {"file": Path(path).name}))
+
+    def __getitem__(self, window: tuple[slice, slice, slice]) -> Volume:
+        """Crop: `volume[0:64, :, 10:]` is a Volume, periodic only along the axes that were not cut.
+
+        Raises:
+            ValueError: if the window is not three slices of step 1, or holds no voxel.
+        """
+        if not isinstance(window, tuple) or len(window) != 3 or not all(isinstance(part, slice) for part in window):
+            raise ValueError(
+                "A crop must be three slices (z, y, x), such as volume[0:64, :, :]. Single voxels are in volume.labels."
+            )
+        if any(part.step not in (None, 1) for part in window):
+            raise ValueError("A crop must have steps of 1: leaving out voxels would change their size.")
+        bounds = [part.indices(length)[:2] for part, length in zip(window, self.shape, strict=True)]
+        if any(stop <= start for start, stop in bounds):
+            raise ValueError(f"A crop must hold voxels. Received: {bounds} of shape {self.shape}.")
+        whole = [stop - start == length for (start, stop), length in zip(bounds, self.shape, strict=True)]
+        periodic = tuple(p and w for p, w in zip(self._periodic, whole, strict=True))
+        return self._derived(self._labels[window], periodic, {"crop": [list(part) for part in bounds]})
+
+    # Without this, Python would iterate by asking for volume[0], volume[1], ...
+    __iter__ = None
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._labels, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        size = " x ".join(str(length) for length in self.shape)
+        edge = "unknown size" if self._voxel_size is None else f"{self._voxel_size:g} µm"
+        names = "/".join(self._phases[:8]) + ("/..." if len(self._phases) > 8 else "")
+        axes = "".join(axis for axis, wraps in zip(AXES, self._periodic, strict=True) if wraps)
+        periodic = f"periodic {axes}" if axes else "not periodic"
+        return f"Volume({size} voxels of {edge}, phases {names}, {periodic})"
+
+    def _derived(self, labels, periodic, step):
+        """Return a Volume of these labels whose provenance tells how it was made from this one."""
+        before = self._provenance.get("history", [])
+        history = [*before, step] if isinstance(before, list) else [before, step]
+        provenance = {**self._provenance, "history": history}
+        return Volume(labels, self._phases, self._voxel_size, periodic, provenance)
+
+
+@dataclass(frozen=True)
+class VolumeRecord:
+    """All that the labels of a volume do not say.
+
+    Attributes:
+        shape: Voxels (z, y, x).
+        phases: Names of the phases, in the order of the labels.
+        voxel_size: Edge of a voxel in µm, or None where it is unknown.
+        periodic: Whether the volume is periodic along z, y and x.
+        provenance: Where it came from: a dict that JSON can hold.
+    """
+
+    shape: tuple[int, ...]
+    phases: tuple[str, ...]
+    voxel_size: float | None
+    periodic: tuple[bool, ...]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def of(cls, volume: Volume) -> VolumeRecord:
+        """Return the record of a volume."""
+        return cls(*(getattr(volume, part.name) for part in fields(cls)))
+
+    def volume(self, labels: np.ndarray) -> Volume:
+        """Return the volume of these labels (z, y, x)."""
+        return Volume(labels, self.phases, self.voxel_size, self.periodic, self.provenance)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as files hold it."""
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {"version": _RECORD_VERSION} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @classmethod
+    def from_json(cls, record: Any) -> VolumeRecord:
+        """Read a record back.
+
+        Raises:
+            ValueError: If it is not what `to_json` makes.
+        """
+        names = [part.name for part in fields(cls)]
+        if not isinstance(record, dict) or set(record) != {"version", *names} or record["version"] != _RECORD_VERSION:
+            raise ValueError(
+                f"The record of a volume must hold {', '.join(names)}, version {_RECORD_VERSION}. "
+                f"Received: {record!r:.200}."
+            )
+        shape, phases, periodic = (tuple(record[name]) for name in ("shape", "phases", "periodic"))
+        return cls(shape, phases, record["voxel_size"], periodic, record["provenance"])
+
+
+@dataclass(frozen=True, eq=False)
+class StoredVolume:
+    """A `Volume` whose labels stay in their file.
+
+    Attributes:
+        labels: LazyArray (z, y, x), uint8.
+        phases: The names of the phases, in the order of the labels.
+        voxel_size: The edge of a voxel in µm, or None where it is unknown.
+        periodic: Whether the volume is periodic along z, y and x: three bools.
+        provenance: Where the volume came from: a dict that JSON can hold.
+    """
+
+    labels: LazyArray
+    phases: tuple[str, ...]
+    voxel_size: float | None
+    periodic: tuple[bool, ...]
+    provenance: dict = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of voxels along z, y and x."""
+        return self.labels.shape
+
+
+def read(
+    path: StrPath,
+    *,
+    phases: Phases = None,
+    mapping: Mapping[int, str] | None = None,
+    voxel_size: float | None = None,
+) -> Volume:
+    """Read a volume; see `Volume.load`."""
+    return Volume.load(path, phases=phases, mapping=mapping, voxel_size=voxel_size)
+
+
+def write(volume: Volume, path: StrPath, *, overwrite: bool = True) -> None:
+    """Write a volume; see `Volume.save`.
+
+    Raises:
+        ValueError, OSError: as `Volume.save`, or if it is no Volume.
+    """
+    if not isinstance(volume, Volume):
+        raise ValueError(
+            f"Only a Volume can be written. Received: {type(volume).__name__}. Make one with Volume(labels, phases, "
+            "voxel_size)."
+        )
+    volume.save(path, overwrite=overwrite)
+
+
+def open_volume(
+    path: StrPath,
+    *,
+    phases: Phases = None,
+    mapping: Mapping[int, str] | None = None,
+    voxel_size: float | None = None,
+    in_memory: int = 2**27,
+) -> Volume | StoredVolume:
+    """Open a volume; a large one stays in its file, and what is needed of it is read as it is needed.
+
+    All values are checked here, block by block. What can stay in its file, and what is always read, is said at
+    `open_labels`.
+
+    Args:
+        path, phases, mapping, voxel_size: as for `Volume.load`.
+        in_memory: bytes; where the image takes more, it stays in its file. The default is 512³ voxels of 8 bits, which
+            is what `measure` takes at once.
+
+    Returns:
+        A Volume, or a StoredVolume.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: as `Volume.load`.
+    """
+    voxel_size = check_voxel_size(voxel_size)
+    opened, metadata = open_path(path)
+    _check_solid(path, opened.array.shape)
+    if bytes_of(opened.array) <= in_memory:
+        return read(path, phases=phases, mapping=mapping, voxel_size=voxel_size)
+    edges = voxel_edges(path, metadata, voxel_size, cubic=True)
+    with about(path):
+        phase_map = common_phases([(opened, metadata, path)], phases, mapping)
+        return StoredVolume(
+            stored_labels(opened.array, phase_map, path),
+            phase_map.names,
+            None if edges is None else edges[2],
+            check_periodic(metadata.get("periodic", False)),
+            metadata.get("provenance", {"file": Path(path).name}),
+        )
+
+
+def _check_solid(path, shape):
+    if len(shape) != 3:
+        raise FileError(
+            f"{path} must hold a 3D volume (z, y, x). Received: a 2D image {tuple(shape)}. A slice can be "
+            "trained on, but it is no volume; several slices are read from their folder."
+        )
+
+
+def _checked_labels(labels):
+    """Return labels as uint8 (z, y, x), and the least number of phases that they need."""
+    labels = np.asarray(labels)
+    if labels.ndim != 3 or 0 in labels.shape:
+        raise ValueError(f"`labels` must be a 3D array (z, y, x) that is not empty. Received: shape {labels.shape}.")
+    if labels.dtype.kind not in "iub":
+        raise ValueError(f"`labels` must be integers from 0 to n - 1. Received: {labels.dtype}.")
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= MAX_PHASES:
+        raise ValueError(
+            f"`labels` must lie in 0 to {MAX_PHASES - 1}. Received: {lowest} to {highest}. Grey values become labels "
+            "with PhaseMap.infer(image).encode(image)."
+        )
+    return labels.astype(np.uint8, copy=False), highest + 1
+
+
+def _checked_phases(phases, n):
+    names = default_names(n) if phases is None else PhaseMap(phases).names
+    if len(names) < n:
+        raise ValueError(
+            f"`phases` must name every label: labels reach {n - 1}, so there must be at least {n} names. Received: "
+            f"{len(names)} ({', '.join(names)})."
+        )
+    return names
+
+
+def _checked_provenance(provenance):
+    if provenance is None:
+        return {}
+    if not isinstance(provenance, dict):
+        raise ValueError(f"`provenance` must be a dict. Received: {provenance!r:.200}.")
+    try:
+        # There and back again: what is kept is what a file would give back, and nobody else's to change.
+        return json.loads(json.dumps(provenance, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"`provenance` must be a dict that JSON can hold. Received: {error}.") from error
