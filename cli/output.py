@@ -1,6 +1,5 @@
 """Printing results, and the checks of output files."""
 
-import itertools
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -35,13 +34,10 @@ def _print_columns(rows, header, indent, err):
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=header is not None)
-    rows = list(rows)
-    # A column of nothing takes its place from another, so that a text is broken.
-    shown = [any(column) for column in zip(*rows, *([header] if header else []), strict=True)]
-    for title in itertools.compress(header or (), shown):
+    for title in header or ():
         table.add_column(Text(printable(title)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(text), overflow="fold") for text in itertools.compress(row, shown)))
+        table.add_row(*(Text(printable(text), overflow="fold") for text in row))
     stream = sys.stderr if err else sys.stdout
     block = Padding(table, (0, 0, 0, len(indent)), expand=False)
     if header is not None and stream.isatty():
