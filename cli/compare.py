@@ -47,7 +47,7 @@ Examples:
     metavar="N",
     help="Periodic volumes that a generator is asked for, to look for seams; 2 or more, 0 for none.",
 )
-@click.option("--periodic", type=click.IntRange(min=0), hidden=True)
+@click.option("--periodic", type=click.IntRange(min=0), hidden=True, help="Old name of --periodic-volumes.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes that measure side by side.")
 @click.option(
     "-o",

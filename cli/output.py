@@ -39,15 +39,14 @@ def _print_columns(rows, header, indent, err):
     for row in rows:
         table.add_row(*(Text(printable(text), overflow="fold") for text in row))
     stream = sys.stderr if err else sys.stdout
-    block = Padding(table, (0, 0, 0, len(indent)), expand=False)
     if header is not None and stream.isatty():
-        Console(file=stream).print(block)
+        Console(file=stream).print(Padding(table, (0, 0, 0, len(indent))))
         return
     console = Console(file=stream, width=_UNBROKEN, color_system=None)
     with console.capture() as captured:
-        console.print(block)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip(), err=err)
+        console.print(table)
+    for line in captured.get().splitlines() if table.columns else ():
+        click.echo(f"{indent}{line}".rstrip(), err=err)
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from kerasgan3d.checks import axis_letters
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
 from kerasgan3d.cli.options import Axes, NumbersCommand, Size, json_option, overwrite_option
@@ -248,6 +247,8 @@ def _print_result(outputs, job, generator, fractions, checksum, seconds, as_json
             }
         )
         return
+    from kerasgan3d.checks import axis_letters  # with NumPy, for which help does not wait
+
     axes = axis_letters(job.periodic)
     lengths = by(float(f"{length:.4g}") for length in extent) if extent else None
     print_facts(

@@ -61,12 +61,19 @@ MODULES = dict(_modules()) if (ROOT / "pyproject.toml").is_file() else {}
 pytestmark = pytest.mark.skipif(not MODULES, reason="the tests were taken out of the repository")
 
 
+def for_type_checkers(node):
+    """Tell whether a statement is a block that only type checkers read."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
 def imports(tree):
-    """Every import of a module: (its name, the innermost function that it is in or None)."""
+    """Every import of a module that runs: (its name, the innermost function that it is in or None)."""
     found = []
 
     def visit(node, function):
         for child in ast.iter_child_nodes(node):
+            if for_type_checkers(child):
+                continue
             inside = child.name if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
             if isinstance(child, ast.Import):
                 found.extend((alias.name, inside) for alias in child.names)
@@ -123,11 +130,6 @@ def test_the_whole_package_is_imported_for_nothing_but_its_version_or_its_lazy_n
             assert all(f"kerasgan3d.{n}" in MODULES for n in names - {"__version__"})
 
 
-def for_type_checkers(node):
-    """Tell whether a statement is a block that only type checkers read."""
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-
-
 def circles(graph):
     """The sets of modules that import one another, from a dict of what each imports."""
 
@@ -152,9 +154,7 @@ def test_no_modules_import_one_another():
 
 
 def test_the_package_itself_imports_none_of_its_modules():
-    tree = MODULES["kerasgan3d"]
-    run = ast.Module([node for node in tree.body if not for_type_checkers(node)], [])
-    assert [n for n, _ in imports(run) if n.startswith("kerasgan3d")] == []
+    assert [n for n, _ in imports(MODULES["kerasgan3d"]) if n.startswith("kerasgan3d")] == []
 
 
 def test_type_checkers_see_what_the_package_imports_when_asked():

@@ -28,6 +28,11 @@ def test_a_table_without_a_terminal_is_plain_and_never_broken(capsys, monkeypatc
     ]
 
 
+def test_a_column_may_be_empty(capsys):
+    print_table(("NAME", "UPDATED", ""), [("a", "2026-01-02", "")])
+    assert capsys.readouterr().out == "NAME  UPDATED\na     2026-01-02\n"
+
+
 def test_facts_stand_in_two_columns_without_those_that_are_not_known(capsys):
     print_facts([("wrote", "a.tif"), ("nothing", None), ("empty", ""), ("files", "one\ntwo"), ("seed", 0)], err=True)
     captured = capsys.readouterr()

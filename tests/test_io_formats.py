@@ -56,9 +56,8 @@ def test_datasets_of_files(text, parts):
 
 @pytest.mark.skipif(not GUIDE.is_file(), reason="the tests were taken out of the repository")
 def test_a_format_is_one_module_and_one_row(tmp_path):
-    module, row = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8").split("## Add a file format")[1], re.S)[
-        :2
-    ]
+    section = GUIDE.read_text("utf-8").split("## Add a file format")[1].split("\n## ")[0]
+    (module,), (row,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.S) for kind in ("python", "text"))
     copy = tmp_path / "kerasgan3d"
     shutil.copytree(Path(kerasgan3d.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "io" / "_npz.py").write_text(module, "utf-8")

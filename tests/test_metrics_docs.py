@@ -39,8 +39,9 @@ def test_docstring_examples_run(module):
 
 
 @in_repository
-def test_examples_of_the_page_run():
-    result = doctest.testfile(str(DOCS / "measures.md"), module_relative=False, encoding="utf-8")
+@pytest.mark.parametrize("page", ["measures.md", "shapes.md"])
+def test_examples_of_the_page_run(page):
+    result = doctest.testfile(str(DOCS / page), module_relative=False, encoding="utf-8")
     assert result.attempted >= 10
     assert result.failed == 0
 

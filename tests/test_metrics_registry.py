@@ -1,11 +1,16 @@
 """The table of measures: what each row promises is so, and what earlier versions wrote is read."""
 
 import json
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import kerasgan3d
 from kerasgan3d.folder import RENAMED, current_keys
 from kerasgan3d.metrics._measure import PER_PAIR
 from kerasgan3d.metrics.ensemble import measure_samples
@@ -14,6 +19,28 @@ from kerasgan3d.metrics.registry import MEASURES, SAMPLED, places, sampled_value
 from kerasgan3d.volume import Volume
 
 NAMES = ("pore", "NMC", "CBD")
+GUIDE = Path(__file__).parent.parent / "docs" / "contributing.md"
+TRY = """
+import numpy as np
+from kerasgan3d import Volume, compare, measure
+from kerasgan3d.metrics.record import Measurement
+
+labels = np.random.default_rng(0).integers(0, 3, (24, 24, 24)).astype("uint8")
+volume = Volume(labels, ("pore", "Ni", "YSZ"), 0.5, True)
+record = measure(volume, transport=False)
+expected = (2 / 3) ** 6  # a voxel's six neighbours are all of the other two phases
+np.testing.assert_allclose(record.lone_voxels, expected, rtol=0.15)
+assert "lone voxels" in str(record) and record.units["lone_voxels"] == "1"
+assert Measurement.from_dict(record.to_dict()).lone_voxels.tolist() == record.lone_voxels.tolist()
+assert measure(volume, block=12, workers=1).lone_voxels is None
+quick = {"count": 4, "size": 12, "classifier": False, "nearest": 0, "transport": False, "workers": 1}
+found = compare(volume, [volume], **quick)
+assert found.measure("lone_voxels", "Ni").generated_mean > 0
+assert "lone voxels" in {verdict.test for verdict in found.verdicts}
+found.save("report.html")
+page = open("report.html", encoding="utf-8").read()
+assert "Box plots of lone voxels, real and generated." in page
+"""
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "measurement.json").read_text("utf-8"))
 
 
@@ -94,3 +121,16 @@ def test_a_measure_that_there_is_not():
         record.roundness  # noqa: B018
     with pytest.raises(KeyError, match="roundness"):
         record["roundness"]
+
+
+@pytest.mark.skipif(not GUIDE.is_file(), reason="the tests were taken out of the repository")
+def test_a_measure_is_one_file_and_one_row(tmp_path):
+    section = GUIDE.read_text("utf-8").split("## Add a measure")[1].split("\n## ")[0]
+    (module,), (row,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.S) for kind in ("python", "text"))
+    copy = tmp_path / "kerasgan3d"
+    shutil.copytree(Path(kerasgan3d.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "metrics" / "lone.py").write_text(module, "utf-8")
+    table = (copy / "metrics" / "registry.py").read_text("utf-8")
+    table = table.replace("_ROWS = (\n", f"from kerasgan3d.metrics import lone\n_ROWS = (\n{row}")
+    (copy / "metrics" / "registry.py").write_text(table, "utf-8")
+    subprocess.run([sys.executable, "-c", TRY], cwd=tmp_path, check=True)

@@ -12,8 +12,6 @@ import kerasgan3d
 
 TABLE = Path(__file__).resolve().parent.parent / "docs" / "architecture.md"
 ROOMS = ["", *(f".{name}" for name in kerasgan3d.__all__ if inspect.ismodule(getattr(kerasgan3d, name)))]
-# Parameters that are still called otherwise; a name that is mended leaves this list.
-LEFT = {("kerasgan3d.compare", "periodic")}
 
 
 def public():
@@ -50,8 +48,8 @@ PARAMETERS = parameters()
 
 
 def named(name):
-    """Where a parameter of the name is in the interface; what is LEFT out is checked in a test of its own."""
-    found = [(w, p, said) for w, p, said in PARAMETERS if p.name == name and (w, name) not in LEFT]
+    """Where a parameter of the name is in the interface."""
+    found = [(w, p, said) for w, p, said in PARAMETERS if p.name == name]
     assert found, name
     return found
 
@@ -96,11 +94,6 @@ def test_sizes_are_voxels_and_voxel_sizes_micrometres():
 def test_tile_block_and_crop_each_mean_one_thing(word, means):
     for where, _, said in named(word):
         assert refers(said) or re.search(means, said), f"{where}: {said}"
-
-
-def test_what_is_left_is_still_there():
-    there = {(where, parameter.name) for where, parameter, _ in PARAMETERS}
-    assert there >= LEFT
 
 
 @pytest.mark.skipif(not TABLE.is_file(), reason="the tests were taken out of the repository")

@@ -61,7 +61,7 @@ def granulometry(
         radii: Radii in voxels, from 0 to 128, whole or not, increasing; default: 0, 1, 2 ... 16, as far as a quarter
             of the smallest dimension (half of it, where it is periodic).
         edges: ``"inner"`` or ``"open"``: what is counted at faces that are not periodic.
-        voxel_size: Not used; radii are in voxels.
+        voxel_size: Not used, as shares have no unit: taken so that all measures can be called alike.
         periodic: One bool, or three (z, y, x), or two for a slice; default: the volume's, or False for an array.
         n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
