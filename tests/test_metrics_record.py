@@ -190,7 +190,7 @@ def test_units_are_those_of_the_numbers():
     for name, unit in record.units.items():
         value = getattr(record, name)
         if value is not None:
-            factor = {"1": 1, "µm": 0.5, "1/µm": 2, "1/µm²": 4}[unit]
+            factor = {"1": 1, "µm": 0.5, "1/µm": 2, "1/µm²": 4, "1/µm³": 8}[unit]
             np.testing.assert_allclose(getattr(finer, name), factor * np.asarray(value), err_msg=name)
 
 
@@ -326,7 +326,7 @@ def test_text_of_a_slice_marks_estimates():
 
 @pytest.mark.parametrize(
     ("names", "tables"),
-    [(("a",), 1), (("a phase with a long name", "b", "c"), 1), (tuple(f"phase number {i}" for i in range(12)), 5)],
+    [(("a",), 1), (("a phase with a long name", "b", "c"), 1), (tuple(f"phase number {i}" for i in range(12)), 6)],
     ids=["one", "long", "many"],
 )
 def test_text_fits_100_columns_and_shows_every_phase(names, tables):

@@ -34,7 +34,7 @@ def around(labels, plan, reach):
     """Yield each block with what lies around it, and which of that is the block."""
     for block in plan.blocks():
         window = halo(block.start, block.stop, plan.shape, plan.periodic, reach)
-        yield np.asarray(_windows.Window(labels, window.start, window.stop)), window.own
+        yield np.asarray(_windows.window(labels, window.start, window.stop)), window.own
 
 
 def ahead(labels, plan, axis, reach):
@@ -42,7 +42,7 @@ def ahead(labels, plan, axis, reach):
     for block in plan.blocks():
         stop = list(block.stop)
         stop[axis] = plan.arm(block, axis, reach)[1][axis]
-        yield np.asarray(_windows.Window(labels, block.start, tuple(stop))), block.shape[axis]
+        yield np.asarray(_windows.window(labels, block.start, tuple(stop))), block.shape[axis]
 
 
 @pytest.fixture(params=PERIODIC, ids=lambda p: "".join("zyx"[a] for a in range(3) if p[a]) or "-")
@@ -97,7 +97,7 @@ def test_chords(case):
 def test_arrangements(case):
     both, phases, plan = case
     for labels in both:
-        cores = [np.asarray(_windows.Window(labels, *plan.core(block))) for block in plan.blocks()]
+        cores = [np.asarray(_windows.window(labels, *plan.core(block))) for block in plan.blocks()]
         found = sum(euler.count_arrangements(core, phases) for core in cores)
         wrapped = np.pad(labels, [(0, int(wraps)) for wraps in plan.periodic], mode="wrap")
         np.testing.assert_array_equal(found, euler.count_arrangements(wrapped, phases))

@@ -133,6 +133,7 @@ class Subject:
         self.max_lag, self.conducting, self._progress = max_lag, tuple(dict.fromkeys(conducting)), progress
         self._measures = {key: row for key, row in (measures or {}).items() if row.told_by(self)}
         self._values: dict[str, Any] = {}
+        self._shared: dict[Any, Any] = {}
         self._done = 0.0
 
     @property
@@ -144,6 +145,12 @@ class Subject:
     def faces(self) -> np.ndarray:
         """Neighbouring voxels, or pixels, of unlike phases: int64 (n, n)."""
         return count_unlike_neighbours(self.labels, self.n_phases, self.periodic)
+
+    def once(self, compute: Callable[[], Any], name: Any) -> Any:
+        """Return what a function gives that several measures need, computed once for all of a name."""
+        if name not in self._shared:
+            self._shared[name] = compute()
+        return self._shared[name]
 
     def measured(self) -> dict[str, Any]:
         """Return every measure that the image has, by its key."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +14,7 @@ from kerasgan3d.checks import check_count
 from kerasgan3d.metrics._check import require_voxel_size
 from kerasgan3d.metrics._count import count_unlike_along, count_voxels
 from kerasgan3d.metrics._halo import check_image
+from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS, Measure, OnBlocks
 from kerasgan3d.volume import Volume
 
 
@@ -140,20 +142,65 @@ def chords_from(
 ) -> ChordLengths:
     """Return ChordLengths from the ChordCounts along each axis of an image of that shape."""
     voxels = int(np.prod(shape))
-    means, distributions = [], []
-    for (own, ends, chords), length, wraps in zip(counts, shape, periodic, strict=True):
+    ends = np.stack([part.ends for part in counts], axis=1)
+    distributions = []
+    for (_, found, chords), length, wraps in zip(counts, shape, periodic, strict=True):
         lines = voxels // length
         lengths = np.arange(chords.shape[-1])
         # Places are pairs of voxels for ends, and for a chord what it may begin after.
         places = lines * np.where(wraps, length, np.maximum(length - lengths - 1, 0))
         with np.errstate(divide="ignore", invalid="ignore"):
-            per_voxel = ends / (2 * lines * (length if wraps else length - 1))
-            means.append(own / voxels / per_voxel * voxel_size)
+            per_voxel = found / (2 * lines * (length if wraps else length - 1))
             share = chords / places / per_voxel[:, None]
         distributions.append(np.where(chords > 0, share, 0.0))
     return ChordLengths(
-        mean=np.stack(means, axis=1),
+        mean=mean_chords_from(counts[0].voxels, ends, shape, periodic) * voxel_size,
         distribution=np.stack(distributions, axis=1),
         counts=np.stack([part.chords for part in counts], axis=1),
         lengths=np.arange(counts[0].chords.shape[-1]) * voxel_size,
     )
+
+
+def mean_chords_from(
+    voxels: np.ndarray, ends: np.ndarray, shape: Sequence[int], periodic: Sequence[bool]
+) -> np.ndarray:
+    """Return mean chord lengths in voxels, (n, axes), from the voxels of each phase (n,) and the ends of its chords."""
+    pairs = [
+        math.prod(shape) // length * (length if wraps else length - 1)
+        for length, wraps in zip(shape, periodic, strict=True)
+    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (voxels / math.prod(shape))[:, np.newaxis] / (ends / (2 * np.array(pairs)))
+
+
+def _count_ends(part: Any) -> np.ndarray:
+    """Count the ends of the chords of each phase along each axis that a block has: (n, 3)."""
+    ends = [
+        count_unlike_along(part.reaching((axis,)), axis, part.n_phases, False).sum(axis=1)
+        for axis in range(part.labels.ndim)
+    ]
+    return np.stack(ends, axis=1)
+
+
+MEAN_CHORD_LENGTH = Measure(
+    key="mean_chord_length",
+    name="mean chord length",
+    unit="µm",
+    shape=PER_PHASE_AND_AXIS,
+    method="The share of lines along an axis that lies in the phase, over the number of its chords per length, which "
+    "is half of the number of ends.",
+    of_volume=lambda subject: (
+        chord_lengths(subject.labels, max_length=1, voxel_size=subject.voxel_size, **subject.options).mean
+    ),
+    on_blocks=OnBlocks(
+        count=_count_ends,
+        value=lambda ends, whole: (
+            mean_chords_from(whole.totals["volume_fraction"], ends, whole.shape, whole.periodic) * whole.voxel_size
+        ),
+    ),
+    cost=6,
+    mean_of_axes=True,
+    bar=0.04,
+    section="structure",
+    figure="Mean chord lengths",
+)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from kerasgan3d.metrics._check import require_voxel_size
 from kerasgan3d.metrics._halo import check_image
+from kerasgan3d.metrics._measure import PER_PHASE, Measure, OnBlocks
 from kerasgan3d.volume import Volume
 
 _CONNECTIVITIES = {2: (4, 8), 3: (6, 26)}  # dimensions -> neighbours across faces, and across corners too
@@ -142,3 +143,24 @@ def _contributions(dimensions: int, connectivity: int) -> np.ndarray:
     # The closed voxels of a phase leave the open ones of everything else: the same with its sign, but for that of the
     # plane.
     return total[::-1] * (-1) ** (dimensions + 1)
+
+
+EULER_CHARACTERISTIC = Measure(
+    key="euler_characteristic",
+    name="Euler characteristic",
+    unit="1/µm³",
+    shape=PER_PHASE,
+    method="Pieces less tunnels plus cavities, per volume of the whole; voxels of the phase are joined by faces, those "
+    "of everything else by corners.",
+    of_volume=lambda subject: euler_characteristic(subject.labels, voxel_size=subject.voxel_size, **subject.options),
+    on_blocks=OnBlocks(
+        count=lambda part: count_arrangements(part.core, part.n_phases),
+        value=lambda counts, whole: euler_from(
+            counts, whole.shape, whole.periodic, whole.voxel_size, check_connectivity(None, 3)
+        ),
+    ),
+    cost=12,
+    whole=True,
+    section="structure",
+    figure="Euler characteristics",
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +13,7 @@ from kerasgan3d.checks import check_integer
 from kerasgan3d.metrics._check import require_voxel_size
 from kerasgan3d.metrics._count import count_voxels
 from kerasgan3d.metrics._halo import check_image, with_halo
+from kerasgan3d.metrics._measure import PER_PHASE, Measure
 from kerasgan3d.volume import Volume
 
 SMALLER_THAN = 27  # voxels: a cube of three
@@ -123,3 +125,33 @@ def _small_pieces(mask: np.ndarray, own: tuple[slice, ...], smaller_than: int) -
         [(part.start <= along) & (along < part.stop) for part, along in zip(own, coordinates, strict=True)], axis=0
     )
     return int(np.count_nonzero(mine[firsts])), int(np.count_nonzero(mine))
+
+
+def _found(subject: Any) -> Specks:
+    return subject.once(lambda: specks(subject.labels, voxel_size=subject.voxel_size, **subject.options), specks)
+
+
+SPECK_DENSITY = Measure(
+    key="speck_density",
+    name="specks",
+    label="specks, fewer than 27 voxels",
+    unit="1/µm³",
+    shape=PER_PHASE,
+    method="Pieces of the phase of fewer than 27 voxels that share faces, per volume of the whole.",
+    of_volume=lambda subject: _found(subject).number,
+    cost=60,
+    section="structure",
+    figure="Specks and holes",
+)
+HOLE_DENSITY = Measure(
+    key="hole_density",
+    name="holes",
+    label="holes, fewer than 27 voxels",
+    unit="1/µm³",
+    shape=PER_PHASE,
+    method="Pieces of everything else of fewer than 27 voxels that share faces, per volume of the whole.",
+    of_volume=lambda subject: _found(subject).holes,
+    cost=0,
+    section="structure",
+    figure="Specks and holes",
+)

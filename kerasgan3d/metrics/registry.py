@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasgan3d.checks import AXES
-from kerasgan3d.metrics import connectivity, correlation, fractions, surface, tpb, transport
+from kerasgan3d.metrics import (
+    chords,
+    connectivity,
+    correlation,
+    euler,
+    fractions,
+    pieces,
+    surface,
+    tpb,
+    transport,
+)
 from kerasgan3d.metrics._measure import PER_PAIR, PER_PHASE, PER_PHASE_AND_AXIS, Measure
 
 _ROWS = (
@@ -22,6 +32,10 @@ _ROWS = (
     surface.INTERFACIAL_AREA,
     tpb.TRIPLE_PHASE_BOUNDARY_DENSITY,
     tpb.ACTIVE_TRIPLE_PHASE_BOUNDARY_DENSITY,
+    chords.MEAN_CHORD_LENGTH,
+    euler.EULER_CHARACTERISTIC,
+    pieces.SPECK_DENSITY,
+    pieces.HOLE_DENSITY,
     connectivity.CONNECTED_FRACTION,
     transport.RELATIVE_DIFFUSIVITY,
     transport.TORTUOSITY_FACTOR,

@@ -169,7 +169,9 @@ def _summary(known, index):
 
 
 def _of(values):
-    return {"values": values, "mean": values.mean(), "std": values.std(ddof=1) if len(values) > 1 else np.nan}
+    with np.errstate(invalid="ignore"):  # a phase without chord ends has infinite chords
+        std = values.std(ddof=1) if len(values) > 1 else np.nan
+        return {"values": values, "mean": values.mean(), "std": std}
 
 
 def _compared(real, generated, halves, whole):
@@ -188,7 +190,7 @@ def _compared(real, generated, halves, whole):
     row["relative_difference"] = (row["generated_mean"] - mean) / abs(mean) if mean else None
     row["standard_error"] = float(np.sqrt(variance)) / abs(mean) if mean and variance else None
     row["deviation_ratio"] = row["generated_std"] / std if std and row["generated_std"] is not None else None
-    both = row["real"] is not None
+    both = row["real"] is not None and np.isfinite([*real["values"], *generated["values"]]).all()
     test = stats.ks_2samp(real["values"], generated["values"]) if both else None
     row["ks_distance"] = float(test.statistic) if both else None
     row["ks_p"] = float(test.pvalue) if both else None
