@@ -186,8 +186,8 @@ def _compared(real, generated, halves, whole):
     if row["real_mean"] is not None:
         row["real_mean_of"] = "sub-volumes" if whole is None else "image"
         row["real_mean"] = row["real_mean"] if whole is None else whole
-    mean, std = row["real_mean"], row["real_std"]
-    row["relative_difference"] = (row["generated_mean"] - mean) / abs(mean) if mean else None
+    mean, std, ours = row["real_mean"], row["real_std"], row["generated_mean"]
+    row["relative_difference"] = (ours - mean) / abs(mean) if mean and ours is not None else None
     row["standard_error"] = float(np.sqrt(variance)) / abs(mean) if mean and variance else None
     row["deviation_ratio"] = row["generated_std"] / std if std and row["generated_std"] is not None else None
     both = row["real"] is not None and np.isfinite([*real["values"], *generated["values"]]).all()

@@ -21,9 +21,9 @@ def make():
     micrograph = anode.sample((1, 160, 160), seed=12).labels[0]
     slices = {"phases": anode.phases, "voxel_size": anode.voxel_size}
     return {
-        "volumes": kerasgan3d.compare(scan, cathode, nearest=2, periodic=4, **OPTIONS),
-        "slices": kerasgan3d.compare(micrograph, anode, nearest=2, periodic=0, **OPTIONS, **slices),
-        "reference": kerasgan3d.compare(zoo.path("nmc-cathode"), cathode, periodic=0, **{**OPTIONS, "size": None}),
+        "volumes": kerasgan3d.compare(scan, cathode, nearest=2, periodic_volumes=4, **OPTIONS),
+        "slices": kerasgan3d.compare(micrograph, anode, nearest=2, periodic_volumes=0, **OPTIONS, **slices),
+        "reference": kerasgan3d.compare(zoo.path("nmc-cathode"), cathode, periodic_volumes=0, **{**OPTIONS, "size": None}),
     }
 
 
