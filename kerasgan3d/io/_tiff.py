@@ -184,7 +184,7 @@ def _tifffile_messages():
     """Collect what tifffile logs: it reads what is left of a truncated file and only logs that pages are missing."""
     messages = []
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda entry: messages.append(entry.getMessage())
+    handler.emit = lambda record: messages.append(record.getMessage())
     logger = logging.getLogger("tifffile")
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)

@@ -35,7 +35,7 @@ compressor="vtkZLibDataCompressor">
 </ImageData>
 <AppendedData encoding="raw">
 _"""
-    values = memoryview(np.ascontiguousarray(labels).reshape(-1))
+    values = np.ascontiguousarray(labels).reshape(-1).data
     blocks = range(0, len(values), _VTI_BLOCK)
     sizes = np.zeros(3 + len(blocks), "<u8")
     sizes[:3] = len(blocks), _VTI_BLOCK, len(values) % _VTI_BLOCK
@@ -76,10 +76,10 @@ def open_vti(path):
             )
         ):
             raise ValueError("no cell data named phase in appended zlib blocks")
-        low_x, x, low_y, y, low_z, z = (int(bound) for bound in image.get("WholeExtent").split())
-        spacing = tuple(float(edge) for edge in reversed(image.get("Spacing").split()))
-        noted = root.find(f"ImageData/FieldData/DataArray[@Name='{KEY}']")
-        record = json.loads(bytes(int(code) for code in noted.text.split()).rstrip(b"\0"))
+        low_x, x, low_y, y, low_z, z = (int(bound) for bound in image.attrib["WholeExtent"].split())
+        spacing = tuple(float(edge) for edge in reversed(image.attrib["Spacing"].split()))
+        noted = root.findtext(f"ImageData/FieldData/DataArray[@Name='{KEY}']", "")
+        record = json.loads(bytes(int(code) for code in noted.split()).rstrip(b"\0"))
         shape = (z - low_z, y - low_y, x - low_x)
         start = content.index(b"_", len(head)) + 1
         labels = _vtk_blocks(content, start, math.prod(shape)).reshape(shape)

@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class StreamedZarr:
 
         self._path, self._chunk = path, chunk
         if exists:
-            self._array = zarr.open_group(str(path), mode="r+")["0"]
+            self._array = _opened(path, "r+")["0"]
             return
         attributes = {"ome": {"version": "0.5", "multiscales": [_multiscales(place.stem, record, 1)]}, KEY: record}
         group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
@@ -64,9 +65,7 @@ def add_pyramid(path, chunk):
     Voxels are picked, not averaged: labels have no mean, and a vote would take thin phases away; picked ones keep their
     shares. What viewers show of a huge volume from afar is this.
     """
-    import zarr
-
-    group = zarr.open_group(str(path), mode="r+")
+    group = _opened(path, "r+")
     finer, level = group["0"], 0
     while max(finer.shape) > chunk:
         level += 1
@@ -81,6 +80,13 @@ def add_pyramid(path, chunk):
     ome = group.attrs["ome"]
     record = group.attrs[KEY]
     group.attrs["ome"] = {**ome, "multiscales": [_multiscales(ome["multiscales"][0]["name"], record, level + 1)]}
+
+
+def _opened(path, mode) -> Any:
+    """Return a group or an array, whose types Zarr tells apart only at run time."""
+    import zarr
+
+    return zarr.open(str(path), mode=mode)
 
 
 def _create_array(group, name, shape, chunk):
@@ -109,15 +115,13 @@ def _multiscales(name, record, levels):
 
 def open_zarr(path):
     """Open a Zarr image: an `Opened`."""
-    import zarr
-
     if not is_zarr(path):
         raise FileError(f"{path} must be a Zarr folder. Received: a folder without Zarr metadata.")
     with reading(path, _KIND):
-        node = zarr.open(str(path), mode="r")
+        node = _opened(path, "r")
         spacing = record = None
         names = ("z", "y", "x")
-        if isinstance(node, zarr.Group):
+        if not hasattr(node, "shape"):  # a group
             attributes = node.attrs.asdict()
             record = attributes.get(KEY)
             multiscales = attributes.get("ome", attributes).get("multiscales")

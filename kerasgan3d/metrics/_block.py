@@ -97,7 +97,7 @@ def count_block(core, arms, shape, n_phases, max_lag, keys):
     arms = map(np.asarray, arms)  # read once
     arms = tuple(check_part(arm, n_phases)[0] if arm.size else arm.astype(np.uint8) for arm in arms)
     part = Part(core, tuple(shape), n_phases, max_lag, arms)
-    counted = {key: MEASURES[key].on_blocks.count(part) for key in keys}
+    counted = _counted(part, keys)
     return Counts(counted, [_clusters(core, shape, phase) for phase in range(n_phases)])
 
 
@@ -124,7 +124,12 @@ def count_active(core, shape, active, active_ahead, keys):
                 patches, _ = ndimage.label(core[there] == phase, neighbourhood(6))
                 within[there] |= np.concatenate([[False], patches_active])[patches]
     part = Part(core, tuple(shape), len(active), within=within)
-    return {key: MEASURES[key].on_blocks.count(part) for key in keys}
+    return _counted(part, keys)
+
+
+def _counted(part, keys):
+    rows = {key: MEASURES[key].on_blocks for key in keys}
+    return {key: row.count(part) for key, row in rows.items() if row is not None and row.count is not None}
 
 
 def _next_layer(shape, axes):

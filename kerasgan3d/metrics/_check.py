@@ -61,7 +61,7 @@ def check_axis(axis):
 
 
 def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
-    """Return labels that lie elsewhere as `Checked`, unread: only their form is checked, and `phases` may stay None.
+    """Return labels that lie elsewhere as `Checked`, unread: only their form is checked; `phases` is 0 where unknown.
 
     Args:
         stored: What has a shape (z, y, x), a dtype, and slicing.
@@ -70,7 +70,7 @@ def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
     _check_form(np.dtype(stored.dtype), tuple(stored.shape), 3)
     return Checked(
         labels=stored,
-        phases=None if phases is None else check_integer(phases, "phases", 1, MAX_PHASES),
+        phases=0 if phases is None else check_integer(phases, "phases", 1, MAX_PHASES),
         periodic=_periodic(periodic, 3),
         voxel_size=check_voxel_size(voxel_size),
     )

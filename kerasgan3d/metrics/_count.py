@@ -68,14 +68,14 @@ def count_junctions(labels, candidates, plane, periodic, within=None):
 
 def junctions(labels, candidates, plane, periodic, within=None):
     """Mark the places that `count_junctions` counts: bool, one fewer along axes of the plane that are not periodic."""
-    met = None
+    met = np.zeros((), np.uint8)
     for phase in candidates:
         here = labels == phase
         if within is not None:
             here &= within
         for axis in plane:
             here = here_or_next(here, axis, periodic[axis])
-        met = here.astype(np.uint8) if met is None else met + here
+        met = met + here.view(np.uint8)
     return met >= 3
 
 

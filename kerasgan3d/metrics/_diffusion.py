@@ -52,12 +52,13 @@ def solve_diffusion(mask, wraps, tolerance):
     values = np.repeat(1 - (np.arange(depth) + 0.5) / depth, layers)
     residual = source - matrix @ values
 
-    precondition = direction = flow = dissipation = energy = None
+    precondition = direction = flow = None
+    dissipation = energy = np.inf
     for _ in range(_ITERATIONS):
         inlet = source[: layers[0]] @ (1 - values[: layers[0]])
         fluxes = inlet - np.concatenate([[0.0], np.cumsum(np.add.reduceat(residual, starts))])
         last, energy = energy, inlet - values @ residual
-        settled = last is not None and last - energy <= tolerance / 10 * energy
+        settled = last - energy <= tolerance / 10 * energy
         if np.ptp(fluxes) <= tolerance * energy and (settled or np.abs(residual).max() < 1e-12):
             break
         if precondition is None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasgan3d.metrics._check import Checked
+from kerasgan3d.metrics._check import Checked, require_voxel_size
 from kerasgan3d.metrics._count import count_unlike_neighbours
 
 # The dimensions of a measure's array; n phases, axes z, y, x.
@@ -129,7 +129,8 @@ class Subject:
         conducting: tuple[int, ...] = (),
         progress: Callable[[float, float, str], None] | None = None,
     ):
-        self.labels, self.n_phases, self.periodic, self.voxel_size = checked
+        self.labels, self.n_phases, self.periodic, _ = checked
+        self.voxel_size = require_voxel_size(checked)
         self.max_lag, self.conducting, self._progress = max_lag, tuple(dict.fromkeys(conducting)), progress
         self._measures = {key: row for key, row in (measures or {}).items() if row.told_by(self)}
         self._values: dict[str, Any] = {}

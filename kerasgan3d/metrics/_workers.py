@@ -57,11 +57,12 @@ def where_dask_says(function, tasks, workers=None, progress=None, lazy=False):
 
 
 def _by_dask(function, tasks, progress, **options):
-    import dask
+    from dask.base import compute
     from dask.callbacks import Callback
+    from dask.delayed import delayed
 
-    delayed = [dask.delayed(function, pure=False)(*task) for task in tasks]
-    keys = {task.key for task in delayed}
+    calls = [delayed(function, pure=False)(*task) for task in tasks]
+    keys = {call.key for call in calls}
     done = 0
 
     def count(key, *_):
@@ -73,7 +74,7 @@ def _by_dask(function, tasks, progress, **options):
 
     with Callback(posttask=count):
         try:
-            return list(dask.compute(*delayed, optimize_graph=False, **options))
+            return list(compute(*calls, optimize_graph=False, **options))
         except Exception as error:
             # What Dask's processes raise has the whole traceback in its text; what happened is within.
             raise getattr(error, "exception", error) from None

@@ -36,7 +36,9 @@ class Whole:
 
     def __getitem__(self, key):
         if key not in self._values:
-            self._values[key] = MEASURES[key].on_blocks.value(self.totals.get(key), self)
+            row = MEASURES[key].on_blocks
+            assert row is not None
+            self._values[key] = row.value(self.totals.get(key), self)
         return self._values[key]
 
     @property
@@ -69,12 +71,12 @@ def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
     """
     stored, n, periodic, size = checked
     rows = {
-        key: row
+        key: row.on_blocks
         for key, row in MEASURES.items()
         if row.on_blocks is not None and (n >= 3 or "three phases" not in row.needs)
     }
     first, second = (
-        [key for key, row in rows.items() if row.on_blocks.count is not None and row.on_blocks.active == active]
+        [key for key, (_, count, when_active) in rows.items() if count is not None and when_active == active]
         for active in (False, True)
     )
     plan = Plan(tuple(map(int, stored.shape)), periodic, block)
@@ -97,7 +99,7 @@ def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
     if second:
         active = [through.any(axis=0) for through in whole.percolating]
         whole.totals |= dict.fromkeys(second, 0)
-        least = 3 if all("three phases" in rows[key].needs for key in second) else 1
+        least = 3 if all("three phases" in MEASURES[key].needs for key in second) else 1
         if sum(some.any() for some in active) >= least:
             told(len(blocks) * _COUNTING, "active boundaries")
             tasks = [(*task, second) for task in _active_tasks(plan, blocks, cores, counts, active)]

@@ -214,7 +214,7 @@ def _measure_blocks(stored, given, names, transport, max_lag, block, workers, pr
     max_lag = _max_lag(max_lag, stored.shape)
     if workers is not None:
         check_integer(workers, "workers", 1, None)
-    if checked.phases is None:
+    if not checked.phases:
         checked = checked._replace(phases=highest_phases(stored, block, workers))
     n = checked.phases
     return Measurement(

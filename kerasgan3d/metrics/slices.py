@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from kerasgan3d.checks import Periodic
 from kerasgan3d.deprecation import renamed
-from kerasgan3d.metrics._check import check_slice, require_voxel_size
+from kerasgan3d.metrics._check import check_slice
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics.correlation import TWO_POINT_CORRELATION
 from kerasgan3d.metrics.fractions import VOLUME_FRACTION
@@ -83,14 +83,14 @@ def slice_statistics(
         ValueError: If the voxel size is not given, the labels are not a slice, or an argument is not as above.
     """
     checked = check_slice(labels_2d, phases=n_phases, periodic=periodic, voxel_size=voxel_size)
-    size = require_voxel_size(checked)
-    subject = Subject(checked, max_lag=max_lag)
+    rows = (VOLUME_FRACTION, SPECIFIC_SURFACE_AREA, TWO_POINT_CORRELATION)
+    subject = Subject(checked, {row.key: row for row in rows}, max_lag=max_lag)
     points = triple_point_density(subject)
     return SliceStatistics(
-        area_fractions=VOLUME_FRACTION.of_slice(subject),
-        boundary_length=subject.faces.sum(axis=1) / (subject.labels.size * size),
-        specific_surface_area=SPECIFIC_SURFACE_AREA.of_slice(subject),
+        area_fractions=subject["volume_fraction"],
+        boundary_length=subject.faces.sum(axis=1) / (subject.labels.size * subject.voxel_size),
+        specific_surface_area=subject["specific_surface_area"],
         triple_point_density=points,
         triple_phase_boundary_density=3 * points,
-        two_point_correlation=TWO_POINT_CORRELATION.of_slice(subject),
+        two_point_correlation=subject["two_point_correlation"],
     )
