@@ -128,18 +128,18 @@ def compare(
     if workers is not None:
         check_integer(workers, "workers", 1)
     sources = {"phases": phases, "mapping": mapping, "voxel_size": voxel_size}
-    real: Images | Reference = real_source(real, exclude=exclude, **sources)
-    generated: Images | Generated = generated_source(generated, **sources)
-    phases, voxel_size, notes = agree(real, generated)
-    size = _checked_size(real, generated, size)
+    real_side = real_source(real, exclude=exclude, **sources)
+    generated_side = generated_source(generated, **sources)
+    phases, voxel_size, notes = agree(real_side, generated_side)
+    size = _checked_size(real_side, generated_side, size)
     run = _Run(progress)
-    only_statistics = isinstance(real, Reference)
-    flat = real.dimensions == 2
-    solid = flat and generated.dimensions == 3
+    only_statistics = isinstance(real_side, Reference)
+    flat = real_side.dimensions == 2
+    solid = flat and generated_side.dimensions == 3
     with_transport = bool(transport) and not flat
     classifier = bool(classifier) and not only_statistics
     nearest = 0 if only_statistics else nearest
-    periodic_volumes = periodic_volumes if isinstance(generated, Generated) else 0
+    periodic_volumes = periodic_volumes if isinstance(generated_side, Generated) else 0
     run.plan(
         sampling=count,
         measuring=count * (1 if only_statistics else 2) * (6 if with_transport else 1),
@@ -150,8 +150,8 @@ def compare(
     )
 
     with run.stage("sampling"):
-        real_samples = [] if only_statistics else real.draw(count, size, seed)
-        volumes = generated.draw(count, size, seed, progress=run)
+        real_samples = [] if only_statistics else real_side.draw(count, size, seed)
+        volumes = generated_side.draw(count, size, seed, progress=run)
         samples = _sections(volumes) if flat else volumes
     measure = {"phases": len(phases), "voxel_size": voxel_size, "workers": workers, "progress": run}
     with run.stage("measuring"):
@@ -161,18 +161,18 @@ def compare(
     of_generated = {key: values[split:] for key, values in measured.items()}
     halves, whole = [], None
     if only_statistics:
-        of_real = reference_values(real.statistics, voxel_size)
-        curves = np.array(real.statistics["mean"]["two_point_correlation"], float)
-        whole = {key: np.array(values, float) for key, values in (real.statistics.get("bulk") or {}).items()}
+        of_real = reference_values(real_side.statistics, voxel_size)
+        curves = np.array(real_side.statistics["mean"]["two_point_correlation"], float)
+        whole = {key: np.array(values, float) for key, values in (real_side.statistics.get("bulk") or {}).items()}
     else:
         curves = of_real["two_point_correlation"]
-        halves = _halves(real.corners(count, size, seed))
-        whole = _whole(real, len(phases), voxel_size, curves.shape[-1] - 1, size)
+        halves = _halves(real_side.corners(count, size, seed))
+        whole = _whole(real_side, len(phases), voxel_size, curves.shape[-1] - 1, size)
     correlation = of_generated["two_point_correlation"]
-    if only_statistics and real.directed:
+    if only_statistics and real_side.directed:
         correlation = _along_axes(correlation)
     rows = measure_rows(of_real, of_generated, phases, estimated=flat, halves=halves, whole=whole)
-    pictures = {"real": _slices(real_samples[:_PICTURES]), "generated": _slices(volumes[:_PICTURES])}
+    pictures: dict[str, Any] = {"real": _slices(real_samples[:_PICTURES]), "generated": _slices(volumes[:_PICTURES])}
     if with_transport and not only_statistics:
         pictures["flux"] = {"real": _flux(real_samples[0], phases), "generated": _flux(samples[0], phases)}
     elif with_transport:
@@ -181,23 +181,23 @@ def compare(
     if solid:
         with run.stage("volumes"):
             measured = measure_samples(volumes, transport=bool(transport), **measure)
-        windows = real.count if only_statistics else len(real.side_by_side(size))
+        windows = real_side.count if only_statistics else len(real_side.side_by_side(size))
         found["volumes"] = volume_record(of_real, measured, curves, phases, size, windows, whole)
     if classifier:
-        found["classifier"] = _classifier(real, generated, real_samples, volumes, phases, size, seed, run)
+        found["classifier"] = _classifier(real_side, generated_side, real_samples, volumes, phases, size, seed, run)
     if nearest:
-        found["nearest"] = _nearest(real, samples, nearest, size, seed, len(phases), symmetries, run)
+        found["nearest"] = _nearest(real_side, samples, nearest, size, seed, len(phases), symmetries, run)
     if periodic_volumes:
-        found |= _periodic(generated, periodic_volumes, real_samples, size, seed, phases, run)
+        found |= _periodic(generated_side, periodic_volumes, real_samples, size, seed, phases, run)
     leaning = {"generated": LeaningSide(**plain(leaning_statistics(volumes, len(phases))))}
     if real_samples:
         leaning["real"] = LeaningSide(**plain(leaning_statistics(real_samples, len(phases))))
     record = ComparisonRecord(
         version=__version__,
-        real=Side(**_about(real, phases, voxel_size)),
-        generated=GeneratedSide(**_about(generated, phases, voxel_size), periodic_checked=periodic_volumes > 0),
-        samples=Samples(real.count if only_statistics else split, len(samples), size, real.dimensions, seed),
-        windows=None if only_statistics else Windows("random", **real.layout(count, size, seed)),
+        real=Side(**_about(real_side, phases, voxel_size)),
+        generated=GeneratedSide(**_about(generated_side, phases, voxel_size), periodic_checked=periodic_volumes > 0),
+        samples=Samples(real_side.count if only_statistics else split, len(samples), size, real_side.dimensions, seed),
+        windows=None if only_statistics else Windows("random", **real_side.layout(count, size, seed)),
         measures=rows,
         two_point_correlation=correlation_record(
             curves,
@@ -345,14 +345,14 @@ def _whole(real, phases, voxel_size, max_lag, size):
 
 
 def _classifier(real, generated, real_samples, volumes, phases, size, seed, run):
-    halves = [real.halves(real_samples, size, seed), None]
-    halves[1] = generated.halves(volumes, size, seed) if halves[0] is not None and len(volumes) > 3 else None
-    if None in halves:
+    of_real = real.halves(real_samples, size, seed)
+    of_generated = generated.halves(volumes, size, seed) if of_real is not None and len(volumes) > 3 else None
+    if of_real is None or of_generated is None:
         return None
     if real.dimensions == 2:
-        halves[1] = (*(_sections(half) for half in halves[1][:2]), halves[1][2])
+        of_generated = (*(_sections(half) for half in of_generated[:2]), of_generated[2])
     with run.stage("classifier"):
-        train, test, independent = zip(*halves, strict=True)
+        train, test, independent = zip(of_real, of_generated, strict=True)
         result = classifier_score(train, test, len(phases), seed=seed, independent=independent, progress=run)
     note = "Real samples to learn from and to score on are of different halves of the image."
     return Classifier(**plain(result), note=note)
@@ -390,7 +390,7 @@ def _periodic(generated, count, real_samples, size, seed, phases, run):
         edge = -(-2 * size // step) * step
         volumes = generated.periodic(count, edge, seed, progress=run)
         seam = plain(seam_statistics(volumes, phases, lag=max(1, size // 8)))
-        result = {"seam": Seam(**{**seam, "measures": [SeamRow(**row) for row in seam["measures"]]})}
+        result: dict[str, Any] = {"seam": Seam(**{**seam, "measures": [SeamRow(**row) for row in seam["measures"]]})}
         if stride:
             lattice = lattice_statistics(volumes, phases, stride)
             if real_samples and real_samples[0].ndim == 3 and size > stride:

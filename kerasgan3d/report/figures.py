@@ -8,6 +8,7 @@ Figure, or None where the record holds nothing to draw.
 import functools
 import math
 import textwrap
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -138,7 +139,7 @@ def correlation_curves(correlation, phases, voxel_size=None):
     """
     names = list(correlation["axes"])
     lags = np.asarray(correlation["lags"]) * (voxel_size or 1)
-    curves = {
+    curves: dict[tuple[str, str], Any] = {
         (side, kind): _curves(correlation.get(side), kind, (len(phases), len(names), len(lags)))
         for side in ("real", "generated")
         for kind in ("mean", "low", "high")
@@ -212,7 +213,7 @@ def diffusivity_scatter(measures, phases):
         axes.scatter(x, y, s=26, marker="o", color=_tint(color, 0.75), linewidth=0, rasterized=many)
         axes.scatter(u, v, s=20, marker="^", facecolor="none", edgecolor=INK, linewidth=0.8, rasterized=many)
         edges = np.array(axes.get_xlim()).clip(0, 1)
-        line = np.linspace(*edges, 100)
+        line = np.linspace(edges[0], edges[1], 100)
         top = axes.get_ylim()[1]
         axes.plot(line, line**1.5, color="#6b7280", linewidth=1, linestyle=":", zorder=0)
         axes.set_xlim(*edges)
@@ -245,8 +246,8 @@ def flux_maps(real, generated):
         return None
     colors = matplotlib.colormaps["inferno"].with_extremes(bad="#e4e6e9")
     edge = min(2.75, (WIDTH - 0.4) / len(columns))
-    figure = Figure(figsize=(max(3.5, 0.4 + edge * len(columns)), 1.2 + len(rows) * edge), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08)
+    figure = Figure(figsize=(max(3.5, 0.4 + edge * len(columns)), 1.2 + len(rows) * edge))
+    figure.set_layout_engine("constrained", w_pad=0.08)
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for column, phase in enumerate(columns):
         images = [scaled[name, phase] for name, _ in rows if (name, phase) in scaled]

@@ -89,7 +89,7 @@ def methods_of(record):
                 "chi-square with errors from between volumes.",
             )
         )
-    sources = [_PAPER]
+    sources: list[tuple[str, str]] = [_PAPER]
     if record.classifier:
         sources.append(_CLASSIFIER)
     if any("[3]" in MEASURES[key].method for key in keys):

@@ -507,7 +507,7 @@ def _of_format_1(content: Mapping[str, Any]) -> dict[str, Any]:
         found["nearest"] = nearest
     seam = found.get("seam")
     if isinstance(seam, Mapping) and seam.get("measures"):
-        p = [row.get("p") for row in seam["measures"] if isinstance(row, Mapping) and row.get("p") is not None]
+        p = [one for row in seam["measures"] if isinstance(row, Mapping) and (one := row.get("p")) is not None]
         found["seam"] = {"tests": len(p), "smallest_p": min(1.0, min(p) * len(p)) if p else None, **seam}
     # Transport stood by itself in excerpts, axis by axis.
     extra = [row for row in content.get("transport") or () if isinstance(row, Mapping)]

@@ -1,5 +1,7 @@
 """Whether periodic volumes show where they close, and whether volumes show the lattice that they were made on."""
 
+from typing import Any
+
 import numpy as np
 from scipy import stats
 
@@ -82,7 +84,8 @@ def lattice_statistics(volumes, phases, period):
         folded = [[[_folded(profile, period) for profile in phase[:2]] for phase in axis] for axis in cells]
         rates.append([[phase[0] for phase in axis] for axis in folded])
         fractions.append([[phase[1] for phase in axis] for axis in folded])
-    result, smallest = {"period": int(period)}, []
+    result: dict[str, Any] = {"period": int(period)}
+    smallest = []
     for key, error, p, values in (
         ("fractions", "standard_error", "chi2_p", np.array(fractions)),
         ("label_change_rates", "label_change_standard_error", "label_change_chi2_p", np.array(rates)),

@@ -1,6 +1,7 @@
 """The statistics of two sets of sub-volumes, side by side."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -109,7 +110,7 @@ def volume_record(real, generated, curves, phases, size, windows, whole=None):
     if curves.shape[-2] < len(AXES):
         curves = np.repeat(curves.mean(-2, keepdims=True), len(AXES), -2)
     found = correlation_record(curves, correlation, AXES)
-    means = np.array(found.generated.mean, float)
+    means = np.array(plain(found.generated)["mean"], float)
     anisotropy = plain((means.max(1) - means.min(1)).max(-1))
     return Volumes(len(correlation), size, windows, rows, found, anisotropy)
 
@@ -141,7 +142,8 @@ def reference_values(statistics, voxel_size=None):
         dict from measure to array (samples, ...), or to a pair of arrays, mean and standard deviation.
     """
     statistics = current_statistics(statistics)
-    known = {key: np.array(values, float) for key, values in statistics.get("samples", {}).items() if key in SAMPLED}
+    samples = statistics.get("samples", {})
+    known: dict[str, Any] = {key: np.array(values, float) for key, values in samples.items() if key in SAMPLED}
     for key in MONITORED:
         mean = statistics["mean"].get(key)
         if key not in known and mean is not None:
@@ -191,9 +193,8 @@ def _compared(real, generated, halves, whole):
     row["standard_error"] = float(np.sqrt(variance)) / abs(mean) if mean and variance else None
     row["deviation_ratio"] = row["generated_std"] / std if std and row["generated_std"] is not None else None
     both = row["real"] is not None and np.isfinite([*real["values"], *generated["values"]]).all()
-    test = stats.ks_2samp(real["values"], generated["values"]) if both else None
-    row["ks_distance"] = float(test.statistic) if both else None
-    row["ks_p"] = float(test.pvalue) if both else None
+    test = map(float, stats.ks_2samp(real["values"], generated["values"])) if both else (None, None)
+    row["ks_distance"], row["ks_p"] = test
     if both and mean and halves:
         row["real_from_real"], row["spread_from_real"] = _apart(real["values"], halves, mean)
     return row

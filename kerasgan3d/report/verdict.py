@@ -112,7 +112,7 @@ def _verdict(test, phase, value, bar, real_from_real, error, count, *, relative=
     beyond = abs(value) > limit
     told = error is None or (abs(value) - 2 * error > limit if beyond else 2 * error <= limit)
     outcome, needed = (SHORT if beyond else PASSES) if told else UNTOLD, None
-    if not told and count:
+    if error is not None and not told and count:
         # As many as bring two standard errors down to what must be told apart.
         wanted = max(abs(value) - limit, limit / 10) if beyond else limit
         needed = math.ceil(count * (2 * error / wanted) ** 2)

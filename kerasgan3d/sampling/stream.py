@@ -158,7 +158,12 @@ def local_client(workers: int) -> Iterator[distributed.Client]:
     environment = {**dict.fromkeys(names, threads), "TF_CPP_MIN_LOG_LEVEL": "3"}
     with (
         LocalCluster(
-            workers, threads_per_worker=1, env=environment, dashboard_address=None, silence_logs=50, memory_limit=0
+            workers,
+            threads_per_worker=1,
+            env=environment,
+            dashboard_address=None,  # pyright: ignore[reportArgumentType] None serves no dashboard
+            silence_logs=50,
+            memory_limit=0,
         ) as cluster,
         Client(cluster) as client,
     ):
