@@ -93,14 +93,10 @@ def command(
             given["workers"] = workers
         what = "measuring" if len(files) == 1 else f"measuring {number} of {len(files)}"
         with progress_bar(what, sys.stderr) as bar:
-
-            def progress(done, total, _, bar=bar):
-                if bar is not None:
-                    bar(done, total)
-
+            told = None if bar is None else lambda done, total, _, bar=bar: bar(done, total)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", RuntimeWarning)
-                measurement = kerasgan3d.measure(image, progress=progress, **given)
+                measurement = kerasgan3d.measure(image, progress=told, **given)
         for warning in caught:
             click.echo(f"kerasgan3d: warning: {file}: {warning.message}", err=True)
         if as_json:

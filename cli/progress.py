@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -32,7 +33,7 @@ class ProgressBar:
 
 
 @contextlib.contextmanager
-def progress_bar(description, stream, unit=None):
+def progress_bar(description, stream, unit=None) -> Iterator[ProgressBar | None]:
     """Show a progress bar where `stream` is a terminal.
 
     Args:

@@ -42,8 +42,8 @@ def _options(command, ctx):
     """Return the options as a table."""
     rows = ["| option | meaning |", "|---|---|"]
     for param in command.get_params(ctx):
-        if isinstance(param, click.Option) and not param.hidden:
-            names, text = (part.replace("|", "\\|") for part in param.get_help_record(ctx))
+        if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:  # not a hidden one
+            names, text = (part.replace("|", "\\|") for part in record)
             rows.append(f"| `{names}` | {' '.join(text.split())} |")
     return "\n".join(rows) + "\n"
 

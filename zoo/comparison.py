@@ -1,6 +1,7 @@
 """A preset compared with its material: what its card is made from."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def compare_preset(
     found = compare(real, generator, progress=progress, **options).record
     result = _told(found)
     result["solid"] = _solid(generator, *solid)
-    result["large"] = _large(generator, found.samples.size, *large, count)
+    result["large"] = _large(generator, found.samples.size, count, *large)
     options |= {"classifier": False, "nearest": 0}
     result["peers"] = {
         title: _told(compare(real, volumes, **options).record) for title, volumes in (peers or {}).items()
@@ -75,7 +76,7 @@ def compare_preset(
 def _told(record):
     """Return what a card needs of a comparison, as JSON, without what it does not hold."""
 
-    def without_nothing(value):
+    def without_nothing(value) -> Any:
         if isinstance(value, dict):
             return {key: without_nothing(item) for key, item in value.items() if item is not None}
         return [without_nothing(item) for item in value] if isinstance(value, list) else value
@@ -116,7 +117,7 @@ def _solid(generator, edge, count):
     }
 
 
-def _large(generator, size, edge, count, windows):
+def _large(generator, size, windows, edge, count):
     """Compare sub-volumes of large periodic volumes, their seams in the middle, with single small volumes."""
     from kerasgan3d.metrics.ensemble import measure_samples, random_windows
     from kerasgan3d.metrics.registry import MONITORED
