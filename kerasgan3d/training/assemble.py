@@ -113,7 +113,7 @@ def _networks(recipe, phases, voxel_size, symmetry, seed, start):
     else:
         critics = [SliceDiscriminator(len(phases), recipe.critic_widths) for _ in symmetry.groups]
         if recipe.volume_crop:
-            critics.append(VolumeDiscriminator(len(phases), widths_of_volumes(recipe.volume_crop)))
+            critics = [*critics, VolumeDiscriminator(len(phases), widths_of_volumes(recipe.volume_crop))]
     equivariance = FlipEquivariance(generator) if recipe.equivariant else None
     if start is None:
         draw_weights(generator, (seed, 0))

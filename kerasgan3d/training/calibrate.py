@@ -46,11 +46,12 @@ def calibrate(generator, fractions, *, size=192, volumes=32, limit=0.5, toleranc
     )
     wanted = np.maximum(np.asarray(fractions, "float64"), 1e-4)
     shift, rate, last = np.zeros(len(wanted)), 1.0, np.inf
-    before, best = _shares(logits, shift), None
+    before = _shares(logits, shift)
+    best = (np.inf, shift, before)
     for _ in range(iterations):
         found = _shares(logits, shift)
         error = np.abs(found - wanted).max()
-        if best is None or error < best[0]:
+        if error < best[0]:
             best = (error, shift, found)
         if error <= tolerance:
             break

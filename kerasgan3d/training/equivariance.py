@@ -108,4 +108,4 @@ def _exchanged(channels):
 def _flipped(taps):
     """Where each flip takes each tap of a kernel with so many per axis: (8, taps ** 3)."""
     places = np.arange(taps**3).reshape(taps, taps, taps)
-    return np.stack([np.flip(places, [a for a in range(3) if flip & 4 >> a]).ravel() for flip in _FLIPS])
+    return np.stack([np.flip(places, tuple(a for a in range(3) if flip & 4 >> a)).ravel() for flip in _FLIPS])

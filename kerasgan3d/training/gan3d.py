@@ -4,6 +4,7 @@ import contextlib
 import zlib
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import keras
@@ -88,7 +89,7 @@ class GAN3D(keras.Model):
         self.generator = generator
         self.average = Generator.from_config(generator.get_config())
         self.average.set_weights(generator.get_weights())
-        self.critics = critics
+        self.critics: list[Any] = critics
         self.symmetry = symmetry
         self.crop = int(crop)
         self.slices = int(slices)
@@ -96,9 +97,9 @@ class GAN3D(keras.Model):
         self.spectral = bool(spectral)
         self._pulls = {}
         self._norms = [SpectralNorm(critic, (self.seed, i)) for i, critic in enumerate(critics)] if spectral else []
-        self.strategy = None
+        self.strategy: Any = None
         self._keep_commuting(equivariant)
-        if equivariant and (breach := self.equivariance.breach(generator)) > BREACH:
+        if self.equivariance is not None and (breach := self.equivariance.breach(generator)) > BREACH:
             raise ValueError(
                 "`generator` must commute with flips where `equivariant` is True. Received: one whose weights differ "
                 f"by {breach:.2g} of the largest where they should be the same."
@@ -518,7 +519,7 @@ class GAN3D(keras.Model):
 
     def _keep_commuting(self, equivariant):
         self.equivariance = FlipEquivariance(self.generator) if equivariant else None
-        tied = self.equivariance.tied(self.generator) if equivariant else []
+        tied = [] if self.equivariance is None else self.equivariance.tied(self.generator)
         self._tied = {id(variable): orbits for variable, orbits in tied}
 
     def _cut(self, volumes, normal, picks):
@@ -545,7 +546,7 @@ class GAN3D(keras.Model):
         for name in weights:
             for key in physics.NEEDS[name]:
                 shape = shapes["fraction" if key == "fractions" else key]
-                if np.shape(targets.get(key)) != shape:
+                if np.shape(targets.get(key, ())) != shape:
                     raise ValueError(
                         f"`{name}_weight` needs `targets[{key!r}]` of shape {shape}. Received: {targets.get(key)!r}."
                     )

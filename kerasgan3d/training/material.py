@@ -112,8 +112,7 @@ class Material:
         Raises:
             ValueError: if the data are smaller than the crop or do not go with the critics.
         """
-        if self.held_out is not None:
-            self._check_held_out(recipe.crop)
+        self._check_held_out(recipe.crop)
         if recipe.critic == "volumes":
             return VolumeSampler(self.data, recipe.crop, recipe.batch, self.symmetry, recipe.spacing, seed)
         per_group = [recipe.batch * recipe.slices * len(group) for group in self.symmetry.groups]
@@ -256,8 +255,8 @@ class Material:
             )
 
     def _check_held_out(self, crop):
-        shape = [part.stop - part.start for part in self.held_out]
-        if min(shape) < crop:
+        shape = [part.stop - part.start for part in self.held_out or ()]
+        if min(shape, default=crop) < crop:
             raise ValueError(
                 f"`hold_out` must be at least as large as a crop of {crop} voxels per side. Received: "
                 f"{' x '.join(map(str, shape))}."

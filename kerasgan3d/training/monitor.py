@@ -39,8 +39,8 @@ class Report(NamedTuple):
     steps: int
     seconds: float
     losses: dict
-    fidelity: dict | None
-    best_error: float | None
+    fidelity: dict
+    best_error: float
     spread: float | None = None
 
     def __str__(self):
@@ -243,8 +243,8 @@ def recover(best, step=None):
     Raises:
         ValueError: if it is not there.
     """
-    found = {steps_of(path): path for path in _temporaries(best.parent) if path.is_dir()}
-    found.pop(None, None)
+    places = [path for path in _temporaries(best.parent) if path.is_dir()]
+    found = {steps: path for path in places if (steps := steps_of(path)) is not None}
     step = max(found, default=None) if step is None else step
     if step not in found:
         raise ValueError(

@@ -56,7 +56,8 @@ class Pretrained:
     @property
     def fractions(self):
         """Its volume fractions: (phases,)."""
-        counts = sum(np.bincount(sample.ravel(), minlength=len(self.generator.phases)) for sample in self.samples)
+        n = len(self.generator.phases)
+        counts = np.sum([np.bincount(sample.ravel(), minlength=n) for sample in self.samples], axis=0)
         return counts / counts.sum()
 
     @property
@@ -113,7 +114,7 @@ class Pretrained:
         last, old = new.convolutions[-1], self.generator.convolutions[-1]
         axis = -2 if isinstance(last, TransposedConv3D) else -1
         last.kernel.assign(_taken_over(old.kernel.numpy(), chosen, axis, rng))
-        if new.output_bias:
+        if last.bias is not None:
             last.bias.assign(_taken_over(old.bias.numpy(), chosen, 0, None))
         scale = min(1.0, _LEAD / max(median_lead(new, self._size), 1e-6))
         for weight in last.trainable_variables:
@@ -137,7 +138,7 @@ class Pretrained:
         known = ("name", "repo", "revision", "sha256", "citation", "licence")
         digest = hashlib.sha256()
         for weight in self.generator.get_weights():
-            digest.update(np.ascontiguousarray(weight, "<f4"))
+            digest.update(np.ascontiguousarray(weight, "<f4").data)
         return {
             **{key: card[key] for key in known if isinstance(card.get(key), str)},
             "digest": digest.hexdigest(),

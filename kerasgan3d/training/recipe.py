@@ -4,7 +4,7 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.training import physics
@@ -317,9 +317,8 @@ class Recipe:
         """The steps of a whole run in order: list of Stretch."""
         settings, layers, architecture = {name: getattr(self, name) for name in STAGED}, None, self.architecture
         found = [Stretch(self.critic_warmup, True, settings, layers, architecture)] if self.critic_warmup else []
-        for stage, end in zip(
-            ({"from": 0}, *self.stages), [*(s["from"] for s in self.stages), self.steps], strict=True
-        ):
+        stages: tuple[dict[str, Any], ...] = ({"from": 0}, *self.stages)
+        for stage, end in zip(stages, [*(s["from"] for s in self.stages), self.steps], strict=True):
             settings = {**settings, **{name: value for name, value in stage.items() if name in STAGED}}
             layers, architecture = stage.get("layers", layers), stage.get("architecture", architecture)
             found.append(Stretch(end - stage["from"], False, settings, layers, architecture))

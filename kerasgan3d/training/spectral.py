@@ -1,5 +1,7 @@
 """Spectral normalisation of critics."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -17,7 +19,7 @@ class SpectralNorm:
         seed: Non-negative int, or a sequence of them: where the vectors begin.
     """
 
-    def __init__(self, critic, seed=0):
+    def __init__(self, critic, seed: int | Sequence[int] = 0):
         self.kernels = [layer.kernel for layer in critic.layers if hasattr(layer, "kernel")]
         rng = np.random.default_rng(seed)
         self.vectors = [

@@ -40,7 +40,10 @@ def variables_of(gan):
     variables; those of the average have the places of the generator's.
     """
     variables = [variable for _, variable in gan.state()]
-    keys = {id(v): ("weight", i) for network in (gan.generator, gan.average) for i, v in enumerate(network.variables)}
+    networks = (gan.generator, gan.average)
+    keys: dict[int, tuple[str | None, int | None]] = {
+        id(v): ("weight", i) for network in networks for i, v in enumerate(network.variables)
+    }
     for v in gan.generator_optimizer.variables:
         kind = next((kind for kind in ("momentum", "velocity") if v.path.endswith(kind)), None)
         keys[id(v)] = (kind, None)
