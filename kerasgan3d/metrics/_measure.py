@@ -19,6 +19,7 @@ PER_PAIR = ("phases", "phases")  # symmetric, its diagonal zero
 PER_PHASE_AND_AXIS = ("phases", "axes")
 CURVES = ("phases", "axes", "lags")
 RADIAL_CURVES = ("phases", "lags")
+SIZE_CURVES = ("phases", "radii")
 
 
 class OnBlocks(NamedTuple):
@@ -47,6 +48,8 @@ class Measure:
         shape: Dimensions of its array, one of those above.
         method: How it is computed, in one or two sentences for readers of a report.
         of_volume: Function from a `Subject` of three dimensions to the array.
+        of_sub_volume: The same of one of many sub-volumes of one shape that are compared, where that is another thing;
+            of a curve, values at the start of which is the volume fraction, so that means over means are shares.
         of_slice: The same of one slice: its own value, or an estimate of a volume's by stereology. None where a slice
             does not tell it.
         on_blocks: How it follows from blocks; None where it does not.
@@ -78,6 +81,7 @@ class Measure:
     method: str
     of_volume: Callable[[Subject], Any]
     of_slice: Callable[[Subject], Any] | None = None
+    of_sub_volume: Callable[[Subject], Any] | None = None
     on_blocks: OnBlocks | None = None
     needs: frozenset[str] = frozenset()
     cost: float | Callable[[Subject], float] = 1
@@ -97,8 +101,8 @@ class Measure:
 
     @property
     def is_curve(self) -> bool:
-        """Whether it is a function of distance."""
-        return "lags" in self.shape
+        """Whether it is a function of distance or size."""
+        return self.shape[-1:] in (("lags",), ("radii",))
 
     def told_by(self, subject: Subject) -> bool:
         """Tell whether an image has this measure."""

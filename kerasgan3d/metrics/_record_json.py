@@ -79,7 +79,7 @@ def _checked_list(record, name, rule, holds):
 
 
 def _checked_values(key, values, sizes):
-    """Return one measure of a record as an array or a number; `sizes` learns the number of lags."""
+    """Return one measure of a record as an array or a number; `sizes` learns those of lags and radii."""
     dimensions = MEASURES[key].shape
     if values is None and key not in _ALWAYS:
         return None
@@ -87,8 +87,8 @@ def _checked_values(key, values, sizes):
         array = np.asarray(values, float)
     except (TypeError, ValueError):
         array = np.empty(0)
-    if "lags" in dimensions and array.ndim == len(dimensions):
-        sizes.setdefault("lags", array.shape[-1])
+    if MEASURES[key].is_curve and array.ndim == len(dimensions):
+        sizes.setdefault(dimensions[-1], array.shape[-1])
     if array.shape != tuple(sizes.get(dimension) for dimension in dimensions):
         of = " x ".join(dimensions) or "one"
         raise ValueError(f"`{key}` must be {of} number{'s' if dimensions else ''}. Received: {values!r:.100}.")

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasgan3d.checks import AXES
-from kerasgan3d.metrics._measure import CURVES, PER_PAIR, PER_PHASE, PER_PHASE_AND_AXIS, RADIAL_CURVES
+from kerasgan3d.metrics._measure import CURVES, PER_PAIR, PER_PHASE, PER_PHASE_AND_AXIS, RADIAL_CURVES, SIZE_CURVES
 from kerasgan3d.metrics.registry import MEASURES
 
 WIDTH = 100
 
 # Sub-volumes of one material differ in the third digit; what is exact is in the record itself.
 _DIGITS = 3
-_LAGS = (2, 8, 32)
+_SHOWN = {"lags": (2, 8, 32), "radii": (4, 8, 12)}  # voxels
 _LONGEST_NAME = 16
 _ESTIMATE = " *"
 
@@ -78,7 +78,7 @@ def _per_axis(record, row, values, label):
 
 def _curve(record, row, values, label):
     values = values.mean(axis=1) if "axes" in row.shape else values
-    for lag in (lag for lag in _LAGS if lag < values.shape[-1]):
+    for lag in (lag for lag in _SHOWN[row.shape[-1]] if lag < values.shape[-1]):
         distance = f"{_number(lag * record.voxel_size)} µm"
         yield _Row(label, _unit(row), distance, _texts(values[:, lag], row.decimals))
         label = ""
@@ -90,6 +90,7 @@ _BY_SHAPE = {
     PER_PHASE_AND_AXIS: _per_axis,
     CURVES: _curve,
     RADIAL_CURVES: _curve,
+    SIZE_CURVES: _curve,
 }
 
 

@@ -80,7 +80,7 @@ def _measure(labels, options):
     conducting = tuple(range(options["phases"])) if options["transport"] else ()
     subject = Subject(checked, MEASURES, max_lag=options["max_lag"], conducting=conducting)
     return {
-        key: _rounded(sampled_value(row, subject[key]), row.digits)
+        key: _rounded(sampled_value(row, row.of_sub_volume(subject) if row.of_sub_volume else subject[key]), row.digits)
         for key, row in {**SAMPLED, **SAMPLED_CURVES}.items()
         if row.told_by(subject)
     }

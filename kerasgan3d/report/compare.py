@@ -13,7 +13,7 @@ from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import Checked
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics.ensemble import measure_samples
-from kerasgan3d.metrics.registry import MEASURES, sampled_value
+from kerasgan3d.metrics.registry import MEASURES, SAMPLED_CURVES, sampled_value
 from kerasgan3d.metrics.transport import relative_diffusivity
 from kerasgan3d.report.classifier import classifier_score
 from kerasgan3d.report.comparison import Comparison
@@ -206,6 +206,7 @@ def compare(
             halves=halves,
             whole=None if whole is None else whole.get("two_point_correlation"),
         ),
+        curves={} if only_statistics else _curves(of_real, of_generated, halves),
         leaning=Leaning(**leaning),
         delta_ssa=delta_ssa(rows, phases),
         notes=notes,
@@ -314,6 +315,15 @@ def _about(source, phases, voxel_size):
         "shape": source.shape,
         "phases": list(phases),
         "voxel_size": voxel_size,
+    }
+
+
+def _curves(real, generated, halves):
+    """Compare the curves that are of no axis."""
+    return {
+        key: correlation_record(real[key][:, :, None], generated[key][:, :, None], ["all"], halves=halves)
+        for key, row in SAMPLED_CURVES.items()
+        if "axes" not in row.shape and key in generated
     }
 
 

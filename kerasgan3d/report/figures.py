@@ -129,8 +129,8 @@ def box_plots(measures, phases, label=None):
 
 
 @_styled
-def correlation_curves(correlation, phases, voxel_size=None):
-    """Draw S2(r)/S2(0): a row per phase, a column per axis, both sides in each panel.
+def correlation_curves(correlation, phases, voxel_size=None, label="$S_2(r)\\,/\\,S_2(0)$"):
+    """Draw S2(r)/S2(0), or other curves: a row per phase, a column per axis, both sides in each panel.
 
     Args:
         correlation: a comparison's "two_point_correlation".
@@ -163,12 +163,12 @@ def correlation_curves(correlation, phases, voxel_size=None):
         axes.set_xlim(0, lags[-1])
         axes.yaxis.set_major_locator(MaxNLocator(4))
         if i == 0:
-            axes.set_title(f"along {names[k]}")
+            axes.set_title("" if names[k] == "all" else f"along {names[k]}")
         if k == 0:
             axes.set_ylabel(_wrapped(phases[i], 1.9))
         if i == len(phases) - 1:
             axes.set_xlabel(f"r ({MICROMETRE if voxel_size else 'voxels'})")
-    figure.supylabel("$S_2(r)\\,/\\,S_2(0)$", fontsize=10)
+    figure.supylabel(label, fontsize=10)
     band = _tint(_NEUTRAL, 0.3)
     handles = []
     if curves["real", "mean"] is not None:

@@ -71,6 +71,7 @@ def page_text(comparison, pictures=None):
         _structure(shown),
         _volumes(shown),
         _correlation(shown),
+        _shapes(shown),
         _transport(shown),
         _tests(shown),
         _everything(shown),
@@ -251,6 +252,23 @@ def _correlation(record):
     if correlation.real is None or not correlation.real.low:
         caption = caption.split(". ")[0] + "."
     return text + _figure(figure, "Two-point correlation functions, by phase and axis, real and generated.", caption)
+
+
+def _shapes(record):
+    parts = []
+    for key, curves in record.curves.items():
+        label = MEASURES[key].label or MEASURES[key].name
+        figure = (
+            None if curves.lags is None else figures.correlation_curves(curves, record.phases, record.voxel_size, label)
+        )
+        if figure is not None:
+            name = MEASURES[key].name
+            caption = (
+                f"{name[:1].upper()}{name[1:]}: {label} r. At each r the band holds nine tenths of the real "
+                f"{record.unit_of_samples}."
+            )
+            parts.append(_figure(figure, f"Curves of {name}, by phase, real and generated.", _escape(caption)))
+    return "<h2>Shapes</h2>\n" + "".join(parts) if parts else ""
 
 
 def _transport(record):

@@ -141,11 +141,11 @@ class CurveSide(Record):
 
 @dataclass(frozen=True)
 class Curves(Record):
-    """Curves of both sides.
+    """Curves of both sides, over distances or sizes.
 
     Attributes:
-        lags: In voxels.
-        axes: Their names.
+        lags: Distances or sizes in voxels.
+        axes: Their names; "all" for curves that are of no axis.
         real, generated: The curves.
         largest_difference: Of the means, [phase][axis].
         standard_error: Of the largest difference of each phase.
@@ -341,6 +341,7 @@ class ComparisonRecord(Record):
         verdicts: Every test, the worst first.
         measures: Every measure of the sub-volumes.
         two_point_correlation: S2(r) / S2(0) along the axes.
+        curves: Other measures that are curves, by their keys.
         leaning, classifier, nearest, seam, lattice, volumes: The tests.
         delta_ssa: Relative difference of the mean specific surface areas in percent, per phase.
         notes: What one of the sides left open.
@@ -354,6 +355,7 @@ class ComparisonRecord(Record):
     windows: Windows | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     two_point_correlation: Curves | None = None
+    curves: dict[str, Curves] = field(default_factory=dict)
     leaning: Leaning | None = None
     delta_ssa: list | None = None
     volumes: Volumes | None = None
@@ -451,6 +453,7 @@ class ComparisonRecord(Record):
             self,
             measures=rows(self.measures),
             two_point_correlation=curves(self.two_point_correlation),
+            curves={key: curves(found) for key, found in self.curves.items()},
             leaning=sides and Leaning(**sides),
             volumes=volumes,
             nearest=self.nearest and dataclasses.replace(self.nearest, generated=None, real=None),

@@ -10,6 +10,13 @@ def correlation(curves, phases):
     return f"S2(r)/S2(0), the normalised two-point correlation, differs by at most {worst}{reach}."
 
 
+def granulometry(curves, phases):
+    """Say by how much the shares in balls differ."""
+    reach = f"up to {curves.max_lag} voxels"
+    worst = per_phase(phases, curves.worst)
+    return f"Granulometry: the share of a phase in balls of radius r, {reach}, differs by at most {worst}."
+
+
 def leaning(found, phases):
     """Say by how much the diagonals of planes differ."""
     real = "" if found.real is None else f"; those of real ones {per_phase(phases, found.real.largest)}"
@@ -91,6 +98,7 @@ def sentences(record):
         ("lattice", lattice),
     )
     told = [(record[key], tell) for key, tell in parts]
+    told.insert(1, (record.curves.get("granulometry"), granulometry))
     return [text for found, tell in told if found is not None and (text := tell(found, record.phases))]
 
 

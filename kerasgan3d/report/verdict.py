@@ -66,10 +66,10 @@ def _judged(record):
             yield _verdict(
                 f"spread of {measure.name}", row.phase, math.log(row.deviation_ratio), bar, apart, error, count
             )
-    curves = record.two_point_correlation
-    if curves is not None and curves.worst is not None:
-        measure = MEASURES["two_point_correlation"]
-        yield from _per_phase(measure.name, phases, curves.worst, measure.bar, curves, count)
+    for key, curves in ({"two_point_correlation": record.two_point_correlation} | record.curves).items():
+        measure = MEASURES.get(key)
+        if measure is not None and measure.bar is not None and curves is not None and curves.worst is not None:
+            yield from _per_phase(measure.name, phases, curves.worst, measure.bar, curves, count)
     sides = record.leaning
     if sides is not None and sides.generated is not None:
         real = [None] * len(phases) if sides.real is None else sides.real.largest
