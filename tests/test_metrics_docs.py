@@ -72,6 +72,14 @@ def test_the_table_is_what_comes_out(maker):
             assert float(row[method]) == pytest.approx(area / true, abs=6e-4)
 
 
+@in_repository
+def test_the_page_of_shapes_has_the_table_of_its_script():
+    shapes = script("shapes")
+    page = shapes.PAGE.read_text(encoding="utf-8")
+    assert f"docs/shapes.py FOLDER -->\n{shapes.markdown()}<!-- end -->" in page
+    assert "| scan, first half | NMC |" in page
+
+
 @pytest.fixture(scope="module")
 def chance():
     """The script that says how far two draws of one scan are apart."""

@@ -23,7 +23,9 @@ def make():
     return {
         "volumes": kerasgan3d.compare(scan, cathode, nearest=2, periodic_volumes=4, **OPTIONS),
         "slices": kerasgan3d.compare(micrograph, anode, nearest=2, periodic_volumes=0, **OPTIONS, **slices),
-        "reference": kerasgan3d.compare(zoo.path("nmc-cathode"), cathode, periodic_volumes=0, **{**OPTIONS, "size": None}),
+        "reference": kerasgan3d.compare(
+            zoo.path("nmc-cathode"), cathode, periodic_volumes=0, **{**OPTIONS, "size": None}
+        ),
     }
 
 
