@@ -75,7 +75,7 @@ def test_windows_that_cannot_be_are_refused(options, message):
 def test_every_measure_of_a_sub_volume_is_that_of_its_function():
     samples = [noise(8, 8, 8, seed=seed) for seed in range(3)]
     found = measure_samples(samples, phases=3, voxel_size=0.5, max_lag=4, workers=1)
-    assert set(found) == {*UNITS, "two_point_correlation"}
+    assert set(found) == {*UNITS, "two_point_correlation", "granulometry"}
     sample, options = samples[1], {"voxel_size": 0.5, "n_phases": 3}
     areas = metrics.interfacial_areas(sample, **options)
     for key, expected in {
@@ -86,7 +86,13 @@ def test_every_measure_of_a_sub_volume_is_that_of_its_function():
         "triple_phase_boundary_density": metrics.triple_phase_boundary_density(sample, **options),
         "active_triple_phase_boundary_density": metrics.triple_phase_boundary_density(sample, True, **options),
         "connected_fraction": metrics.connected_fractions(sample),
+        "mean_chord_length": metrics.chord_lengths(sample, **options).mean,
+        "euler_characteristic": metrics.euler_characteristic(sample, **options),
+        "speck_density": metrics.specks(sample, **options).number,
+        "hole_density": metrics.specks(sample, **options).holes,
         "two_point_correlation": metrics.two_point_correlation(sample, 4),
+        # As S2 is: what begins with the volume fraction, so that means over means are shares.
+        "granulometry": metrics.granulometry(sample, edges="open") * metrics.volume_fractions(sample)[:, None],
     }.items():
         np.testing.assert_array_equal(found[key][1], expected, err_msg=key)
     expected = [[metrics.relative_diffusivity(sample, phase, axis) for axis in range(3)] for phase in range(3)]

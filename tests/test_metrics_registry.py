@@ -55,7 +55,7 @@ def test_a_row_says_what_it_is(row):
     assert row.method.endswith(".")
     assert row.unless is None or row.unless in MEASURES
     assert (row.section is None) == (row.figure is None)
-    sizes = {"phases": 3, "axes": 3, "lags": 3}
+    sizes = {"phases": 3, "axes": 3, "lags": 3, "radii": 2}
     value = measure(volume(), max_lag=2)[row.key]
     assert np.shape(value) == tuple(sizes[dimension] for dimension in row.shape)
 
