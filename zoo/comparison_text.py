@@ -24,12 +24,12 @@ def comparison_text(found):
 
 def _verdicts(record):
     """Return the worst in a sentence, and a line for each test; nothing of a version that had no verdicts."""
-    from kerasgan3d.report.verdict import conclusion, verdict_lines
+    from kerasgan3d.report.verdict import LIMIT_NOTE, conclusion, verdict_lines
 
     if not record.verdicts:
         return []
     lines = (f"- **{outcome}** {test}: {text}" for test, outcome, text in verdict_lines(record.verdicts))
-    return [conclusion(record.verdicts, record.unit_of_samples), "", *lines, ""]
+    return [conclusion(record.verdicts, record.unit_of_samples), "", *lines, "", LIMIT_NOTE.replace("*", "\\*", 1), ""]
 
 
 def _table(record, peers):

@@ -12,7 +12,7 @@ from kerasgan3d.checks import AXES, check_integer
 from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import Checked
 from kerasgan3d.metrics._measure import Subject
-from kerasgan3d.metrics.ensemble import measure_samples
+from kerasgan3d.metrics.ensemble import LAGS, measure_samples
 from kerasgan3d.metrics.registry import MEASURES, SAMPLED_CURVES, sampled_value
 from kerasgan3d.metrics.transport import relative_diffusivity
 from kerasgan3d.report.classifier import classifier_score
@@ -49,7 +49,14 @@ from kerasgan3d.report.verdict import verdicts_of
 _SIZE = 64
 _PICTURES = 4
 # Seconds per unit of work on two cores, so that progress is about even: a sub-volume of 64^3, a sample ...
-_SECONDS = {"sampling": 0.05, "measuring": 0.1, "volumes": 0.1, "classifier": 60, "nearest": 3, "seam": 0.4}
+_SECONDS = {
+    "sampling": 0.05,
+    "measuring": 0.1,
+    "volumes": 0.1,
+    "classifier": 60,
+    "nearest": 3,
+    "seam": 0.4,
+}
 
 
 @renamed("periodic", "periodic_volumes")
@@ -128,92 +135,148 @@ def compare(
     if workers is not None:
         check_integer(workers, "workers", 1)
     sources = {"phases": phases, "mapping": mapping, "voxel_size": voxel_size}
-    real_side = real_source(real, exclude=exclude, **sources)
-    generated_side = generated_source(generated, **sources)
-    phases, voxel_size, notes = agree(real_side, generated_side)
-    size = _checked_size(real_side, generated_side, size)
-    run = _Run(progress)
-    only_statistics = isinstance(real_side, Reference)
-    flat = real_side.dimensions == 2
-    solid = flat and generated_side.dimensions == 3
-    with_transport = bool(transport) and not flat
-    classifier = bool(classifier) and not only_statistics
-    nearest = 0 if only_statistics else nearest
-    periodic_volumes = periodic_volumes if isinstance(generated_side, Generated) else 0
-    run.plan(
-        sampling=count,
-        measuring=count * (1 if only_statistics else 2) * (6 if with_transport else 1),
-        volumes=count * (6 if transport else 1) * solid,
-        classifier=classifier,
-        nearest=2 * nearest,
-        seam=periodic_volumes,
-    )
-
-    with run.stage("sampling"):
-        real_samples = [] if only_statistics else real_side.draw(count, size, seed)
-        volumes = generated_side.draw(count, size, seed, progress=run)
-        samples = _sections(volumes) if flat else volumes
-    measure = {"phases": len(phases), "voxel_size": voxel_size, "workers": workers, "progress": run}
-    with run.stage("measuring"):
-        measured = measure_samples([*real_samples, *samples], transport=with_transport, **measure)
-    split = len(real_samples)
-    of_real = {key: values[:split] for key, values in measured.items()}
-    of_generated = {key: values[split:] for key, values in measured.items()}
-    halves, whole = [], None
-    if only_statistics:
-        of_real = reference_values(real_side.statistics, voxel_size)
-        curves = np.array(real_side.statistics["mean"]["two_point_correlation"], float)
-        whole = {key: np.array(values, float) for key, values in (real_side.statistics.get("bulk") or {}).items()}
-    else:
-        curves = of_real["two_point_correlation"]
-        halves = _halves(real_side.corners(count, size, seed))
-        whole = _whole(real_side, len(phases), voxel_size, curves.shape[-1] - 1, size)
-    correlation = of_generated["two_point_correlation"]
-    if only_statistics and real_side.directed:
-        correlation = _along_axes(correlation)
-    rows = measure_rows(of_real, of_generated, phases, estimated=flat, halves=halves, whole=whole)
-    pictures: dict[str, Any] = {"real": _slices(real_samples[:_PICTURES]), "generated": _slices(volumes[:_PICTURES])}
-    if with_transport and not only_statistics:
-        pictures["flux"] = {"real": _flux(real_samples[0], phases), "generated": _flux(samples[0], phases)}
-    elif with_transport:
-        pictures["flux"] = {"generated": _flux(samples[0], phases)}
+    sides = real_source(real, exclude=exclude, **sources), generated_source(generated, **sources)
+    subject = _Subject(*sides, count, size, seed, bool(transport), workers)
+    # Of statistics alone there is nothing to learn from or to search, and only generators make periodic volumes.
+    image, generator = isinstance(subject.real, Images), isinstance(subject.generated, Generated)
+    wanted = {
+        "classifier": bool(classifier) and image,
+        "nearest": nearest if image else 0,
+        "seam": periodic_volumes if generator else 0,
+    }
+    subject.begin(progress, wanted)
     found: dict[str, Any] = {}
-    if solid:
-        with run.stage("volumes"):
-            measured = measure_samples(volumes, transport=bool(transport), **measure)
-        windows = real_side.count if only_statistics else len(real_side.side_by_side(size))
-        found["volumes"] = volume_record(of_real, measured, curves, phases, size, windows, whole)
-    if classifier:
-        found["classifier"] = _classifier(real_side, generated_side, real_samples, volumes, phases, size, seed, run)
-    if nearest:
-        found["nearest"] = _nearest(real_side, samples, nearest, size, seed, len(phases), symmetries, run)
-    if periodic_volumes:
-        found |= _periodic(generated_side, periodic_volumes, real_samples, size, seed, phases, run)
-    leaning = {"generated": LeaningSide(**plain(leaning_statistics(volumes, len(phases))))}
-    if real_samples:
-        leaning["real"] = LeaningSide(**plain(leaning_statistics(real_samples, len(phases))))
-    record = ComparisonRecord(
-        version=__version__,
-        real=Side(**_about(real_side, phases, voxel_size)),
-        generated=GeneratedSide(**_about(generated_side, phases, voxel_size), periodic_checked=periodic_volumes > 0),
-        samples=Samples(real_side.count if only_statistics else split, len(samples), size, real_side.dimensions, seed),
-        windows=None if only_statistics else Windows("random", **real_side.layout(count, size, seed)),
-        measures=rows,
-        two_point_correlation=correlation_record(
-            curves,
-            correlation,
-            AXES[-curves.shape[-2] :],
-            halves=halves,
-            whole=None if whole is None else whole.get("two_point_correlation"),
-        ),
-        curves={} if only_statistics else _curves(of_real, of_generated, halves),
-        leaning=Leaning(**leaning),
-        delta_ssa=delta_ssa(rows, phases),
-        notes=notes,
-        seconds=run.seconds,
-        **found,
-    )
-    return Comparison(dataclasses.replace(record, verdicts=verdicts_of(record)), pictures)
+    if subject.solid:
+        found["volumes"] = subject.measured_volumes()
+    if wanted["classifier"]:
+        found["classifier"] = _classifier(subject)
+    if wanted["nearest"]:
+        found["nearest"] = _nearest(subject, nearest, symmetries)
+    if wanted["seam"]:
+        found |= _periodic(subject, periodic_volumes)
+    record = subject.record(found, periodic_checked=wanted["seam"] > 0)
+    return Comparison(dataclasses.replace(record, verdicts=verdicts_of(record)), subject.pictures())
+
+
+class _Subject:
+    """What is compared: two sides that agree, the sub-volumes of either, and what was measured of them."""
+
+    def __init__(self, real, generated, count, size, seed, transport, workers):
+        self.real, self.generated, self.count, self.seed = real, generated, count, seed
+        self.phases, self.voxel_size, self.notes = agree(real, generated)
+        self.size = _checked_size(real, generated, size)
+        self.only_statistics, self.flat = isinstance(real, Reference), real.dimensions == 2
+        self.solid = self.flat and generated.dimensions == 3
+        self.transport, self._workers = transport, workers
+
+    @property
+    def n_phases(self):
+        return len(self.phases)
+
+    def begin(self, progress, wanted):
+        """Draw the sub-volumes of both sides, and measure them."""
+        sides = 1 if self.only_statistics else 2
+        self.run = run = _Run(progress)
+        run.plan(
+            sampling=self.count,
+            measuring=self.count * sides * (6 if self._conducts else 1),
+            volumes=self.count * (6 if self.transport else 1) * self.solid,
+            classifier=wanted["classifier"],
+            nearest=2 * wanted["nearest"],
+            seam=wanted["seam"],
+        )
+        with run.stage("sampling"):
+            self.real_samples = [] if self.only_statistics else self.real.draw(self.count, self.size, self.seed)
+            self.volumes = self.generated.draw(self.count, self.size, self.seed, progress=run)
+            self.samples = _sections(self.volumes) if self.flat else self.volumes
+        with run.stage("measuring"):
+            measured = self._measured([*self.real_samples, *self.samples], self._conducts)
+            self.whole = None if self.only_statistics else _whole(self.real, self.n_phases, self.voxel_size, self.size)
+        split = len(self.real_samples)
+        self.of_real = {key: values[:split] for key, values in measured.items()}
+        self.of_generated = {key: values[split:] for key, values in measured.items()}
+        self.halves = []
+        if self.only_statistics:
+            statistics = self.real.statistics
+            self.of_real = reference_values(statistics, self.voxel_size)
+            self.correlation = np.array(statistics["mean"]["two_point_correlation"], float)
+            self.whole = {key: np.array(values, float) for key, values in (statistics.get("bulk") or {}).items()}
+            return
+        self.correlation = self.of_real["two_point_correlation"]
+        self.halves = _halves(self.real.corners(self.count, self.size, self.seed))
+
+    @property
+    def _conducts(self):
+        return self.transport and not self.flat
+
+    def _measured(self, samples, transport):
+        options = {"voxel_size": self.voxel_size, "workers": self._workers, "progress": self.run}
+        return measure_samples(samples, phases=self.n_phases, transport=transport, **options)
+
+    def measured_volumes(self):
+        """Compare generated volumes with what a real slice tells of volumes."""
+        with self.run.stage("volumes"):
+            measured = self._measured(self.volumes, self.transport)
+        windows = self.real.count if self.only_statistics else len(self.real.side_by_side(self.size))
+        return volume_record(self.of_real, measured, self.correlation, self.phases, self.size, windows, self.whole)
+
+    def pictures(self):
+        """Return what the page draws: slices of either side, and the flux through one sub-volume."""
+        drawn = {"real": self.real_samples[:_PICTURES], "generated": self.volumes[:_PICTURES]}
+        pictures: dict[str, Any] = {side: _slices(samples) for side, samples in drawn.items()}
+        if self._conducts:
+            firsts = {"real": self.real_samples[:1], "generated": self.samples[:1]}
+            pictures["flux"] = {side: _flux(first[0], self.phases) for side, first in firsts.items() if first}
+        return pictures
+
+    def record(self, found, periodic_checked):
+        """Return the record, with what tests found."""
+        correlation = self.of_generated["two_point_correlation"]
+        if self.only_statistics and self.real.directed:
+            correlation = _along_axes(correlation)
+        rows = measure_rows(
+            self.of_real, self.of_generated, self.phases, estimated=self.flat, halves=self.halves, whole=self.whole
+        )
+        leaning = {"generated": self.volumes, "real": self.real_samples}
+        number = self.real.count if self.only_statistics else len(self.real_samples)
+        return ComparisonRecord(
+            version=__version__,
+            real=Side(**self._about(self.real)),
+            generated=GeneratedSide(**self._about(self.generated), periodic_checked=periodic_checked),
+            samples=Samples(number, len(self.samples), self.size, self.real.dimensions, self.seed),
+            windows=None
+            if self.only_statistics
+            else Windows("random", **self.real.layout(self.count, self.size, self.seed)),
+            measures=rows,
+            two_point_correlation=correlation_record(
+                self.correlation,
+                correlation,
+                AXES[-self.correlation.shape[-2] :],
+                halves=self.halves,
+                whole=(self.whole or {}).get("two_point_correlation"),
+            ),
+            curves={} if self.only_statistics else _curves(self.of_real, self.of_generated, self.halves),
+            leaning=Leaning(
+                **{
+                    side: LeaningSide(**plain(leaning_statistics(samples, self.n_phases)))
+                    for side, samples in leaning.items()
+                    if samples
+                }
+            ),
+            delta_ssa=delta_ssa(rows, self.phases),
+            notes=self.notes,
+            seconds=self.run.seconds,
+            **found,
+        )
+
+    def _about(self, source):
+        return {
+            "name": source.name,
+            "kind": source.kind,
+            "shape": source.shape,
+            "phases": list(self.phases),
+            "voxel_size": self.voxel_size,
+        }
 
 
 class _Run:
@@ -308,16 +371,6 @@ def _flux(labels, phases):
     return maps
 
 
-def _about(source, phases, voxel_size):
-    return {
-        "name": source.name,
-        "kind": source.kind,
-        "shape": source.shape,
-        "phases": list(phases),
-        "voxel_size": voxel_size,
-    }
-
-
 def _curves(real, generated, halves):
     """Compare the curves that are of no axis."""
     return {
@@ -335,7 +388,7 @@ def _halves(corners):
     return [half for half in halves if 2 <= half.sum() <= len(half) - 2]
 
 
-def _whole(real, phases, voxel_size, max_lag, size):
+def _whole(real, phases, voxel_size, size):
     """Return the measures of the whole real image that sub-volumes of any size have on average.
 
     Where something is excluded, they are the means of all sub-volumes that lie side by side beside it; None where there
@@ -346,7 +399,7 @@ def _whole(real, phases, voxel_size, max_lag, size):
     found = []
     for part in parts:
         checked = Checked(np.ascontiguousarray(part), phases, (False,) * part.ndim, voxel_size)
-        values = Subject(checked, rows, max_lag=max_lag).measured()
+        values = Subject(checked, rows, max_lag=min(LAGS, size // 2)).measured()
         found.append({key: sampled_value(rows[key], value) for key, value in values.items()})
     if not found:
         return None
@@ -354,27 +407,30 @@ def _whole(real, phases, voxel_size, max_lag, size):
     return {key: np.average([values[key] for values in found], axis=0, weights=weights) for key in found[0]}
 
 
-def _classifier(real, generated, real_samples, volumes, phases, size, seed, run):
-    of_real = real.halves(real_samples, size, seed)
-    of_generated = generated.halves(volumes, size, seed) if of_real is not None and len(volumes) > 3 else None
-    if of_real is None or of_generated is None:
+def _classifier(subject):
+    halves = [subject.real.halves(subject.real_samples, subject.size, subject.seed), None]
+    if halves[0] is not None and len(subject.volumes) > 3:
+        halves[1] = subject.generated.halves(subject.volumes, subject.size, subject.seed)
+    if None in halves:
         return None
-    if real.dimensions == 2:
-        of_generated = (*(_sections(half) for half in of_generated[:2]), of_generated[2])
-    with run.stage("classifier"):
-        train, test, independent = zip(of_real, of_generated, strict=True)
-        result = classifier_score(train, test, len(phases), seed=seed, independent=independent, progress=run)
+    if subject.flat:
+        halves[1] = (*(_sections(half) for half in halves[1][:2]), halves[1][2])
+    with subject.run.stage("classifier"):
+        train, test, independent = zip(*halves, strict=True)
+        options = {"seed": subject.seed, "independent": independent, "progress": subject.run}
+        result = classifier_score(train, test, subject.n_phases, **options)
     note = "Real samples to learn from and to score on are of different halves of the image."
     return Classifier(**plain(result), note=note)
 
 
-def _nearest(real, samples, number, size, seed, phases, symmetries, run):
+def _nearest(subject, number, symmetries):
+    real, size, run = subject.real, subject.size, subject.run
     with run.stage("nearest"):
         (image,) = real.images
-        search = NearestWindow(image, phases, symmetries=symmetries, excluded=real.excluded)
+        search = NearestWindow(image, subject.n_phases, symmetries=symmetries, excluded=real.excluded)
         found = {"generated": [], "real": []}
-        corners = [corner for _, corner in real.corners(number, size, seed)]
-        for done, sample in enumerate(samples[:number]):
+        corners = [corner for _, corner in real.corners(number, size, subject.seed)]
+        for done, sample in enumerate(subject.samples[:number]):
             run(done, 2 * number)
             found["generated"].append(search.distance(sample))
         for done, corner in enumerate(corners, number):
@@ -393,17 +449,18 @@ def _nearest(real, samples, number, size, seed, phases, symmetries, run):
     )
 
 
-def _periodic(generated, count, real_samples, size, seed, phases, run):
-    stride = generated.stride if isinstance(generated.stride, int) and generated.stride > 1 else None
+def _periodic(subject, count):
+    stride, size = subject.generated.stride, subject.size
+    stride = stride if isinstance(stride, int) and stride > 1 else None
     step = stride or 1
-    with run.stage("seam"):
+    with subject.run.stage("seam"):
         edge = -(-2 * size // step) * step
-        volumes = generated.periodic(count, edge, seed, progress=run)
-        seam = plain(seam_statistics(volumes, phases, lag=max(1, size // 8)))
+        volumes = subject.generated.periodic(count, edge, subject.seed, progress=subject.run)
+        seam = plain(seam_statistics(volumes, subject.phases, lag=max(1, size // 8)))
         result: dict[str, Any] = {"seam": Seam(**{**seam, "measures": [SeamRow(**row) for row in seam["measures"]]})}
         if stride:
-            lattice = lattice_statistics(volumes, phases, stride)
-            if real_samples and real_samples[0].ndim == 3 and size > stride:
-                lattice["real_swing"] = lattice_swing(real_samples, len(phases), stride)
+            lattice = lattice_statistics(volumes, subject.phases, stride)
+            if subject.real_samples and not subject.flat and size > stride:
+                lattice["real_swing"] = lattice_swing(subject.real_samples, subject.n_phases, stride)
             result["lattice"] = Lattice(**plain(lattice))
     return result

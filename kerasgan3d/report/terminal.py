@@ -3,6 +3,7 @@
 from kerasgan3d.report.names import measure_name
 from kerasgan3d.report.tellings import sentences
 from kerasgan3d.report.verdict import (
+    LIMIT_NOTE,
     conclusion,
     fixed,
     headline,
@@ -27,6 +28,8 @@ def comparison_lines(record):
     yield conclusion(record.verdicts, record.unit_of_samples)
     for test, outcome, text in verdict_lines(record.verdicts):
         yield f"  {outcome:<14}  {test}: {text}"
+    if any(verdict.limit > verdict.bar for verdict in record.verdicts):
+        yield f"  {LIMIT_NOTE}"
     yield ""
     lines = [_HEADER, *map(_row, headline(record.measures))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADER))]

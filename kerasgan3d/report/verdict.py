@@ -123,20 +123,19 @@ def _count(found):
     return None if found is None else found.count
 
 
-def verdict_text(verdict):
-    """Return a verdict in words, such as "pore +13.3 %, limit 6 %: falls short by 7.3 %"."""
+LIMIT_NOTE = "* Twice what real sub-volumes differ by among themselves, where that is more than the bar."
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Return a verdict in words, such as "pore +13.3 %, limit 6 %, short by 7.3 %"; a star stands for `LIMIT_NOTE`."""
     value, limit = _shown_effect(verdict, verdict.value), _shown_effect(verdict, verdict.limit, signed=False)
-    text = f"{verdict.phase + ' ' if verdict.phase else ''}{value}, limit {limit}"
-    if verdict.real_from_real is not None and verdict.limit > verdict.bar:
-        text += " (twice what real is from real)"
-    if verdict.outcome == SHORT:
-        if verdict.test.startswith("spread"):
-            return f"{text}: falls short"
-        return f"{text}: falls short by {_shown_effect(verdict, abs(verdict.value) - verdict.limit, signed=False)}"
-    if verdict.outcome == UNTOLD:
-        told = f"; about {number(verdict.needed, 2)} would tell" if verdict.needed else ""
-        return f"{text}: cannot be told with this many volumes{told}"
-    return f"{text}: passes"
+    star = "*" if verdict.limit > verdict.bar else ""
+    text = f"{verdict.phase + ' ' if verdict.phase else ''}{value}, limit {limit}{star}"
+    if verdict.outcome == SHORT and not verdict.test.startswith("spread"):
+        text += f", short by {_shown_effect(verdict, abs(verdict.value) - verdict.limit, signed=False)}"
+    if verdict.outcome == UNTOLD and verdict.needed:
+        text += f", about {number(verdict.needed, 2)} would tell"
+    return text
 
 
 def verdict_lines(verdicts):
