@@ -1,6 +1,10 @@
 """Many sub-volumes of one material, measured side by side."""
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasgan3d.checks import check_integer
 from kerasgan3d.crops import random_windows, windows_touching
@@ -16,7 +20,16 @@ UNITS = {key: row.unit for key, row in SAMPLED.items()}
 LAGS = 32  # voxels: the longest distance of the two-point correlation, where the sub-volumes are large enough
 
 
-def measure_samples(samples, *, phases, voxel_size, transport=True, max_lag=None, workers=None, progress=None):
+def measure_samples(
+    samples: Iterable[ArrayLike],
+    *,
+    phases: int,
+    voxel_size: float | None,
+    transport: bool = True,
+    max_lag: int | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+) -> dict[str, np.ndarray]:
     """Measure every one of some sub-volumes, or windows of slices, as if nothing lay around it.
 
     Each is measured on its own, by processes that run side by side; how many they are changes no value.
@@ -61,7 +74,7 @@ def measure_samples(samples, *, phases, voxel_size, transport=True, max_lag=None
     return {key: np.array([record[key] for record in records], float) for key in records[0]}
 
 
-def sample_values(measured, digits=6):
+def sample_values(measured: Mapping[str, np.ndarray], digits: int | None = 6) -> dict[str, Any]:
     """Return what `measure_samples` measured, but the correlation, as a dict that JSON can hold.
 
     Args:

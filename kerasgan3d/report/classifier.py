@@ -1,6 +1,10 @@
 """The two-sample test of a classifier: can a network that has seen some of both tell real from generated?"""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kerasgan3d.seeds import CLASSIFIER_BATCHES, CLASSIFIER_SCORES, CLASSIFIER_WEIGHTS
 
@@ -11,7 +15,16 @@ _STEPS = 500
 _LEARNING_RATE = 2e-3
 
 
-def classifier_score(train, test, phases, *, steps=_STEPS, seed=0, independent=None, progress=None):
+def classifier_score(
+    train: Sequence[Sequence[ArrayLike]],
+    test: Sequence[Sequence[ArrayLike]],
+    n_phases: int,
+    *,
+    steps: int = _STEPS,
+    seed: int = 0,
+    independent: Sequence[int] | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+) -> dict[str, Any]:
     """Train a small network to tell generated samples from real ones, and score it on others.
 
     The test of Lopez-Paz and Oquab (Revisiting classifier two-sample tests, ICLR 2017): where both kinds follow the
@@ -23,7 +36,7 @@ def classifier_score(train, test, phases, *, steps=_STEPS, seed=0, independent=N
         train: Two lists of samples to learn from, real and generated: arrays of labels, all (z, y, x) or all (y, x).
         test: Two such lists to score on. None of them may overlap one to learn from, or the score tells what was
             remembered.
-        phases: Number of phases.
+        n_phases: Number of phases.
         steps: Training steps of 32 slices of either kind.
         seed: Non-negative int. A repeat on the same machine gives the same number.
         independent: How many of the two lists of `test` count as independent where they overlap each other: two
@@ -41,16 +54,18 @@ def classifier_score(train, test, phases, *, steps=_STEPS, seed=0, independent=N
     """
     if any(len(samples) == 0 for pair in (train, test) for samples in pair):
         raise ValueError("`train` and `test` must hold real and generated samples. Received: an empty list.")
-    train, test = ([_stacked(samples) for samples in pair] for pair in (train, test))
+    learned, scored = ([_stacked(samples) for samples in pair] for pair in (train, test))
     rng = np.random.default_rng([seed, CLASSIFIER_BATCHES])
-    model = _network(min(_CROP, *train[0].shape[1:]), phases, steps, seed)
+    model = _network(min(_CROP, *learned[0].shape[1:]), n_phases, steps, seed)
     truth = np.repeat([0.0, 1.0], _BATCH // 2).astype(np.float32)[:, None]
     for step in range(steps):
-        slices = np.concatenate([_draw(samples, _BATCH // 2, rng) for samples in train])
-        model.train_on_batch(_one_hot(slices, phases), truth)
+        slices = np.concatenate([_draw(samples, _BATCH // 2, rng) for samples in learned])
+        model.train_on_batch(_one_hot(slices, n_phases), truth)
         if progress is not None:
             progress(step + 1, steps)
-    shares, means = zip(*(_score(model, samples, phases, kind, seed) for kind, samples in enumerate(test)), strict=True)
+    shares, means = zip(
+        *(_score(model, samples, n_phases, kind, seed) for kind, samples in enumerate(scored)), strict=True
+    )
     counts = [len(share) for share in shares] if independent is None else independent
     variance = sum(
         share.var(ddof=1 if len(share) > 1 else 0) / count for share, count in zip(shares, counts, strict=True)
@@ -59,8 +74,8 @@ def classifier_score(train, test, phases, *, steps=_STEPS, seed=0, independent=N
         "score": float(np.mean([share.mean() for share in shares])),
         "standard_error": float(np.sqrt(variance) / 2),
         "score_samples": float(np.mean([mean.mean() for mean in means])),
-        "train": [len(samples) for samples in train],
-        "test": [len(samples) for samples in test],
+        "train": [len(samples) for samples in learned],
+        "test": [len(samples) for samples in scored],
         "steps": steps,
     }
 

@@ -1,6 +1,10 @@
 """Do structures lean to one side? What the two-point correlation along an axis does not tell."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from kerasgan3d.checks import AXES
@@ -9,7 +13,7 @@ from kerasgan3d.metrics._count import diagonal_neighbours
 LAGS = (2, 4, 8, 16)
 
 
-def leaning_statistics(samples, phases):
+def leaning_statistics(samples: Iterable[ArrayLike], n_phases: int) -> dict[str, Any]:
     """Compare the two-point correlation along the two diagonals of each plane.
 
     In a material with mirror planes, or one whose samples may be mirrored, both are the same on average. A generator
@@ -17,7 +21,7 @@ def leaning_statistics(samples, phases):
 
     Args:
         samples: Arrays of labels 0..n-1, all (z, y, x) or all (y, x), of one size.
-        phases: Number of phases n.
+        n_phases: Number of phases n.
 
     Returns:
         dict: "planes", pairs of axes; "lags" k, in voxels along both axes, at most half the size; "difference" [phase]
@@ -31,9 +35,9 @@ def leaning_statistics(samples, phases):
     ndim, least = samples[0].ndim, min(samples[0].shape)
     planes = [(0, 1)] if ndim == 2 else [(1, 2), (0, 2), (0, 1)]
     lags = [lag for lag in LAGS if lag <= least // 2] or [1]
-    values = np.array([[[_difference(s, plane, k, phases) for k in lags] for plane in planes] for s in samples])
+    values = np.array([[[_difference(s, plane, k, n_phases) for k in lags] for plane in planes] for s in samples])
     values = np.moveaxis(values, -1, 1)  # sample, phase, plane, lag
-    fractions = np.mean([np.bincount(s.ravel(), minlength=phases) / s.size for s in samples], axis=0)
+    fractions = np.mean([np.bincount(s.ravel(), minlength=n_phases) / s.size for s in samples], axis=0)
     values = values / np.where(fractions > 0, fractions, 1.0)[:, None, None]
     mean, n = values.mean(0), len(values)
     error = values.std(0, ddof=1) / np.sqrt(n) if n > 1 else np.full_like(mean, np.nan)
@@ -48,7 +52,9 @@ def leaning_statistics(samples, phases):
         "difference": mean,
         "standard_error": error,
         "largest": np.abs(mean).max((1, 2)),
-        "error_of_largest": error.reshape(phases, -1)[np.arange(phases), np.abs(mean).reshape(phases, -1).argmax(1)],
+        "error_of_largest": error.reshape(n_phases, -1)[
+            np.arange(n_phases), np.abs(mean).reshape(n_phases, -1).argmax(1)
+        ],
         "smallest_p": p,
     }
 

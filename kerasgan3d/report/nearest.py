@@ -1,10 +1,12 @@
 """How close samples come to the image that a generator learnt from: a generator that remembers would show copies."""
 
+from collections.abc import Sequence
 from itertools import permutations, product
 
 import numpy as np
 import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
 from kerasgan3d.metrics.ensemble import windows_touching
 
@@ -21,7 +23,7 @@ class NearestWindow:
 
     Args:
         image: Labels (z, y, x) or (y, x), 0..n-1.
-        phases: Number of phases n.
+        n_phases: Number of phases n.
         symmetries: "flips" (of each axis: 8 in a volume), "all" (with permutations of the axes: 48) or "none".
         excluded: bool array of the image's shape: windows that hold one of these voxels are left out.
         workers: Threads of the transforms; default: all cores.
@@ -30,7 +32,15 @@ class NearestWindow:
         ValueError: If `symmetries` is not one of these.
     """
 
-    def __init__(self, image, phases, *, symmetries="flips", excluded=None, workers=None):
+    def __init__(
+        self,
+        image: ArrayLike,
+        n_phases: int,
+        *,
+        symmetries: str = "flips",
+        excluded: np.ndarray | None = None,
+        workers: int | None = None,
+    ):
         if symmetries not in SYMMETRIES:
             raise ValueError(
                 f"`symmetries` must be one of {', '.join(map(repr, SYMMETRIES))}. Received: {symmetries!r}."
@@ -42,13 +52,13 @@ class NearestWindow:
         self._flips = (
             tuple(product((False, True), repeat=len(axes))) if symmetries != "none" else ((False,) * len(axes),)
         )
-        self._corners = _simplex(phases)
+        self._corners = _simplex(n_phases)
         # Of an image that is searched at once the spectra are kept; a larger one is searched slab by slab.
         self._planes = max(1, _AT_ONCE // max(1, self.image[0].size))
         self._whole = self._spectra(self.image) if self._planes >= len(self.image) else None
 
     @property
-    def searched(self):
+    def searched(self) -> str:
         """What is searched, in words."""
         places = "every place in the image"
         count = len(self._orders) * len(self._flips)
@@ -58,7 +68,7 @@ class NearestWindow:
             else f"{places}, in {count} mirror images" + (" and orders of the axes" if len(self._orders) > 1 else "")
         )
 
-    def distance(self, sample, apart_from=None):
+    def distance(self, sample: ArrayLike, apart_from: Sequence[int] | None = None) -> float | None:
         """Return the share of voxels that differ between a sample and the window most like it.
 
         Args:

@@ -1,14 +1,16 @@
 """Whether periodic volumes show where they close, and whether volumes show the lattice that they were made on."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from kerasgan3d.checks import AXES
 
 
-def seam_statistics(volumes, phases, lag=8):
+def seam_statistics(volumes: Iterable[ArrayLike], phases: Sequence[str], lag: int = 8) -> dict[str, Any]:
     """Compare what lies across the faces where periodic volumes close with what lies anywhere within.
 
     Args:
@@ -55,7 +57,7 @@ def seam_statistics(volumes, phases, lag=8):
     }
 
 
-def lattice_statistics(volumes, phases, period):
+def lattice_statistics(volumes: Iterable[ArrayLike], phases: Sequence[str], period: int) -> dict[str, Any]:
     """Tell whether fractions or label changes depend on the place modulo a generator's stride.
 
     Under the hypothesis that they do not, the Fourier coefficients of their profile over the positions of a cell of
@@ -100,12 +102,12 @@ def lattice_statistics(volumes, phases, period):
     return result
 
 
-def lattice_swing(samples, phases, period):
+def lattice_swing(samples: Iterable[np.ndarray], n_phases: int, period: int) -> dict[str, float]:
     """Return how far fractions and label changes swing with the place modulo a period, in samples of any kind.
 
     Args:
         samples: Arrays of labels (z, y, x) of one shape, not periodic, longer than the period along each axis.
-        phases: Number of phases n.
+        n_phases: Number of phases n.
         period: In voxels.
 
     Returns:
@@ -116,7 +118,7 @@ def lattice_swing(samples, phases, period):
     for sample in samples:
         # The first plane has none before it; what is left behind the last whole period is left out.
         whole = (min(sample.shape) - 1) // period * period
-        planes = [[_profiles(sample == phase, axis, 1)[:2] for phase in range(phases)] for axis in range(3)]
+        planes = [[_profiles(sample == phase, axis, 1)[:2] for phase in range(n_phases)] for axis in range(3)]
         rates.append([[_folded(changes[1 : whole + 1], period) for changes, _ in axis] for axis in planes])
         fractions.append([[_folded(shares[1 : whole + 1], period) for _, shares in axis] for axis in planes])
     return _swing(fractions, rates)[0]
