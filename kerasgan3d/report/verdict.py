@@ -134,7 +134,7 @@ def verdict_text(verdict: Verdict) -> str:
     if verdict.outcome == SHORT and not verdict.test.startswith("spread"):
         text += f", short by {_shown_effect(verdict, abs(verdict.value) - verdict.limit, signed=False)}"
     if verdict.outcome == UNTOLD and verdict.needed:
-        text += f", about {number(verdict.needed, 2)} would tell"
+        text += f", about {float(f'{verdict.needed:.2g}'):,.0f} would tell"
     return text
 
 
