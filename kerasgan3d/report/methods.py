@@ -16,6 +16,49 @@ _CLASSIFIER = (
 _TAUFACTOR = ("[3] S. J. Cooper et al., SoftwareX 5, 203 (2016), ", "10.1016/j.softx.2016.09.002")
 
 
+_VERDICTS = (
+    "Verdicts",
+    "Real means are those of the whole image where sub-volumes have the same on average. What real is from real is the "
+    "same effect between real sub-volumes of two halves of the image, cut across each axis in turn, without what the "
+    "scatter of so few explains.",
+)
+_STATISTICS = (
+    "Difference, deviations, KS distance",
+    "Difference of the means relative to the real mean; standard deviations of samples; the two-sample "
+    "Kolmogorov-Smirnov distance, the largest between the two cumulative distributions; p is the chance of one as large "
+    "between independent samples of one material. Samples of one image overlap, so that the real mean is less certain "
+    "than their number tells, and p too small.",
+)
+# By the part of the record that holds what was found.
+_TESTS = {
+    "classifier": (
+        "Classifier",
+        "A small network learns to tell real from generated on one half of the samples and is judged on the other half "
+        "[2].",
+    ),
+    "nearest": (
+        "Nearest real sub-volume",
+        "The share of voxels that differ from the most similar part of the real image, over all the places and "
+        "symmetries that were searched.",
+    ),
+    "seam": (
+        "Seam",
+        "The same measure taken across or around the faces where periodic volumes close, and in the rest.",
+    ),
+    "leaning": (
+        "Leaning",
+        "The two-point correlation along one diagonal of a plane less that along the other, over the volume fraction: "
+        "what leans to one side, which the axes do not show. p of no difference by Student's t test, times the number "
+        "of tests.",
+    ),
+    "lattice": (
+        "Stride lattice",
+        "Volume fractions and label changes by position modulo the generator's stride, tested for flatness by "
+        "chi-square with errors from between volumes.",
+    ),
+}
+
+
 def methods_of(record):
     """List how the measures that a comparison holds were computed.
 
@@ -25,77 +68,25 @@ def methods_of(record):
     Returns:
         List of (name, sentence), both HTML; the last ones are the sources.
     """
-    keys = [key for key in MEASURES if any(row.key == key for row in record.measures)]
-    listed = [(_capital(MEASURES[key].name), html.escape(MEASURES[key].method)) for key in keys]
+    curves = ["two_point_correlation"] if record.two_point_correlation else []
+    keys = [key for key in MEASURES if any(row.key == key for row in record.measures)] + curves + list(record.curves)
+    measures = [MEASURES[key] for key in keys if key in MEASURES]
+    listed = [(_capital(measure.name), _as_html(measure.method)) for measure in measures]
     if any(row.estimated for row in record.measures):
         listed.append(
             ("† Stereology", "Estimated from slices, as if the material were alike in all directions of space.")
         )
-    if record.two_point_correlation:
-        method = MEASURES["two_point_correlation"].method
-        listed.append(("Two-point correlation", re.sub(r"S2(?=\()", "S<sub>2</sub>", html.escape(method))))
-    if record.verdicts:
-        listed.append(
-            (
-                "Verdicts",
-                "Real means are those of the whole image where sub-volumes have the same on average. What real is from "
-                "real is the same effect between real sub-volumes of two halves of the image, cut across each axis in "
-                "turn, without what the scatter of so few explains.",
-            )
-        )
-    listed.append(
-        (
-            "Difference, deviations, KS distance",
-            "Difference of the means relative to the real mean; standard deviations of samples; the two-sample "
-            "Kolmogorov-Smirnov distance, the largest between the two cumulative distributions; p is the chance of one "
-            "as large between independent samples of one material. Samples of one image overlap, so that the real mean "
-            "is less certain than their number tells, and p too small.",
-        )
-    )
-    if record.classifier:
-        listed.append(
-            (
-                "Classifier",
-                "A small network learns to tell real from generated on one half of the samples and is judged on the "
-                "other half [2].",
-            )
-        )
-    if record.nearest:
-        listed.append(
-            (
-                "Nearest real sub-volume",
-                "The share of voxels that differ from the most similar part of the real image, over all the places "
-                "and symmetries that were searched.",
-            )
-        )
-    if record.seam:
-        listed.append(
-            ("Seam", "The same measure taken across or around the faces where periodic volumes close, and in the rest.")
-        )
-    if record.leaning:
-        listed.append(
-            (
-                "Leaning",
-                "The two-point correlation along one diagonal of a plane less that along the other, over the volume "
-                "fraction: what leans to one side, which the axes do not show. p of no difference by Student's t test, "
-                "times the number of tests.",
-            )
-        )
-    if record.lattice:
-        listed.append(
-            (
-                "Stride lattice",
-                "Volume fractions and label changes by position modulo the generator's stride, tested for flatness by "
-                "chi-square with errors from between volumes.",
-            )
-        )
-    sources: list[tuple[str, str]] = [_PAPER]
-    if record.classifier:
-        sources.append(_CLASSIFIER)
-    if any("[3]" in MEASURES[key].method for key in keys):
-        sources.append(_TAUFACTOR)
+    listed += [_VERDICTS] if record.verdicts else []
+    listed += [_STATISTICS, *(method for key, method in _TESTS.items() if record[key])]
+    sources = [_PAPER]
+    sources += [_CLASSIFIER] if record.classifier else []
+    sources += [_TAUFACTOR] if any("[3]" in measure.method for measure in measures) else []
     text = "<br>".join(f'{text}<a href="https://doi.org/{doi}">doi:{doi}</a>' for text, doi in sources)
     return [*listed, ("Sources", text)]
+
+
+def _as_html(text):
+    return re.sub(r"S2(?=\()", "S<sub>2</sub>", html.escape(text))
 
 
 def _capital(text):
