@@ -25,9 +25,9 @@ _VERDICTS = (
 _STATISTICS = (
     "Difference, deviations, KS distance",
     "Difference of the means relative to the real mean; standard deviations of samples; the two-sample "
-    "Kolmogorov-Smirnov distance, the largest between the two cumulative distributions; p is the chance of one as large "
-    "between independent samples of one material. Samples of one image overlap, so that the real mean is less certain "
-    "than their number tells, and p too small.",
+    "Kolmogorov-Smirnov distance, the largest between the two cumulative distributions; p is the chance of one as "
+    "large between independent samples of one material. Samples of one image overlap, so that the real mean is less "
+    "certain than their number tells, and p too small.",
 )
 # By the part of the record that holds what was found.
 _TESTS = {
