@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasgan3d.folder import CARD, FORMAT, REFERENCE, checked_card, read_statistics, write_json
-from kerasgan3d.seeds import COMPARISON as SEED
+from kerasgan3d.seeds import COMPARISON, COMPARISON_LARGE, COMPARISON_PERIODIC, COMPARISON_SMALL
 
 
 def compare_preset(
@@ -57,7 +57,13 @@ def compare_preset(
     facts = checked_card(folder / CARD)
     if exclude is None:
         exclude = facts.get("training", {}).get("data", {}).get("excluded")
-    options |= {"count": count, "size": size, "seed": SEED, "exclude": exclude, "voxel_size": generator.voxel_size}
+    options |= {
+        "count": count,
+        "size": size,
+        "seed": COMPARISON,
+        "exclude": exclude,
+        "voxel_size": generator.voxel_size,
+    }
     options |= {"mapping": mapping} if mapping else {"phases": generator.phases}
     found = compare(real, generator, progress=progress, **options).record
     result = _told(found)
@@ -106,7 +112,7 @@ def _solid(generator, edge, count):
     from kerasgan3d.metrics.ensemble import measure_samples
     from kerasgan3d.metrics.registry import MEASURES
 
-    volumes = [generator.sample(edge, seed=SEED + 1000 + i).labels for i in range(count)]
+    volumes = [generator.sample(edge, seed=COMPARISON_LARGE + i).labels for i in range(count)]
     found = measure_samples(volumes, phases=len(generator.phases), voxel_size=generator.voxel_size)
     told = {key: found[key] for key, row in MEASURES.items() if "percolation" in row.needs and key in found}
     return {
@@ -125,12 +131,12 @@ def _large(generator, size, windows, edge, count):
     options = {"phases": len(generator.phases), "voxel_size": generator.voxel_size, "transport": False}
     parts = []
     for i in range(count):
-        volume = generator.sample(edge, periodic=True, seed=SEED + 2000 + i)
+        volume = generator.sample(edge, periodic=True, seed=COMPARISON_PERIODIC + i)
         labels = volume.roll((edge // 2,) * 3).labels
         share = windows // count + (i < windows % count)
-        for corner in random_windows(labels.shape, size, share, SEED + i):
+        for corner in random_windows(labels.shape, size, share, COMPARISON + i):
             parts.append(labels[tuple(slice(c, c + size) for c in corner)])
-    small = [generator.sample(size, seed=SEED + 3000 + i).labels for i in range(windows)]
+    small = [generator.sample(size, seed=COMPARISON_SMALL + i).labels for i in range(windows)]
     sides = [measure_samples(samples, **options) for samples in (small, parts)]
     rows = []
     for key in MONITORED:
