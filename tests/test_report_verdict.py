@@ -107,9 +107,9 @@ def test_every_test_is_judged():
         ("copies", None): SHORT,
     }
     texts = {test: text for test, _, text in verdict_lines(found)}
-    assert "pore 0.050, limit 0.030*, short by 0.020" in texts["leaning"]
+    assert "pore 0.050, limit 0.030‡, short by 0.020" in texts["leaning"]
     assert texts["classifier"] == "0.78, limit 0.65, short by 0.13"
-    assert texts["copies"].startswith("+83.3 %, limit 13.3 %*, short by")
+    assert texts["copies"].startswith("+83.3 %, limit 13.3 %‡, short by")
 
 
 def test_the_worst_comes_first_and_is_what_is_said():

@@ -29,7 +29,7 @@ def _verdicts(record):
     if not record.verdicts:
         return []
     lines = (f"- **{outcome}** {test}: {text}" for test, outcome, text in verdict_lines(record.verdicts))
-    return [conclusion(record.verdicts, record.unit_of_samples), "", *lines, "", LIMIT_NOTE.replace("*", "\\*", 1), ""]
+    return [conclusion(record.verdicts, record.unit_of_samples), "", *lines, "", LIMIT_NOTE, ""]
 
 
 def _table(record, peers):

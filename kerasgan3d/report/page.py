@@ -164,7 +164,7 @@ def _verdicts(verdicts, samples):
     return (
         f'<p class="lead">{_escape(conclusion(verdicts, samples))}</p>\n<ul class="verdicts">\n{lines}</ul>\n'
         '<p class="legend">A test passes where its effect is at most its limit: a bar that holds for any material, '
-        "or (*) twice what the same effect is between sub-volumes of two halves of the real image. It cannot be told "
+        "or (‡) twice what the same effect is between sub-volumes of two halves of the real image. It cannot be told "
         "where two standard errors are more than that.</p>\n"
     )
 

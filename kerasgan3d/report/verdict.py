@@ -123,14 +123,14 @@ def _count(found):
     return None if found is None else found.count
 
 
-LIMIT_NOTE = "* Twice what real sub-volumes differ by among themselves, where that is more than the bar."
+LIMIT_NOTE = "‡ Twice what real sub-volumes differ by among themselves, where that is more than the bar."
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """Return a verdict in words, such as "pore +13.3 %, limit 6 %, short by 7.3 %"; a star stands for `LIMIT_NOTE`."""
+    """Return a verdict in words, such as "pore +13.3 %, limit 6 %, short by 7.3 %"; ‡ stands for `LIMIT_NOTE`."""
     value, limit = _shown_effect(verdict, verdict.value), _shown_effect(verdict, verdict.limit, signed=False)
-    star = "*" if verdict.limit > verdict.bar else ""
-    text = f"{verdict.phase + ' ' if verdict.phase else ''}{value}, limit {limit}{star}"
+    mark = "‡" if verdict.limit > verdict.bar else ""
+    text = f"{verdict.phase + ' ' if verdict.phase else ''}{value}, limit {limit}{mark}"
     if verdict.outcome == SHORT and not verdict.test.startswith("spread"):
         text += f", short by {_shown_effect(verdict, abs(verdict.value) - verdict.limit, signed=False)}"
     if verdict.outcome == UNTOLD and verdict.needed:
