@@ -399,7 +399,8 @@ class ComparisonRecord(Record):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a dict that JSON can hold, None for what has no value or was not computed."""
-        return plain({item.name: getattr(self, item.name) for item in dataclasses.fields(ComparisonRecord)})
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(ComparisonRecord)}
+        return plain({"format": self.format, **values})
 
     @classmethod
     def from_dict(cls, content: Any) -> ComparisonRecord:
