@@ -46,7 +46,7 @@ def test_means_and_deviations_are_those_of_the_samples():
     found = summarise(samples, 3, 0.5)
     fractions = np.array([metrics.volume_fractions(sample, n_phases=3) for sample in samples])
     np.testing.assert_allclose(found["mean"]["volume_fraction"], fractions.mean(0))
-    np.testing.assert_allclose(found["std"]["volume_fractions"], fractions.std(0, ddof=1))
+    np.testing.assert_allclose(found["std"]["volume_fraction"], fractions.std(0, ddof=1))
     areas = [metrics.specific_surface_area(sample, voxel_size=0.5, periodic=False, n_phases=3) for sample in samples]
     np.testing.assert_allclose(found["mean"]["specific_surface_area"], np.mean(areas, 0))
     lines = [metrics.triple_phase_boundary_density(s, voxel_size=0.5, periodic=False, n_phases=3) for s in samples]
