@@ -96,6 +96,8 @@ def test_fine_tuning_agrees(records):
 
 
 def test_mixed_precision_agrees_as_far_as_it_can(records):
+    if records["torch"]["precision"] is None:
+        pytest.skip("torch has no convolutions of bfloat16 with gradients on this processor")
     ours, theirs = (record["precision"] for record in records.values())
     assert_close(ours, theirs, 0.05)
     exact = records["tensorflow"]["recipes"]["r1-slices, 2D"]

@@ -35,7 +35,7 @@ def main(folder, states=None):
         "equivariant": equivariant(),
         "beside": losses(*tiny("r1-slices", 3, volume_crop=16), 0, 3),
         "held": held(),
-        "precision": losses(*tiny("r1-slices", 2, precision="mixed_bfloat16"), 0, 2),
+        "precision": mixed(),
     }
     if states is not None:
         gan, sampler = tiny("sn-hinge", 3)
@@ -88,6 +88,17 @@ def equivariant():
     tied = gan.equivariance.tied(gan.generator)
     kernels = [(keras.ops.convert_to_numpy(v.value), orbits) for v, orbits in tied if v.trainable]
     return {"reports": reports, "breach": float(max(np.abs(k - orbits.first(k)).max() for k, orbits in kernels))}
+
+
+def mixed():
+    """Losses in mixed precision; None where torch cannot: on processors without AVX-512 its convolutions of bfloat16 fall
+    back to one that takes no gradient of Keras's kernels."""
+    try:
+        return losses(*tiny("r1-slices", 2, precision="mixed_bfloat16"), 0, 2)
+    except RuntimeError as error:
+        if "slow_conv2d: grad_weight must be contiguous" not in str(error):
+            raise
+        return None
 
 
 def losses(gan, sampler, first, count):
