@@ -91,8 +91,10 @@ def equivariant():
 
 
 def mixed():
-    """Losses in mixed precision; None where torch cannot: on processors without AVX-512 its convolutions of bfloat16 fall
-    back to one that takes no gradient of Keras's kernels."""
+    """Losses in mixed precision; None where torch cannot.
+
+    On processors without AVX-512 its convolutions of bfloat16 fall back to one that takes no gradient of such kernels.
+    """
     try:
         return losses(*tiny("r1-slices", 2, precision="mixed_bfloat16"), 0, 2)
     except RuntimeError as error:
