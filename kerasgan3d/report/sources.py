@@ -63,7 +63,7 @@ class Images:
         return [self.images[k][w] for k, w in windows if self.excluded is None or not self.excluded[w].any()]
 
     def layout(self, count, size, seed):
-        """Return how the sub-volumes that `draw` returns lie: see `kerasgan3d.report.record.Samples`."""
+        """Return how the sub-volumes that `draw` returns lie: see `kerasgan3d.report.record.Windows`."""
         held = [np.zeros(image.shape, bool) for image in self.images]
         corners = self.corners(count, size, seed)
         for number, corner in corners:

@@ -80,7 +80,8 @@ def _judged(record):
     if lattice is not None and lattice.largest_swing is not None:
         key = "label_change_rate"
         real, error = ((found or {}).get(key) for found in (lattice.real_swing, lattice.swing_error))
-        yield _verdict("stride lattice", None, lattice.largest_swing[key], _LATTICE, real, error, _count(record.seam))
+        volumes = None if record.seam is None else record.seam.count  # the same periodic ones
+        yield _verdict("stride lattice", None, lattice.largest_swing[key], _LATTICE, real, error, volumes)
     seam = record.seam
     if seam is not None and seam.largest is not None:
         errors = (seam.interior, seam.standard_error, seam.count)
@@ -117,10 +118,6 @@ def _verdict(test, phase, value, bar, real_from_real, error, count, *, relative=
         wanted = max(abs(value) - limit, limit / 10) if beyond else limit
         needed = math.ceil(count * (2 * error / wanted) ** 2)
     return Verdict(test, outcome, value, limit, bar, phase, real_from_real, error, needed, relative)
-
-
-def _count(found):
-    return None if found is None else found.count
 
 
 LIMIT_NOTE = "‡ Twice what real sub-volumes differ by among themselves, where that is more than the bar."
