@@ -40,7 +40,7 @@ def main(scan):
     labels = io.read_labels(scan, phases=phases, voxel_size=voxel_size).labels
     corners = random_windows(labels.shape, SIZE, WINDOWS, seed=12345)
     samples = [labels[tuple(slice(n, n + SIZE) for n in corner)] for corner in corners]
-    measured = measure_samples(samples, phases=len(phases), voxel_size=voxel_size, max_lag=SIZE // 2)
+    measured = measure_samples(samples, n_phases=len(phases), voxel_size=voxel_size, max_lag=SIZE // 2)
     tables.write(TABLE, [COLUMNS, *rows(measured, phases)])
     tables.put(PAGE, "docs/chance.py SCAN", markdown())
 

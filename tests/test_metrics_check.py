@@ -70,7 +70,7 @@ def test_labels_that_are_no_volume_are_refused(measure, labels, message):
             ("text", "periodic", "zz", "`periodic` must be one bool, or one per axis"),
             ("two axes", "periodic", (True, True), "`periodic` must be one bool, or one per axis"),
             ("too few", "n_phases", 2, "Received 2 with label 2 present: pass at least 3"),
-            ("fraction", "n_phases", 2.5, "`phases` must be an integer from 1 to 255. Received: 2.5"),
+            ("fraction", "n_phases", 2.5, "`n_phases` must be an integer from 1 to 255. Received: 2.5"),
         )
         for name, measure in MEASURES.items()
         if keyword in signature(measure).parameters
@@ -131,10 +131,10 @@ def test_periodic_is_one_bool_or_three(periodic):
     ("phases", "message"),
     [
         (2, "Received 2 with label 2 present: pass at least 3"),
-        (0, "`phases` must be an integer from 1 to 255"),
-        (256, "`phases` must be an integer from 1 to 255"),
-        (3.0, "`phases` must be an integer"),
-        (("pore", "Ni", "YSZ"), "`phases` must be an integer"),
+        (0, "`n_phases` must be an integer from 1 to 255"),
+        (256, "`n_phases` must be an integer from 1 to 255"),
+        (3.0, "`n_phases` must be an integer"),
+        (("pore", "Ni", "YSZ"), "`n_phases` must be an integer"),
     ],
 )
 def test_phases_is_a_count_that_covers_the_labels(phases, message):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from kerasgan3d import metrics
 from kerasgan3d.metrics.ensemble import UNITS, measure_samples, random_windows, sample_values, windows_touching
@@ -74,7 +75,7 @@ def test_windows_that_cannot_be_are_refused(options, message):
 
 def test_every_measure_of_a_sub_volume_is_that_of_its_function():
     samples = [noise(8, 8, 8, seed=seed) for seed in range(3)]
-    found = measure_samples(samples, phases=3, voxel_size=0.5, max_lag=4, workers=1)
+    found = measure_samples(samples, n_phases=3, voxel_size=0.5, max_lag=4, workers=1)
     assert set(found) == {*UNITS, "two_point_correlation", "granulometry"}
     sample, options = samples[1], {"voxel_size": 0.5, "n_phases": 3}
     areas = metrics.interfacial_areas(sample, **options)
@@ -100,7 +101,7 @@ def test_every_measure_of_a_sub_volume_is_that_of_its_function():
 
 
 def test_two_phases_have_no_triple_phase_boundary_and_transport_is_optional():
-    found = measure_samples([noise(6, 6, 6, phases=2)], phases=2, voxel_size=1, transport=False, workers=1)
+    found = measure_samples([noise(6, 6, 6, phases=2)], n_phases=2, voxel_size=1, transport=False, workers=1)
     assert not {"triple_phase_boundary_density", "relative_diffusivity"} & set(found)
     assert found["interfacial_area"].shape == (1, 1)
 
@@ -110,17 +111,51 @@ def test_slices_in_three_directions_estimate_the_volume_without_bias():
     # mirrored at its faces is one, and its slices lack only the faces of the outer boundary, as the volume does.
     volume = np.repeat(np.repeat(np.repeat(noise(6, 6, 6), 4, 0), 4, 1), 4, 2)
     slices = [np.take(volume, k, axis) for axis in range(3) for k in range(24)]
-    of_slices = measure_samples(slices, phases=3, voxel_size=0.1, workers=1)
-    of_volume = measure_samples([volume], phases=3, voxel_size=0.1, transport=False, workers=1)
+    of_slices = measure_samples(slices, n_phases=3, voxel_size=0.1, workers=1)
+    of_volume = measure_samples([volume], n_phases=3, voxel_size=0.1, transport=False, workers=1)
     for key in ("volume_fraction", "specific_surface_area", "interfacial_area", "triple_phase_boundary_density"):
         np.testing.assert_allclose(of_slices[key].mean(0), of_volume[key][0], rtol=1e-12, err_msg=key)
+
+
+def test_slices_of_random_structure_have_its_chords_along_their_axes():
+    volume = ndimage.gaussian_filter(noise(48, 48, 48, phases=2).astype(float), 1.5, mode="wrap")
+    labels = (volume > volume.mean()).astype(np.uint8)
+    of_slices = measure_samples(list(labels), n_phases=2, voxel_size=0.25, workers=1)["mean_chord_length"]
+    assert of_slices.shape == (48, 2, 2)
+    of_volume = metrics.chord_lengths(labels, voxel_size=0.25).mean
+    # Chords per length add up over slices of one share; these means of ratios come close.
+    np.testing.assert_allclose(of_slices.mean(0), of_volume[:, 1:], rtol=0.03)
+    share = np.stack([labels == phase for phase in range(2)]).mean((2, 3)).T
+    number = (share[..., None] / of_slices).mean(0)
+    np.testing.assert_allclose(share.mean(0)[:, None] / number, of_volume[:, 1:], rtol=1e-12)
+
+
+def test_what_is_of_slices_alone_is_that_of_its_function():
+    sample = noise(12, 12)
+    found = measure_samples([sample], n_phases=3, voxel_size=0.5, max_lag=2, workers=1)
+    options = {"voxel_size": 0.5, "n_phases": 3}
+    fractions = np.bincount(sample.ravel()) / sample.size
+    for key, expected in {
+        "granulometry": metrics.granulometry(sample, edges="open", n_phases=3) * fractions[:, None],
+        "mean_chord_length": metrics.chord_lengths(sample, **options).mean,
+        "euler_characteristic": metrics.euler_characteristic(sample, **options),
+        "speck_density": metrics.specks(sample, **options).number,
+        "hole_density": metrics.specks(sample, **options).holes,
+    }.items():
+        np.testing.assert_array_equal(found[key][0], expected, err_msg=key)
+
+
+def test_the_old_keyword_warns():
+    with pytest.warns(DeprecationWarning, match="`phases` is called `n_phases` now"):
+        found = measure_samples([noise(4, 4, 4)], phases=3, voxel_size=1, transport=False, workers=1)
+    assert found["volume_fraction"].shape == (1, 3)
 
 
 def test_the_number_of_workers_changes_nothing():
     samples = [noise(12, 12, 12, seed=seed) for seed in range(5)]
     calls = []
     one, two = (
-        measure_samples(samples, phases=3, voxel_size=0.5, workers=n, progress=lambda *done: calls.append(done))
+        measure_samples(samples, n_phases=3, voxel_size=0.5, workers=n, progress=lambda *done: calls.append(done))
         for n in (1, 2)
     )
     assert set(one) == set(two)
@@ -135,9 +170,9 @@ def test_one_worker_starts_no_process(monkeypatch):
 
     monkeypatch.setattr("kerasgan3d.metrics._workers.ProcessPoolExecutor", refuse)
     samples = [noise(6, 6, 6), noise(6, 6, 6, seed=1)]
-    measure_samples(samples, phases=3, voxel_size=1, workers=1)
+    measure_samples(samples, n_phases=3, voxel_size=1, workers=1)
     with pytest.raises(AssertionError):
-        measure_samples(samples, phases=3, voxel_size=1, workers=2)
+        measure_samples(samples, n_phases=3, voxel_size=1, workers=2)
 
 
 def test_a_script_needs_no_guard(tmp_path):
@@ -150,7 +185,7 @@ def test_a_script_needs_no_guard(tmp_path):
         "from kerasgan3d.metrics.ensemble import measure_samples\n"
         "print('once')\n"
         "samples = [np.eye(5, dtype=np.uint8)[None].repeat(5, 0)] * 2\n"
-        "print(measure_samples(samples, phases=2, voxel_size=1, transport=False, workers=2)['volume_fraction'][1])\n"
+        "print(measure_samples(samples, n_phases=2, voxel_size=1, transport=False, workers=2)['volume_fraction'][1])\n"
         "print(__file__ is not None)\n"
     )
     result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
@@ -163,14 +198,14 @@ def test_inputs_and_environment_stay_as_they_are(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     sample = noise(6, 6, 6)
     sample.setflags(write=False)
-    measure_samples([sample, sample], phases=3, voxel_size=1, workers=2)
+    measure_samples([sample, sample], n_phases=3, voxel_size=1, workers=2)
     assert os.environ["OMP_NUM_THREADS"] == "7"
 
 
 def test_values_go_through_json_to_six_digits():
     import json
 
-    measured = measure_samples([noise(7, 7, 7), noise(7, 7, 7, seed=1)], phases=3, voxel_size=0.3, workers=1)
+    measured = measure_samples([noise(7, 7, 7), noise(7, 7, 7, seed=1)], n_phases=3, voxel_size=0.3, workers=1)
     values = json.loads(json.dumps(sample_values(measured), allow_nan=False))
     assert set(values) == set(UNITS)
     for key, kept in values.items():
@@ -184,7 +219,7 @@ def test_values_go_through_json_to_six_digits():
         ({"samples": []}, r"`samples` must be sub-volumes of one size"),
         ({"samples": [noise(4, 4, 4), noise(5, 5, 5)]}, r"of shapes \[\(4, 4, 4\), \(5, 5, 5\)\]"),
         ({"samples": [noise(4, 4, 4).astype(float)]}, r"Labels must be integers"),
-        ({"phases": 2}, r"`phases` must be the number of phases"),
+        ({"n_phases": 2}, r"The number of phases must be more than the highest label"),
         ({"voxel_size": None}, r"The voxel size is unknown"),
         ({"workers": 0}, r"`workers` must be an integer of at least 1"),
         ({"max_lag": 4}, r"`max_lag` must be an integer from 0 to 3"),
@@ -192,7 +227,7 @@ def test_values_go_through_json_to_six_digits():
     ids=["none", "sizes", "floats", "phases", "voxel-size", "workers", "max-lag"],
 )
 def test_bad_input_is_refused(change, message):
-    given = {"samples": [noise(4, 4, 4)] * 2, "phases": 3, "voxel_size": 1.0, **change}
+    given = {"samples": [noise(4, 4, 4)] * 2, "n_phases": 3, "voxel_size": 1.0, **change}
     samples = given.pop("samples")
     with pytest.raises(ValueError, match=message):
         measure_samples(samples, **given)

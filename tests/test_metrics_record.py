@@ -158,7 +158,10 @@ def test_a_slice_tells_what_stereology_can():
     np.testing.assert_array_equal(record.two_point_correlation, expected.two_point_correlation)
     assert (record.shape, record.periodic) == ((40, 50), (False, True))
     told = {name for name in record.units if getattr(record, name) is not None} - {"voxel_size"}
-    assert told == set(record.stereology)
+    own = {"granulometry", "euler_characteristic", "speck_density", "hole_density"}
+    assert told == set(record.stereology) | own
+    assert not own & set(record.stereology)
+    np.testing.assert_array_equal(record.mean_chord_length, m.chord_lengths(labels, voxel_size=0.1, periodic="x").mean)
     assert record.connected_fraction is record.relative_diffusivity is record.radial_two_point_correlation is None
     assert record.specific_surface_area_marching_cubes is record.active_triple_phase_boundary_density is None
 
@@ -192,6 +195,33 @@ def test_units_are_those_of_the_numbers():
         if value is not None:
             factor = {"1": 1, "µm": 0.5, "1/µm": 2, "1/µm²": 4, "1/µm³": 8}[unit]
             np.testing.assert_allclose(getattr(finer, name), factor * np.asarray(value), err_msg=name)
+
+
+def test_units_of_a_slice_are_those_of_the_numbers():
+    record, finer = (measure(random_labels((24, 24)), voxel_size=size) for size in (1, 0.5))
+    assert (record.units["euler_characteristic"], record.units["hole_density"]) == ("1/µm²", "1/µm²")
+    for name, unit in record.units.items():
+        value = getattr(record, name)
+        if value is not None:
+            factor = {"1": 1, "µm": 0.5, "1/µm": 2, "1/µm²": 4}[unit]
+            np.testing.assert_allclose(getattr(finer, name), factor * np.asarray(value), err_msg=name)
+
+
+def test_a_slice_has_shapes_of_its_own():
+    y, x = np.mgrid[:20, :20]
+    cell = ((y - 10) ** 2 + (x - 10) ** 2 <= 36).astype(np.uint8)  # a disc of radius 6
+    cell[9:12, 9:12] = 0  # makes it a ring, around a hole of 9 pixels
+    cell[0, 0] = 1  # a speck
+    record = measure(np.tile(cell, (3, 4)), voxel_size=0.5, periodic=True, phases=("pore", "solid"))
+    area = 0.5**2 * 400
+    # Speck and ring less a hole; what is around them has the same with its sign.
+    np.testing.assert_allclose(record.euler_characteristic * area, [-1, 1])
+    np.testing.assert_allclose(record.speck_density * area, [1, 1])
+    np.testing.assert_allclose(record.hole_density * area, [1, 1])
+    lattice = np.tile(cell | ((y - 10) ** 2 + (x - 10) ** 2 <= 36), (3, 4))
+    lattice[::20, ::20] = 0
+    shares = measure(lattice, voxel_size=0.5, periodic=True, max_lag=2).granulometry[1]
+    np.testing.assert_array_equal(shares[[0, 6, 7]], [1, 1, 0])  # discs of one radius on a lattice
 
 
 def test_the_package_offers_it():
@@ -267,8 +297,12 @@ def test_incomplete_records_are_refused(record):
         (random_labels().astype(float), {"voxel_size": 1}, "Labels must be integers"),
         (random_labels((8,)), {"voxel_size": 1}, r"shape \(8,\)"),
         (random_labels(), {"voxel_size": 0}, "`voxel_size` must be one positive number"),
-        (random_labels(), {"voxel_size": 1, "phases": 2}, "`phases` must be the number of phases"),
-        (random_labels(), {"voxel_size": 1, "phases": ("a", "b")}, "`phases` must be the number of phases"),
+        (random_labels(), {"voxel_size": 1, "phases": 2}, "The number of phases must be more than the highest label"),
+        (
+            random_labels(),
+            {"voxel_size": 1, "phases": ("a", "b")},
+            "The number of phases must be more than the highest label",
+        ),
         (random_labels(), {"voxel_size": 1, "periodic": (True, False)}, "`periodic` must be one bool, or one per axis"),
         (random_labels(), {"voxel_size": 1, "max_lag": 8}, "`max_lag` must be an integer from 0 to 7. Received: 8"),
         (random_labels(), {"voxel_size": 1, "max_lag": 1.5}, "`max_lag` must be an integer"),
@@ -322,6 +356,14 @@ def test_text_of_a_slice_marks_estimates():
     assert "\n* Estimates of a volume's values from a slice by stereology" in text
     assert "tortuosity" not in text
     assert "inf:" not in text
+    lines = text.splitlines()
+    rows = {name: next(line for line in lines if line.startswith(name)) for name in ("share in", "Euler", "specks")}
+    assert rows["share in"].startswith("share in discs of radius ")
+    assert "1/µm²" in rows["Euler"]
+    assert rows["specks"].startswith("specks, fewer than 27 pixels  ")
+    chords = next(place for place, line in enumerate(lines) if line.startswith("mean chord length *"))
+    assert [line.split()[-4] for line in lines[chords : chords + 2]] == ["y", "x"]
+    assert "compare slices with slices" in text
 
 
 @pytest.mark.parametrize(

@@ -67,13 +67,14 @@ def test_blocks_and_slices_tell_what_a_row_says(row):
     assert (by_blocks is None) == (row.on_blocks is None)
     of_slice = measure(volume().labels[0], **options)
     assert (of_slice[row.key] is None) == (row.of_slice is None)
-    assert (row.key in of_slice.stereology) == (row.of_slice is not None)
+    assert (row.key in of_slice.stereology) == row.stereology
+    assert row.of_slice is not None or not (row.stereology or row.unit_of_slice or row.label_of_slice)
 
 
 @pytest.mark.parametrize("row", SAMPLED.values(), ids=list(SAMPLED))
 def test_every_value_of_a_sub_volume_has_a_place(row):
     sample = volume((6, 6, 6)).labels
-    values = measure_samples([sample], phases=3, voxel_size=0.5, workers=1)[row.key][0]
+    values = measure_samples([sample], n_phases=3, voxel_size=0.5, workers=1)[row.key][0]
     found = list(places(row, NAMES))
     single = [place for place in found if not any(isinstance(part, slice) for part in place.index)]
     assert len(single) == np.size(values)
@@ -84,6 +85,16 @@ def test_every_value_of_a_sub_volume_has_a_place(row):
     if row.shape == PER_PAIR:
         assert [(place.phase, place.other) for place in found] == [("pore", "NMC"), ("pore", "CBD"), ("NMC", "CBD")]
         assert values.tolist() == [whole[0, 1], whole[0, 2], whole[1, 2]]
+
+
+@pytest.mark.parametrize("row", [row for row in SAMPLED.values() if row.of_slice], ids=lambda row: row.key)
+def test_every_value_of_a_window_has_a_place(row):
+    sample = volume((12, 12, 1)).labels[..., 0]
+    values = measure_samples([sample], n_phases=3, voxel_size=0.5, workers=1)[row.key][0]
+    single = [place for place in places(row, NAMES, "yx") if not any(isinstance(part, slice) for part in place.index)]
+    assert len(single) == np.size(values)
+    assert {place.axis for place in single} <= {None, "y", "x"}
+    np.testing.assert_allclose(values, sampled_value(row, measure(sample, voxel_size=0.5, phases=3)[row.key]))
 
 
 @pytest.mark.parametrize("kind", ["volume", "slice"])

@@ -71,7 +71,7 @@ def test_the_values_are_those_of_the_sub_volumes(comparison):
 
     for side, source in (("real", real_source(REAL)), ("generated", generated_source(Blobs()))):
         samples = source.draw(6, 12, 0)
-        expected = measure_samples(samples, phases=3, voxel_size=0.5, workers=1)
+        expected = measure_samples(samples, n_phases=3, voxel_size=0.5, workers=1)
         found = comparison.measure("relative_diffusivity", "pore", axis="y")
         assert found[side] == expected["relative_diffusivity"][:, 0, 1].tolist()
         found = comparison.measure("interfacial_area", "pore", other="YSZ")
@@ -149,13 +149,23 @@ def test_a_slice_is_compared_with_slices(tmp_path):
     found = compare(REAL.labels[5], Blobs(), **{**QUICK, "count": 5}, phases=PHASES)
     record = found.to_dict()
     assert (record["real"]["kind"], record["samples"]["dimensions"]) == ("slice", 2)
-    assert all(row["estimated"] for row in record["measures"])
-    assert {row["key"] for row in record["measures"]} == {
+    estimates = {
         "volume_fraction",
         "specific_surface_area",
         "interfacial_area",
         "triple_phase_boundary_density",
+        "mean_chord_length",
     }
+    own = {"euler_characteristic", "speck_density", "hole_density"}
+    assert {row["key"] for row in record["measures"] if row["estimated"]} == estimates
+    assert {row["key"]: row["unit"] for row in record["measures"] if not row["estimated"]} == dict.fromkeys(
+        own, "1/µm²"
+    )
+    assert {row["axis"] for row in record["measures"] if row["key"] == "mean_chord_length"} == {"y", "x", "mean"}
+    assert set(record["curves"]) == {"granulometry"}
+    assert "in discs of radius r" in str(found)
+    tests = {verdict["test"] for verdict in record["verdicts"]}
+    assert {"granulometry", "mean chord length", "Euler characteristic"} < tests
     assert record["two_point_correlation"]["axes"] == ["y", "x"]
     volumes = [Blobs().sample(12, seed=int(s)) for s in np.random.SeedSequence([0, 0]).generate_state(5, np.uint64)]
     expected = [(np.take(v.labels, 6, axis=axis) == 1).mean() for v in volumes for axis in range(3)]
@@ -177,6 +187,14 @@ def test_a_slice_tells_what_its_stereology_tells_of_volumes():
     drawn = [Blobs().sample(12, seed=int(s)) for s in np.random.SeedSequence([0, 0]).generate_state(5, np.uint64)]
     expected = [metrics.specific_surface_area(v.labels, voxel_size=0.5, n_phases=3, periodic=False)[1] for v in drawn]
     assert of_volumes["generated_mean"] == pytest.approx(np.mean(expected))
+    # Discs, Euler characteristics and specks of slices are none of volumes; chords are the same along every axis.
+    for key in ("euler_characteristic", "speck_density", "hole_density"):
+        assert (rows[key, "Ni", None]["real_mean"], rows[key, "Ni", None]["unit"]) == (None, "1/µm³")
+        assert rows[key, "Ni", None]["generated_mean"] is not None
+    chords = metrics.chord_lengths(REAL.labels[5], voxel_size=0.5, n_phases=3).mean
+    for axis in ("z", "y", "x", "mean"):
+        assert rows["mean_chord_length", "Ni", axis]["real_mean"] == pytest.approx(chords[1].mean())
+        assert rows["mean_chord_length", "Ni", axis]["estimated"]
     # The scatter of windows is not that of volumes, and a slice knows nothing of transport.
     assert of_volumes["deviation_ratio"] is None
     assert rows["relative_diffusivity", "pore", "mean"]["real_mean"] is None
@@ -204,7 +222,7 @@ def test_volumes_stand_for_a_generator():
 
 def statistics(samples):
     drawn = [REAL.labels[k : k + 12, k : k + 12, k : k + 12] for k in range(0, 28, 4)]
-    measured = measure_samples(drawn, phases=3, voxel_size=0.5, workers=1)
+    measured = measure_samples(drawn, n_phases=3, voxel_size=0.5, workers=1)
     s2 = measured["two_point_correlation"].mean(0)
     result = {
         "phases": list(PHASES),

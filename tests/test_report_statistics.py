@@ -14,7 +14,7 @@ PHASES = ("pore", "Ni", "YSZ")
 def measured(count, seed, size=8):
     rng = np.random.default_rng(seed)
     samples = rng.integers(3, size=(count, size, size, size), dtype=np.uint8)
-    return measure_samples(list(samples), phases=3, voxel_size=0.5, workers=1, transport=False)
+    return measure_samples(list(samples), n_phases=3, voxel_size=0.5, workers=1, transport=False)
 
 
 REAL, GENERATED = measured(6, 0), measured(5, 1)
@@ -149,6 +149,15 @@ def test_statistics_in_voxels_become_micrometres(samples):
         np.testing.assert_allclose(known[key], factor * np.array(in_voxels[key]))
     stated = reference_values({**statistics, "voxel_size": 0.25}, 0.5)
     np.testing.assert_array_equal(stated["specific_surface_area"], in_voxels["specific_surface_area"])
+
+
+def test_numbers_of_slices_in_voxels_become_micrometres_by_their_own_power():
+    values = {"euler_characteristic": [[0.1, -0.2, 0.3]], "mean_chord_length": [[[4.0, 5.0]] * 3]}
+    for dimensions, factor in ((2, 4), (3, 8)):
+        facts = {"mean": {}, "voxel_size": None, "sub_volumes": {"dimensions": dimensions}, "samples": values}
+        known = reference_values(facts, 0.5)
+        np.testing.assert_allclose(known["euler_characteristic"], factor * np.array(values["euler_characteristic"]))
+        np.testing.assert_allclose(known["mean_chord_length"], 0.5 * np.array(values["mean_chord_length"]))
 
 
 def test_plain_values():

@@ -22,7 +22,7 @@ from kerasgan3d.report.record import (
     Side,
 )
 from kerasgan3d.report.statistics import measure_rows
-from kerasgan3d.report.verdict import PASSES, SHORT, UNTOLD, conclusion, verdict_lines, verdicts_of
+from kerasgan3d.report.verdict import PASSES, SHORT, UNTOLD, conclusion, headline, verdict_lines, verdicts_of
 
 PHASES = ("pore", "solid")
 
@@ -65,6 +65,22 @@ def test_an_effect_is_judged_by_its_limit_and_its_error(difference, error, real_
     assert verdict.limit == pytest.approx(limit)
     assert verdict.bar == 0.02
     assert (verdict.needed is not None) == (outcome == UNTOLD)
+
+
+def test_counts_of_shapes_are_judged_but_not_in_short_tables():
+    facts = {"phase": "pore", "generated_mean": 2.0, "standard_error": 0.01}
+    rows = [
+        MeasureRow(key, real_mean=real, relative_difference=difference, **facts)
+        for key, real, difference in (
+            ("euler_characteristic", 2.3, -0.13),
+            ("speck_density", 1.9, 0.05),
+            ("hole_density", 0.0, None),
+        )
+    ]
+    found = {verdict.test: (verdict.outcome, verdict.bar) for verdict in verdicts_of(record(measures=rows))}
+    # Of a real mean of zero no difference is a share.
+    assert found == {"Euler characteristic": (SHORT, 0.1), "specks": (PASSES, 0.25)}
+    assert headline(rows) == []
 
 
 def test_how_many_volumes_would_tell():
@@ -162,7 +178,7 @@ def test_few_sub_volumes_raise_no_limit_by_their_scatter():
 
 def test_the_real_mean_is_that_of_the_whole_image_where_it_is_known():
     labels = np.random.default_rng(0).integers(0, 2, (12, 12, 12)).astype(np.uint8)
-    real = measure_samples([labels[:6, :6, :6], labels[6:, 6:, 6:]], phases=2, voxel_size=1, workers=1)
+    real = measure_samples([labels[:6, :6, :6], labels[6:, 6:, 6:]], n_phases=2, voxel_size=1, workers=1)
     whole = {"volume_fraction": np.array([0.4, 0.6])}
     rows = {(row.key, row.phase): row for row in measure_rows(real, real, PHASES, whole=whole)}
     found = rows["volume_fraction", "pore"]

@@ -70,7 +70,7 @@ def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
     _check_form(np.dtype(stored.dtype), tuple(stored.shape), 3)
     return Checked(
         labels=stored,
-        phases=0 if phases is None else check_integer(phases, "phases", 1, MAX_PHASES),
+        phases=0 if phases is None else check_integer(phases, "n_phases", 1, MAX_PHASES),
         periodic=_periodic(periodic, 3),
         voxel_size=check_voxel_size(voxel_size),
     )
@@ -127,10 +127,10 @@ def _check_range(labels):
 
 
 def _check_phases(phases, highest):
-    phases = check_integer(phases, "phases", 1, MAX_PHASES)
+    phases = check_integer(phases, "n_phases", 1, MAX_PHASES)
     if phases <= highest:
         raise ValueError(
-            f"`phases` must be the number of phases, more than the highest label. "
+            "The number of phases must be more than the highest label. "
             f"Received {phases} with label {highest} present: pass at least {highest + 1}."
         )
 

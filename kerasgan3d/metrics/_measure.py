@@ -50,8 +50,10 @@ class Measure:
         of_volume: Function from a `Subject` of three dimensions to the array.
         of_sub_volume: The same of one of many sub-volumes of one shape that are compared, where that is another thing;
             of a curve, values at the start of which is the volume fraction, so that means over means are shares.
-        of_slice: The same of one slice: its own value, or an estimate of a volume's by stereology. None where a slice
-            does not tell it.
+        of_slice: The same of one slice. None where a slice does not tell it.
+        stereology: Whether a slice's value estimates that of the volume it was cut from, right for isotropic material.
+            False: it is the slice's own, such as the share in discs, to be compared with that of slices alone.
+        unit_of_slice, label_of_slice: Unit and label of a slice's value, where they are not those of a volume's.
         on_blocks: How it follows from blocks; None where it does not.
         needs: "three phases", "percolation" (what connects the ends of a volume), "transport" (costly: only where it is
             asked for).
@@ -68,6 +70,7 @@ class Measure:
             the real mean from all of it.
         bar: The largest difference of means that a comparison lets pass, relative to the real mean (of curves:
             absolute). None: it is shown and not judged.
+        headline: Whether short tables show it among what is judged.
         spread: The least and the largest ratio of standard deviations, generated to real, that pass; None: not judged.
         monitored: Whether a training run watches it, and reference statistics hold its mean and standard deviation.
         section, figure: Where a report draws it: "structure" or "transport", and the title of the figure, which
@@ -81,6 +84,9 @@ class Measure:
     method: str
     of_volume: Callable[[Subject], Any]
     of_slice: Callable[[Subject], Any] | None = None
+    stereology: bool = False
+    unit_of_slice: str | None = None
+    label_of_slice: str | None = None
     of_sub_volume: Callable[[Subject], Any] | None = None
     on_blocks: OnBlocks | None = None
     needs: frozenset[str] = frozenset()
@@ -94,6 +100,7 @@ class Measure:
     mean_of_axes: bool = False
     whole: bool = False
     bar: float | None = None
+    headline: bool = True
     spread: tuple[float, float] | None = None
     monitored: bool = False
     section: str | None = None
@@ -103,6 +110,15 @@ class Measure:
     def is_curve(self) -> bool:
         """Whether it is a function of distance or size."""
         return self.shape[-1:] in (("lags",), ("radii",))
+
+    def unit_in(self, dimensions: int) -> str:
+        """Return the unit of the value of a volume, or of a slice where there are two dimensions."""
+        return self.unit_of_slice or self.unit if dimensions == 2 else self.unit
+
+    def label_in(self, dimensions: int) -> str:
+        """Return the name in tables of the value of a volume, or of a slice where there are two dimensions."""
+        label = self.label or self.name
+        return self.label_of_slice or label if dimensions == 2 else label
 
     def told_by(self, subject: Subject) -> bool:
         """Tell whether an image has this measure."""

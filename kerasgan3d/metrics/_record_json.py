@@ -15,6 +15,11 @@ _FACTS = ("phases", "voxel_size", "shape", "periodic", "stereology")
 _ALWAYS = ("volume_fraction", "specific_surface_area", "interfacial_area", "two_point_correlation")
 
 
+def units_of(dimensions, keys=MEASURES):
+    """Return the unit of each number of a record of a volume, or a slice, that has these keys."""
+    return {"voxel_size": "µm", **{key: row.unit_in(dimensions) for key, row in MEASURES.items() if key in keys}}
+
+
 def to_json(record):
     """Return a Measurement as a dict that JSON can hold; inf becomes "inf", NaN null."""
     values = {name: _plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
@@ -37,9 +42,6 @@ def from_json(record):
     missing = [name for name in (*_FACTS, *_ALWAYS, "units") if name not in record]
     if missing:
         raise ValueError(f"A measurement must have every entry. Received: one without {', '.join(missing)}.")
-    units = {"voxel_size": "µm", **{key: row.unit for key, row in MEASURES.items() if key in record}}
-    if record["units"] != units:
-        raise ValueError(f"The units of a measurement must be {units}. Received: {record['units']!r}.")
     phases = PhaseMap(record["phases"]).names
     shape = _checked_list(record, "shape", "numbers of voxels", lambda size: type(size) is int and size > 0)
     periodic = _checked_list(record, "periodic", "bools", lambda flag: isinstance(flag, bool))
@@ -49,6 +51,9 @@ def from_json(record):
             "`shape` and `periodic` must have one item for each of z, y, x, or of y, x. "
             f"Received: {shape} and {periodic}."
         )
+    units = units_of(len(shape), record)
+    if record["units"] != units:
+        raise ValueError(f"The units of a measurement must be {units}. Received: {record['units']!r}.")
     sizes = {"phases": len(phases), "axes": len(shape)}
     return {
         "phases": phases,

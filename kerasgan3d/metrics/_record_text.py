@@ -36,7 +36,7 @@ def record_text(record):
 
 def _subject(record):
     image, element = ("slice", "pixels") if len(record.shape) == 2 else ("volume", "voxels")
-    axes = "zyx"[-len(record.shape) :]
+    axes = AXES[-len(record.shape) :]
     size = " x ".join(str(length) for length in record.shape)
     extent = " x ".join(_number(length * record.voxel_size) for length in record.shape)
     wraps = ", ".join(axis for axis, periodic in zip(axes, record.periodic, strict=True) if periodic)
@@ -55,11 +55,11 @@ def _rows(record):
 
 
 def _label(record, row):
-    return (row.label or row.name) + (_ESTIMATE if row.key in record.stereology else "")
+    return row.label_in(len(record.shape)) + (_ESTIMATE if row.key in record.stereology else "")
 
 
 def _per_phase(record, row, values, label):
-    yield _Row(label, _unit(row), "", _texts(values, row.decimals))
+    yield _Row(label, _unit(record, row), "", _texts(values, row.decimals))
 
 
 def _per_pair(record, row, values, label):
@@ -68,19 +68,19 @@ def _per_pair(record, row, values, label):
     for index, (phase, areas) in enumerate(zip(record.phases, values, strict=True)):
         texts = _texts(areas, row.decimals)
         texts[index] = "-"
-        yield _Row(label.format(phase=_short(phase)), _unit(row), "", texts)
+        yield _Row(label.format(phase=_short(phase)), _unit(record, row), "", texts)
 
 
 def _per_axis(record, row, values, label):
-    for axis, letter in enumerate(AXES):
-        yield _Row("" if axis else label, _unit(row), letter, _texts(values[:, axis], row.decimals))
+    for axis, letter in enumerate(AXES[-len(record.shape) :]):
+        yield _Row("" if axis else label, _unit(record, row), letter, _texts(values[:, axis], row.decimals))
 
 
 def _curve(record, row, values, label):
     values = values.mean(axis=1) if "axes" in row.shape else values
     for lag in (lag for lag in _SHOWN[row.shape[-1]] if lag < values.shape[-1]):
         distance = f"{_number(lag * record.voxel_size)} µm"
-        yield _Row(label, _unit(row), distance, _texts(values[:, lag], row.decimals))
+        yield _Row(label, _unit(record, row), distance, _texts(values[:, lag], row.decimals))
         label = ""
 
 
@@ -94,8 +94,9 @@ _BY_SHAPE = {
 }
 
 
-def _unit(row):
-    return "" if row.unit == "1" else row.unit
+def _unit(record, row):
+    unit = row.unit_in(len(record.shape))
+    return "" if unit == "1" else unit
 
 
 def _tables(rows, phases):
@@ -162,6 +163,8 @@ def _notes(record):
             "material. A slice does not tell connectivity and transport."
         )
         notes.append(textwrap.fill(estimates, WIDTH, subsequent_indent="  "))
+        own = [row.name for row in MEASURES.values() if row.of_slice is not None and not row.stereology]
+        notes.append(textwrap.fill(f"Its own are {', '.join(own)}: compare slices with slices.", WIDTH))
     return "\n".join(notes)
 
 

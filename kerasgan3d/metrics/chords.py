@@ -173,6 +173,10 @@ def mean_chords_from(
         return (voxels / math.prod(shape))[:, np.newaxis] / (ends / (2 * np.array(pairs)))
 
 
+def _mean(subject: Any) -> np.ndarray:
+    return chord_lengths(subject.labels, max_length=1, voxel_size=subject.voxel_size, **subject.options).mean
+
+
 def _count_ends(part: Any) -> np.ndarray:
     """Count the ends of the chords of each phase along each axis that a block has: (n, 3)."""
     ends = [
@@ -189,9 +193,9 @@ MEAN_CHORD_LENGTH = Measure(
     shape=PER_PHASE_AND_AXIS,
     method="The share of lines along an axis that lies in the phase, over the number of its chords per length, which "
     "is half of the number of ends.",
-    of_volume=lambda subject: (
-        chord_lengths(subject.labels, max_length=1, voxel_size=subject.voxel_size, **subject.options).mean
-    ),
+    of_volume=_mean,
+    of_slice=_mean,
+    stereology=True,
     on_blocks=OnBlocks(
         count=_count_ends,
         value=lambda ends, whole: (

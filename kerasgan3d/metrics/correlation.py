@@ -217,6 +217,7 @@ TWO_POINT_CORRELATION = Measure(
     "volume fraction. Curves are ratios of means over all samples.",
     of_volume=_along_axes,
     of_slice=_along_axes,
+    stereology=True,
     on_blocks=OnBlocks(count=_count_pairs_of, value=_of_blocks),
     cost=20,
     label="two-point correlation S2, mean of axes",

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from kerasgan3d.checks import check_integer
 from kerasgan3d.crops import random_windows, windows_touching
+from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import Checked, check_slice, check_volume, require_voxel_size
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics._workers import side_by_side
@@ -15,15 +16,16 @@ from kerasgan3d.metrics.registry import MEASURES, SAMPLED, SAMPLED_CURVES, sampl
 
 __all__ = ["LAGS", "UNITS", "measure_samples", "random_windows", "sample_values", "windows_touching"]
 
-# The units of the numbers that are measured of a sub-volume; curves come with them.
+# The units of the numbers that are measured of a sub-volume (of a window of a slice: `Measure.unit_in(2)`).
 UNITS = {key: row.unit for key, row in SAMPLED.items()}
 LAGS = 32  # voxels: the longest distance of the two-point correlation, where the sub-volumes are large enough
 
 
+@renamed("phases", "n_phases")
 def measure_samples(
     samples: Iterable[ArrayLike],
     *,
-    phases: int,
+    n_phases: int,
     voxel_size: float | None,
     transport: bool = True,
     max_lag: int | None = None,
@@ -36,7 +38,7 @@ def measure_samples(
 
     Args:
         samples: Arrays of labels, all (z, y, x) or all (y, x), 0..n-1.
-        phases: Number of phases n.
+        n_phases: Number of phases n.
         voxel_size: Edge length of a voxel in µm.
         transport: Whether relative diffusivities are computed, which takes most of the time.
         max_lag: Longest distance of the two-point correlation in voxels; default: 32, or half the edge of the
@@ -49,10 +51,15 @@ def measure_samples(
         faces) and "specific_surface_area_marching_cubes" (samples, n); "interfacial_area" (samples, pairs of phases
         as `itertools.combinations` orders them); "triple_phase_boundary_density" and
         "active_triple_phase_boundary_density" (samples,), where there are three phases or more;
-        "connected_fraction" and "relative_diffusivity" (mirror sides) (samples, n, 3 axes); "two_point_correlation"
-        (samples, n, axes, lags), not normalised. `UNITS` has the units. Of slices there are only fractions,
-        "specific_surface_area", "interfacial_area" and "triple_phase_boundary_density", all estimates by stereology
-        (see `slice_statistics`), and "two_point_correlation".
+        "connected_fraction" and "relative_diffusivity" (mirror sides) (samples, n, 3 axes); "mean_chord_length"
+        (samples, n, axes); "euler_characteristic", "speck_density" and "hole_density" (samples, n);
+        "two_point_correlation" (samples, n, axes, lags), not normalised; "granulometry" (samples, n, radii), times the
+        volume fraction. `UNITS` has the units.
+
+        Of slices there are estimates by stereology: fractions, "specific_surface_area", "interfacial_area",
+        "triple_phase_boundary_density" (see `slice_statistics`), "mean_chord_length" and "two_point_correlation" along
+        y, x; and what is the slice's own: "granulometry" by discs, "euler_characteristic", "speck_density" and
+        "hole_density", per area.
 
     Raises:
         ValueError: If an argument is not as above.
@@ -64,7 +71,7 @@ def measure_samples(
             f"Received: {len(samples)} of shapes {sorted({sample.shape for sample in samples})}."
         )
     check = check_slice if samples[0].ndim == 2 else check_volume
-    checked = [check(sample, phases=phases, voxel_size=voxel_size) for sample in samples]
+    checked = [check(sample, phases=n_phases, voxel_size=voxel_size) for sample in samples]
     require_voxel_size(checked[0])
     smallest = min(samples[0].shape)
     max_lag = min(LAGS, smallest // 2) if max_lag is None else check_integer(max_lag, "max_lag", 0, smallest - 1)

@@ -51,6 +51,7 @@ VOLUME_FRACTION = Measure(
     method="The share of voxels in the phase.",
     of_volume=lambda subject: fractions_of(subject.labels, subject.n_phases),
     of_slice=lambda subject: fractions_of(subject.labels, subject.n_phases),
+    stereology=True,
     on_blocks=OnBlocks(
         count=lambda part: count_voxels(part.labels, part.n_phases), value=lambda voxels, whole: fractions_from(voxels)
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -43,9 +44,9 @@ def granulometry(
     that are at least 2 floor(r) voxels from it, as no ball around them can. What lies outside then plays no part, G is
     free of bias, and sub-volumes have the value of the whole on average, each weighed by the voxels that it counts. It
     takes volumes that are large enough: for r = 14 those of 96³ count 40³ voxels, those of 64³ 8³. ``"open"`` counts
-    all voxels, and lets balls with their centre within reach out as if the phase went on there. For the particles of a
-    cathode in 96³ that is 0.02 to 0.04 too little (r = 6 to 14), and varies from sub-volume to sub-volume half to a
-    third as much: compare volumes of one shape only.
+    all voxels, and lets balls with their centre within reach out as if the phase went on there. That is too little, as
+    a particle at a face has lost a part, and varies less from sub-volume to sub-volume: compare volumes of one shape
+    only.
 
     **What voxels do to it.** A discrete ball is no union of smaller ones: those cannot reach all of its caps, and of a
     lone perfect ball of radius 10 G is 0.9 for r from 8 to 9.5 and 1 again for 10. So G may rise from one radius to the
@@ -282,14 +283,19 @@ def _widened(bits: np.ndarray) -> np.ndarray:
     return wide
 
 
+def _of(subject: Any) -> np.ndarray:
+    return granulometry(subject.labels, **subject.options)
+
+
 GRANULOMETRY = Measure(
     key="granulometry",
     name="granulometry",
     unit="1",
     shape=SIZE_CURVES,
-    method="The share of the phase that lies in balls of radius r which fit into it; balls may reach out of "
-    "sub-volumes. Curves are ratios of means over all samples.",
-    of_volume=lambda subject: granulometry(subject.labels, **subject.options),
+    method="The share of the phase that lies in balls of radius r which fit into it, of slices in discs; they may "
+    "reach out of sub-volumes. Curves are ratios of means over all samples.",
+    of_volume=_of,
+    of_slice=_of,
     # Of one shape, and varying less.
     of_sub_volume=lambda subject: (
         np.nan_to_num(granulometry(subject.labels, edges="open", **subject.options))
@@ -297,6 +303,7 @@ GRANULOMETRY = Measure(
     ),
     cost=400,
     label="share in balls of radius",
+    label_of_slice="share in discs of radius",
     decimals=3,
     bar=0.12,
 )

@@ -16,11 +16,11 @@ from kerasgan3d.checks import check_integer
 from kerasgan3d.folder import RENAMED
 from kerasgan3d.metrics._check import check_slice, check_stored, check_volume, require_voxel_size
 from kerasgan3d.metrics._measure import Subject
-from kerasgan3d.metrics._record_json import from_json, to_json
+from kerasgan3d.metrics._record_json import from_json, to_json, units_of
 from kerasgan3d.metrics._record_text import record_text
 from kerasgan3d.metrics.blocks import BLOCK, highest_phases, measure_blocks
 from kerasgan3d.metrics.registry import MEASURES
-from kerasgan3d.phases import PhaseMap, default_names
+from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names
 
 MAX_LAG = 32  # voxels: with 0.4 µm each beyond the size of a cathode's particles, and still cheap
 # Voxels. All measures of a volume that is in memory take some 100 bytes each: 13 GB for this many.
@@ -51,12 +51,12 @@ class Measurement(_Values):
         interfacial_area: (n, n) in 1/µm, of voxel faces.
         triple_phase_boundary_density: In 1/µm², of voxel edges; None where there are fewer than three phases.
         active_triple_phase_boundary_density: In 1/µm²; None for a slice, and where there are fewer than three phases.
-        granulometry: (n, radii), the share of each phase in balls of 0, 1, 2 ... voxels that fit into it; None for a
-            slice, and block by block.
-        mean_chord_length: (n, 3) in µm, along each axis; None for a slice.
-        euler_characteristic: (n,) in 1/µm³, voxels of the phase joined by faces; None for a slice.
-        speck_density, hole_density: (n,) in 1/µm³, pieces of fewer than 27 voxels of the phase, and of everything else;
-            None for a slice, and block by block.
+        granulometry: (n, radii), the share of each phase in balls (of a slice: discs) of 0, 1, 2 ... voxels that fit
+            into it; None block by block.
+        mean_chord_length: (n, axes) in µm, along each axis.
+        euler_characteristic: (n,) in 1/µm³, voxels of the phase joined by faces; of a slice in 1/µm², pieces - holes.
+        speck_density, hole_density: (n,) in 1/µm³, of a slice in 1/µm²: pieces of fewer than 27 voxels of the phase,
+            and of everything else; None block by block.
         connected_fraction: (n, 3), the share of each phase that percolates; None for a slice.
         relative_diffusivity: (n, 3); None for a slice, without transport, and block by block.
         tortuosity_factor: (n, 3), volume fraction / relative diffusivity; None as before.
@@ -92,7 +92,7 @@ class Measurement(_Values):
     @property
     def units(self) -> dict[str, str]:
         """The unit of each number, "1" where it has none: dict of attribute to text."""
-        return {"voxel_size": "µm", **{key: row.unit for key, row in MEASURES.items()}}
+        return units_of(len(self.shape))
 
     @property
     def distances(self) -> np.ndarray:
@@ -136,11 +136,11 @@ def measure(
     workers: int | None = None,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> Measurement:
-    """Measure everything about a volume, or about a slice what it tells of the volume that it was cut from.
+    """Measure everything about a volume, or about a slice, with what it tells of the volume that it was cut from.
 
     The measures are those of `kerasgan3d.metrics`; its functions say how each one is defined. Diffusion goes on through
     side faces that are periodic. A slice gives estimates by stereology, right for isotropic material
-    (`slice_statistics`), and tells nothing of connectivity and transport.
+    (`slice_statistics`, `chord_lengths`), and shapes of its own; it tells nothing of connectivity and transport.
 
     A volume larger than memory is measured **block by block**: a `StoredVolume` that `kerasgan3d.io.open_volume`
     opened, a dask.array, a memory map, or anything else with a shape, a dtype and slices. All that is counted then,
@@ -201,7 +201,7 @@ def measure(
         voxel_size=checked.voxel_size,
         shape=checked.labels.shape,
         periodic=checked.periodic,
-        stereology=tuple(values) if flat else (),
+        stereology=tuple(key for key in values if MEASURES[key].stereology) if flat else (),
         **values,
     )
 
@@ -255,7 +255,7 @@ def _max_lag(max_lag, shape):
 def _names_and_count(phases):
     """Return the names of the phases, () where none are given, and their number or None."""
     if phases is None or isinstance(phases, numbers.Integral):
-        return (), phases
+        return (), None if phases is None else check_integer(phases, "phases", 1, MAX_PHASES)
     names = PhaseMap(phases).names
     return names, len(names)
 

@@ -63,10 +63,15 @@ class Place(NamedTuple):
     axis: str | None = None
 
 
-def places(row: Measure, phases: tuple[str, ...]) -> Iterator[Place]:
+def places(row: Measure, phases: tuple[str, ...], axes: str = AXES) -> Iterator[Place]:
     """Yield the values of a measure as sub-volumes hold them (`sampled_value`): by phase, pair, axis.
 
     Of a measure whose axes are judged together, the mean of the axes comes last; its index ends with a slice.
+
+    Args:
+        row: The measure.
+        phases: Names of the phases.
+        axes: Letters of the axes: "zyx", or "yx" of slices.
     """
     if row.shape == PER_PAIR:
         for index, (one, other) in enumerate(combinations(phases, 2)):
@@ -76,7 +81,7 @@ def places(row: Measure, phases: tuple[str, ...]) -> Iterator[Place]:
             yield Place((index,), phase)
     elif row.shape == PER_PHASE_AND_AXIS:
         for index, phase in enumerate(phases):
-            for axis, letter in enumerate(AXES):
+            for axis, letter in enumerate(axes):
                 yield Place((index, axis), phase, axis=letter)
             if row.mean_of_axes:
                 yield Place((index, slice(None)), phase, axis="mean")
@@ -91,6 +96,6 @@ def sampled_value(row: Measure, value: Any) -> Any:
     return np.asarray(value)[np.triu_indices(len(value), 1)]
 
 
-def unit_power(row: Measure) -> int:
-    """Return the power of a length that a measure's unit is: -1 for 1/µm."""
-    return {"1": 0, "1/µm": -1, "1/µm²": -2, "1/µm³": -3, "µm": 1}[row.unit]
+def unit_power(unit: str) -> int:
+    """Return the power of a length that a unit is: -1 for 1/µm."""
+    return {"1": 0, "1/µm": -1, "1/µm²": -2, "1/µm³": -3, "µm": 1}[unit]

@@ -139,6 +139,7 @@ INTERFACIAL_AREA = Measure(
     of_volume=_areas,
     # What `slice_statistics` says of a phase's surface holds for each of its interfaces.
     of_slice=lambda subject: 3 / 2 * _boundary_lengths(subject),
+    stereology=True,
     on_blocks=OnBlocks(
         count=_count_faces, value=lambda faces, whole: areas_from(faces, whole.voxels, whole.voxel_size)
     ),
@@ -155,6 +156,7 @@ SPECIFIC_SURFACE_AREA = Measure(
     "stairs, half as large again as a smooth surface on average.",
     of_volume=lambda subject: subject["interfacial_area"].sum(axis=1),
     of_slice=lambda subject: 3 / 2 * (subject.faces.sum(axis=1) / (subject.labels.size * subject.voxel_size)),
+    stereology=True,
     on_blocks=OnBlocks(value=lambda _, whole: whole["interfacial_area"].sum(axis=1)),
     label="specific surface area, voxel faces",
     whole=True,

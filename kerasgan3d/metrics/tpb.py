@@ -126,6 +126,7 @@ TRIPLE_PHASE_BOUNDARY_DENSITY = Measure(
     of_volume=_density,
     # See `slice_statistics`.
     of_slice=lambda subject: 3 * triple_point_density(subject),
+    stereology=True,
     on_blocks=OnBlocks(count=_count_edges, value=_density_of_blocks),
     needs=frozenset({"three phases"}),
     label="triple-phase boundary density, voxel edges",

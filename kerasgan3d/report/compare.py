@@ -191,7 +191,7 @@ class _Subject:
             self.samples = _sections(self.volumes) if self.flat else self.volumes
         with run.stage("measuring"):
             measured = self._measured([*self.real_samples, *self.samples], self._conducts)
-            self.whole = None if self.only_statistics else _whole(self.real, self.n_phases, self.voxel_size, self.size)
+            self.whole = None if self.only_statistics else self._whole({k: r for k, r in MEASURES.items() if r.whole})
         split = len(self.real_samples)
         self.of_real = {key: values[:split] for key, values in measured.items()}
         self.of_generated = {key: values[split:] for key, values in measured.items()}
@@ -211,14 +211,22 @@ class _Subject:
 
     def _measured(self, samples, transport):
         options = {"voxel_size": self.voxel_size, "workers": self._workers, "progress": self.run}
-        return measure_samples(samples, phases=self.n_phases, transport=transport, **options)
+        return measure_samples(samples, n_phases=self.n_phases, transport=transport, **options)
+
+    def _whole(self, rows):
+        return _whole(self.real, self.n_phases, self.voxel_size, self.size, rows)
 
     def measured_volumes(self):
         """Compare generated volumes with what a real slice tells of volumes."""
         with self.run.stage("volumes"):
             measured = self._measured(self.volumes, self.transport)
-        windows = self.real.count if self.only_statistics else len(self.real.side_by_side(self.size))
-        return volume_record(self.of_real, measured, self.correlation, self.phases, self.size, windows, self.whole)
+        if self.only_statistics:
+            windows, whole = self.real.count, self.whole
+        else:
+            windows = len(self.real.side_by_side(self.size))
+            # What is no mean over windows, such as a mean chord, the whole slice tells best.
+            whole = self._whole({key: row for key, row in MEASURES.items() if row.stereology})
+        return volume_record(self.of_real, measured, self.correlation, self.phases, self.size, windows, whole)
 
     def pictures(self):
         """Return what the page draws: slices of either side, and the flux through one sub-volume."""
@@ -235,7 +243,13 @@ class _Subject:
         if self.only_statistics and self.real.directed:
             correlation = _along_axes(correlation)
         rows = measure_rows(
-            self.of_real, self.of_generated, self.phases, estimated=self.flat, halves=self.halves, whole=self.whole
+            self.of_real,
+            self.of_generated,
+            self.phases,
+            dimensions=self.real.dimensions,
+            estimated=self.flat,
+            halves=self.halves,
+            whole=self.whole,
         )
         leaning = {"generated": self.volumes, "real": self.real_samples}
         number = self.real.count if self.only_statistics else len(self.real_samples)
@@ -388,13 +402,12 @@ def _halves(corners):
     return [half for half in halves if 2 <= half.sum() <= len(half) - 2]
 
 
-def _whole(real, phases, voxel_size, size):
-    """Return the measures of the whole real image that sub-volumes of any size have on average.
+def _whole(real, phases, voxel_size, size, rows):
+    """Return some measures of the whole real image.
 
     Where something is excluded, they are the means of all sub-volumes that lie side by side beside it; None where there
     are none.
     """
-    rows = {key: row for key, row in MEASURES.items() if row.whole}
     parts = real.images if real.excluded is None else real.side_by_side(size)
     found = []
     for part in parts:

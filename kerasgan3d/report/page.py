@@ -181,7 +181,7 @@ def _structure(record):
     parts = []
     for title, rows in record.drawn("structure").items():
         several = len({row.key for row in rows}) > 1
-        figure = figures.box_plots(rows, record.phases, "length per volume" if several else None)
+        figure = figures.box_plots(rows, record.phases, title.lower() if several else None)
         if figure is not None:
             caption = _escape(f"{title}. {_BOXES.format(samples=record.unit_of_samples)} {_PANELS}")
             parts.append(_figure(figure, f"Box plots of {title.lower()}, real and generated.", caption))
@@ -257,7 +257,7 @@ def _correlation(record):
 def _shapes(record):
     parts = []
     for key, curves in record.curves.items():
-        label = MEASURES[key].label or MEASURES[key].name
+        label = MEASURES[key].label_in(record.samples.dimensions)
         figure = (
             None if curves.lags is None else figures.correlation_curves(curves, record.phases, record.voxel_size, label)
         )

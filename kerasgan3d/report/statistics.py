@@ -8,6 +8,7 @@ from scipy import stats
 
 from kerasgan3d.checks import AXES
 from kerasgan3d.folder import current_statistics
+from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS
 from kerasgan3d.metrics.registry import MONITORED, SAMPLED, places, unit_power
 from kerasgan3d.report.record import Curves, CurveSide, MeasureRow, Volumes, plain, worst_of
 
@@ -15,13 +16,14 @@ BAND = (5, 95)  # percent: what lies between these is the band of a curve
 _CURVE = "two_point_correlation"
 
 
-def measure_rows(real, generated, phases, *, estimated=False, halves=(), whole=None):
+def measure_rows(real, generated, phases, *, dimensions=3, estimated=False, halves=(), whole=None):
     """Compare every measure of two sets of sub-volumes.
 
     Args:
         real, generated: What `measure_samples` returned; `real` may also be a dict that `reference_values` returned.
         phases: Names of the n phases.
-        estimated: Whether the measures are estimates by stereology, from slices.
+        dimensions: 3, or 2 where the generated values are of slices.
+        estimated: Whether the real values are of slices, and those that tell of volumes estimates by stereology.
         halves: Ways to cut the real sub-volumes in two, each a bool array (samples,): those of either part of the
             image. They tell what real is from real.
         whole: dict from measure to its value of the whole real image, where that is known; else real means are those of
@@ -36,12 +38,13 @@ def measure_rows(real, generated, phases, *, estimated=False, halves=(), whole=N
         if key not in generated:
             continue
         known = real.get(key)
-        for place in places(row, tuple(phases)):
+        facts = {"unit": row.unit_in(dimensions), "estimated": estimated and row.stereology}
+        for place in places(row, tuple(phases), AXES[-dimensions:]):
             theirs = {} if known is None else _summary(known, place.index)
             labels = {"key": key, "phase": place.phase, "other": place.other, "axis": place.axis}
-            at = None if whole is None or key not in whole else float(_values(whole[key][np.newaxis], place.index)[0])
+            at = None if whole is None or key not in whole else plain(_values(whole[key][np.newaxis], place.index)[0])
             found = _compared(theirs, _of(_values(generated[key], place.index)), halves, at)
-            rows.append(MeasureRow(**labels, unit=row.unit, estimated=estimated, **found))
+            rows.append(MeasureRow(**labels, **facts, **found))
     return rows
 
 
@@ -91,28 +94,44 @@ def volume_record(real, generated, curves, phases, size, windows, whole=None):
     Args:
         real: What `measure_samples` returned of windows that cover the slice, or what `reference_values` did.
         generated: What `measure_samples` returned of volumes.
-        curves: S2 of the windows, as `correlation_record` takes it; where it is along two axes, their mean stands for
-            all directions.
+        curves: S2 of the windows, as `correlation_record` takes it.
         phases: Names of the n phases.
         size: Edge length of the volumes in voxels.
         windows: How many windows the estimates are of.
         whole: As for `measure_rows`.
 
     Returns:
-        Volumes: rows as of `measure_rows`, without what compares the scatter of windows with that of volumes.
+        Volumes: rows as of `measure_rows`, without what compares the scatter of windows with that of volumes. What
+        slices do not tell by stereology has no real values. Where they tell it along two axes, the mean of these stands
+        for all directions.
     """
     scatter = dict.fromkeys(("real", "real_std", "deviation_ratio", "spread_from_real", "ks_distance", "ks_p"))
+    real, whole = _of_volumes(real), _of_volumes(whole or {})
     rows = [
         dataclasses.replace(row, **scatter)
         for row in measure_rows(real, generated, phases, estimated=True, whole=whole)
     ]
     correlation = generated[_CURVE]
-    if curves.shape[-2] < len(AXES):
-        curves = np.repeat(curves.mean(-2, keepdims=True), len(AXES), -2)
-    found = correlation_record(curves, correlation, AXES)
+    found = correlation_record(_along_all(curves, -2), correlation, AXES)
     means = np.array(plain(found.generated)["mean"], float)
     anisotropy = plain((means.max(1) - means.min(1)).max(-1))
     return Volumes(len(correlation), size, windows, rows, found, anisotropy)
+
+
+def _of_volumes(known):
+    """Return what slices tell of volumes, of what is known of slices; of two axes, their mean for each of three."""
+    found = {key: values for key, values in known.items() if key in SAMPLED and SAMPLED[key].stereology}
+    for key, values in found.items():
+        if SAMPLED[key].shape == PER_PHASE_AND_AXIS:
+            found[key] = tuple(map(_along_all, values)) if isinstance(values, tuple) else _along_all(values)
+    return found
+
+
+def _along_all(values, axis=-1):
+    """Return values along two axes as their mean for each of three; of three as they are."""
+    if values.shape[axis] == len(AXES):
+        return values
+    return np.repeat(values.mean(axis, keepdims=True), len(AXES), axis)
 
 
 def delta_ssa(rows, phases):
@@ -151,8 +170,9 @@ def reference_values(statistics, voxel_size=None):
             mean = np.array(mean, float)
             known[key] = (mean, np.full_like(mean, np.nan) if std is None else np.array(std, float))
     if statistics.get("voxel_size") is None and voxel_size is not None:
+        dimensions = statistics.get("sub_volumes", {}).get("dimensions", len(AXES))
         for key, values in known.items():
-            edge = voxel_size ** unit_power(SAMPLED[key])
+            edge = voxel_size ** unit_power(SAMPLED[key].unit_in(dimensions))
             known[key] = tuple(part * edge for part in values) if isinstance(values, tuple) else values * edge
     return known
 

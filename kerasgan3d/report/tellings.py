@@ -1,6 +1,8 @@
 """What the tests of a comparison found, a sentence each: the same in a terminal and on a card."""
 
-from kerasgan3d.report.verdict import fixed, percent
+from functools import partial
+
+from kerasgan3d.report.verdict import fixed, headline, percent
 
 
 def correlation(curves, phases):
@@ -10,11 +12,11 @@ def correlation(curves, phases):
     return f"S2(r)/S2(0), the normalised two-point correlation, differs by at most {worst}{reach}."
 
 
-def granulometry(curves, phases):
-    """Say by how much the shares in balls differ."""
+def granulometry(curves, phases, bodies="balls"):
+    """Say by how much the shares in balls, or discs, differ."""
     reach = f"up to {curves.max_lag} voxels"
     worst = per_phase(phases, curves.worst)
-    return f"Granulometry: the share of a phase in balls of radius r, {reach}, differs by at most {worst}."
+    return f"Granulometry: the share of a phase in {bodies} of radius r, {reach}, differs by at most {worst}."
 
 
 def leaning(found, phases):
@@ -32,7 +34,7 @@ def volumes(found, phases):
     """Say what generated volumes are, against the stereology of slices."""
     shown = [
         " ".join(part for part in (row.key.replace("_", " "), row.phase, percent(row.relative_difference, "-")) if part)
-        for row in found.measures
+        for row in headline(found.measures)
         if row.relative_difference is not None
     ]
     return (
@@ -98,7 +100,8 @@ def sentences(record):
         ("lattice", lattice),
     )
     told = [(record[key], tell) for key, tell in parts]
-    told.insert(1, (record.curves.get("granulometry"), granulometry))
+    bodies = "discs" if record.samples.dimensions == 2 else "balls"
+    told.insert(1, (record.curves.get("granulometry"), partial(granulometry, bodies=bodies)))
     return [text for found, tell in told if found is not None and (text := tell(found, record.phases))]
 
 

@@ -17,17 +17,18 @@ _MINUS = "\N{MINUS SIGN}"
 _NOTHING = "\N{EN DASH}"
 
 
-def headline(measures):
+def headline(measures, short=True):
     """Return the measures that are read first, one per phase; transport as the mean of the axes where there is one.
 
     Args:
         measures: a comparison's "measures".
+        short: False returns every measure that is judged.
 
     Returns:
-        Entries of `measures`, in the order volume fraction, surface area, triple-phase boundary, diffusivity.
+        Entries of `measures`, in the order volume fraction, surface area, triple-phase boundary, chords, diffusivity.
     """
     chosen = []
-    for key in (key for key, row in SAMPLED.items() if row.bar is not None):
+    for key in (key for key, row in SAMPLED.items() if row.bar is not None and (row.headline or not short)):
         mine = [entry for entry in measures if entry["key"] == key]
         chosen += [entry for entry in mine if entry.get("axis") == "mean"] or mine
     return chosen
@@ -53,7 +54,7 @@ def verdicts_of(record):
 
 def _judged(record):
     count, phases = record.samples.generated, record.phases
-    for row in headline(record.measures):
+    for row in headline(record.measures, short=False):
         measure = MEASURES[row.key]
         if row.relative_difference is not None and measure.bar is not None:
             errors = (row.real_from_real, row.standard_error, count)
