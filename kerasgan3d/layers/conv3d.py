@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kerasgan3d.layers._convolution import BoundaryConvolution, biased
+from kerasgan3d.layers._gradient import convolve
 from kerasgan3d.layers._padding import pad_circular
 
 
@@ -31,7 +32,8 @@ class PaddedConv3D(BoundaryConvolution):
 
     def convolve(self, inputs: Any, bias: Any) -> Any:
         x = pad_circular(inputs, ((1, 1),) * 3) if self.padding == "circular" else inputs
-        return biased(ops.conv(x, self.kernel, padding="same" if self.padding == "zeros" else "valid"), bias)
+        kernel = ops.cast(self.kernel, inputs.dtype)
+        return biased(convolve(x, kernel, padding="same" if self.padding == "zeros" else "valid"), bias)
 
     def output_length(self, n: int) -> int:
         return n - 2 if self.padding == "valid" else n

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from kerasgan3d.layers._convolution import BoundaryConvolution, biased
+from kerasgan3d.layers._gradient import convolve
 from kerasgan3d.layers._padding import crop, pad_circular
 
 # The taps of a 4^3 kernel as (tap of the ordinary convolution, sub-voxel): along an axis, 2 of each.
@@ -33,7 +34,7 @@ def transposed_conv3d(x: Any, taps: Any, bias: Any, padding: str) -> Any:
         x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)))
     # Before the interleaving, an addition of 8 times the channels, and a faster one.
     bias = None if bias is None else ops.tile(bias, 8)
-    y = interleave(biased(ops.conv(x, taps, padding="valid"), bias), taps.shape[-1] // 8)
+    y = interleave(biased(convolve(x, taps), bias), taps.shape[-1] // 8)
     return y if padding == "valid" else crop(y, 1)
 
 
@@ -108,7 +109,7 @@ class TransposedConv3D(BoundaryConvolution):
         taps = ops.transpose(ops.flip(ops.reshape(kernel, (64, n_out, n_in)), axis=0), (0, 2, 1))
         kernel = ops.reshape(taps, (4, 4, 4, n_in, n_out))
         x = pad_circular(inputs, ((2, 1),) * 3) if self.padding == "circular" else inputs
-        return biased(ops.conv(x, kernel, padding="valid"), bias)
+        return biased(convolve(x, kernel), bias)
 
     def output_length(self, n: int) -> int:
         change = {"zeros": 3, "valid": -3} if self.strides == 1 else {"valid": -2}

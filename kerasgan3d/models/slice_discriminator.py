@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 from kerasgan3d.deprecation import renamed
+from kerasgan3d.layers._critic import CriticConv2D
 from kerasgan3d.layers._padding import check_filters
 from kerasgan3d.models._model import Model
 
@@ -35,10 +36,10 @@ class SliceDiscriminator(Model):
         self.n_phases = check_filters(n_phases)
         self.widths = tuple(check_filters(width) for width in widths)
         self.convolutions = [
-            layers.Conv2D(f, 4, 2, "same", kernel_initializer="glorot_uniform", name=f"convolution_{i}")
+            CriticConv2D(f, 4, 2, "same", kernel_initializer="glorot_uniform", name=f"convolution_{i}")
             for i, f in enumerate(self.widths)
         ]
-        self.head = layers.Conv2D(1, 3, padding="same", name="head")
+        self.head = CriticConv2D(1, 3, padding="same", name="head")
         self.build((None, None, None, self.n_phases))
 
     def build(self, input_shape: tuple[Any, ...]) -> None:

@@ -7,6 +7,7 @@ import keras
 from keras import layers, ops
 
 from kerasgan3d.deprecation import renamed
+from kerasgan3d.layers._critic import CriticConv3D
 from kerasgan3d.layers._padding import check_filters
 from kerasgan3d.models._model import Model
 from kerasgan3d.models.architectures import fresh_initializer
@@ -51,7 +52,7 @@ class VolumeDiscriminator(Model):
         self.initializer = keras.initializers.get(initializer)
         options: dict[str, Any] = {"use_bias": normalization is None}
         self.convolutions = [
-            layers.Conv3D(
+            CriticConv3D(
                 f,
                 4,
                 2,
@@ -66,7 +67,7 @@ class VolumeDiscriminator(Model):
             layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"normalization_{i}")
             for i in range(1, len(self.widths) if normalization else 0)
         ]
-        self.head = layers.Conv3D(1, 4, kernel_initializer=fresh_initializer(self.initializer), name="head", **options)
+        self.head = CriticConv3D(1, 4, kernel_initializer=fresh_initializer(self.initializer), name="head", **options)
         self.build((None, None, None, None, self.n_phases))
 
     def build(self, input_shape: tuple[Any, ...]) -> None:

@@ -1,0 +1,84 @@
+"""Convolutions whose gradients take as long as themselves.
+
+On processors, TensorFlow's gradients of 3D convolutions take up to six times as long as the convolutions, and those of
+strided ones hundreds of times. As sums of matrix products, and as convolutions again, they take about as long.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def convolve(x: Any, kernel: Any, strides: int = 1, padding: str = "valid") -> Any:
+    """The convolution of 2D or 3D data, with gradients of any order.
+
+    Args:
+        x: (batch, *space, in).
+        kernel: (*taps, in, out).
+        strides: 1 or 2, along every axis.
+        padding: "valid" or "same".
+    """
+    taps = tuple(kernel.shape[:-2])
+    if not _is_slow() or (strides == 2 and (padding, set(taps)) != ("same", {4})):
+        return ops.conv(x, kernel, strides=strides, padding=padding)
+    kernel = ops.reshape(
+        kernel, kernel.shape
+    )  # a tensor, of a variable too: gradients of functions are of their arguments
+    if strides == 2:
+        # The 2^d voxels of a block as channels: a kernel of 4 taps and stride 2 has 2 taps and stride 1.
+        last = [-(-(n + 2) // 2) * 2 - n - 1 for n in _space(x)]
+        x = ops.pad(x, ((0, 0), *((1, end) for end in last), (0, 0)))
+        return _convolve(_blocks(x, 1), _blocks(kernel, 0))
+    if padding == "same":
+        x = ops.pad(x, ((0, 0), *(((n - 1) // 2, n // 2) for n in taps), (0, 0)))
+    return _convolve(x, kernel)
+
+
+@ops.custom_gradient
+def _convolve(x, kernel):
+    """A convolution of stride 1 without padding, and its gradients."""
+    taps = tuple(kernel.shape[:-2])
+    axes = list(range(len(taps)))
+
+    def gradients(*arguments, upstream=None):
+        (upstream,) = arguments or (upstream,)
+        around = ((0, 0), *((n - 1, n - 1) for n in taps), (0, 0))
+        swapped = ops.transpose(ops.flip(kernel, axes), (*axes, len(taps) + 1, len(taps)))
+        return _convolve(ops.pad(upstream, around), swapped), _kernel_gradient(x, upstream, taps)
+
+    return ops.conv(x, kernel, padding="valid"), gradients
+
+
+def _kernel_gradient(x, upstream, taps):
+    """The gradient of the kernel: for each tap, a product of the inputs under it and the outputs'."""
+    batch, *space, n_out = ops.shape(upstream)
+    n_in = x.shape[-1]
+    outputs = ops.reshape(upstream, (-1, n_out))
+    found = []
+    for place in product(*map(range, taps)):
+        under = ops.slice(x, (0, *place, 0), (batch, *space, n_in))
+        found.append(ops.matmul(ops.transpose(ops.reshape(under, (-1, n_in))), outputs))
+    return ops.reshape(ops.stack(found), (*taps, n_in, n_out))
+
+
+def _blocks(x, first):
+    """Pairs along the spatial axes, which begin with ``first``, as channels of the axis after these."""
+    last = len(x.shape) - 2 + first
+    chosen = product((0, 1), repeat=last - first)
+    parts = [x[(slice(None),) * first + tuple(slice(i, None, 2) for i in place)] for place in chosen]
+    return ops.concatenate(parts, axis=last)
+
+
+def _space(x):
+    return ops.shape(x)[1:-1]
+
+
+@cache
+def _is_slow():
+    """Whether gradients are computed by TensorFlow on a processor."""
+    return keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu")
