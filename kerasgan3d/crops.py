@@ -9,7 +9,7 @@ excluded again. So it takes the memory of a slab and of one number per line, how
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -197,3 +197,14 @@ def windows_touching(mask: Any, window: Sequence[int]) -> np.ndarray:
             lines, reach = lines[:-step] | lines[step:], reach + step
         held = np.moveaxis(lines, 0, axis)
     return held
+
+
+def middle_sections(samples: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """Return the middle slices of each volume, normal to z, y and x; slices as they are."""
+    return [
+        section
+        for sample in samples
+        for section in (
+            [sample] if sample.ndim == 2 else [np.take(sample, sample.shape[axis] // 2, axis=axis) for axis in range(3)]
+        )
+    ]

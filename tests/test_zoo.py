@@ -135,7 +135,8 @@ def found(folder):
 def test_a_comparison_stands_in_the_folder(found, folder):
     assert read_facts(folder)["comparison"] == json.loads(json.dumps(found))
     assert found["samples"]["dimensions"] == 2
-    assert {row["key"] for row in found["measures"]} == {"volume_fraction", "specific_surface_area"}
+    shapes = {"mean_chord_length", "euler_characteristic", "speck_density", "hole_density"}
+    assert {row["key"] for row in found["measures"]} == {"volume_fraction", "specific_surface_area"} | shapes
     assert all("generated" not in row for row in found["measures"])
 
 
@@ -144,7 +145,9 @@ def test_the_values_of_real_samples_stand_in_the_reference(found, folder):
     fractions = np.array(reference["samples"]["volume_fraction"])
     assert fractions.shape == (4, 2)
     assert fractions.std(0, ddof=1) == pytest.approx([row["real_std"] for row in found["measures"][:2]], rel=1e-4)
-    assert set(reference["samples"]) == {"volume_fraction", "specific_surface_area", "interfacial_area"}
+    shapes = {"mean_chord_length", "euler_characteristic", "speck_density", "hole_density"}
+    assert set(reference["samples"]) == {"volume_fraction", "specific_surface_area", "interfacial_area"} | shapes
+    assert np.shape(reference["samples"]["mean_chord_length"]) == (4, 2, 2)  # along y, x
 
 
 @pytest.mark.parametrize("transport", [True, False], ids=["with transport", "without"])
@@ -155,7 +158,7 @@ def test_samples_of_volumes_are_those_that_were_measured(transport):
     from kerasgan3d.zoo.comparison import _real_samples
 
     samples = list(np.random.default_rng(0).integers(0, 3, (4, 8, 8, 8)).astype("uint8"))
-    measured = measure_samples(samples, phases=3, voxel_size=0.5, transport=transport, workers=1)
+    measured = measure_samples(samples, n_phases=3, voxel_size=0.5, transport=transport, workers=1)
     rows = measure_rows(measured, measured, ("a", "b", "c"))
     record = ComparisonRecord(Side("scan", phases=["a", "b", "c"]), GeneratedSide("made"), Samples(4, 4), rows)
     assert _real_samples(record) == sample_values(measured)

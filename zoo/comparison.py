@@ -99,7 +99,7 @@ def _real_samples(record):
     for row in record.measures:
         if row.axis != "mean":
             gathered.setdefault(row.key, []).append(row.real)
-    sizes = {"phases": len(record.phases), "axes": 3}
+    sizes = {"phases": len(record.phases), "axes": record.samples.dimensions}
     for key, rows in gathered.items():
         shape = MEASURES[key].shape
         pairs = len(shape) == 2 and len(set(shape)) == 1  # each once
@@ -113,7 +113,7 @@ def _solid(generator, edge, count):
     from kerasgan3d.metrics.registry import MEASURES
 
     volumes = [generator.sample(edge, seed=COMPARISON_LARGE + i).labels for i in range(count)]
-    found = measure_samples(volumes, phases=len(generator.phases), voxel_size=generator.voxel_size)
+    found = measure_samples(volumes, n_phases=len(generator.phases), voxel_size=generator.voxel_size)
     told = {key: found[key] for key, row in MEASURES.items() if "percolation" in row.needs and key in found}
     return {
         "size": edge,
@@ -128,7 +128,7 @@ def _large(generator, size, windows, edge, count):
     from kerasgan3d.metrics.ensemble import measure_samples, random_windows
     from kerasgan3d.metrics.registry import MONITORED
 
-    options = {"phases": len(generator.phases), "voxel_size": generator.voxel_size, "transport": False}
+    options = {"n_phases": len(generator.phases), "voxel_size": generator.voxel_size, "transport": False}
     parts = []
     for i in range(count):
         volume = generator.sample(edge, periodic=True, seed=COMPARISON_PERIODIC + i)

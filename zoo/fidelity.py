@@ -39,7 +39,8 @@ def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20,
             progress(i, total)
         return generator.sample(edge, seed=SEED + i).labels
 
-    measured = summarise([sample(i, size) for i in range(count)], len(generator.phases), generator.voxel_size)
+    samples, dimensions = [sample(i, size) for i in range(count)], reference["sub_volumes"]["dimensions"]
+    measured = summarise(samples, len(generator.phases), generator.voxel_size, dimensions)
     result = {
         **fidelity_facts(reference, measured),
         "samples": {"count": count, "size": size, "seed": SEED},

@@ -12,7 +12,7 @@ from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import Checked, check_slice, check_volume, require_voxel_size
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics._workers import side_by_side
-from kerasgan3d.metrics.registry import MEASURES, SAMPLED, SAMPLED_CURVES, sampled_value
+from kerasgan3d.metrics.registry import MEASURES, SAMPLED, SAMPLED_CURVES, sub_volume_value
 
 __all__ = ["LAGS", "UNITS", "measure_samples", "random_windows", "sample_values", "windows_touching"]
 
@@ -100,7 +100,7 @@ def _measure(labels, options):
     conducting = tuple(range(options["phases"])) if options["transport"] else ()
     subject = Subject(checked, MEASURES, max_lag=options["max_lag"], conducting=conducting)
     return {
-        key: _rounded(sampled_value(row, row.of_sub_volume(subject) if row.of_sub_volume else subject[key]), row.digits)
+        key: _rounded(sub_volume_value(row, subject), row.digits)
         for key, row in {**SAMPLED, **SAMPLED_CURVES}.items()
         if row.told_by(subject)
     }

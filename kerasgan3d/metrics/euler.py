@@ -172,6 +172,7 @@ EULER_CHARACTERISTIC = Measure(
     # where pieces and tunnels balance, a share of it says little: there what real is from real raises the limit.
     bar=0.1,
     headline=False,
+    monitored=True,
     section="structure",
     figure="Euler characteristics",
 )

@@ -306,4 +306,5 @@ GRANULOMETRY = Measure(
     label_of_slice="share in discs of radius",
     decimals=3,
     bar=0.12,
+    monitored=True,
 )

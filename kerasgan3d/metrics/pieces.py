@@ -149,6 +149,7 @@ SPECK_DENSITY = Measure(
     cost=60,
     bar=_BAR,
     headline=False,
+    monitored=True,
     section="structure",
     figure="Specks and holes",
 )
@@ -167,6 +168,7 @@ HOLE_DENSITY = Measure(
     cost=0,
     bar=_BAR,
     headline=False,
+    monitored=True,
     section="structure",
     figure="Specks and holes",
 )

@@ -24,7 +24,7 @@ from kerasgan3d.metrics import (
     tpb,
     transport,
 )
-from kerasgan3d.metrics._measure import PER_PAIR, PER_PHASE, PER_PHASE_AND_AXIS, Measure
+from kerasgan3d.metrics._measure import PER_PAIR, PER_PHASE, PER_PHASE_AND_AXIS, Measure, Subject
 
 _ROWS = (
     fractions.VOLUME_FRACTION,
@@ -94,6 +94,11 @@ def sampled_value(row: Measure, value: Any) -> Any:
     if row.shape != PER_PAIR:
         return value
     return np.asarray(value)[np.triu_indices(len(value), 1)]
+
+
+def sub_volume_value(row: Measure, subject: Subject) -> Any:
+    """Return a measure of one of many sub-volumes, or windows, of one shape, as `sampled_value` does."""
+    return sampled_value(row, row.of_sub_volume(subject) if row.of_sub_volume else subject[row.key])
 
 
 def unit_power(unit: str) -> int:

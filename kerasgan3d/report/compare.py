@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasgan3d import __version__
 from kerasgan3d.checks import AXES, check_integer
+from kerasgan3d.crops import middle_sections
 from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import Checked
 from kerasgan3d.metrics._measure import Subject
@@ -188,7 +189,7 @@ class _Subject:
         with run.stage("sampling"):
             self.real_samples = [] if self.only_statistics else self.real.draw(self.count, self.size, self.seed)
             self.volumes = self.generated.draw(self.count, self.size, self.seed, progress=run)
-            self.samples = _sections(self.volumes) if self.flat else self.volumes
+            self.samples = middle_sections(self.volumes) if self.flat else self.volumes
         with run.stage("measuring"):
             measured = self._measured([*self.real_samples, *self.samples], self._conducts)
             self.whole = None if self.only_statistics else self._whole({k: r for k, r in MEASURES.items() if r.whole})
@@ -356,19 +357,8 @@ def _slices(samples):
     ]
 
 
-def _sections(samples):
-    """Return the middle slices of each volume, normal to z, y and x; slices as they are."""
-    return [
-        section
-        for sample in samples
-        for section in (
-            [sample] if sample.ndim == 2 else [np.take(sample, sample.shape[axis] // 2, axis=axis) for axis in range(3)]
-        )
-    ]
-
-
 def _along_axes(correlation):
-    """Return the curves of `_sections` (sections, n, 2, lags) along z, y and x: (volumes, n, 3, lags)."""
+    """Return the curves of `middle_sections` (sections, n, 2, lags) along z, y and x: (volumes, n, 3, lags)."""
     of_z, of_y, of_x = (correlation[normal::3] for normal in range(3))
     pairs = (of_y[:, :, 0], of_x[:, :, 0]), (of_z[:, :, 0], of_x[:, :, 1]), (of_z[:, :, 1], of_y[:, :, 1])
     return np.stack([(one + other) / 2 for one, other in pairs], axis=2)
@@ -427,7 +417,7 @@ def _classifier(subject):
     if None in halves:
         return None
     if subject.flat:
-        halves[1] = (*(_sections(half) for half in halves[1][:2]), halves[1][2])
+        halves[1] = (*(middle_sections(half) for half in halves[1][:2]), halves[1][2])
     with subject.run.stage("classifier"):
         train, test, independent = zip(*halves, strict=True)
         options = {"seed": subject.seed, "independent": independent, "progress": subject.run}

@@ -24,6 +24,7 @@ def log_row(step, seconds, losses, measured, found, spread):
     values |= {
         "tpb_error": found.get("triple_phase_boundary_density", 0.0),
         "s2_error": found["two_point_correlation"],
+        **({"granulometry_error": found["granulometry"]} if "granulometry" in found else {}),
         "error": found["error"],
     }
     row = {"step": str(step), "seconds": f"{seconds:.1f}", **{key: f"{value:.5g}" for key, value in values.items()}}

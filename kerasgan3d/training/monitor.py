@@ -16,7 +16,7 @@ from kerasgan3d.models.preset import save_preset
 from kerasgan3d.seeds import MONITOR
 from kerasgan3d.training.gan3d import read_state
 from kerasgan3d.training.log import log_row, read_log, write_log
-from kerasgan3d.training.morphology import fidelity, fidelity_facts, spread, summarise
+from kerasgan3d.training.morphology import EARLIER_ERROR_OF, fidelity, fidelity_facts, spread, summarise
 from kerasgan3d.training.normalization import renew_statistics
 
 STATE, LOG, BEST, PICTURE, TENSORBOARD = "state.npz", "log.csv", "best", "monitor.png", "tensorboard"
@@ -94,6 +94,7 @@ class Monitor(keras.callbacks.Callback):
         self.gan, self.recipe, self.reference, self.output, self.card = gan, recipe, reference, Path(output), card
         self.real, self.minutes, self.patience, self.progress, self.tick = list(real), minutes, patience, progress, tick
         self.step, self.seconds, self.best, self.best_step, self.stopped = 0, 0.0, None, None, False
+        self._error_of = card["training"].get("error_of", EARLIER_ERROR_OF)
         self.rows = []
         if resuming:
             self._restore()
@@ -114,8 +115,8 @@ class Monitor(keras.callbacks.Callback):
                 "another recipe or smaller learning rates may do better."
             )
         renew_statistics(self.gan.average, self.recipe.crop, self.gan.equivariance)
-        samples, measured = measure(self.gan.average, self.recipe.crop)
-        found, differ = fidelity(self.reference, measured), spread(self.reference, samples)
+        samples, measured = measure(self.gan.average, self.recipe.crop, self.reference)
+        found, differ = fidelity(self.reference, measured, self._error_of), spread(self.reference, samples)
         self.seconds += time.monotonic() - self._since
         self._since = time.monotonic()
         if self.best is None or found["error"] <= self.best or self.recipe.keep == "last":
@@ -178,7 +179,7 @@ class Monitor(keras.callbacks.Callback):
             self.best_step = int(extra["best_step"])
             if steps_of(best) != self.best_step:
                 if self.best_step == self.step:
-                    self._keep(measure(self.gan.average, self.recipe.crop)[1])
+                    self._keep(measure(self.gan.average, self.recipe.crop, self.reference)[1])
                 else:
                     recover(best, self.best_step)
         else:  # of the first version: the best generator alone says which step it is of
@@ -194,10 +195,11 @@ class Monitor(keras.callbacks.Callback):
         draw_monitor(self.output / PICTURE, self.real, samples, self.reference, measured, self.rows)
 
 
-def measure(generator, size):
+def measure(generator, size, reference):
     """The volumes by which a generator is judged, and their morphology: (list of labels, what ``summarise`` gives)."""
+    dimensions = reference["sub_volumes"]["dimensions"]
     samples = [generator.sample(size, seed=SAMPLES["seed"] + i).labels for i in range(SAMPLES["count"])]
-    return samples, summarise(samples, len(generator.phases), generator.voxel_size)
+    return samples, summarise(samples, len(generator.phases), generator.voxel_size, dimensions)
 
 
 def tensorboard_callback(folder):

@@ -5,15 +5,22 @@ import math
 import numpy as np
 
 from kerasgan3d import data, metrics
+from kerasgan3d.crops import middle_sections
 from kerasgan3d.metrics._check import check_slice, check_volume
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics.ensemble import LAGS
-from kerasgan3d.metrics.registry import MEASURES, MONITORED, MONITORED_CURVES
+from kerasgan3d.metrics.registry import MEASURES, MONITORED, MONITORED_CURVES, sub_volume_value
 
 # A structuring element is as long as twice the lag at which the normalised autocovariance has fallen to this. For balls
 # of diameter D, whose autocovariance is 1 - 3/2 (r/D) + 1/2 (r/D)^3 (Debye et al., J. Appl. Phys. 28 (1957) 679), that
 # is 0.9 D.
 COVARIANCE_LEVEL = math.exp(-1)
+# What the error of a generator is the mean of: what short tables show. Runs that began before sizes were watched go on
+# without them, as their best error so far is.
+ERROR_OF = (*(key for key, row in MONITORED.items() if row.headline), *MONITORED_CURVES)
+EARLIER_ERROR_OF = tuple(key for key in ERROR_OF if key != "granulometry")
+_ROWS = {**MONITORED, **MONITORED_CURVES}
+_OF_SLICES_ALONE = {key: row for key, row in _ROWS.items() if not row.stereology}
 
 
 def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed=0, excluded=None, counts=None):
@@ -33,8 +40,8 @@ def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed
     Returns:
         dict that JSON can hold: "phases", "voxel_size", "sub_volumes" (count, size, dimensions, seed), "bulk" (the
         fractions of all the data), "mean" and "std" of the measures that are watched, by the keys of
-        ``kerasgan3d.metrics.registry``; curves such as "two_point_correlation" (n, axes, lags) are normalised to 1 at
-        lag 0.
+        ``kerasgan3d.metrics.registry``; curves, "two_point_correlation" (n, axes, lags) and "granulometry" (n, radii),
+        are normalised to 1 at their start.
     """
     images, n = data.LabelledData.of(labels, excluded=excluded, n_phases=len(phases)), len(phases)
     size = min(size, images.smallest)
@@ -59,7 +66,7 @@ def spread(reference, samples):
     """
     n = len(reference["phases"])
     if reference["sub_volumes"]["dimensions"] == 2:
-        samples = [sample.take(sample.shape[axis] // 2, axis) for sample in samples for axis in range(3)]
+        samples = middle_sections(samples)
     shares = np.array([np.bincount(sample.ravel(), minlength=n) / sample.size for sample in samples])
     real = np.array(reference["std"]["volume_fraction"])
     if len(samples) < 2 or not (real > 0).any():
@@ -91,15 +98,25 @@ def structuring_length(samples, phases):
     return longest
 
 
-def summarise(samples, phases, voxel_size):
-    """ "mean" and "std" of the morphology of some arrays of labels, all 3D or all 2D."""
-    records = [measure_sample(sample, phases, voxel_size or 1.0) for sample in samples]
-    gathered = {key: np.array([record[key] for record in records]) for key in records[0]}
+def summarise(samples, phases, voxel_size, dimensions=None):
+    """ "mean" and "std" of the morphology of some arrays of labels, all 3D or all 2D.
+
+    With 2 ``dimensions`` they are to be compared with slices: what these do not tell of volumes, such as granulometry,
+    is that of the middle slices of volumes.
+    """
+    gathered = _gathered(samples, phases, voxel_size)
+    if dimensions == 2 and samples[0].ndim == 3:
+        gathered |= _gathered(middle_sections(samples), phases, voxel_size, _OF_SLICES_ALONE)
     mean = {key: value.mean(0) for key, value in gathered.items()}
     # A phase that is absent from a sub-volume has no normalised curve: the mean is normalised, not the records.
     mean |= {key: normalised(mean[key]) for key in MONITORED_CURVES}
-    std = {key: gathered[key].std(0, ddof=1).tolist() if len(records) > 1 else None for key in MONITORED}
+    std = {key: gathered[key].std(0, ddof=1).tolist() if len(samples) > 1 else None for key in MONITORED}
     return {"mean": {key: value.tolist() for key, value in mean.items()}, "std": std}
+
+
+def _gathered(samples, phases, voxel_size, rows=None):
+    records = [measure_sample(sample, phases, voxel_size or 1.0, rows) for sample in samples]
+    return {key: np.array([record[key] for record in records]) for key in records[0]}
 
 
 def normalised(curves):
@@ -107,34 +124,34 @@ def normalised(curves):
     return curves / np.maximum(curves[..., :1], 1e-12)
 
 
-def fidelity(reference, generated):
+def fidelity(reference, generated, error_of=ERROR_OF):
     """How far generated morphology is from the real: relative differences of means, and one number.
 
     Args:
         reference, generated: What ``reference_statistics`` and ``summarise`` give.
+        error_of: Keys of the measures that the error is of.
 
     Returns:
         dict: by the keys of ``MONITORED``, relative differences of the means; by those of ``MONITORED_CURVES``, the
-        largest difference of the normalised curves of any phase, axis and lag; "error", the mean of the largest of
-        each.
+        largest difference of the normalised curves of any phase, axis and lag, or radius; "error", the mean of the
+        largest of each of ``error_of``.
     """
     real, fake = reference["mean"], generated["mean"]
-    result, largest = {}, []
+    result, largest = {}, {}
     # Statistics of an earlier version may lack what is watched today.
     for key in (key for key in MONITORED if key in real):
         a, b = np.array(real[key]), np.array(fake[key])
         if np.any(a > 0):
             difference = np.where(a > 0, (b - a) / np.where(a > 0, a, 1.0), 0.0)
             result[key] = difference.tolist()
-            largest.append(float(np.abs(difference).max()))
+            largest[key] = float(np.abs(difference).max())
     for key in (key for key in MONITORED_CURVES if key in real):
         a, b = np.array(real[key]), np.array(fake[key])
-        if a.shape[1] != b.shape[1]:  # one slice of an isotropic material against volumes
+        if a.ndim == 3 and a.shape[1] != b.shape[1]:  # one slice of an isotropic material against volumes
             a, b = a.mean(1), b.mean(1)
         lags = min(a.shape[-1], b.shape[-1])
-        result[key] = float(np.abs(a[..., :lags] - b[..., :lags]).max())
-        largest.append(result[key])
-    result["error"] = float(np.mean(largest))
+        result[key] = largest[key] = float(np.abs(a[..., :lags] - b[..., :lags]).max())
+    result["error"] = float(np.mean([value for key, value in largest.items() if key in error_of]))
     return result
 
 
@@ -145,15 +162,18 @@ def fidelity_facts(reference, generated):
         reference, generated: As for ``fidelity``.
 
     Returns:
-        dict: "fidelity", measure to "real" and "generated" means and standard deviations; "two_point_correlation",
-        "difference" and "max_lag" as ``fidelity`` has them.
+        dict: "fidelity", measure to "real" and "generated" means and standard deviations; "two_point_correlation"
+        and "granulometry", "difference" as ``fidelity`` has it, and up to which lag or radius in voxels.
     """
     table = {}
-    for key in MONITORED:
+    for key in (key for key in MONITORED if key in reference["mean"]):
         table[key] = {"real": reference["mean"][key], "generated": generated["mean"][key]}
         table[key] |= {"real_std": reference["std"][key], "generated_std": generated["std"][key]}
     found = fidelity(reference, generated)
-    return {"fidelity": table, **{key: {"difference": found[key], "max_lag": LAGS} for key in MONITORED_CURVES}}
+    facts = {"two_point_correlation": {"max_lag": LAGS}}
+    if "granulometry" in found:
+        facts["granulometry"] = {"max_radius": len(generated["mean"]["granulometry"][0]) - 1}
+    return {"fidelity": table, **{key: {"difference": found[key], **up_to} for key, up_to in facts.items()}}
 
 
 def facts_of(phases, voxel_size, count, size, dimensions, seed, counts):
@@ -173,10 +193,10 @@ def correlation(labels, phases, lags):
     return metrics.two_point_correlation(labels, lags, periodic=False, n_phases=phases)
 
 
-def measure_sample(labels, phases, voxel_size):
-    """The measures of one array of labels, 3D or 2D, that reference statistics hold: dict by their keys."""
+def measure_sample(labels, phases, voxel_size, rows=None):
+    """The measures of one array of labels, 3D or 2D, that reference statistics hold, or some: dict by their keys."""
     check = check_slice if labels.ndim == 2 else check_volume
     lag = min(LAGS, min(labels.shape) - 1)
     subject = Subject(check(labels, phases=phases, voxel_size=voxel_size), MEASURES, max_lag=lag)
-    rows = {**MONITORED, **MONITORED_CURVES}
-    return {key: subject[key] if row.told_by(subject) else 0.0 for key, row in rows.items()}
+    rows = _ROWS if rows is None else rows
+    return {key: sub_volume_value(row, subject) if row.told_by(subject) else 0.0 for key, row in rows.items()}

@@ -28,7 +28,7 @@ from kerasgan3d.training.monitor import (
     steps_in,
     tensorboard_callback,
 )
-from kerasgan3d.training.morphology import fidelity, fidelity_facts
+from kerasgan3d.training.morphology import EARLIER_ERROR_OF, ERROR_OF, fidelity, fidelity_facts
 from kerasgan3d.training.plan import describe
 from kerasgan3d.training.pretrained import Pretrained
 from kerasgan3d.training.recipe import PRETRAINED, Recipe, load_recipe
@@ -165,8 +165,11 @@ def train(
         settings["fine_tuned_from"] = source.facts(material.phases, material.fractions)
     _check_folder(output)
     resuming = resume and (output / STATE).is_file()
+    settings["error_of"] = list(ERROR_OF)
     if resuming:
-        _check_same_run(read_json(output / _SETTINGS), settings, output)
+        before = read_json(output / _SETTINGS)
+        settings["error_of"] = before.setdefault("error_of", list(EARLIER_ERROR_OF))  # its best error is of these
+        _check_same_run(before, settings, output)
     if dry_run:
         return describe(material, recipe, output, output / LOG, resuming, source)
     output.mkdir(parents=True, exist_ok=True)
@@ -255,12 +258,12 @@ def _finish(folder, recipe, reference, material):
     if recipe.calibrate and generator.output_bias and not calibrated:
         limit: dict[str, Any] = {} if recipe.calibrate is True else {"limit": float(recipe.calibrate)}
         found = calibrate(generator, reference["bulk"]["volume_fraction"], **limit)
-        _, measured = measure(generator, recipe.crop)
+        _, measured = measure(generator, recipe.crop, reference)
         card = {key: value for key, value in generator.card.items() if key != "sha256"}
         card["training"] = {**card["training"], "calibration": found}
         save_preset(generator, folder, {**card, **fidelity_facts(reference, measured)}, reference)
     if material.held_out is not None and "held_out" not in read_json(folder / CARD):
-        _, measured = measure(load_preset(folder), recipe.crop)
+        _, measured = measure(load_preset(folder), recipe.crop, reference)
         unseen = material.held_out_reference(recipe.crop)
         facts = {
             "box": material.facts["held_out"],

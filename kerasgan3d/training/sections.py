@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kerasgan3d import data
-from kerasgan3d.training.morphology import correlation, facts_of, measure_sample
+from kerasgan3d.training.morphology import correlation, facts_of, measure_sample, normalised
 from kerasgan3d.training.physics import changes, diagonals, triple_points
 
 
@@ -28,14 +28,16 @@ def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=1
     found = section_windows(images, size, count, seed)
     records = [measure_sample(window, n, voxel_size or 1.0) for window, _ in found]
     correlations = [record.pop("two_point_correlation") for record in records]
+    sizes = np.mean([record.pop("granulometry") for record in records], axis=0)
     s2 = np.stack([_along(axis, correlations, [axes for _, axes in found]) for axis in range(3)], axis=1)
     if counts is None:
         counts = images.counts()
     gathered = {key: np.array([record[key] for record in records]) for key in records[0]}
     mean = {key: value.mean(0).tolist() for key, value in gathered.items()}
+    curves = {"two_point_correlation": normalised(s2).tolist(), "granulometry": normalised(sizes).tolist()}
     return {
         **facts_of(phases, voxel_size, count, size, 2, seed, counts),
-        "mean": {**mean, "two_point_correlation": (s2 / np.maximum(s2[..., :1], 1e-12)).tolist()},
+        "mean": {**mean, **curves},
         "std": {key: value.std(0, ddof=1).tolist() for key, value in gathered.items()},
     }
 
