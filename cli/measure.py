@@ -47,8 +47,8 @@ Examples:
     "--block",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Measure in blocks of N voxels per edge, in little memory, without mesh, radial correlation, granulometry, "
-    "specks and transport. Without it, volumes of more than 512³ voxels are measured so, in blocks of 256.",
+    help="Measure in blocks of N voxels per edge, in little memory, without mesh, radial correlation and transport. "
+    "Without it, volumes of more than 512³ voxels are measured so, in blocks of 256.",
 )
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes that measure blocks side by side.")
 @json_option

@@ -1,5 +1,6 @@
 """A volume that is measured block by block has the numbers that it has in memory, to the last bit."""
 
+import dataclasses
 import math
 from itertools import product
 
@@ -12,6 +13,8 @@ from scipy import ndimage
 
 from kerasgan3d import io, measure
 from kerasgan3d.metrics import _workers, record
+from kerasgan3d.metrics._measure import OnBlocks
+from kerasgan3d.metrics.registry import MEASURES
 from kerasgan3d.volume import Volume
 
 NAMES = ("pore", "NMC", "CBD")
@@ -23,7 +26,13 @@ COUNTED = (
     "active_triple_phase_boundary_density",
     "connected_fraction",
     "two_point_correlation",
+    "granulometry",
+    "mean_chord_length",
+    "euler_characteristic",
+    "speck_density",
+    "hole_density",
 )
+AROUND = ("granulometry", "speck_density", "hole_density")  # what lies around a block counts
 PERIODIC = list(product((False, True), repeat=3))
 
 
@@ -239,17 +248,73 @@ def test_the_number_of_workers_changes_nothing_and_errors_stay_one_line(tmp_path
         assert str(caught.value).count("\n") == 0
 
 
-def test_what_is_read_at_once_does_not_grow_with_the_volume():
-    block, max_lag, largest, share = 6, 4, [], []
-    for size in (12, 18, 30):
-        lazy = Elsewhere(grains((size,) * 3))
-        measure(lazy, voxel_size=1, phases=3, periodic=True, max_lag=max_lag, block=block, workers=1)
-        largest.append(max(math.prod(window) for window in lazy.read))
-        share.append(sum(math.prod(window) for window in lazy.read) / size**3)
+def what_is_read(shape, block, max_lag):
+    """Return how many voxels are read at once at the most, and how many of all, as a share of the volume."""
+    lazy = Elsewhere(grains(shape))
+    measure(lazy, voxel_size=1, phases=3, periodic=True, max_lag=max_lag, block=block, workers=1)
     # A window that wraps is read in pieces, one that does not at once.
+    read = [math.prod(window) for window in lazy.read]
+    return max(read), sum(read) / math.prod(shape)
+
+
+def test_what_is_read_at_once_does_not_grow_with_the_volume(monkeypatch):
+    for key in AROUND:
+        monkeypatch.delitem(MEASURES, key)
+    block, max_lag = 6, 4
+    largest, share = zip(*(what_is_read((size,) * 3, block, max_lag) for size in (12, 18, 30)), strict=True)
     assert max(largest) <= (block + 1) ** 3
     # Two passes of blocks with the voxels ahead, and three arms.
     assert max(share) <= 2 * ((block + 1) / block) ** 3 + 3 * max_lag / block + 1e-9
+
+
+def test_a_margin_is_read_with_the_block_and_in_the_first_pass_only(monkeypatch):
+    for key in AROUND:
+        monkeypatch.delitem(MEASURES, key)
+    seen = []
+
+    def count(part):
+        seen.append([part.around(margin)[0].shape for margin in (0, 2, 3)])
+        return part.labels.size
+
+    row = dataclasses.replace(MEASURES["mean_chord_length"], on_blocks=OnBlocks(lambda *_: 0, count, margin=3))
+    monkeypatch.setitem(MEASURES, "mean_chord_length", row)
+    block, max_lag = 6, 4
+    largest, share = zip(*(what_is_read((size,) * 3, block, max_lag) for size in (12, 18, 30)), strict=True)
+    assert max(largest) <= (block + 2 * 3) ** 3
+    assert max(share) <= ((block + 2 * 3) / block) ** 3 + ((block + 1) / block) ** 3 + 3 * max_lag / block + 1e-9
+    # Each measure sees as much as it asks for.
+    assert all(shapes == [(block + 2 * margin,) * 3 for margin in (0, 2, 3)] for shapes in seen)
+
+
+def test_what_shapes_read_at_once_does_not_grow_with_the_volume():
+    block, max_lag, margin, side = 20, 4, 26, 20
+    shapes = [(size, side, side) for size in (66, 80, 130)]
+    largest, share = zip(*(what_is_read(shape, block, max_lag) for shape in shapes), strict=True)
+    # Along y and x the volume is less than what lies around: it is read once, and wrapped.
+    assert max(largest) <= (block + 2 * margin) * side**2
+    # The last block of a volume may be smaller than the others.
+    blocks = [-(-shape[0] // block) for shape in shapes]
+    for number, shape, read in zip(blocks, shapes, share, strict=True):
+        first, second = shape[0] + 2 * margin * number, shape[0] + number
+        assert read <= (first + second + (number + 2 * shape[0] / side) * max_lag) / shape[0] + 1e-9
+
+
+@pytest.mark.parametrize("periodic", [False, True, (False, True, False), (True, False, True)], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "phases", "block"),
+    [
+        pytest.param((70, 45, 72), 2, 40, id="blocks beyond the margin"),
+        pytest.param((66, 38, 31), 4, 24, id="blocks within the margin"),
+        pytest.param((21, 9, 34), 3, 8, id="a margin beyond the volume"),
+    ],
+)
+def test_shapes_with_what_lies_around_a_block(shape, phases, block, periodic):
+    labels = grains(shape, phases, seed=2, sigma=1.8)
+    specks = np.random.default_rng(3).random(shape) < 0.003
+    labels[specks] = noise(shape, phases)[specks]
+    expected = check(labels, block, phases=phases, periodic=periodic, max_lag=3)
+    assert np.all(expected.speck_density > 0)
+    assert np.any((expected.granulometry > 0) & (expected.granulometry < 1))
 
 
 def test_without_a_number_of_phases_it_is_the_highest_label_and_one():

@@ -1,7 +1,8 @@
 """What one block of a volume has to say: counts, and the clusters that reach its faces.
 
-A block reads its own voxels and the first ones of the blocks ahead of it, never those behind: each pair of neighbours
-and each edge belongs to the block that holds its first voxel, and is counted there.
+A block sees its own voxels and the first ones of the blocks ahead of it, never those behind: each pair of neighbours
+and each edge belongs to the block that holds its first voxel, and is counted there. Only measures of shape that say so
+(`OnBlocks.margin`) see what lies around it.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from kerasgan3d.metrics._check import check_part
-from kerasgan3d.metrics._windows import AHEAD
+from kerasgan3d.metrics._windows import AHEAD, Plan
 from kerasgan3d.metrics.connectivity import neighbourhood
 from kerasgan3d.metrics.registry import MEASURES
 
@@ -52,25 +53,44 @@ class Part:
     """A block of a volume, as measures count it.
 
     Attributes:
-        core: Labels of the block, with one more voxel along each axis where the volume goes on.
-        shape: The block's own voxels along z, y, x.
+        window: Labels of the block and of what was read around it: at least one more voxel ahead along each axis where
+            the volume goes on.
+        own: Slices of the window that are the block.
+        plan: The Plan that the block is of.
         n_phases: Number of phases n.
         max_lag: Largest distance of pairs, in voxels.
         arms: For each axis, labels of up to `max_lag` voxels that follow the block along it.
         within: bool, as `core`: which voxels percolate; None in the first pass.
     """
 
-    core: np.ndarray
-    shape: tuple
+    window: np.ndarray
+    own: tuple[slice, ...]
+    plan: Plan
     n_phases: int
     max_lag: int = 0
     arms: tuple = ()
     within: np.ndarray | None = None
 
     @property
+    def shape(self):
+        """The block's own voxels along z, y, x."""
+        return tuple(part.stop - part.start for part in self.own)
+
+    @property
     def labels(self):
         """The block's own labels."""
-        return self.core[tuple(map(slice, self.shape))]
+        return self.window[self.own]
+
+    @property
+    def core(self):
+        """Labels of the block, with one more voxel along each axis where the volume goes on."""
+        return self.window[tuple(slice(part.start, part.stop + 1) for part in self.own)]
+
+    def around(self, margin):
+        """Return labels of the block with a margin of voxels around it, fewer where the volume ends, and its slices."""
+        low = [max(part.start - margin, 0) for part in self.own]
+        window = self.window[tuple(slice(a, part.stop + margin) for a, part in zip(low, self.own, strict=True))]
+        return window, tuple(slice(part.start - a, part.stop - a) for a, part in zip(low, self.own, strict=True))
 
     def reaching(self, axes, values=None):
         """Return the block's labels, or other values, with the next voxel along some axes where there is one."""
@@ -83,29 +103,29 @@ def highest_phase(labels):
     return check_part(labels)[1]
 
 
-def count_block(core, arms, shape, n_phases, max_lag, keys):
+def count_block(window, own, plan, arms, n_phases, max_lag, keys):
     """Count everything that a block has: for some measures, and its clusters.
 
     Args:
-        core, arms, shape, n_phases, max_lag: As for `Part`.
+        window, own, plan, arms, n_phases, max_lag: As for `Part`.
         keys: The measures that count something.
 
     Returns:
         Counts.
     """
-    core, _ = check_part(core, n_phases)
+    window, _ = check_part(window, n_phases)
     arms = map(np.asarray, arms)  # read once
     arms = tuple(check_part(arm, n_phases)[0] if arm.size else arm.astype(np.uint8) for arm in arms)
-    part = Part(core, tuple(shape), n_phases, max_lag, arms)
+    part = Part(window, own, plan, n_phases, max_lag, arms)
     counted = _counted(part, keys)
-    return Counts(counted, [_clusters(core, shape, phase) for phase in range(n_phases)])
+    return Counts(counted, [_clusters(part.core, part.shape, phase) for phase in range(n_phases)])
 
 
-def count_active(core, shape, active, active_ahead, keys):
+def count_active(core, own, plan, active, active_ahead, keys):
     """Count what only voxels of active clusters count for: for some measures, their integers.
 
     Args:
-        core, shape: As for `Part`.
+        core, own, plan: As for `Part`.
         active: For each phase, bool (clusters,): which of the block's `Clusters` are active.
         active_ahead: For each phase and each entry of `AHEAD`, bool (patches,): which patches of the first layer or
             line of the block ahead are active; None where there is no such block.
@@ -113,7 +133,7 @@ def count_active(core, shape, active, active_ahead, keys):
     """
     core, _ = check_part(core, len(active))
     within = np.zeros(core.shape, bool)
-    own = tuple(map(slice, shape))
+    shape = core[own].shape
     for phase, (mine, theirs) in enumerate(zip(active, active_ahead, strict=True)):
         clusters, numbers = _labelled(core[own] == phase)
         # Number 0 stands for other phases and for clusters within the block, which end there.
@@ -123,7 +143,7 @@ def count_active(core, shape, active, active_ahead, keys):
                 there = _next_layer(shape, axes)
                 patches, _ = ndimage.label(core[there] == phase, neighbourhood(6))
                 within[there] |= np.concatenate([[False], patches_active])[patches]
-    part = Part(core, tuple(shape), len(active), within=within)
+    part = Part(core, own, plan, len(active), within=within)
     return _counted(part, keys)
 
 

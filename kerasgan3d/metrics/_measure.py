@@ -30,11 +30,14 @@ class OnBlocks(NamedTuple):
         count: Function from a `Part` to integers that add up over the blocks; None where there is nothing to count
             that other measures do not count.
         active: Whether to count in a second pass, when it is known which clusters percolate (`Part.within`).
+        margin: Voxels around a block that `count` needs (`Part.around`), in the first pass; a function of the `Plan`
+            where that depends on the volume.
     """
 
     value: Callable[[Any, Any], Any]
     count: Callable[[Any], Any] | None = None
     active: bool = False
+    margin: int | Callable[[Any], int] = 0
 
 
 @dataclass(frozen=True, eq=False)

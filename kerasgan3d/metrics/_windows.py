@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasgan3d.io.lazy import LazyArray
+from kerasgan3d.metrics._halo import Halo, halo
 
 # The axes along which a neighbour lies ahead: across a face, or across an edge.
 AHEAD = tuple(axes for number in (1, 2) for axes in combinations(range(3), number))
@@ -62,7 +63,12 @@ class Plan(NamedTuple):
 
     def core(self, block):
         """Return the window (start, stop) of a block with one more voxel along each axis, unless the volume ends."""
-        return block.start, tuple(self._stop(block, axis, 1) for axis in range(3))
+        return self.around(block, 0)[:2]
+
+    def around(self, block, margin):
+        """Return the Halo of a block with a margin of voxels around it, ahead at least one, unless the volume ends."""
+        start, _, own = halo(block.start, block.stop, self.shape, self.periodic, margin)
+        return Halo(start, tuple(self._stop(block, axis, max(margin, 1)) for axis in range(3)), own)
 
     def arm(self, block, axis, reach):
         """Return the window (start, stop) of up to `reach` voxels that follow a block along an axis."""
@@ -80,34 +86,49 @@ def window(stored, start, stop):
 
     Args:
         stored: What has a shape, a dtype, and slicing.
-        start, stop: Its voxels along z, y, x; beyond the end of an axis they begin again.
+        start, stop: Its voxels along z, y, x; below 0 and beyond the end of an axis they go on at the other end. No
+            voxel is read twice, however often it stands in the window.
 
     Returns:
         A LazyArray, which goes to another process as what it is a window on, if that can be opened again there, else
         as the voxels in it; where the labels are a dask.array, a `dask.delayed.Delayed` that makes the window.
     """
+    shape = [b - a for a, b in zip(start, stop, strict=True)]
     if not is_dask(stored):
-        shape = [b - a for a, b in zip(start, stop, strict=True)]
         reopen = (window, (stored, start, stop)) if getattr(stored, "reopens", False) else None
 
         def whole():
-            # Beyond the end of the volume: not every file has a way to read nothing.
-            return np.block(pieces(stored, start, stop)) if 0 not in shape else np.empty(shape, stored.dtype)
+            if 0 in shape:  # beyond the end of the volume: not every file has a way to read nothing
+                return np.empty(shape, stored.dtype)
+            return repeated(np.block(pieces(stored, start, stop)), shape)
 
         return LazyArray(shape, stored.dtype, lambda part: whole()[part], whole=whole, reopen=reopen)
     import dask.array as da
+    from dask.delayed import delayed
 
     parts = pieces(stored, start, stop)
     # The part of a chunk that neighbours need is copied, so that the chunk itself need not be kept for it.
     joined = da.block([[[part.map_blocks(np.array, dtype=part.dtype) for part in x] for x in y] for y in parts])
     # Not optimised, which would make the chunks of each window anew instead of once for all that need them.
-    return joined.rechunk(joined.shape).to_delayed(optimize_graph=False).item()
+    whole = joined.rechunk(joined.shape).to_delayed(optimize_graph=False).item()
+    return whole if joined.shape == tuple(shape) else delayed(repeated)(whole, shape)
 
 
 def pieces(stored, start, stop):
-    """Return the parts of a window, nested along z, y, x, cut where an axis ends and begins again."""
-    ranges = [_ranges(*axis) for axis in zip(start, stop, stored.shape, strict=True)]
+    """Return the parts of a window, nested along z, y, x, cut where an axis ends and begins again.
+
+    Along an axis that the window is longer than, they are what is to be `repeated`.
+    """
+    ranges = [_ranges(a, min(b, a + size), size) for a, b, size in zip(start, stop, stored.shape, strict=True)]
     return [[[stored[z, y, x] for x in ranges[2]] for y in ranges[1]] for z in ranges[0]]
+
+
+def repeated(labels, shape):
+    """Return labels that go on, along axes where a shape is longer, with what they begin with."""
+    for axis, length in enumerate(shape):
+        if length > labels.shape[axis]:
+            labels = labels.take(np.arange(length), axis, mode="wrap")
+    return labels
 
 
 def is_dask(stored):

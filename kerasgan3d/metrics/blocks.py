@@ -10,10 +10,10 @@ from kerasgan3d.metrics._workers import where_dask_says
 from kerasgan3d.metrics.connectivity import spanning
 from kerasgan3d.metrics.registry import MEASURES
 
-BLOCK = 256  # voxels: some 300 MB per process, and a block reads 1.4 times its own voxels for lags up to 32
+BLOCK = 256  # voxels: some 350 MB per process; a block reads 2.3 times its own voxels, for lags and shapes up to 32
 
 # About how long the passes take, relative to each other, for progress.
-_COUNTING, _ACTIVE = 4, 1
+_COUNTING, _ACTIVE = 25, 1
 
 
 class Whole:
@@ -55,10 +55,10 @@ class Whole:
 def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
     """Return what a Measurement holds of a volume that is read block by block.
 
-    Every block counts voxels, faces, edges and pairs of its own, with the first voxels of those ahead of it; sums of
-    these integers are those of the whole volume. It labels its clusters; those that touch across the faces of blocks,
-    and across those of the volume where it is periodic, are joined in one sparse graph. A second pass counts edges
-    between clusters that percolate.
+    Every block counts voxels, faces, edges and pairs of its own, with the first voxels of those ahead of it, and shapes
+    with what lies around it; sums of these integers are those of the whole volume. It labels its clusters; those that
+    touch across the faces of blocks, and across those of the volume where it is periodic, are joined in one sparse
+    graph. A second pass counts edges between clusters that percolate.
 
     Args:
         checked: What `check_stored` returned, its number of phases known.
@@ -76,18 +76,18 @@ def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
         if row.on_blocks is not None and (n >= 3 or "three phases" not in row.needs)
     }
     first, second = (
-        [key for key, (_, count, when_active) in rows.items() if count is not None and when_active == active]
-        for active in (False, True)
+        [key for key, row in rows.items() if row.count is not None and row.active == active] for active in (False, True)
     )
     plan = Plan(tuple(map(int, stored.shape)), periodic, block)
     blocks = plan.blocks()
     total = len(blocks) * (_COUNTING + (_ACTIVE if second else 0))
     told = _told(progress, total)
-    cores = [window(stored, *plan.core(part)) for part in blocks]
-    tasks = [
-        (core, [window(stored, *plan.arm(part, axis, max_lag)) for axis in range(3)], part.shape, n, max_lag, first)
-        for core, part in zip(cores, blocks, strict=True)
-    ]
+    margin = max((_margin(rows[key], plan) for key in first), default=0)
+    tasks = []
+    for part in blocks:
+        start, stop, own = plan.around(part, margin)
+        arms = [window(stored, *plan.arm(part, axis, max_lag)) for axis in range(3)]
+        tasks.append((window(stored, start, stop), own, plan, arms, n, max_lag, first))
     told(0, "counting")
     counts = where_dask_says(
         count_block, tasks, workers, lambda done, _: told(done * _COUNTING, "counting"), is_dask(stored)
@@ -102,7 +102,7 @@ def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
         least = 3 if all("three phases" in MEASURES[key].needs for key in second) else 1
         if sum(some.any() for some in active) >= least:
             told(len(blocks) * _COUNTING, "active boundaries")
-            tasks = [(*task, second) for task in _active_tasks(plan, blocks, cores, counts, active)]
+            tasks = [(*task, second) for task in _active_tasks(stored, plan, blocks, counts, active)]
             counted = where_dask_says(
                 count_active,
                 tasks,
@@ -157,11 +157,12 @@ def _percolating(plan, blocks, clusters):
     return np.array(through)
 
 
-def _active_tasks(plan, blocks, cores, counts, active):
+def _active_tasks(stored, plan, blocks, counts, active):
     """Return the arguments of `count_active` for each block, but the measures.
 
     Args:
-        plan, blocks, cores: The Plan, its blocks, and the window that each one reads.
+        stored: What has a shape, a dtype, and slicing.
+        plan, blocks: The Plan, and its blocks.
         counts: The Counts of each block.
         active: For each phase, bool (clusters of all blocks,).
     """
@@ -172,7 +173,7 @@ def _active_tasks(plan, blocks, cores, counts, active):
     mine = dict(zip((block.place for block in blocks), zip(*mine, strict=True), strict=True))
     clusters = {block.place: part.clusters for block, part in zip(blocks, counts, strict=True)}
     tasks = []
-    for block, core in zip(blocks, cores, strict=True):
+    for block in blocks:
         there = [plan.ahead(block, axes) for axes in AHEAD]
         ahead = [
             [
@@ -181,8 +182,14 @@ def _active_tasks(plan, blocks, cores, counts, active):
             ]
             for phase in range(len(active))
         ]
-        tasks.append((core, block.shape, list(mine[block.place]), ahead))
+        start, stop, own = plan.around(block, 0)
+        tasks.append((window(stored, start, stop), own, plan, list(mine[block.place]), ahead))
     return tasks
+
+
+def _margin(row, plan):
+    """Return how many voxels around a block a measure needs."""
+    return row.margin(plan) if callable(row.margin) else row.margin
 
 
 def _told(progress, total):

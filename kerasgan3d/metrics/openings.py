@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.metrics._halo import check_image, with_halo
-from kerasgan3d.metrics._measure import SIZE_CURVES, Measure
+from kerasgan3d.metrics._measure import SIZE_CURVES, Measure, OnBlocks
 from kerasgan3d.volume import Volume
 
 EDGES = ("inner", "open")
@@ -287,6 +287,16 @@ def _of(subject: Any) -> np.ndarray:
     return granulometry(subject.labels, **subject.options)
 
 
+def _radii_of(plan: Any) -> tuple[float, ...]:
+    return default_radii(plan.shape, plan.periodic)
+
+
+def _count_of_block(part: Any) -> np.ndarray:
+    radii = _radii_of(part.plan)
+    labels, own = part.around(reach_of(radii))
+    return count_openings(labels, own, radii, part.n_phases)
+
+
 GRANULOMETRY = Measure(
     key="granulometry",
     name="granulometry",
@@ -300,6 +310,11 @@ GRANULOMETRY = Measure(
     of_sub_volume=lambda subject: (
         np.nan_to_num(granulometry(subject.labels, edges="open", **subject.options))
         * subject["volume_fraction"][:, np.newaxis]
+    ),
+    on_blocks=OnBlocks(
+        count=_count_of_block,
+        value=lambda counts, _: granulometry_from(counts),
+        margin=lambda plan: reach_of(_radii_of(plan)),
     ),
     cost=400,
     label="share in balls of radius",

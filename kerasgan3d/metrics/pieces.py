@@ -13,7 +13,7 @@ from kerasgan3d.checks import check_integer
 from kerasgan3d.metrics._check import require_voxel_size
 from kerasgan3d.metrics._count import count_voxels
 from kerasgan3d.metrics._halo import check_image, with_halo
-from kerasgan3d.metrics._measure import PER_PHASE, Measure
+from kerasgan3d.metrics._measure import PER_PHASE, Measure, OnBlocks
 from kerasgan3d.volume import Volume
 
 SMALLER_THAN = 27  # voxels: a cube of three
@@ -113,8 +113,12 @@ def specks_from(counts: np.ndarray, voxels: int, voxel_volume: float) -> Specks:
 def _small_pieces(mask: np.ndarray, own: tuple[slice, ...], smaller_than: int) -> tuple[int, int]:
     """Return how many small pieces have their first voxel among a window's own, and how many own voxels are in any."""
     pieces = np.empty(mask.shape, np.int32)
-    ndimage.label(mask, output=pieces)
-    small = np.bincount(pieces.ravel()) < smaller_than
+    count = ndimage.label(mask, output=pieces)
+    # In parts, as NumPy makes 64-bit integers of what it counts at once.
+    sizes = np.zeros(count + 1, np.int64)
+    for part in np.array_split(pieces, 8):
+        sizes += np.bincount(part.ravel(), minlength=count + 1)
+    small = sizes < smaller_than
     small[0] = False
     # At a face of the volume these may be parts of larger ones. At other sides of the window they are if they have own
     # voxels at all: it takes `smaller_than` voxels to go from there to here.
@@ -134,6 +138,15 @@ def _found(subject: Any) -> Specks:
     return subject.once(lambda: specks(subject.labels, voxel_size=subject.voxel_size, **subject.options), specks)
 
 
+def _count_of_block(part: Any) -> np.ndarray:
+    labels, own = part.around(SMALLER_THAN - 1)
+    return count_specks(labels, own, part.n_phases, SMALLER_THAN)
+
+
+def _found_on_blocks(whole: Any) -> Specks:
+    return specks_from(whole.totals["speck_density"], whole.voxels, whole.voxel_size**3)
+
+
 SPECK_DENSITY = Measure(
     key="speck_density",
     name="specks",
@@ -146,6 +159,9 @@ SPECK_DENSITY = Measure(
     "slices, of pixels that share edges, per area.",
     of_volume=lambda subject: _found(subject).number,
     of_slice=lambda subject: _found(subject).number,
+    on_blocks=OnBlocks(
+        count=_count_of_block, value=lambda _, whole: _found_on_blocks(whole).number, margin=SMALLER_THAN - 1
+    ),
     cost=60,
     bar=_BAR,
     headline=False,
@@ -165,6 +181,7 @@ HOLE_DENSITY = Measure(
     "slices, of pixels that share edges, per area.",
     of_volume=lambda subject: _found(subject).holes,
     of_slice=lambda subject: _found(subject).holes,
+    on_blocks=OnBlocks(value=lambda _, whole: _found_on_blocks(whole).holes),
     cost=0,
     bar=_BAR,
     headline=False,

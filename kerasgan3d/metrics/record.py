@@ -56,7 +56,7 @@ class Measurement(_Values):
         mean_chord_length: (n, axes) in µm, along each axis.
         euler_characteristic: (n,) in 1/µm³, voxels of the phase joined by faces; of a slice in 1/µm², pieces - holes.
         speck_density, hole_density: (n,) in 1/µm³, of a slice in 1/µm²: pieces of fewer than 27 voxels of the phase,
-            and of everything else; None block by block.
+            and of everything else.
         connected_fraction: (n, 3), the share of each phase that percolates; None for a slice.
         relative_diffusivity: (n, 3); None for a slice, without transport, and block by block.
         tortuosity_factor: (n, 3), volume fraction / relative diffusivity; None as before.
@@ -145,9 +145,9 @@ def measure(
     A volume larger than memory is measured **block by block**: a `StoredVolume` that `kerasgan3d.io.open_volume`
     opened, a dask.array, a memory map, or anything else with a shape, a dtype and slices. All that is counted then,
     connectivity included, is the same number as in memory to the last bit, whatever the blocks and however many work on
-    them. What is not counted is None: the mesh, the radial correlation, granulometry, specks and holes, transport. What
-    is held at once is a few hundred MB per worker, and tables of the clusters that reach the faces of blocks; of a
-    dask.array also the chunks that Dask keeps, as it makes each of them once and its neighbours come later.
+    them. What is not counted is None: the mesh, the radial correlation, transport. What is held at once is a few
+    hundred MB per worker, and tables of the clusters that reach the faces of blocks; of a dask.array also the chunks
+    that Dask keeps, as it makes each of them once and its neighbours come later.
 
     Args:
         volume: Volume, or integer array of labels 0..n-1: a volume (z, y, x) or a slice (y, x); or a volume that lies

@@ -81,31 +81,27 @@ def by_blocks(file, workers):
 def at_once(file):
     """Return seconds, memory and numbers of a volume that is read, and measured by the functions for that."""
     from kerasgan3d import Volume
-    from kerasgan3d import metrics as m
+    from kerasgan3d.metrics._check import check_volume
+    from kerasgan3d.metrics._measure import Subject
 
     start = time.perf_counter()
-    volume = Volume.load(file)
-    areas = m.interfacial_areas(volume)
-    record = {
-        "volume_fractions": m.volume_fractions(volume),
-        "specific_surface_area": areas.sum(axis=1),
-        "interfacial_areas": areas,
-        "triple_phase_boundary_density": m.triple_phase_boundary_density(volume),
-        "active_triple_phase_boundary_density": m.triple_phase_boundary_density(volume, active=True),
-        "connected_fractions": m.connected_fractions(volume),
-        "two_point_correlation": m.two_point_correlation(volume, 32),
-    }
+    record = Subject(check_volume(Volume.load(file)), rows(), max_lag=32).measured()
     seconds = time.perf_counter() - start
-    record = {name: value if isinstance(value, float) else value.tolist() for name, value in record.items()}
-    return {"seconds": seconds, "memory_MB": peak(resource.RUSAGE_SELF), "record": record}
+    return {"seconds": seconds, "memory_MB": peak(resource.RUSAGE_SELF), "record": counted(record)}
 
 
 def counted(record):
-    """Return what both ways give."""
-    names = ("volume_fractions", "specific_surface_area", "interfacial_areas", "triple_phase_boundary_density")
-    names += ("active_triple_phase_boundary_density", "connected_fractions", "two_point_correlation")
-    values = record.to_dict()
-    return {name: values[name] for name in names}
+    """Return what both ways give, as JSON can hold it."""
+    import numpy as np
+
+    return {key: np.asarray(record[key]).tolist() for key in rows()}
+
+
+def rows():
+    """Return the measures that are measured block by block, by their keys."""
+    from kerasgan3d.metrics.registry import MEASURES
+
+    return {key: row for key, row in MEASURES.items() if row.on_blocks is not None}
 
 
 def peak(who):
