@@ -220,3 +220,40 @@ def test_a_phase_that_is_never_generated_is_said_to_be_missing(dimensions, tmp_p
     text = card_text(folder)
     assert f"differs by at most pore \N{EN DASH}, grain {whole:.3f} for r up to" in text
     assert "nor small volumes differ among themselves" in text
+
+
+def test_the_reference_is_of_the_sub_volumes_of_the_card(found, folder):
+    reference = json.loads((folder / "reference.json").read_text("utf-8"))
+    assert reference["sub_volumes"] == {"count": 4, "size": 32, "dimensions": 2, "seed": found["samples"]["seed"]}
+    samples = {key: np.array(values) for key, values in reference["samples"].items()}
+    for key in ("volume_fraction", "euler_characteristic", "speck_density"):
+        assert reference["mean"][key] == pytest.approx(samples[key].mean(0))
+        assert reference["std"][key] == pytest.approx(samples[key].std(0, ddof=1))
+    sizes = reference["mean"]["granulometry"]
+    assert np.shape(sizes) == (2, 8)
+    assert [curve[0] for curve in sizes] == [1, 1]
+    assert np.shape(reference["bands"]["granulometry"]["low"]) == np.shape(sizes)
+    assert np.shape(reference["mean"]["two_point_correlation"])[:2] == (2, 2)
+
+
+def test_statistics_alone_have_curves_of_shape_and_their_bands(found, folder):
+    other = np.random.default_rng(9).integers(0, 2, (40, 40)).astype("uint8")
+    options = {"count": 3, "voxel_size": 0.5, "classifier": False, "nearest": 0, "workers": 1}
+    record = kerasgan3d.compare(folder, other, **options).record
+    reference = json.loads((folder / "reference.json").read_text("utf-8"))
+    curves = record.curves["granulometry"]
+    assert curves.real.mean == [[curve] for curve in reference["mean"]["granulometry"]]
+    assert curves.real.high == [[curve] for curve in reference["bands"]["granulometry"]["high"]]
+    assert {v.phase for v in record.verdicts if v.test == "granulometry"} == set(PHASES)
+    assert record.measure("speck_density", PHASES[0]).real_mean == pytest.approx(reference["mean"]["speck_density"][0])
+
+
+def test_peers_that_are_smaller_are_compared_at_their_size(folder, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    image = np.random.default_rng(1).integers(0, 2, (70, 80)).astype("uint8")
+    small = [np.random.default_rng(i).integers(0, 2, (24, 24, 24)).astype("uint8") for i in range(2)]
+    options = {"classifier": False, "nearest": 0, "periodic_volumes": 0, "workers": 1, "solid": (32, 2)}
+    found = zoo.compare_preset(again, image, peers={"theirs": small}, count=3, size=32, large=(64, 2), **options)
+    assert found["samples"]["size"] == 32
+    assert found["peers"]["theirs"]["samples"]["size"] == 24

@@ -16,7 +16,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m kerasgan3d.zoo", description=(__doc__ or "").partition("\n\n")[2])
     parser.add_argument("folder", help="the preset folder")
     parser.add_argument("real", nargs="?", help="the image that it was trained on")
-    parser.add_argument("--count", type=int, default=100, help="sub-volumes of either side (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=400, help="sub-volumes of either side (default: %(default)s)")
     parser.add_argument(
         "--peer",
         action="append",

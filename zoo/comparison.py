@@ -1,5 +1,6 @@
 """A preset compared with its material: what its card is made from."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 
 from kerasgan3d.folder import CARD, FORMAT, REFERENCE, checked_card, read_statistics, write_json
 from kerasgan3d.seeds import COMPARISON, COMPARISON_LARGE, COMPARISON_PERIODIC, COMPARISON_SMALL
+
+_SIZE = 96  # voxels
 
 
 def compare_preset(
@@ -16,7 +19,7 @@ def compare_preset(
     mapping=None,
     exclude=None,
     peers=None,
-    count=100,
+    count=400,
     size=None,
     solid=(128, 8),
     large=(256, 4),
@@ -25,8 +28,9 @@ def compare_preset(
 ):
     """Compare a preset's generator with its material, and write what was found into ``kerasgan3d.json``.
 
-    The measures of each real sub-volume are put into ``reference.json``, as "samples": whoever has the folder can then
-    compare distributions with those of the material, without having the image.
+    ``reference.json`` then holds the statistics of the same real sub-volumes, the measures of each as "samples", and
+    between what most of their curves lie as "bands": whoever has the folder can compare distributions with those of the
+    material, without having the image.
 
     Args:
         folder: Path of the preset folder.
@@ -36,7 +40,8 @@ def compare_preset(
         peers: dict from title to volumes made by others (a list of them, or the path of a folder), which are compared
             with the image in the same way.
         count: Sub-volumes of either side.
-        size: Their edge length in voxels; default: 64.
+        size: Their edge length in voxels; default: 96, at the faces of which large particles are cut less, of images
+            that are twice as large, and else 64. Volumes of peers that are smaller are compared at their own size.
         solid: Edge length and number of volumes of which transport and connectivity are measured.
         large: Edge length and number of large periodic volumes, whose sub-volumes are compared with single small ones.
         progress: A function (done, total, what).
@@ -51,32 +56,44 @@ def compare_preset(
     """
     from kerasgan3d.models.preset import load_preset
     from kerasgan3d.report.compare import compare
+    from kerasgan3d.report.sources import real_source
 
     folder = Path(folder)
     generator = load_preset(folder)
     facts = checked_card(folder / CARD)
     if exclude is None:
         exclude = facts.get("training", {}).get("data", {}).get("excluded")
+    sources = {"mapping": mapping} if mapping else {"phases": generator.phases}
+    source = real_source(real, **sources)
+    if size is None:
+        size = _SIZE if min(min(image.shape) for image in source.images) >= 2 * _SIZE else None
     options |= {
         "count": count,
-        "size": size,
         "seed": COMPARISON,
         "exclude": exclude,
         "voxel_size": generator.voxel_size,
     }
-    options |= {"mapping": mapping} if mapping else {"phases": generator.phases}
-    found = compare(real, generator, progress=progress, **options).record
+    options |= sources
+    found = compare(real, generator, size=size, progress=progress, **options).record
     result = _told(found)
     result["solid"] = _solid(generator, *solid)
     result["large"] = _large(generator, found.samples.size, count, *large)
     options |= {"classifier": False, "nearest": 0}
     result["peers"] = {
-        title: _told(compare(real, volumes, **options).record) for title, volumes in (peers or {}).items()
+        title: _told(compare(real, volumes, size=_fitting(volumes, found.samples.size), **options).record)
+        for title, volumes in (peers or {}).items()
     }
     write_json({**facts, "comparison": result, "format": FORMAT}, folder / CARD)
-    statistics = read_statistics(folder / REFERENCE)
-    write_json({**statistics, "samples": _real_samples(found), "format": FORMAT}, folder / REFERENCE)
+    write_json({**read_statistics(folder / REFERENCE), **_reference(found), "format": FORMAT}, folder / REFERENCE)
     return result
+
+
+def _fitting(volumes, size):
+    """Return the largest edge length up to a size that sub-volumes of all of some volumes can have."""
+    from kerasgan3d.report.sources import generated_source
+
+    images = generated_source(volumes).images
+    return min(size, *(min(image.shape) for image in images))
 
 
 def _told(record):
@@ -88,6 +105,35 @@ def _told(record):
         return [without_nothing(item) for item in value] if isinstance(value, list) else value
 
     return without_nothing(record.excerpt().to_dict())
+
+
+def _reference(record):
+    """Return the statistics of the real sub-volumes, as `kerasgan3d.training.morphology` shapes them, and more."""
+    from kerasgan3d.metrics.registry import MONITORED
+    from kerasgan3d.report.record import plain
+
+    samples, kept = _real_samples(record), record.samples
+    values = {key: np.array(samples[key], float) for key in MONITORED if key in samples}
+    curves = {"two_point_correlation": record.two_point_correlation.real}
+    # Of no axis.
+    curves |= {
+        key: dataclasses.replace(curve.real, **{name: _squeezed(part) for name, part in vars(curve.real).items()})
+        for key, curve in record.curves.items()
+    }
+    mean = {key: plain(array.mean(0)) for key, array in values.items()} | {
+        key: curve.mean for key, curve in curves.items()
+    }
+    return {
+        "sub_volumes": {"count": kept.real, "size": kept.size, "dimensions": kept.dimensions, "seed": kept.seed},
+        "mean": mean,
+        "std": {key: plain(array.std(0, ddof=1)) for key, array in values.items()},
+        "bands": {key: {"low": curve.low, "high": curve.high} for key, curve in curves.items()},
+        "samples": samples,
+    }
+
+
+def _squeezed(values):
+    return None if values is None else [part[0] for part in values]
 
 
 def _real_samples(record):
@@ -139,8 +185,8 @@ def _large(generator, size, windows, edge, count):
     small = [generator.sample(size, seed=COMPARISON_SMALL + i).labels for i in range(windows)]
     sides = [measure_samples(samples, **options) for samples in (small, parts)]
     rows = []
-    for key in MONITORED:
-        if key in sides[0]:
+    for key, row in MONITORED.items():
+        if row.headline and key in sides[0]:
             a, b = (np.atleast_2d(side[key].T) for side in sides)
             error = np.sqrt(a.var(1, ddof=1) / a.shape[1] + b.var(1, ddof=1) / b.shape[1])
             rows.append({"key": key, "small": a.mean(1).tolist(), "large": b.mean(1).tolist()})

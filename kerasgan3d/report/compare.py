@@ -270,7 +270,9 @@ class _Subject:
                 halves=self.halves,
                 whole=(self.whole or {}).get("two_point_correlation"),
             ),
-            curves={} if self.only_statistics else _curves(self.of_real, self.of_generated, self.halves),
+            curves=_known_curves(self.real.statistics, self.of_generated)
+            if self.only_statistics
+            else _curves(self.of_real, self.of_generated, self.halves),
             leaning=Leaning(
                 **{
                     side: LeaningSide(**plain(leaning_statistics(samples, self.n_phases)))
@@ -382,6 +384,19 @@ def _curves(real, generated, halves):
         for key, row in SAMPLED_CURVES.items()
         if "axes" not in row.shape and key in generated
     }
+
+
+def _known_curves(statistics, generated):
+    """Compare the curves that are of no axis with those that statistics hold."""
+    found = {}
+    for key, row in SAMPLED_CURVES.items():
+        if "axes" not in row.shape and key in generated and key in statistics["mean"]:
+            mean = np.array(statistics["mean"][key], float)[:, None]
+            curves = correlation_record(mean, generated[key][:, :, None], ["all"])
+            bands = (statistics.get("bands") or {}).get(key) or {}
+            bands = {side: plain(np.array(bands[side], float)[:, None]) for side in ("low", "high") if bands.get(side)}
+            found[key] = dataclasses.replace(curves, real=dataclasses.replace(curves.real, **bands))
+    return found
 
 
 def _halves(corners):
