@@ -49,16 +49,41 @@ def command(name, as_json):
         if facts.get(title):
             click.echo(f"\n{title}")
             print_facts([(_words(key), _entry(key, value)) for key, value in facts[title].items()], indent="  ")
-    rows = list(_fidelity(facts.get("fidelity") or {}, facts.get("phases") or (), "µm" if size else "voxel"))
+    if facts.get("comparison"):
+        _print_comparison(facts["comparison"])
+    dimensions = (facts.get("samples") or {}).get("compared_in", 3)
+    rows = list(
+        _fidelity(facts.get("fidelity") or {}, facts.get("phases") or (), "µm" if size else "voxel", dimensions)
+    )
     if rows:
         click.echo("\nfidelity")
         print_table(("measure", "real", "generated"), rows, indent="  ")
+    for key, title in (("two_point_correlation", "S2(r)/S2(0)"), ("granulometry", "granulometry")):
+        found = facts.get(key)
+        if isinstance(found, dict) and found.get("difference") is not None:
+            click.echo(f"  largest difference of {title}: {_text(found['difference'])}")
 
 
-def _fidelity(fidelity, phases, length):
+def _print_comparison(facts):
+    """Print what the comparison with the material found: each test, the worst first."""
+    from kerasgan3d.report.record import ComparisonRecord
+    from kerasgan3d.report.verdict import conclusion, verdict_lines
+
+    try:
+        record = ComparisonRecord.from_dict(facts)
+    except ValueError as error:  # of a stranger's folder: the other facts are still worth showing
+        click.echo(f"\nThe comparison with the material cannot be read: {error}")
+        return
+    if record.verdicts:
+        click.echo("\ncompared with the material")
+        click.echo(f"  {conclusion(record.verdicts, record.unit_of_samples)}")
+        print_table(("test", "outcome", "found"), list(verdict_lines(record.verdicts)), indent="  ")
+
+
+def _fidelity(fidelity, phases, length, dimensions=3):
     """Yield (measure, real, generated) as texts, one row per phase where there is one number per phase."""
     for key, values in fidelity.items():
-        measure = _measure(key, length)
+        measure = _measure(key, length, dimensions)
         if not isinstance(values, dict):
             yield measure, "", _text(values)
             continue
@@ -74,14 +99,14 @@ def _fidelity(fidelity, phases, length):
             yield measure, *("-" if value is None else _text(value) for value in (real, generated))
 
 
-def _measure(key, length):
+def _measure(key, length, dimensions):
     """Return the name of a measure with its unit."""
     from kerasgan3d.metrics.registry import MEASURES
 
     if key not in MEASURES:
         return _words(key)
-    row = MEASURES[key]
-    return row.name if row.unit == "1" else f"{row.name} ({row.unit.replace('µm', length)})"
+    name, unit = MEASURES[key].name, MEASURES[key].unit_in(dimensions)
+    return name if unit == "1" else f"{name} ({unit.replace('µm', length)})"
 
 
 def _entry(key, value):

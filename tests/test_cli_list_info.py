@@ -131,3 +131,42 @@ def test_unknown_names_are_refused_with_the_known_ones():
     result = run("info", "nmx")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "kerasgan3d: `name` must be one of nmc, bare. Received: 'nmx'\n"
+
+
+def test_info_tells_the_units_of_slices_and_the_largest_differences(monkeypatch):
+    facts = {
+        "phases": ["pore", "grain"],
+        "voxel_size": 0.5,
+        "samples": {"compared_in": 2},
+        "fidelity": {"speck_density": {"real": [1.0, 2.0], "generated": [3.0, 4.0]}},
+        "two_point_correlation": {"difference": 0.0123, "max_lag": 32},
+        "granulometry": {"difference": 0.25, "max_radius": 16},
+    }
+    monkeypatch.setitem(FACTS, "flat", facts)
+    text = run("info", "flat").stdout
+    assert "specks (1/µm²), grain  2     4\n" in text
+    assert "largest difference of S2(r)/S2(0): 0.0123\n" in text
+    assert "largest difference of granulometry: 0.25\n" in text
+
+
+def test_info_tells_what_the_comparison_found(monkeypatch):
+    from kerasgan3d.report.record import ComparisonRecord, GeneratedSide, MeasureRow, Samples, Side, Verdict
+
+    sides = {"phases": ["pore", "grain"]}
+    verdict = Verdict("granulometry", "falls short", 0.25, 0.12, 0.12, "grain", None, 0.01, None)
+    row = MeasureRow("volume_fraction", "pore", real_mean=0.4, generated_mean=0.4)
+    record = ComparisonRecord(
+        Side("scan", **sides), GeneratedSide("made", **sides), Samples(4, 4, 96), [row], verdicts=[verdict]
+    )
+    monkeypatch.setitem(FACTS, "compared", {"comparison": record.to_dict()})
+    text = run("info", "compared").stdout
+    assert "Falls short in 1 of 1 tests, most in granulometry of grain: 0.250, where 0.120 passes." in text
+    assert "granulometry" in text.split("compared with the material\n")[1]
+
+
+def test_a_comparison_that_cannot_be_read_hides_no_other_facts(monkeypatch):
+    monkeypatch.setitem(FACTS, "odd", {"comparison": {"format": 99}, "fidelity": {"n": 0.5}})
+    result = run("info", "odd")
+    assert result.exit_code == 0
+    assert "The comparison with the material cannot be read: A comparison must be the record of" in result.stdout
+    assert result.stdout.split("fidelity\n")[1].split() == ["measure", "real", "generated", "n", "0.5"]

@@ -101,7 +101,8 @@ def _compared(facts, reference):
         f"Generated: {judged.get('count', '?')} volumes of {judged.get('size', '?')} voxels per side. "
         "Surfaces count voxel faces, triple-phase boundaries voxel edges."
     )
-    return "\n".join([_measured(facts), "", text, _correlation(facts), _large(facts)]).rstrip()
+    parts = [_measured(facts), "", text, _correlation(facts), _sizes(facts), _large(facts)]
+    return "\n".join(parts).rstrip()
 
 
 def _measured(facts):
@@ -109,7 +110,7 @@ def _measured(facts):
     unit = "µm" if facts.get("voxel_size") else "voxel"
     rows = ["| measure | real | generated | difference | spread, generated over real |", "|---|---|---|---|---|"]
     for key, values in facts.get("fidelity", {}).items():
-        title, dimension = _title(key, unit)
+        title, dimension = _title(key, unit, _dimensions(facts))
         names = facts["phases"] if isinstance(values["real"], list) else [None]
         for i, name in enumerate(names):
             a, b, a_std, b_std = (_pick(values.get(column), i) for column in _COLUMNS)
@@ -161,7 +162,7 @@ def _results(facts):
                 yield row.key, f"{label} (real: {row.real_mean:.4g})", row.generated_mean
         return
     for key, values in facts.get("fidelity", {}).items():
-        title, _ = _title(key)
+        title, _ = _title(key, dimensions=_dimensions(facts))
         names = facts["phases"] if isinstance(values["real"], list) else [None]
         for i, name in enumerate(names):
             real, generated = _pick(values["real"], i), _pick(values["generated"], i)
@@ -169,14 +170,19 @@ def _results(facts):
             yield key, f"{label} (real: {real:.4g})", generated
 
 
-def _title(key, length="µm"):
+def _dimensions(facts):
+    """2 where a generator is compared with slices."""
+    return (facts.get("samples") or {}).get("compared_in", 3)
+
+
+def _title(key, length="µm", dimensions=3):
     """The name of a measure for people, and its unit, nothing where it has none."""
     from kerasgan3d.metrics.registry import MEASURES  # with SciPy, which a list of generators does not need
 
     if key not in MEASURES:
         return key.replace("_", " "), ""
-    row = MEASURES[key]
-    return row.name, "" if row.unit == "1" else row.unit.replace("µm", length)
+    row, unit = MEASURES[key], MEASURES[key].unit_in(dimensions)
+    return row.name, "" if unit == "1" else unit.replace("µm", length)
 
 
 def _linked(text):
@@ -204,6 +210,18 @@ def _correlation(facts):
     return (
         f"The means of S2(r)/S2(0), the normalised two-point correlation, differ by at most {found['difference']:.3f} "
         f"for any phase, axis and r up to {found['max_lag']} voxels."
+    )
+
+
+def _sizes(facts):
+    """The granulometry, in a sentence."""
+    found = facts.get("granulometry")
+    if found is None:
+        return ""
+    bodies = "discs" if _dimensions(facts) == 2 else "balls"
+    return (
+        f"The share of a phase that lies in {bodies} which fit into it differs by at most {found['difference']:.3f} "
+        f"for any phase and radius up to {found['max_radius']} voxels."
     )
 
 

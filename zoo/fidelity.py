@@ -43,7 +43,7 @@ def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20,
     measured = summarise(samples, len(generator.phases), generator.voxel_size, dimensions)
     result = {
         **fidelity_facts(reference, measured),
-        "samples": {"count": count, "size": size, "seed": SEED},
+        "samples": {"count": count, "size": size, "seed": SEED, "compared_in": dimensions},
     }
     if large_count:
         n = len(generator.phases)

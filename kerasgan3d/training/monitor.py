@@ -161,7 +161,8 @@ class Monitor(keras.callbacks.Callback):
     def _keep(self, measured):
         """Make the averaged generator the best one."""
         card = {**self.card, **fidelity_facts(self.reference, measured)}
-        card["samples"] = {**SAMPLES, "size": self.recipe.crop}
+        dimensions = self.reference["sub_volumes"]["dimensions"]
+        card["samples"] = {**SAMPLES, "size": self.recipe.crop, "compared_in": dimensions}
         card["training"] = {**card["training"], "steps": self.step, "hours": round(self.seconds / 3600, 3)}
         save_preset(self.gan.average, self.output / BEST, card, self.reference)
 
