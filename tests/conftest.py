@@ -33,6 +33,15 @@ def enliven(generator, seed=0):
         convolution.kernel.assign(rng.normal(0.0, convolution.kernel.shape[-1] ** -0.5 / 3, convolution.kernel.shape))
         if convolution.bias is not None:
             convolution.bias.assign(rng.normal(0.0, 0.2, convolution.bias.shape))
+    for norm in generator.residual_normalizations:
+        norm.gamma.assign(rng.uniform(0.3, 0.9, norm.gamma.shape))
+        norm.beta.assign(rng.normal(0.0, 0.3, norm.beta.shape))
+        norm.moving_mean.assign(rng.normal(0.0, 0.3, norm.moving_mean.shape))
+        norm.moving_variance.assign(rng.uniform(0.3, 2.0, norm.moving_variance.shape))
+    for convolution in generator.residual_convolutions:
+        convolution.kernel.assign(rng.normal(0.0, convolution.kernel.shape[-1] ** -0.5 / 5, convolution.kernel.shape))
+        if convolution.bias is not None:
+            convolution.bias.assign(rng.normal(0.0, 0.2, convolution.bias.shape))
     return generator
 
 

@@ -204,7 +204,7 @@ def test_other_arguments_are_refused(arguments, message):
 
 
 def test_other_architectures_are_refused():
-    with pytest.raises(ValueError, match="`name` must be one of 'compact', 'wide', 'paper'. Received: 'large'"):
+    with pytest.raises(ValueError, match="`name` must be one of 'compact', 'wide', 'paper', 'deep'. Received: 'large'"):
         Generator.from_architecture("large")
 
 

@@ -267,7 +267,7 @@ def test_a_dry_run_writes_nothing(scan, tmp_path):
         ({"crop": 20}, "`crop` must be a multiple of 16"),
         ({"steps": 0}, "`steps` must be a positive integer"),
         ({"batch": 1.5}, "`batch` must be a positive integer"),
-        ({"architecture": "large"}, "`architecture` must be one of 'compact', 'wide', 'paper'. Received: 'large'"),
+        ({"architecture": "large"}, "`architecture` must be .* 'wide', 'paper', 'deep'. Received: 'large'"),
         ({"phases": ["pore", "Ni"]}, "Every grey value must belong to a phase"),
         ({"mapping": {0: "pore"}}, "Every grey value must belong to a phase"),
         ({"seed": -1}, r"`seed` must be an integer from 0 to 2\*\*32 - 1. Received: -1"),

@@ -283,7 +283,7 @@ HOSTILE = {
     "a sha256 that is a path": (card(weights={"sha256": "../../x"}), "must give the weights' sha256 as 64"),
     "phases that are none": (card(phases="pore"), "must give a list of names as 'phases'"),
     "other phases": (card(phases=["gold", "silver"]), "must name the phases of config.json"),
-    "a newer format": (card(format=99), "must be of format 2 or earlier"),
+    "a newer format": (card(format=99), "must be of format 3 or earlier"),
     "an external link": (h5(external_link), "vars/0 is a link, ExternalLink"),
     "an external link for a group": (h5(external_link_for_a_group), "/layers is a link, ExternalLink"),
     "a soft link": (h5(soft_link), "is a link, SoftLink"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasgan3d.folder import CARD, FORMAT, REFERENCE, checked_card, read_statistics, write_json
+from kerasgan3d.folder import CARD, FORMAT, REFERENCE, checked_card, read_statistics, write_json, written_again
 from kerasgan3d.seeds import COMPARISON, COMPARISON_LARGE, COMPARISON_PERIODIC, COMPARISON_SMALL
 
 _SIZE = 96  # voxels
@@ -83,7 +83,7 @@ def compare_preset(
         title: _told(compare(real, volumes, size=_fitting(volumes, found.samples.size), **options).record)
         for title, volumes in (peers or {}).items()
     }
-    write_json({**facts, "comparison": result, "format": FORMAT}, folder / CARD)
+    write_json({**facts, "comparison": result, "format": written_again(facts)}, folder / CARD)
     write_json({**read_statistics(folder / REFERENCE), **_reference(found), "format": FORMAT}, folder / REFERENCE)
     return result
 

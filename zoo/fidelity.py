@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasgan3d.folder import CARD, FORMAT, REFERENCE, checked_card, read_statistics, write_json
+from kerasgan3d.folder import CARD, REFERENCE, checked_card, read_statistics, write_json, written_again
 from kerasgan3d.seeds import FIDELITY as SEED
 
 
@@ -58,5 +58,6 @@ def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20,
             "generated": np.mean(shares, 0).tolist(),
             "std": np.std(shares, 0, ddof=1).tolist(),
         }
-    write_json({**checked_card(folder / CARD), **result, "format": FORMAT}, folder / CARD)
+    card = checked_card(folder / CARD)
+    write_json({**card, **result, "format": written_again(card)}, folder / CARD)
     return result

@@ -174,7 +174,7 @@ def _here(name):
 def _nowhere(name, why=None):
     shipped = ", ".join(list_presets()) or "none"
     if why is None:
-        why = "the untrained architectures compact, wide and paper are made by Generator.from_architecture."
+        why = "the untrained architectures compact, wide, paper and deep are made by Generator.from_architecture."
     return (
         f"there is no generator {str(name)!r}. Give one of those that ship ({shipped}), the folder of one that you "
         f"trained, or org/name on the Hub; {why}"

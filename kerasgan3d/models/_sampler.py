@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from keras import ops
 from kerasgan3d.layers._padding import crop
 from kerasgan3d.layers.transposed_conv3d import TransposedConv3D, eighths, interleave
 from kerasgan3d.layers.upsample_conv3d import four_tap
+from kerasgan3d.models._stem import Stem
 
 # Labels whose lead over the next phase is smaller than this share of the largest logit are decided in float64. In
 # millions of voxels rounding in float32 moved a lead by at most 3.4e-6 of it in tiles of 96^3, by 5e-6 in small ones,
@@ -25,38 +26,60 @@ _ROWS_AT_ONCE = 4096  # rows of a matrix product in float64: some 50 MB for the 
 _WORTH_COMPILING = 2**18
 _NOT_FINITE = "the generator's weights are not finite: training diverged, or the file is damaged."
 _CORNERS = np.array(list(product((0, 1), repeat=3)))
+_CUBE = np.array(list(product((0, 1, 2), repeat=3)))
+_MIDDLE = 13  # of a cube
 
 
-def stages(generator: Any, weights: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The folded network as ordinary convolutions without padding.
+class Stage(NamedTuple):
+    """A layer of the folded network as an ordinary convolution without padding.
+
+    Attributes:
+        kernel: Of kind "plain" (k, k, k, in, out), of kind "residual" (3, 3, 3, channels, channels); of kind "double"
+            (2, 2, 2, in, 8 out), which makes, of the 2^3 voxels that meet at a corner, the 2^3 voxels around it,
+            sub-voxels before channels. float64.
+        bias: One number for each output channel of the kernel, float64.
+        kind: "plain", "residual" (what goes in is added to what comes out) or "double" (the resolution).
+        spare: Voxels at each face that nothing after it needs.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    kind: str
+    spare: int
+
+
+def stages(generator: Any, weights: Sequence[np.ndarray]) -> list[Stage]:
+    """The folded network, layer by layer.
 
     Args:
         generator: The Generator.
         weights: Its folded weights, float64.
-
-    Returns:
-        list of (kernel, bias), float64. The first kernel is (k, k, k, in, out); each further one is
-        (2, 2, 2, in, 8 out) and makes, of the 2^3 voxels that meet at a corner, the 2^3 voxels around it, sub-voxels
-        before channels.
     """
-    left, found = iter(weights), []
-    last = len(generator.convolutions) - 1
-    for i, convolution in enumerate(generator.convolutions):
-        kernel, transposed = next(left), isinstance(convolution, TransposedConv3D)
-        bias = next(left) if i < last or generator.output_bias else np.zeros(convolution.filters)
+    left, folded = iter(weights), {}
+    for convolution in (*generator.convolutions, *generator.residual_convolutions):
+        unbiased = convolution is generator.convolutions[-1] and not generator.output_bias
+        folded[id(convolution)] = next(left), np.zeros(convolution.filters) if unbiased else next(left)
+    found = []
+    for unit in generator.units:
+        (kernel, bias), transposed = folded[id(unit.convolution)], isinstance(unit.convolution, TransposedConv3D)
         if transposed:
             kernel = kernel.swapaxes(3, 4)
-        if i == 0:
+        if not found:
             # Transposed with stride 1: out[p] = sum over k of kernel[k] in[p + 3 - k].
-            found.append((kernel[::-1, ::-1, ::-1] if transposed else kernel, bias))
+            found.append(Stage(kernel[::-1, ::-1, ::-1] if transposed else kernel, bias, "plain", 0))
+        elif unit.residual:
+            found.append(Stage(kernel, bias, "residual", 0))
         else:
             kernel = kernel if transposed else four_tap(kernel, np)
-            found.append((eighths(kernel, np), np.tile(bias, 8)))
+            found.append(Stage(eighths(kernel, np), np.tile(bias, 8), "double", unit.spare))
     return found
 
 
 class Sampler:
     """Labels and probabilities from latents, by a generator's folded network.
+
+    Where the network has residual convolutions, its layers at the latents' resolution are its ``stem``, which whoever
+    samples applies to the latents first, many tiles at once; the methods then take what it makes.
 
     Args:
         n_phases: Number of phases.
@@ -64,28 +87,33 @@ class Sampler:
 
     def __init__(self, n_phases: int):
         self._n_phases = n_phases
-        self._stages: list[tuple[np.ndarray, np.ndarray]] = []
+        self._stages: list[Stage] = []
         self._label_function: Any = None
+        self.stem: Stem | None = None
         self.probabilities: Any = None
 
-    def set_stages(self, found: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        """Take over the network's ``stages``, float64.
+    def set_stages(self, found: list[Stage]) -> None:
+        """Take over the network's ``stages``.
 
         Raises:
             ValueError: if a weight is not finite.
         """
         # What the network makes of them would not tell: a rectifier may turn NaN into 0.
-        if not all(np.isfinite(array).all() for stage in found for array in stage):
+        if not all(np.isfinite(array).all() for stage in found for array in stage[:2]):
             raise ValueError(_NOT_FINITE)
-        self._stages = found
+        first = next(i for i, stage in enumerate(found) if stage.kind == "double")
+        deep = any(stage.kind == "residual" for stage in found)
+        self.stem, self._stages = (Stem(found[:first]), found[first:]) if deep else (None, found)
         self.weights = [
-            ops.convert_to_tensor(np.ascontiguousarray(array, "float32")) for stage in found for array in stage
+            ops.convert_to_tensor(np.ascontiguousarray(array, "float32"))
+            for stage in self._stages
+            for array in stage[:2]
         ]
         if self._label_function is None:
             self._label_function, self.probabilities = _compiled(self)
 
     def labels(self, latents: np.ndarray) -> np.ndarray:
-        """Labels (batch, z, y, x), uint8, of latents (batch, z, y, x, channels).
+        """Labels (batch, z, y, x), uint8, of latents (batch, z, y, x, channels), or of what the stem makes of them.
 
         A voxel whose two likeliest phases are closer than rounding errors could tell is computed again, in float64 and
         from nothing but the latents that it depends on, so that its label does not depend on the tile it is part of.
@@ -99,16 +127,21 @@ class Sampler:
             labels[tuple(voxels.T)] = self._decide(latents, voxels)
         return labels
 
+    @property
+    def doublings(self) -> int:
+        """How often the resolution doubles."""
+        return sum(stage.kind == "double" for stage in self._stages)
+
     def features(self, latents: Any, weights: Sequence[Any]) -> Any:
         """What the last convolution makes, its sub-voxels not yet interleaved: (batch, z, y, x, 8 phases)."""
-        x, last = latents, len(weights) // 2 - 1
-        for i in range(last + 1):
+        x, last = latents, len(self._stages) - 1
+        for i, stage in enumerate(self._stages):
             kernel, bias = weights[2 * i : 2 * i + 2]
-            x = ops.add(ops.conv(x, kernel, padding="valid"), bias)
-            if i < last:
-                x = ops.relu(x)
-                x = interleave(x, kernel.shape[-1] // 8) if i else x
-        return x
+            y = ops.add(ops.conv(x, kernel, padding="valid"), bias)
+            if i == last:
+                return y
+            x = ops.relu(ops.add(y, crop(x, 1)) if stage.kind == "residual" else y)
+            x = crop(interleave(x, kernel.shape[-1] // 8), stage.spare) if stage.kind == "double" else x
 
     def choose(self, features: Any) -> tuple[Any, Any, Any]:
         """Labels of the sub-voxels (batch, z, y, x, 8), which of them rounding could decide, and the largest logit."""
@@ -129,35 +162,65 @@ class Sampler:
 
     def _decide(self, latents, voxels):
         """The labels of some voxels (m, 4: batch, z, y, x) in float64, by computing only what they depend on."""
-        (kernel, bias), *others = self._stages
-        k = kernel.shape[0]
-        size = np.array(latents.shape[1:4]) - (k - 1)
-        # Which places are needed of each layer's output, from the last to the first. The last is not cropped.
-        steps, places = [], voxels + [0, 1, 1, 1]
-        for level in range(len(others), 0, -1):
-            shape = (len(latents), *(2 ** (level - 1) * (size - 2) + 2))
-            corners = places[:, None, 1:] // 2 + _CORNERS
+        stages = self._stages  # of now: another thread may set its own
+        shapes = [np.array(latents.shape[1:4])]
+        for stage in stages:
+            shapes.append(_SHAPES[stage.kind](shapes[-1], len(stage.kernel)) - 2 * stage.spare)
+        # Which places are needed of each layer's output, from the last to the first.
+        steps, places = [], voxels
+        for stage, shape in zip(reversed(stages), reversed(shapes[:-1]), strict=True):
+            if stage.kind == "plain":
+                break
+            out = places[:, 1:] + stage.spare
+            corners = out[:, None] + _CUBE if stage.kind == "residual" else out[:, None] // 2 + _CORNERS
             inputs = np.concatenate([np.broadcast_to(places[:, None, :1], (*corners.shape[:2], 1)), corners], axis=-1)
-            flat, index = np.unique(np.ravel_multi_index(tuple(np.moveaxis(inputs, -1, 0)), shape), return_inverse=True)
-            steps.append((index.reshape(-1, 8), places[:, 1:] % 2 @ (4, 2, 1)))
-            places = np.stack(np.unravel_index(flat, shape), axis=-1)
-        patches = np.lib.stride_tricks.sliding_window_view(latents, (k, k, k), axis=(1, 2, 3))
-        parts = [
-            np.moveaxis(patches[tuple(some.T)], 1, -1).reshape(len(some), -1).astype("float64")
-            @ kernel.reshape(-1, len(bias))
-            for some in np.array_split(places, -(-len(places) // _ROWS_AT_ONCE))
-        ]
-        x = np.concatenate(parts) + bias
-        for (index, sub), (kernel, bias) in zip(reversed(steps), others, strict=True):
-            x, n = np.maximum(x, 0), len(bias) // 8
-            y = np.empty((len(index), n))
-            for s in range(8):
-                rows, part = np.flatnonzero(sub == s), np.ascontiguousarray(kernel.reshape(-1, 8, n)[:, s])
-                for start in range(0, len(rows), _ROWS_AT_ONCE):
-                    some = rows[start : start + _ROWS_AT_ONCE]
-                    y[some] = x[index[some]].reshape(len(some), len(part)) @ part + bias[:n]
-            x = y
+            flat, index = np.unique(
+                np.ravel_multi_index(tuple(np.moveaxis(inputs, -1, 0)), (len(latents), *shape)), return_inverse=True
+            )
+            steps.append((index.reshape(corners.shape[:2]), out % 2 @ (4, 2, 1)))
+            places = np.stack(np.unravel_index(flat, (len(latents), *shape)), axis=-1)
+        x = _plain(stages[0], latents, places)
+        for stage, (index, sub) in zip(stages[-len(steps) :], reversed(steps), strict=True):
+            if stage.kind == "residual":
+                y = _rows(x, index, stage.kernel.reshape(-1, len(stage.bias))) + stage.bias + x[index[:, _MIDDLE]]
+            else:
+                n = len(stage.bias) // 8
+                kernel = stage.kernel.reshape(-1, 8, n)
+                y = np.empty((len(index), n))
+                for s in range(8):
+                    rows = np.flatnonzero(sub == s)
+                    y[rows] = _rows(x, index[rows], np.ascontiguousarray(kernel[:, s])) + stage.bias[:n]
+            x = np.maximum(y, 0) if stage is not stages[-1] else y
         return x.argmax(-1).astype("uint8")
+
+
+def _plain(stage, latents, places):
+    """What comes before the first doubling at some places (m, 4), float64: (m, channels)."""
+    if stage.kind != "plain":  # done by the stem
+        return latents[tuple(places.T)].astype("float64")
+    kernel = stage.kernel
+    patches = np.lib.stride_tricks.sliding_window_view(latents, kernel.shape[:3], axis=(1, 2, 3))
+    parts = [
+        np.moveaxis(patches[tuple(some.T)], 1, -1).reshape(len(some), -1).astype("float64")
+        @ kernel.reshape(-1, len(stage.bias))
+        for some in np.array_split(places, -(-len(places) // _ROWS_AT_ONCE))
+    ]
+    return np.maximum(np.concatenate(parts) + stage.bias, 0)
+
+
+# The shape of a stage's output, uncropped, from that of its input and the length of its kernel.
+_SHAPES = {
+    "plain": lambda shape, k: shape - (k - 1),
+    "residual": lambda shape, k: shape - (k - 1),
+    "double": lambda shape, k: 2 * (shape - 1),
+}
+
+
+def _rows(x, index, kernel):
+    """The product of a matrix and the rows ``x[index]`` (m, n, channels), each as one: (m, out)."""
+    at_once = 8 * _ROWS_AT_ONCE // index.shape[1]
+    parts = [x[index[i : i + at_once]].reshape(-1, len(kernel)) @ kernel for i in range(0, len(index), at_once)]
+    return np.concatenate(parts) if parts else np.empty((0, kernel.shape[1]))
 
 
 def _places(doubt, shape):
@@ -194,7 +257,7 @@ def _compiled(sampler):
 
         def run(function, latents):
             try:
-                found = function(tf.convert_to_tensor(latents), sampler.weights)
+                found = function(tf.convert_to_tensor(np.asarray(latents, "float32")), sampler.weights)
                 return keras.tree.map_structure(lambda t: t.numpy(), found)
             except tf.errors.ResourceExhaustedError as error:
                 raise MemoryError(
@@ -202,13 +265,13 @@ def _compiled(sampler):
                 ) from error
 
         def labels(latents):
-            voxels = np.prod(latents.shape[:4]) * 8 ** (len(sampler.weights) // 2 - 1)
+            voxels = np.prod(latents.shape[:4]) * 8**sampler.doublings
             return run(fused if voxels >= _WORTH_COMPILING else plain, latents)
 
         return labels, lambda latents: run(softmax, latents)
 
     def run(function, latents):
-        found = function(ops.convert_to_tensor(latents), sampler.weights)
+        found = function(ops.convert_to_tensor(np.asarray(latents, "float32")), sampler.weights)
         return keras.tree.map_structure(ops.convert_to_numpy, found)
 
     if backend == "torch":

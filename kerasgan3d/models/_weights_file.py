@@ -1,11 +1,10 @@
 """What a file of weights may hold: looked at before it is read, since a stranger may have made it."""
 
 from collections import Counter
-from itertools import pairwise
 
 import h5py
 
-from kerasgan3d.models.architectures import LIMITS
+from kerasgan3d.models.architectures import LIMITS, kernel_weights
 
 _MAX_OBJECTS = 512
 _MAX_DEPTH = 8
@@ -25,12 +24,19 @@ def check_size(path, arguments):
         ValueError: if it is smaller than the kernels of that network are in half precision.
     """
     channels = [arguments.get("latent_channels"), *arguments.get("widths", ()), len(arguments.get("phases", ()))]
-    if not all(type(n) is int and n > 0 for n in channels):
+    depths = arguments.get("depths", ())
+    if not all(type(n) is int and n > 0 for n in channels) or not all(type(n) is int and n >= 0 for n in depths):
         return  # defaults, or what the Generator refuses itself
     taps = 27 if arguments.get("upsampling", "resize") == "resize" else 64
-    weights = taps * sum(a * b for a, b in pairwise(channels))
-    deep, many = len(channels) - 2 > LIMITS["layers"], channels[-1] > LIMITS["phases"]
-    if deep or many or weights > LIMITS["weights"]:
+    weights = kernel_weights(channels, taps, depths)
+    long, many = len(channels) - 2 > LIMITS["layers"], channels[-1] > LIMITS["phases"]
+    if (
+        long
+        or many
+        or len(depths) not in (0, len(channels) - 2)
+        or sum(depths) > LIMITS["depths"]
+        or weights > LIMITS["weights"]
+    ):
         return  # refused by the Generator, in words of its own
     if 2 * weights > path.stat().st_size:
         _refuse(path, f"it would take {2 * weights} bytes or more, the file has {path.stat().st_size}")

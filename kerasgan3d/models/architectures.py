@@ -22,8 +22,10 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "output_bias": False,
         "initializer": {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.02, "seed": None}},
     },
+    # As many multiplications as `compact`, more of them where the resolution is low.
+    "deep": {**_OURS, "widths": (160, 80, 40, 20), "depths": (2, 1, 0, 0)},
 }
-LIMITS = {"phases": 255, "latent_channels": 4096, "widths": 4096, "layers": 8, "weights": 2**28}
+LIMITS = {"phases": 255, "latent_channels": 4096, "widths": 4096, "layers": 8, "depths": 16, "weights": 2**28}
 
 
 def architecture(name: str) -> dict[str, Any]:
@@ -54,9 +56,33 @@ def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
     return tuple(check_integer(width, "widths", 1, LIMITS["widths"]) for width in widths)
 
 
-def check_weights(channels: Sequence[int], taps: int) -> None:
-    """Check that a network of so many channels, kernels of so many taps, is not too large."""
-    weights = taps * sum(a * b for a, b in pairwise(channels))
+def check_depths(depths: Sequence[int], widths: Sequence[int], upsampling: str) -> tuple[int, ...]:
+    """Return the residual convolutions of each level; () where there are none."""
+    if not isinstance(depths, list | tuple) or len(depths) not in (0, len(widths)):
+        raise ValueError(f"`depths` must hold one number per width, {len(widths)}, or none. Received: {depths!r:.200}.")
+    depths = tuple(check_integer(depth, "depths", 0, LIMITS["depths"]) for depth in depths)
+    if sum(depths) > LIMITS["depths"]:
+        raise ValueError(f"`depths` must add up to at most {LIMITS['depths']}. Received: {depths}.")
+    if any(depths) and upsampling != "resize":
+        raise ValueError(f"`depths` other than 0 need upsampling='resize'. Received: {depths} and {upsampling!r}.")
+    return depths if any(depths) else ()
+
+
+def kernel_weights(channels: Sequence[int], taps: int, depths: Sequence[int] = ()) -> int:
+    """Weights in the kernels of a network.
+
+    Args:
+        channels: Of the latents, after each layer, and the phases.
+        taps: Of a kernel.
+        depths: Residual convolutions after each layer but the last; () for none.
+    """
+    residual = sum(n * width * width for n, width in zip(depths, channels[1:], strict=False))
+    return taps * (sum(a * b for a, b in pairwise(channels)) + residual)
+
+
+def check_weights(channels: Sequence[int], taps: int, depths: Sequence[int] = ()) -> None:
+    """Check that a network is not too large; arguments as for ``kernel_weights``."""
+    weights = kernel_weights(channels, taps, depths)
     if weights > LIMITS["weights"]:
         raise ValueError(
             f"`widths` and `latent_channels` must make at most {LIMITS['weights']} weights. Received: {weights}."

@@ -7,7 +7,8 @@ import threading
 import warnings
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
+from itertools import islice, zip_longest
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ from kerasgan3d.models._sampler import Sampler, stages
 from kerasgan3d.models.architectures import (
     LIMITS,
     architecture,
+    check_depths,
     check_one_of,
     check_phase_names,
     check_weights,
@@ -31,6 +33,38 @@ from kerasgan3d.models.remote import Pieces
 from kerasgan3d.models.sampling import SamplingMethods
 from kerasgan3d.phases import PhaseMap
 
+
+class Unit(NamedTuple):
+    """A convolution of a generator and what follows it.
+
+    Attributes:
+        convolution: The layer.
+        normalization: Its batch normalisation, or None.
+        residual: Whether its input is added to what it makes.
+        rectified: Whether ReLU follows.
+        spare: Voxels at each face that nothing after it needs, with padding "valid".
+    """
+
+    convolution: Any
+    normalization: Any
+    residual: bool
+    rectified: bool
+    spare: int
+
+    def convolve(self, x: Any) -> Any:
+        """What the convolution makes of ``x``: (batch, z, y, x, channels), without what is spare."""
+        y = self.convolution(x)
+        return crop(y, self.spare) if self.convolution.padding == "valid" else y
+
+    def finish(self, x: Any, y: Any, training: bool = False) -> Any:
+        """What follows ``y``, which is ``convolve(x)``."""
+        if self.normalization is not None:
+            y = self.normalization(y, training=training)
+        if self.residual:
+            y = ops.add(y, crop(x, 1) if self.convolution.padding == "valid" else x)
+        return ops.relu(y) if self.rectified else y
+
+
 _SAMPLER_LOCK = threading.Lock()  # of all generators: one of its own could not be copied with a generator
 
 
@@ -39,8 +73,9 @@ class Generator(SamplingMethods, Model):
     """Turns latents into a multi-phase microstructure, any size at a time.
 
     A first convolution mixes neighbouring latents; each further layer doubles the resolution; batch normalisation and
-    ReLU between them, softmax over the phases at the end. Away from boundaries the network commutes with shifts:
-    moving the latents by one moves the volume by ``stride`` voxels.
+    ReLU between them, softmax over the phases at the end. Residual convolutions may follow a layer at its resolution:
+    x becomes relu(x + normalization(convolution(x))). Away from boundaries the network commutes with shifts: moving the
+    latents by one moves the volume by ``stride`` voxels.
 
     Args:
         phases: Names of the phases, a PhaseMap, or their number.
@@ -56,6 +91,8 @@ class Generator(SamplingMethods, Model):
         output_bias: Whether the last layer adds a bias per phase.
         initializer: Initialiser of the kernels.
         voxel_size: Edge length of a voxel in µm, or None.
+        depths: How many residual 3^3 convolutions follow each layer but the last, one number per width; () for none.
+            They need upsampling="resize".
 
     Input shape: (batch, z, y, x, latent_channels). Output shape: (batch, z, y, x, phases), float32 probabilities.
 
@@ -74,6 +111,7 @@ class Generator(SamplingMethods, Model):
         output_bias: bool = True,
         initializer: Any = "he_normal",
         voxel_size: float | None = None,
+        depths: Sequence[int] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -86,8 +124,10 @@ class Generator(SamplingMethods, Model):
         self.output_bias = bool(check_one_of(output_bias, "output_bias", (True, False)))
         self.initializer = keras.initializers.get(initializer)
         self.voxel_size = check_voxel_size(voxel_size)
+        self.depths = check_depths(depths, self.widths, self.upsampling)
         self.card: dict[str, Any] = {}
-        check_weights((self.latent_channels, *self.widths, len(self.phases)), taps=27 if upsampling == "resize" else 64)
+        channels = (self.latent_channels, *self.widths, len(self.phases))
+        check_weights(channels, taps=27 if upsampling == "resize" else 64, depths=self.depths)
 
         folded = self.normalization == "folded"
         first, up = (PaddedConv3D, UpsampleConv3D) if upsampling == "resize" else (TransposedConv3D, TransposedConv3D)
@@ -108,20 +148,35 @@ class Generator(SamplingMethods, Model):
                 )
             )
         self.normalizations = [
-            layers.BatchNormalization(momentum=0.98, epsilon=1e-5, dtype=self.dtype_policy, name=f"normalization_{i}")
-            for i in range(0 if folded else len(self.widths))
+            self._normalization(f"normalization_{i}") for i in range(0 if folded else len(self.widths))
+        ]
+        # One list for all levels, since Keras saves no lists of lists.
+        levels = [(i, j) for i, depth in enumerate(self.depths) for j in range(depth)]
+        self.residual_convolutions = [
+            PaddedConv3D(
+                self.widths[i],
+                padding=padding,
+                use_bias=folded,
+                kernel_initializer=fresh_initializer(self.initializer),
+                dtype=self.dtype_policy,
+                name=f"residual_convolution_{i}_{j}",
+            )
+            for i, j in levels
+        ]
+        self.residual_normalizations = [
+            self._normalization(f"residual_normalization_{i}_{j}") for i, j in (() if folded else levels)
         ]
         self._sampler = None
         self.build((None, None, None, None, self.latent_channels))
 
     @classmethod
     def from_architecture(cls, name: str, phases: int | PhaseMap | Sequence[str] = 3, **overrides: Any) -> Generator:
-        """Make an untrained generator: "compact", "wide" (ours) or "paper" (Table 4 of Gayon-Lombardo et al. 2020).
+        """Make an untrained generator: "compact", "wide", "deep" (ours) or "paper" (Table 4 of Gayon-Lombardo 2020).
 
         Trained ones are presets, which ``kerasgan3d.load_generator`` loads.
 
         Args:
-            name: "compact", "wide" or "paper".
+            name: "compact", "wide", "deep" or "paper".
             phases: Names of the phases, or their number.
             overrides: Any other argument of the class, such as ``padding="zeros"``.
 
@@ -153,32 +208,62 @@ class Generator(SamplingMethods, Model):
     @property
     def margin(self) -> tuple[int, int]:
         """Latents needed (before, after) the window that they fill, per axis, without a boundary."""
-        return (2, 2) if self.upsampling == "resize" else (3, 2)
+        if self.upsampling == "transposed":
+            return (3, 2)
+        latents = -(-self._reach // self.stride)
+        return (latents, latents)
+
+    @property
+    def _depths(self) -> tuple[int, ...]:
+        """How many residual convolutions follow each layer."""
+        return (*(self.depths or (0,) * len(self.widths)), 0)
+
+    @property
+    def _reach(self) -> int:
+        """How many voxels away a latent's cell may be and still have a say, with upsampling="resize"."""
+        return sum((self.stride >> i) * (1 + depth) for i, depth in enumerate(self._depths))
 
     @property
     def bytes_per_voxel(self) -> float:
         """Estimate of the activations: the widest are the two sides of the last layer, in float32."""
         return 4 * (2 * len(self.phases) + self.widths[-1] / 8 + 2)
 
+    @property
+    def units(self) -> list[Unit]:
+        """The convolutions in the order of the network, each with what follows it."""
+        # Margins are whole latents, more than the convolutions take: the rest is cropped as soon as it can be.
+        spare = self.stride * self.margin[0] - self._reach if self.upsampling == "resize" else 1
+        residuals = zip_longest(self.residual_convolutions, self.residual_normalizations)
+        found = []
+        for i, convolution in enumerate(self.convolutions):
+            cropped, spare = divmod(spare, self.stride >> i)
+            normalization = self.normalizations[i] if i < len(self.normalizations) else None
+            found.append(Unit(convolution, normalization, False, i < len(self.widths), cropped))
+            found += [Unit(*layers, True, True, 0) for layers in islice(residuals, self._depths[i])]
+        return found
+
+    def first_layers(self, n: int) -> list[Any]:
+        """The first ``n`` convolutions of the network, and the batch normalisations that follow them."""
+        units = self.units[:n]
+        convolutions = [unit.convolution for unit in units]
+        return convolutions + [unit.normalization for unit in units if unit.normalization is not None]
+
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Make the weights; done by the constructor."""
         channels = input_shape[-1]
-        for i, convolution in enumerate(self.convolutions):
-            convolution.build((None, None, None, None, channels))
-            channels = convolution.filters
-            if i < len(self.normalizations):
-                self.normalizations[i].build((None, None, None, None, channels))
+        for unit in self.units:
+            unit.convolution.build((None, None, None, None, channels))
+            channels = unit.convolution.filters
+            if unit.normalization is not None:
+                unit.normalization.build((None, None, None, None, channels))
         self.built = True
 
     def logits(self, latents: Any, training: bool = False) -> Any:
         """What the softmax is taken of: (batch, z, y, x, phases)."""
         x = latents
-        for i, convolution in enumerate(self.convolutions):
-            x = convolution(x)
-            if i < len(self.widths):
-                x = self.normalizations[i](x, training=training) if self.normalizations else x
-                x = ops.relu(x)
-        return crop(x, 1) if self.padding == "valid" else x
+        for unit in self.units:
+            x = unit.finish(x, unit.convolve(x), training)
+        return x
 
     def call(self, latents: Any, training: bool = False) -> Any:
         return _softmax(ops.cast(self.logits(latents, training=training), "float32"))
@@ -230,7 +315,8 @@ class Generator(SamplingMethods, Model):
 
     def pieces(self) -> Pieces:
         """What other processes put the same generator together from."""
-        total = hashlib.sha256(f"{self.upsampling} {self.widths}".encode())
+        depths = f" {self.depths}" if self.depths else ""
+        total = hashlib.sha256(f"{self.upsampling} {self.widths}{depths}".encode())
         for weight in self._folded_weights():
             total.update(np.ascontiguousarray(weight, "<f8").data)
         return Pieces(total.hexdigest(), type(self).from_config, self.get_config(), self.get_weights())
@@ -242,6 +328,7 @@ class Generator(SamplingMethods, Model):
             **self._arguments(),
             "phases": list(self.phases),
             "widths": list(self.widths),
+            **({"depths": list(self.depths)} if self.depths else {}),
             "initializer": keras.initializers.serialize(self.initializer),
         }
 
@@ -256,6 +343,7 @@ class Generator(SamplingMethods, Model):
             "output_bias": self.output_bias,
             "initializer": self.initializer,
             "voxel_size": self.voxel_size,
+            **({"depths": self.depths} if self.depths else {}),
         }
 
     def _copy(self, **changes: Any) -> Generator:
@@ -264,14 +352,18 @@ class Generator(SamplingMethods, Model):
         copy.card = self.card
         return copy
 
+    def _normalization(self, name: str) -> Any:
+        return layers.BatchNormalization(momentum=0.98, epsilon=1e-5, dtype=self.dtype_policy, name=name)
+
     def _folded_weights(self) -> list[np.ndarray]:
         """The weights of ``folded()``, computed in float64."""
         weights = []
-        for i, convolution in enumerate(self.convolutions):
+        normalizations = {id(unit.convolution): unit.normalization for unit in self.units}
+        for convolution in (*self.convolutions, *self.residual_convolutions):
             kernel: Any = convolution.kernel.numpy().astype("float64")
             bias = None if convolution.bias is None else convolution.bias.numpy().astype("float64")
-            if i < len(self.normalizations):
-                norm = self.normalizations[i]
+            norm = normalizations[id(convolution)]
+            if norm is not None:
                 gamma, beta, mean, variance = (
                     w.numpy().astype("float64") for w in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
                 )

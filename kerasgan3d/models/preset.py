@@ -14,6 +14,7 @@ from kerasgan3d.files import WriteError, replacing
 from kerasgan3d.folder import (
     CARD,
     CONFIG,
+    DEEP_FORMAT,
     FORMAT,
     MAX_BYTES,
     PRESET_FILES,
@@ -68,7 +69,7 @@ def save_preset(
         weights = (temporary / WEIGHTS).read_bytes()
         card = {
             **(generator.card if card is None else card),
-            "format": FORMAT,
+            "format": DEEP_FORMAT if generator.depths else FORMAT,
             "phases": list(generator.phases),
             "voxel_size": generator.voxel_size,
             "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)},
@@ -105,9 +106,9 @@ def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no preset folder {folder}.")
     card, config = checked_card(folder / CARD), read_json(folder / CONFIG)
-    if isinstance(card.get("format"), int) and card["format"] > FORMAT:
+    if isinstance(card.get("format"), int) and card["format"] > DEEP_FORMAT:
         raise ValueError(
-            f"{folder / CARD} must be of format {FORMAT} or earlier; a newer kerasgan3d wrote it. "
+            f"{folder / CARD} must be of format {DEEP_FORMAT} or earlier; a newer kerasgan3d wrote it. "
             f"Received: {card['format']}."
         )
     arguments = _checked_arguments(config, folder / CONFIG)
@@ -155,14 +156,15 @@ def _checked_arguments(config: dict[str, Any], path: Path) -> dict[str, Any]:
         "output_bias",
         "initializer",
         "voxel_size",
+        "depths",
     }
     ignored = {"name", "trainable", "dtype"}
     unknown = set(arguments) - names - ignored
     if unknown:
         raise ValueError(f"{path} has hyper-parameters that a Generator does not have: {sorted(unknown)}.")
     arguments = {name: value for name, value in arguments.items() if name in names}
-    if not all(isinstance(arguments.get(name, []), list) for name in ("phases", "widths")):
-        raise ValueError(f"{path} must give lists of phases and widths.")
+    if not all(isinstance(arguments.get(name, []), list) for name in ("phases", "widths", "depths")):
+        raise ValueError(f"{path} must give lists of phases and widths, and of depths if any.")
     if "initializer" in arguments:
         arguments["initializer"] = _checked_initializer(arguments["initializer"], path)
     return arguments

@@ -125,7 +125,8 @@ class SamplingMethods:
             ValueError: if a size, offset, tile, batch or seed is not of the above.
         """
         job = self.job(size, periodic=periodic, seed=seed, offset=offset, tile=tile, batch=batch).seeded()
-        labels = job.run(self.sampler().labels, self.latent_channels, progress=progress)
+        sampler = self.sampler()
+        labels = job.run(sampler.labels, self.latent_channels, stem=sampler.stem, progress=progress)
         return self._record(job).volume(labels)
 
     def sample_probabilities(
@@ -145,7 +146,8 @@ class SamplingMethods:
             float32 array (z, y, x, phases); its argmax is what ``sample`` gives.
         """
         job = self.job(size, periodic=periodic, seed=seed, offset=offset, tile=tile, batch=batch).seeded()
-        return job.run(self.sampler().probabilities, self.latent_channels, progress=progress)
+        sampler = self.sampler()
+        return job.run(sampler.probabilities, self.latent_channels, stem=sampler.stem, progress=progress)
 
     def stream(
         self,
@@ -252,8 +254,8 @@ class SamplingMethods:
 
     def windows(self, job: SamplingJob) -> Callable[[tuple[int, ...], tuple[int, ...]], np.ndarray]:
         """A function from (start, shape) to the labels of that part of a job's volume, with the weights of now."""
-        labels = self.sampler().labels
-        return lambda start, shape: job.run(labels, self.latent_channels, window=(start, shape))
+        sampler, channels = self.sampler(), self.latent_channels
+        return lambda start, shape: job.run(sampler.labels, channels, stem=sampler.stem, window=(start, shape))
 
     def _record(self, job: SamplingJob) -> VolumeRecord:
         return job.record(self.phases, self.voxel_size, self.card)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,6 +12,17 @@ from kerasgan3d.sampling.field import LatentField
 from kerasgan3d.sampling.plan import Tile, TilePlan
 
 Progress = Callable[[int, int], object]  # voxels done, voxels in all
+STEM_CELLS = 32  # latents per side that tiles fill whose stem is computed at once: some 100 MB in the deep generator
+
+
+class Stem(Protocol):
+    """What turns latents into features at the same resolution, before ``function`` makes voxels of them."""
+
+    halo: int
+
+    def __call__(self, latents: np.ndarray) -> np.ndarray:
+        """The features of latents (z, y, x, channels)."""
+        ...
 
 
 def generate(
@@ -19,6 +30,7 @@ def generate(
     field: LatentField,
     plan: TilePlan,
     *,
+    stem: Stem | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Compute what ``plan`` describes.
@@ -29,6 +41,8 @@ def generate(
             ``plan.stride``.
         field: The LatentField.
         plan: The TilePlan.
+        stem: A first part of the network, from latents (z, y, x, channels) to features that are ``stem.halo`` fewer at
+            each face. It is computed for many tiles at once; ``function`` then takes features in place of latents.
         progress: A function (voxels done, voxels in all), called after each batch.
 
     Returns:
@@ -39,13 +53,12 @@ def generate(
     """
     volume: Any = None
     done, total = 0, math.prod(plan.size)
-    for tiles in _batches(plan):
-        latents = np.stack([field.window(tile.start, tile.shape, plan.period) for tile in tiles])
-        result = function(latents)
+    for tiles, inputs in _batches(field, plan, stem):
+        result = function(inputs)
         expected = tuple(plan.stride * (n - sum(plan.margin)) for n in tiles[0].shape)
         if result.shape[:4] != (len(tiles), *expected):
             raise ValueError(
-                f"`function` must turn latents {latents.shape} into {(len(tiles), *expected)} voxels. "
+                f"`function` must turn latents {inputs.shape} into {(len(tiles), *expected)} voxels. "
                 f"Received: {result.shape}."
             )
         if volume is None:
@@ -58,12 +71,41 @@ def generate(
     return volume
 
 
-def _batches(plan: TilePlan) -> Iterator[list[Tile]]:
-    """The tiles in groups of one shape, at most ``plan.batch`` in each."""
+def _batches(field: LatentField, plan: TilePlan, stem: Stem | None) -> Iterator[tuple[list[Tile], np.ndarray]]:
+    """The tiles in groups of one shape, at most ``plan.batch`` in each, and what the network computes them from."""
+    if stem is None:
+        for tiles in _groups(plan.iterate(), plan.batch):
+            yield tiles, np.stack([field.window(tile.start, tile.shape, plan.period) for tile in tiles])
+        return
+    for box in plan.boxes(STEM_CELLS):
+        start = [min(tile.start[axis] for tile in box) for axis in range(3)]
+        shape = [max(tile.start[axis] + tile.shape[axis] for tile in box) - start[axis] for axis in range(3)]
+        features = _features(stem, field, start, shape, plan.period)
+        for tiles in _groups(box, plan.batch):
+            windows = (
+                tuple(slice(a - b, a - b + n - 2 * stem.halo) for a, b, n in zip(t.start, start, t.shape, strict=True))
+                for t in tiles
+            )
+            yield tiles, np.stack([features[window] for window in windows])
+
+
+def _features(
+    stem: Stem, field: LatentField, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]
+) -> np.ndarray:
+    """What a stem makes of a window of latents; along periodic axes each place is computed once."""
+    lengths = [n - 2 * stem.halo for n in shape]
+    once = [n if p is None else min(n, p) for n, p in zip(lengths, period, strict=True)]
+    features = stem(field.window(start, [n + 2 * stem.halo for n in once], period))
+    for axis, (n, m) in enumerate(zip(lengths, once, strict=True)):
+        features = features if n == m else features.take(np.arange(n) % m, axis)
+    return features
+
+
+def _groups(tiles: Iterable[Tile], batch: int) -> Iterator[list[Tile]]:
     waiting: dict[tuple[int, ...], list[Tile]] = {}
-    for tile in plan.iterate():
+    for tile in tiles:
         group = waiting.setdefault(tile.shape, [])
         group.append(tile)
-        if len(group) == plan.batch:
+        if len(group) == batch:
             yield waiting.pop(tile.shape)
     yield from waiting.values()

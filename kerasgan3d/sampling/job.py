@@ -13,7 +13,7 @@ from kerasgan3d import __version__
 from kerasgan3d.checks import check_count, check_periodic, check_seed, check_triple, is_integer
 from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.sampling.field import LatentField, draw_seed
-from kerasgan3d.sampling.generate import Progress, generate
+from kerasgan3d.sampling.generate import Progress, Stem, generate
 from kerasgan3d.sampling.plan import TilePlan, Window
 
 DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact generator
@@ -114,13 +114,20 @@ class SamplingJob:
         return replace(self, seed=draw_seed() if otherwise is None else otherwise)
 
     def run(
-        self, function: Callable, channels: int, *, window: Window | None = None, progress: Progress | None = None
+        self,
+        function: Callable,
+        channels: int,
+        *,
+        stem: Stem | None = None,
+        window: Window | None = None,
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Compute the volume, or a window (start, shape) of it in one tile, in memory.
 
         Args:
             function: From latents to labels or probabilities, as for `kerasgan3d.sampling.generate`.
             channels: Channels of a latent.
+            stem: What turns latents into what ``function`` takes, or None; as for `kerasgan3d.sampling.generate`.
             window: Start and shape in voxels (z, y, x), from where the volume begins; None for all of it.
             progress: A function (voxels done, voxels in all), called after each batch.
 
@@ -131,7 +138,7 @@ class SamplingJob:
             ValueError: if the job has no seed, or the window lies where the latent field has no values.
         """
         plan = self.plan if window is None else self.plan.window(*window)
-        return generate(function, LatentField(check_seed(self.seed), channels), plan, progress=progress)
+        return generate(function, LatentField(check_seed(self.seed), channels), plan, stem=stem, progress=progress)
 
     def record(self, phases: tuple[str, ...], voxel_size: float | None, card: dict[str, Any]) -> VolumeRecord:
         """Return what the volume's file will say of it: phases, voxel size (µm) and card are the generator's."""

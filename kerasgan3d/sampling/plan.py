@@ -107,6 +107,14 @@ class TilePlan:
         for cells in product(*(self._ranges(axis) for axis in range(3))):
             yield self._tile(cells)
 
+    def boxes(self, cells: int) -> Iterator[list[Tile]]:
+        """The tiles of one box after another, each of at most ``cells`` cells a side, or one tile if that is more."""
+        counts = [max(1, cells // step) for step in self.tile_cells]
+        ranges = [list(self._ranges(axis)) for axis in range(3)]
+        chunks = [[r[i : i + n] for i in range(0, len(r), n)] for r, n in zip(ranges, counts, strict=True)]
+        for box in product(*chunks):
+            yield [self._tile(cells) for cells in product(*box)]
+
     def _tile(self, cells: Sequence[tuple[int, int]]) -> Tile:
         start, shape, crop, out = [], [], [], []
         for axis, (a, b) in enumerate(cells):

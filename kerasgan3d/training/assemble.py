@@ -77,7 +77,7 @@ def make_gan(recipe, phases, voxel_size, symmetry, seed, statistics, devices=Non
         )
     if strategy is not None:
         gan.strategy = strategy
-        for norm in gan.generator.normalizations:
+        for norm in (*gan.generator.normalizations, *gan.generator.residual_normalizations):
             norm.synchronized = True
         prepare_for_devices(gan)
     return gan

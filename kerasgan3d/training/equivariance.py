@@ -25,14 +25,15 @@ class FlipEquivariance:
     """
 
     def __init__(self, generator):
-        sizes = [generator.latent_channels, *generator.widths]
-        channels = [_exchanged(size) for size in sizes]
-        channels.append(np.tile(np.arange(len(generator.phases)), (8, 1)))
-        self._kernels = []
-        for layer, before, after in zip(generator.convolutions, channels, channels[1:], strict=False):
+        self._kernels, self._channels = [], []
+        before = _exchanged(generator.latent_channels)
+        for unit in generator.units:
+            layer, size = unit.convolution, unit.convolution.filters
+            after = _exchanged(size) if unit.rectified else np.tile(np.arange(size), (8, 1))
             ends = (after, before) if isinstance(layer, TransposedConv3D) else (before, after)
             self._kernels.append(Orbits(tuple(layer.kernel.shape), (_flipped(layer.kernel.shape[0]), *ends)))
-        self._channels = [Orbits((size,), (found,)) for size, found in zip(sizes[1:], channels[1:], strict=False)]
+            self._channels.append(Orbits((size,), (after,)))
+            before = after
 
     def tied(self, generator, last=True):
         """The variables of a generator of these shapes that are tied: a list of (variable, Orbits).
@@ -41,9 +42,10 @@ class FlipEquivariance:
             generator: A Generator.
             last: Whether the last layer is among them.
         """
-        found = [(layer.kernel, orbits) for layer, orbits in zip(generator.convolutions, self._kernels, strict=True)]
-        for layer, orbits in zip(generator.normalizations, self._channels, strict=False):
-            found += [(variable, orbits) for variable in layer.variables]
+        units = generator.units
+        found = [(unit.convolution.kernel, orbits) for unit, orbits in zip(units, self._kernels, strict=True)]
+        for unit, orbits in zip(units, self._channels, strict=True):
+            found += [(variable, orbits) for variable in (unit.normalization.variables if unit.normalization else ())]
         return [pair for pair in found if last or pair[0] is not generator.convolutions[-1].kernel]
 
     def draw(self, generator):

@@ -468,7 +468,7 @@ class GAN3D(keras.Model):
     def learning_variables(self):
         """The generator's trainable variables that learn, see ``learning_layers``."""
         found, n = self.generator, self._learning_layers
-        layers = [found] if n is None else [*found.convolutions[:n], *found.normalizations[:n]]
+        layers = [found] if n is None else found.first_layers(n)
         return [variable for layer in layers for variable in layer.trainable_variables]
 
     @property

@@ -32,9 +32,10 @@ def renew_statistics(generator, size, equivariance=None):
 
 def _renew(generator, latents):
     x = ops.convert_to_tensor(latents)
-    for convolution, normalization in zip(generator.convolutions, generator.normalizations, strict=False):
-        x = convolution(x)
-        mean, variance = ops.moments(ops.cast(x, "float32"), axes=(0, 1, 2, 3))
-        normalization.moving_mean.assign(mean)
-        normalization.moving_variance.assign(variance)
-        x = ops.relu(normalization(x, training=False))
+    for unit in generator.units:
+        y = unit.convolve(x)
+        if unit.normalization is not None:
+            mean, variance = ops.moments(ops.cast(y, "float32"), axes=(0, 1, 2, 3))
+            unit.normalization.moving_mean.assign(mean)
+            unit.normalization.moving_variance.assign(variance)
+        x = unit.finish(x, y)

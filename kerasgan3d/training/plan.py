@@ -7,7 +7,7 @@ from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.training.log import read_log
 
 # Seconds per step and gigabytes on two CPU cores, 8 volumes of 64^3 voxels a step, one update of each player.
-_COSTS = {"compact": (0.9, 0.6), "wide": (1.7, 0.9), "paper": (10.0, 1.3)}
+_COSTS = {"compact": (0.9, 0.6), "wide": (1.7, 0.9), "deep": (2.0, 0.8), "paper": (10.0, 1.3)}
 _BASE_GIGABYTES = 0.6
 # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), ask for sub-volumes that hold so many structuring elements.
 _STRUCTURES = 2
@@ -137,6 +137,8 @@ def _like(generator):
     """The preset that costs about as much as a generator."""
     if generator.upsampling == "transposed":
         return "paper"
+    if generator.depths:
+        return "deep"
     wide, compact = (sum(ARCHITECTURES[name]["widths"]) for name in ("wide", "compact"))
     return "wide" if sum(generator.widths) > (wide + compact) / 2 else "compact"
 

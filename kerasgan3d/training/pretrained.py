@@ -167,7 +167,12 @@ def median_lead(generator, size):
 
 def _inner(generator):
     """All layers with weights but the last."""
-    return [*generator.convolutions[:-1], *generator.normalizations]
+    return [
+        *generator.convolutions[:-1],
+        *generator.normalizations,
+        *generator.residual_convolutions,
+        *generator.residual_normalizations,
+    ]
 
 
 def _taken_over(old, chosen, axis, rng):
