@@ -9,7 +9,7 @@ import pytest
 
 from kerasgan3d import io
 from kerasgan3d.folder import CARD, CONFIG, read_json
-from kerasgan3d.models import ARCHITECTURES, Generator, _sampler
+from kerasgan3d.models import ARCHITECTURES, Generator, _sampler, _stem
 from kerasgan3d.models.preset import load_preset, save_preset
 from kerasgan3d.sampling import LatentField, plan_tiles
 from kerasgan3d.sampling.generate import generate
@@ -373,6 +373,31 @@ def test_the_stem_of_many_tiles_is_computed_once_and_what_is_periodic_once(make_
     seen.clear()
     generator.sample(32, seed=1, tile=8, periodic="zy")
     assert seen == [(8 + 6, 8 + 6, 8 + around, 5)]
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (6, 5, 9), (10, 4, 30), (3, 28, 27)], ids=str)
+def test_the_stem_convolves_as_is_written_by_hand(shape, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(*shape, 3)), rng.normal(size=(3, 3, 3, 3, 2))
+    expected = sum(
+        x[k : k + shape[0] - 2, j : j + shape[1] - 2, i : i + shape[2] - 2] @ kernel[k, j, i]
+        for k, j, i in np.ndindex(3, 3, 3)
+    )
+    found = _stem.convolved(x, _stem.transformed(kernel))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    monkeypatch.setattr(_stem, "_AT_ONCE", 8)
+    np.testing.assert_allclose(_stem.convolved(x, _stem.transformed(kernel)), found, rtol=0, atol=1e-12)
+
+
+def test_the_stem_is_the_network_in_float64(make_generator):
+    generator = make_generator(depths=(2, 1))
+    network = Generator(**generator.folded()._arguments(), dtype="float64")
+    network.set_weights(generator._folded_weights())
+    x = z = latents(11, 12, 13).astype("float64")
+    for unit in network.units[:3]:
+        x = unit.finish(x, unit.convolve(x))
+    found = generator.sampler().stem(z[0].astype("float32"))
+    np.testing.assert_allclose(found, np.array(x)[0], rtol=0, atol=1e-12 * np.abs(np.array(x)).max())
 
 
 def test_boxes_hold_every_tile_once():

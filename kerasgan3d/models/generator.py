@@ -226,7 +226,8 @@ class Generator(SamplingMethods, Model):
     @property
     def bytes_per_voxel(self) -> float:
         """Estimate of the activations: the widest are the two sides of the last layer, in float32."""
-        return 4 * (2 * len(self.phases) + self.widths[-1] / 8 + 2)
+        stem = 64 * self.widths[0] / self.stride**3 if self.depths else 0  # float64, with its margins and products
+        return 4 * (2 * len(self.phases) + self.widths[-1] / 8 + 2) + stem
 
     @property
     def units(self) -> list[Unit]:
