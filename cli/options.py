@@ -109,6 +109,34 @@ class Axes(click.ParamType):
         return tuple(axis in letters for axis in "zyx")
 
 
+class Fraction(click.ParamType):
+    """A wished volume fraction: ``pore=0.45``, a profile ``pore=0.3:0.5``, along x ``pore=x:0.3:0.5``.
+
+    It becomes (phase, what ``Generator.sample`` takes).
+    """
+
+    name = "phase=fraction"
+
+    def convert(self, value, param, ctx):
+        """Return the pair."""
+        if isinstance(value, tuple):
+            return value
+        phase, _, text = (part.strip() for part in value.partition("="))
+        parts = [part.strip() for part in text.split(":")]
+        axis = parts.pop(0) if parts[0] in ("z", "y", "x") else "z"
+        try:
+            numbers = [float(part) for part in parts]
+        except ValueError:
+            numbers = []
+        if not (phase and numbers):
+            self.fail(
+                f"must be phase=fraction, or a profile such as pore=0.3:0.5 or pore=x:0.3:0.5. Received: {value}",
+                param,
+                ctx,
+            )
+        return phase, numbers[0] if len(numbers) == 1 else {axis: numbers}
+
+
 phases_option = click.option("--phases", type=Phases(), help="Names of the phases, in the order of their values.")
 map_option = click.option(
     "--map", "mapping", type=Mapping(), help="Grey values and the phases they mean: 0=pore,127=NMC,255=CBD."

@@ -10,7 +10,7 @@ import click
 
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.options import Axes, NumbersCommand, Size, json_option, overwrite_option
+from kerasgan3d.cli.options import Axes, Fraction, NumbersCommand, Size, json_option, overwrite_option
 from kerasgan3d.cli.output import by, in_bytes, print_facts, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -25,6 +25,7 @@ _STREAMED_FROM = 256**3  # voxels; from there on, memory and the loss of what wa
 Examples:
   kerasgan3d sample nmc-cathode --size 128 --periodic --seed 0 -o cathode.tif
   kerasgan3d sample nmc-cathode --size 64 256 256 --periodic-axes yx -o slab.vti
+  kerasgan3d sample my-electrode --size 512 128 128 --fraction pore=0.30:0.50 -o graded.tif
   kerasgan3d sample nmc-cathode --size 1024 --dry-run
   kerasgan3d sample nmc-cathode --size 1024 --periodic --seed 0 -o cathode.zarr
 """,
@@ -47,6 +48,16 @@ Examples:
     metavar="Z Y X",
     help="Where the volume begins in the endless structure that the seed names, voxels.",
 )
+@click.option(
+    "--fraction",
+    "fractions",
+    type=Fraction(),
+    multiple=True,
+    metavar="PHASE=F[:F...]",
+    help="A volume fraction that is wished, or a profile of it along z (pore=0.3:0.5) or another axis "
+    "(pore=x:0.3:0.5). May be given again, for other phases.",
+)
+@click.option("--beyond", is_flag=True, help="Allow fractions that the generator has not learned.")
 @click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Voxels per side computed at once.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Tiles computed at once.")
 @click.option(
@@ -69,6 +80,8 @@ def command(
     periodic_axes,
     seed,
     offset,
+    fractions,
+    beyond,
     tile,
     batch,
     probabilities,
@@ -96,7 +109,7 @@ def command(
 
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)
-        job = generator.job(job)
+        job = generator.job(job, fractions=_wishes(fractions), beyond=beyond)
         if dry_run:
             # One float32 per phase and voxel: more than labels and network together.
             maps = 4 * len(generator.phases) * job.plan.bytes_output if probabilities else None
@@ -123,6 +136,20 @@ def command(
     kerasgan3d.io.write(volume, outputs[0], overwrite=overwrite)
     checksum = kerasgan3d.io.checksum(volume.labels)
     _print_result(outputs, job, generator, volume.fractions, checksum, seconds, as_json)
+
+
+def _wishes(fractions):
+    """Return what was wished as a dict from phases, None where nothing was.
+
+    Raises:
+        click.UsageError: a phase was given twice.
+    """
+    wishes = dict(fractions)
+    if len(wishes) != len(fractions):
+        names = [name for name, _ in fractions]
+        twice = next(name for name in wishes if names.count(name) > 1)
+        raise click.UsageError(f"--fraction names {twice} twice.", click.get_current_context())
+    return wishes or None
 
 
 def _streams(job, output, probabilities, workers, dask):

@@ -18,9 +18,9 @@ CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD, REFERENCE, README, PREVIEW = "kerasgan3d.json", "reference.json", "README.md", "preview.png"
 PRESET_FILES = (CONFIG, METADATA, WEIGHTS, CARD, REFERENCE, README, PREVIEW)
 # Of kerasgan3d.json and reference.json. Format 1 named some measures otherwise in either. Of format 3 is the card of a
-# generator with `depths`, which earlier versions cannot make; else the two are alike.
+# generator with `depths` or `conditions`, which earlier versions cannot make; else the two are alike.
 FORMAT = 2
-DEEP_FORMAT = 3
+NEWER_FORMAT = 3
 RENAMED = {
     "volume_fractions": "volume_fraction",
     "interfacial_areas": "interfacial_area",
@@ -36,7 +36,7 @@ _GROUPS = ("training", "fidelity", "samples", "large_volumes", "comparison", "tw
 
 def written_again(card):
     """Return the format of a card that is written again: that of today, or a newer one that it has."""
-    return DEEP_FORMAT if card.get("format") == DEEP_FORMAT else FORMAT
+    return NEWER_FORMAT if card.get("format") == NEWER_FORMAT else FORMAT
 
 
 def current_keys(values):

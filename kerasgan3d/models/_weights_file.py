@@ -23,7 +23,8 @@ def check_size(path, arguments):
     Raises:
         ValueError: if it is smaller than the kernels of that network are in half precision.
     """
-    channels = [arguments.get("latent_channels"), *arguments.get("widths", ()), len(arguments.get("phases", ()))]
+    n_phases = len(arguments.get("phases", ()))
+    channels = [arguments.get("latent_channels"), *arguments.get("widths", ()), n_phases]
     depths = arguments.get("depths", ())
     if not all(type(n) is int and n > 0 for n in channels) or not all(type(n) is int and n >= 0 for n in depths):
         return  # defaults, or what the Generator refuses itself

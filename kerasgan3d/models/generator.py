@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import warnings
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from kerasgan3d.models.architectures import (
 from kerasgan3d.models.remote import Pieces
 from kerasgan3d.models.sampling import SamplingMethods
 from kerasgan3d.phases import PhaseMap
+from kerasgan3d.sampling.conditions import Conditions
 
 
 class Unit(NamedTuple):
@@ -93,8 +95,11 @@ class Generator(SamplingMethods, Model):
         voxel_size: Edge length of a voxel in µm, or None.
         depths: How many residual 3^3 convolutions follow each layer but the last, one number per width; () for none.
             They need upsampling="resize".
+        conditions: How local volume fractions of the material vary, a ``kerasgan3d.sampling.Conditions`` or what its
+            ``to_json`` gives, for a generator that is told them: as many more channels as there are phases stand beside
+            the latents. None for one that is not.
 
-    Input shape: (batch, z, y, x, latent_channels). Output shape: (batch, z, y, x, phases), float32 probabilities.
+    Input shape: (batch, z, y, x, input_channels). Output shape: (batch, z, y, x, phases), float32 probabilities.
 
     Raises:
         ValueError: if an argument is not of the above.
@@ -112,6 +117,7 @@ class Generator(SamplingMethods, Model):
         initializer: Any = "he_normal",
         voxel_size: float | None = None,
         depths: Sequence[int] = (),
+        conditions: Conditions | dict[str, Any] | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -125,8 +131,13 @@ class Generator(SamplingMethods, Model):
         self.initializer = keras.initializers.get(initializer)
         self.voxel_size = check_voxel_size(voxel_size)
         self.depths = check_depths(depths, self.widths, self.upsampling)
+        self.conditions = conditions if isinstance(conditions, Conditions | None) else Conditions.from_json(conditions)
+        if self.conditions is not None and self.conditions.n_phases != len(self.phases):
+            raise ValueError(
+                f"`conditions` must be of as many phases, {len(self.phases)}. Received: {self.conditions.n_phases}."
+            )
         self.card: dict[str, Any] = {}
-        channels = (self.latent_channels, *self.widths, len(self.phases))
+        channels = (self.input_channels, *self.widths, len(self.phases))
         check_weights(channels, taps=27 if upsampling == "resize" else 64, depths=self.depths)
 
         folded = self.normalization == "folded"
@@ -167,7 +178,7 @@ class Generator(SamplingMethods, Model):
             self._normalization(f"residual_normalization_{i}_{j}") for i, j in (() if folded else levels)
         ]
         self._sampler = None
-        self.build((None, None, None, None, self.latent_channels))
+        self.build((None, None, None, None, self.input_channels))
 
     @classmethod
     def from_architecture(cls, name: str, phases: int | PhaseMap | Sequence[str] = 3, **overrides: Any) -> Generator:
@@ -204,6 +215,11 @@ class Generator(SamplingMethods, Model):
     def stride(self) -> int:
         """Voxels per latent step."""
         return 2 ** len(self.widths)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of what the network is made of: those of the latents, and of local fractions if it is told them."""
+        return self.latent_channels + (0 if self.conditions is None else self.conditions.n_phases)
 
     @property
     def margin(self) -> tuple[int, int]:
@@ -316,8 +332,9 @@ class Generator(SamplingMethods, Model):
 
     def pieces(self) -> Pieces:
         """What other processes put the same generator together from."""
-        depths = f" {self.depths}" if self.depths else ""
-        total = hashlib.sha256(f"{self.upsampling} {self.widths}{depths}".encode())
+        more = [str(self.depths)] if self.depths else []
+        more += [] if self.conditions is None else [json.dumps(self.conditions.to_json(), sort_keys=True)]
+        total = hashlib.sha256(" ".join((self.upsampling, str(self.widths), *more)).encode())
         for weight in self._folded_weights():
             total.update(np.ascontiguousarray(weight, "<f8").data)
         return Pieces(total.hexdigest(), type(self).from_config, self.get_config(), self.get_weights())
@@ -330,6 +347,7 @@ class Generator(SamplingMethods, Model):
             "phases": list(self.phases),
             "widths": list(self.widths),
             **({"depths": list(self.depths)} if self.depths else {}),
+            **({} if self.conditions is None else {"conditions": self.conditions.to_json()}),
             "initializer": keras.initializers.serialize(self.initializer),
         }
 
@@ -345,6 +363,7 @@ class Generator(SamplingMethods, Model):
             "initializer": self.initializer,
             "voxel_size": self.voxel_size,
             **({"depths": self.depths} if self.depths else {}),
+            **({} if self.conditions is None else {"conditions": self.conditions}),
         }
 
     def _copy(self, **changes: Any) -> Generator:

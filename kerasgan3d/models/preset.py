@@ -14,9 +14,9 @@ from kerasgan3d.files import WriteError, replacing
 from kerasgan3d.folder import (
     CARD,
     CONFIG,
-    DEEP_FORMAT,
     FORMAT,
     MAX_BYTES,
+    NEWER_FORMAT,
     PRESET_FILES,
     REFERENCE,
     WEIGHTS,
@@ -69,7 +69,7 @@ def save_preset(
         weights = (temporary / WEIGHTS).read_bytes()
         card = {
             **(generator.card if card is None else card),
-            "format": DEEP_FORMAT if generator.depths else FORMAT,
+            "format": NEWER_FORMAT if generator.depths or generator.conditions is not None else FORMAT,
             "phases": list(generator.phases),
             "voxel_size": generator.voxel_size,
             "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)},
@@ -106,9 +106,9 @@ def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no preset folder {folder}.")
     card, config = checked_card(folder / CARD), read_json(folder / CONFIG)
-    if isinstance(card.get("format"), int) and card["format"] > DEEP_FORMAT:
+    if isinstance(card.get("format"), int) and card["format"] > NEWER_FORMAT:
         raise ValueError(
-            f"{folder / CARD} must be of format {DEEP_FORMAT} or earlier; a newer kerasgan3d wrote it. "
+            f"{folder / CARD} must be of format {NEWER_FORMAT} or earlier; a newer kerasgan3d wrote it. "
             f"Received: {card['format']}."
         )
     arguments = _checked_arguments(config, folder / CONFIG)
@@ -157,6 +157,7 @@ def _checked_arguments(config: dict[str, Any], path: Path) -> dict[str, Any]:
         "initializer",
         "voxel_size",
         "depths",
+        "conditions",
     }
     ignored = {"name", "trainable", "dtype"}
     unknown = set(arguments) - names - ignored

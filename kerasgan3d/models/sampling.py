@@ -15,6 +15,7 @@ from kerasgan3d.io import VolumeRecord, partial_record
 from kerasgan3d.models._sampler import Sampler
 from kerasgan3d.models.estimate import Estimate, estimate
 from kerasgan3d.models.remote import Pieces, delayed
+from kerasgan3d.sampling.conditions import Conditions, Fractions
 from kerasgan3d.sampling.generate import Progress
 from kerasgan3d.sampling.job import Periodic, SamplingJob, Size
 from kerasgan3d.sampling.plan import TilePlan
@@ -36,6 +37,7 @@ class SamplingMethods:
     card: dict[str, Any]
     padding: str
     latent_channels: int
+    conditions: Conditions | None
     stride: int
     margin: tuple[int, int]
     bytes_per_voxel: float
@@ -51,10 +53,13 @@ class SamplingMethods:
         offset: Size = (0, 0, 0),
         tile: Size | None = None,
         batch: int | None = None,
+        fractions: Fractions | None = None,
+        beyond: bool = False,
     ) -> SamplingJob:
         """What ``sample`` would do of these arguments, as plain data. Nothing is computed.
 
-        A SamplingJob in place of the size says all of them itself; it is returned for the stride of this generator.
+        A SamplingJob in place of the size says all of them itself, but for wishes if it has none; it is returned for
+        the stride of this generator.
 
         Raises:
             ValueError: as ``sample`` does.
@@ -67,13 +72,27 @@ class SamplingMethods:
         network = {"stride": self.stride, "margin": self.margin, "bytes_per_voxel": self.bytes_per_voxel}
         said = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
         if not isinstance(size, SamplingJob):
-            return SamplingJob(size, **said, **network)
+            return self._wishing(SamplingJob(size, **said, **network), fractions, beyond)
         if said != _UNSAID:
             raise ValueError(f"a SamplingJob says {', '.join(_UNSAID)} itself. Received: both.")
-        if size.conditions is not None:
+        if fractions is not None and size.conditions is not None:
+            raise ValueError("a SamplingJob with conditions says its fractions itself. Received: both.")
+        if size.conditions is not None and self.conditions is None:
             raise ValueError(f"this generator takes no conditions. Received: {size.conditions!r:.200}.")
         fitted = replace(size, **network)
-        return size if size == fitted else fitted
+        return self._wishing(size if size == fitted else fitted, fractions, beyond)
+
+    def _wishing(self, job: SamplingJob, fractions: Fractions | None, beyond: bool) -> SamplingJob:
+        """The job with volume fractions that are wished, if any."""
+        if fractions is None:
+            return job
+        if self.conditions is None:
+            raise ValueError(
+                "`fractions` need a generator that was trained on local volume fractions, which this one was not. "
+                f"Received: {fractions!r:.200}."
+            )
+        wish = self.conditions.asked(fractions, self.phases, job.cells[1], job.periodic, beyond=beyond)
+        return replace(job, conditions={"fractions": wish.round(6).tolist(), **({"beyond": True} if beyond else {})})
 
     def plan(
         self,
@@ -83,13 +102,16 @@ class SamplingMethods:
         offset: Size = (0, 0, 0),
         tile: Size | None = None,
         batch: int | None = None,
+        fractions: Fractions | None = None,
+        beyond: bool = False,
     ) -> TilePlan:
         """How ``sample`` would compute a volume, as plain integers: a TilePlan. Nothing is computed.
 
         Raises:
             ValueError: as ``sample`` does.
         """
-        return self.job(size, periodic=periodic, offset=offset, tile=tile, batch=batch).plan
+        options = {"periodic": periodic, "offset": offset, "tile": tile, "batch": batch}
+        return self.job(size, **options, fractions=fractions, beyond=beyond).plan
 
     def sample(
         self,
@@ -100,6 +122,8 @@ class SamplingMethods:
         offset: Size = (0, 0, 0),
         tile: Size | None = None,
         batch: int | None = None,
+        fractions: Fractions | None = None,
+        beyond: bool = False,
         progress: Progress | None = None,
     ) -> Volume:
         """Generate a volume of labels.
@@ -116,17 +140,24 @@ class SamplingMethods:
                 the offset.
             tile: Voxels per side that are computed at once: an int or (z, y, x). Has no effect on the result.
             batch: Tiles that are computed at once. Has no effect on the result.
+            fractions: The local volume fractions that are wished for, dict from names of phases: a number, a profile
+                along z (a list), one along another axis ({"x": [...]}), or a coarse field, an array (z, y, x); see
+                ``kerasgan3d.sampling.Conditions.asked``. They span the window, wherever ``offset`` puts it: the
+                offset moves the structure under them. None draws them as they vary in the material.
+            beyond: Whether wishes may lie outside the range that training covered; marked in the provenance.
             progress: A function (voxels done, voxels in all), called after each step.
 
         Returns:
             Volume: labels (z, y, x), uint8.
 
         Raises:
-            ValueError: if a size, offset, tile, batch or seed is not of the above.
+            ValueError: if a size, offset, tile, batch, seed or wish is not of the above, or the generator takes no
+                wishes.
         """
-        job = self.job(size, periodic=periodic, seed=seed, offset=offset, tile=tile, batch=batch).seeded()
+        options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
+        job = self.job(size, **options, fractions=fractions, beyond=beyond).seeded()
         sampler = self.sampler()
-        labels = job.run(sampler.labels, self.latent_channels, stem=sampler.stem, progress=progress)
+        labels = self._run(job, sampler, sampler.labels, progress=progress)
         return self._record(job).volume(labels)
 
     def sample_probabilities(
@@ -138,6 +169,8 @@ class SamplingMethods:
         offset: Size = (0, 0, 0),
         tile: Size | None = None,
         batch: int | None = None,
+        fractions: Fractions | None = None,
+        beyond: bool = False,
         progress: Progress | None = None,
     ) -> np.ndarray:
         """Generate the probabilities of the phases, the paper's confidence maps. Arguments as for ``sample``.
@@ -145,9 +178,10 @@ class SamplingMethods:
         Returns:
             float32 array (z, y, x, phases); its argmax is what ``sample`` gives.
         """
-        job = self.job(size, periodic=periodic, seed=seed, offset=offset, tile=tile, batch=batch).seeded()
+        options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
+        job = self.job(size, **options, fractions=fractions, beyond=beyond).seeded()
         sampler = self.sampler()
-        return job.run(sampler.probabilities, self.latent_channels, stem=sampler.stem, progress=progress)
+        return self._run(job, sampler, sampler.probabilities, progress=progress)
 
     def stream(
         self,
@@ -158,6 +192,8 @@ class SamplingMethods:
         seed: int | None = None,
         offset: Size = (0, 0, 0),
         tile: Size | None = None,
+        fractions: Fractions | None = None,
+        beyond: bool = False,
         resume: bool = True,
         overwrite: bool = False,
         workers: int | None = None,
@@ -172,7 +208,8 @@ class SamplingMethods:
 
         Args:
             path: The file to be: .zarr (OME-Zarr with a pyramid), or .tif (BigTIFF from 4 GB on).
-            size, periodic, seed, offset: As for ``sample``. With ``seed=None`` an interrupted volume keeps its seed.
+            size, periodic, seed, offset, fractions, beyond: As for ``sample``. With ``seed=None`` an interrupted
+                volume keeps its seed.
             tile: Voxels per side that are computed at once, rounded up to a multiple of 128: an int or (z, y, x).
                 256 if None, and half of that along z where workers share the memory.
             resume: Whether to go on with an interrupted call; False starts afresh.
@@ -190,7 +227,8 @@ class SamplingMethods:
         """
         if workers is not None:
             check_count(workers, "workers")
-        job = self.job(size, periodic=periodic, seed=seed, offset=offset, tile=tile)
+        options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile}
+        job = self.job(size, **options, fractions=fractions, beyond=beyond)
         old = partial_record(path) if resume else None
         job = job.seeded(old.provenance.get("seed") if old else None)
         pieces = self.pieces()
@@ -207,13 +245,15 @@ class SamplingMethods:
         offset: Size = (0, 0, 0),
         tile: Size | None = None,
         batch: int | None = None,
+        fractions: Fractions | None = None,
+        beyond: bool = False,
         path: str | os.PathLike[str] | None = None,
         streams: bool = False,
     ) -> Estimate:
         """What ``sample``, or with ``streams`` ``stream``, will cost: computes one tile and tells the rest from it.
 
         Args:
-            size, periodic, offset, tile, batch: As for ``sample``.
+            size, periodic, offset, tile, batch, fractions, beyond: As for ``sample``.
             path: The file to be, or None.
             streams: Whether it will be written part by part.
 
@@ -223,7 +263,8 @@ class SamplingMethods:
         Raises:
             ValueError: as ``sample``.
         """
-        job = replace(self.job(size, periodic=periodic, offset=offset, tile=tile, batch=batch), seed=0)
+        options = {"periodic": periodic, "offset": offset, "tile": tile, "batch": batch}
+        job = replace(self.job(size, **options, fractions=fractions, beyond=beyond), seed=0)
         return estimate(job, self.windows(job), self._record(job), path, streams=streams)
 
     def to_dask(
@@ -233,6 +274,8 @@ class SamplingMethods:
         periodic: Periodic = False,
         seed: int | None = None,
         offset: Size = (0, 0, 0),
+        fractions: Fractions | None = None,
+        beyond: bool = False,
         chunks: Size | None = None,
     ) -> dask.array.Array:
         """The volume that ``sample`` would generate, as an array whose chunks are generated when they are asked for.
@@ -240,7 +283,7 @@ class SamplingMethods:
         Any Dask scheduler computes it, on one machine or many; each process puts the generator together once.
 
         Args:
-            size, periodic, seed, offset: As for ``sample``.
+            size, periodic, seed, offset, fractions, beyond: As for ``sample``.
             chunks: Voxels per side of a chunk: an int or (z, y, x); 256 if None.
 
         Returns:
@@ -249,13 +292,17 @@ class SamplingMethods:
         Raises:
             ValueError: as ``sample``.
         """
-        job = self.job(size, periodic=periodic, seed=seed, offset=offset, tile=chunks).seeded()
+        options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": chunks}
+        job = self.job(size, **options, fractions=fractions, beyond=beyond).seeded()
         return lazily(job, delayed(self.pieces(), job))
 
     def windows(self, job: SamplingJob) -> Callable[[tuple[int, ...], tuple[int, ...]], np.ndarray]:
         """A function from (start, shape) to the labels of that part of a job's volume, with the weights of now."""
-        sampler, channels = self.sampler(), self.latent_channels
-        return lambda start, shape: job.run(sampler.labels, channels, stem=sampler.stem, window=(start, shape))
+        sampler = self.sampler()
+        return lambda start, shape: self._run(job, sampler, sampler.labels, window=(start, shape))
+
+    def _run(self, job: SamplingJob, sampler: Sampler, function: Callable, **options: Any) -> np.ndarray:
+        return job.run(function, self.latent_channels, conditions=self.conditions, stem=sampler.stem, **options)
 
     def _record(self, job: SamplingJob) -> VolumeRecord:
         return job.record(self.phases, self.voxel_size, self.card)

@@ -8,11 +8,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kerasgan3d.sampling.field import LatentField
 from kerasgan3d.sampling.plan import Tile, TilePlan
 
 Progress = Callable[[int, int], object]  # voxels done, voxels in all
 STEM_CELLS = 32  # latents per side that tiles fill whose stem is computed at once: some 100 MB in the deep generator
+
+
+class Field(Protocol):
+    """What a network is made of, place by place: a `LatentField`, or one with conditions beside the latents."""
+
+    def window(self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]) -> np.ndarray:
+        """The values (z, y, x, channels) of a window of the lattice."""
+        ...
 
 
 class Stem(Protocol):
@@ -27,7 +34,7 @@ class Stem(Protocol):
 
 def generate(
     function: Callable[[np.ndarray], np.ndarray],
-    field: LatentField,
+    field: Field,
     plan: TilePlan,
     *,
     stem: Stem | None = None,
@@ -39,7 +46,7 @@ def generate(
         function: Any callable from latents (batch, z, y, x, channels), float32, to labels (batch, z, y, x) or
             probabilities (batch, z, y, x, phases), without boundary effects: ``plan.margin`` latents fewer, times
             ``plan.stride``.
-        field: The LatentField.
+        field: The LatentField, or a ConditionedField.
         plan: The TilePlan.
         stem: A first part of the network, from latents (z, y, x, channels) to features that are ``stem.halo`` fewer at
             each face. It is computed for many tiles at once; ``function`` then takes features in place of latents.
@@ -71,7 +78,7 @@ def generate(
     return volume
 
 
-def _batches(field: LatentField, plan: TilePlan, stem: Stem | None) -> Iterator[tuple[list[Tile], np.ndarray]]:
+def _batches(field: Field, plan: TilePlan, stem: Stem | None) -> Iterator[tuple[list[Tile], np.ndarray]]:
     """The tiles in groups of one shape, at most ``plan.batch`` in each, and what the network computes them from."""
     if stem is None:
         for tiles in _groups(plan.iterate(), plan.batch):
@@ -90,7 +97,7 @@ def _batches(field: LatentField, plan: TilePlan, stem: Stem | None) -> Iterator[
 
 
 def _features(
-    stem: Stem, field: LatentField, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]
+    stem: Stem, field: Field, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]
 ) -> np.ndarray:
     """What a stem makes of a window of latents; along periodic axes each place is computed once."""
     lengths = [n - 2 * stem.halo for n in shape]

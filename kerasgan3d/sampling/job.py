@@ -12,6 +12,7 @@ import numpy as np
 from kerasgan3d import __version__
 from kerasgan3d.checks import check_count, check_periodic, check_seed, check_triple, is_integer
 from kerasgan3d.io.volume import VolumeRecord
+from kerasgan3d.sampling.conditions import ConditionedField, Conditions
 from kerasgan3d.sampling.field import LatentField, draw_seed
 from kerasgan3d.sampling.generate import Progress, Stem, generate
 from kerasgan3d.sampling.plan import TilePlan, Window
@@ -37,7 +38,9 @@ class SamplingJob:
         stride: Voxels per latent of the network.
         margin: Latents that the network needs (before, after) the window that they fill.
         bytes_per_voxel: Estimate of the network's activations, bytes per voxel of a tile.
-        conditions: What the structure is asked to be: a dict that JSON can hold, or None. No generator takes any yet.
+        conditions: What the structure is wished to be, a dict that JSON can hold: "fractions", a list [z][y][x][phase]
+            that spans the window's ``cells``, of length 1 along axes that it is constant along; and "beyond", true
+            where wishes may lie outside what the generator has learned. None for no wish.
 
     Raises:
         ValueError: if an argument is not of the above.
@@ -107,6 +110,15 @@ class SamplingJob:
             bytes_per_voxel=self.bytes_per_voxel,
         )
 
+    @property
+    def cells(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The lattice steps of the window: the first (z, y, x), and how many; along periodic axes the period."""
+        first = tuple(n // self.stride for n in self.offset)
+        ends = [-(-(a + n) // self.stride) for a, n in zip(self.offset, self.size, strict=True)]
+        periods = self.plan.period
+        counts = (end - start if p is None else p for start, end, p in zip(first, ends, periods, strict=True))
+        return first, tuple(counts)
+
     def seeded(self, otherwise: int | None = None) -> SamplingJob:
         """Return the job with its seed; where it has none, with another one or, if that is None, one that is drawn."""
         if self.seed is not None:
@@ -118,6 +130,7 @@ class SamplingJob:
         function: Callable,
         channels: int,
         *,
+        conditions: Conditions | None = None,
         stem: Stem | None = None,
         window: Window | None = None,
         progress: Progress | None = None,
@@ -127,6 +140,7 @@ class SamplingJob:
         Args:
             function: From latents to labels or probabilities, as for `kerasgan3d.sampling.generate`.
             channels: Channels of a latent.
+            conditions: How local fractions vary, where the function is told them beside the latents; or None.
             stem: What turns latents into what ``function`` takes, or None; as for `kerasgan3d.sampling.generate`.
             window: Start and shape in voxels (z, y, x), from where the volume begins; None for all of it.
             progress: A function (voxels done, voxels in all), called after each batch.
@@ -138,7 +152,11 @@ class SamplingJob:
             ValueError: if the job has no seed, or the window lies where the latent field has no values.
         """
         plan = self.plan if window is None else self.plan.window(*window)
-        return generate(function, LatentField(check_seed(self.seed), channels), plan, stem=stem, progress=progress)
+        seed, field = check_seed(self.seed), None
+        if conditions is not None:
+            wish = None if self.conditions is None else np.array(self.conditions["fractions"], float)
+            field = ConditionedField(seed, channels, conditions, *self.cells, wish)
+        return generate(function, field or LatentField(seed, channels), plan, stem=stem, progress=progress)
 
     def record(self, phases: tuple[str, ...], voxel_size: float | None, card: dict[str, Any]) -> VolumeRecord:
         """Return what the volume's file will say of it: phases, voxel size (µm) and card are the generator's."""

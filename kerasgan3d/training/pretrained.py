@@ -45,6 +45,11 @@ class Pretrained:
                 "`pretrained` must have normalization 'batch', which training needs. Received: "
                 f"{generator.normalization!r}. Take the generator that was folded."
             )
+        if generator.conditions is not None:
+            raise ValueError(
+                "`pretrained` must be a generator that is not told local volume fractions: training cannot go on with "
+                "one that is, yet. Received: one with conditions."
+            )
         self.generator, self._size = generator.with_padding("valid"), int(size)
 
     @cached_property
