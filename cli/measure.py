@@ -20,7 +20,7 @@ Examples:
   kerasgan3d measure scan.tif --phases pore,NMC,CBD --voxel-size 0.398 --transport pore
   kerasgan3d measure slice.tif --map 0=pore,128=Ni,255=YSZ --voxel-size 0.065
   kerasgan3d measure real.tif generated.tif --no-transport --json
-  kerasgan3d measure huge.zarr --block 256 --workers 2
+  kerasgan3d measure huge.zarr --no-shapes --block 256 --workers 2
 """,
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -40,6 +40,11 @@ Examples:
     help="Compute diffusion through this phase only: its name or number. May be given for several.",
 )
 @click.option("--no-transport", is_flag=True, help="Compute no diffusion, which takes the most time.")
+@click.option(
+    "--shapes/--no-shapes",
+    default=True,
+    help="Whether to measure granulometry, specks and holes, which take most of the time of a large volume.",
+)
 @click.option(
     "--max-lag", type=click.IntRange(min=0), metavar="N", help="Largest distance of the two-point correlation, voxels."
 )
@@ -61,6 +66,7 @@ def command(
     periodic_axes,
     transport,
     no_transport,
+    shapes,
     max_lag,
     block,
     workers,
@@ -87,6 +93,7 @@ def command(
     records = []
     for number, file in enumerate(files, 1):
         image, given = _read(file, reading, *asked)
+        given["shapes"] = shapes
         if no_transport:
             given["transport"] = False
         if workers is not None:

@@ -135,6 +135,17 @@ def test_block_by_block_gives_the_same_numbers(suffix):
     assert "connected fraction" in run(f"volume.{suffix} --block 4 --workers 1").stdout
 
 
+@pytest.mark.parametrize("options", ["volume.tif", "volume.zarr --block 4 --workers 1", "slice.tif --voxel-size 1"])
+def test_shapes_may_be_left_out(options):
+    left_out = ("granulometry", "speck_density", "hole_density")
+    expected, found = (json.loads(run(f"{options} {flag} --json").stdout) for flag in ("--shapes", "--no-shapes"))
+    assert all(expected[name] is not None for name in left_out)
+    assert found == {**expected, **dict.fromkeys(left_out)}
+    assert json.loads(run(f"{options} --json").stdout) == expected
+    assert "specks" in run(options).stdout
+    assert "specks" not in run(f"{options} --no-shapes").stdout
+
+
 @pytest.mark.parametrize("file", ["volume.zarr", "volume.tif", "volume.vti", "stack --voxel-size 1 --phases a,b,c"])
 def test_a_large_volume_is_measured_block_by_block(monkeypatch, file):
     monkeypatch.setattr("kerasgan3d.metrics.record.IN_MEMORY", labels().size - 1)

@@ -248,20 +248,19 @@ def test_the_number_of_workers_changes_nothing_and_errors_stay_one_line(tmp_path
         assert str(caught.value).count("\n") == 0
 
 
-def what_is_read(shape, block, max_lag):
+def what_is_read(shape, block, max_lag, **given):
     """Return how many voxels are read at once at the most, and how many of all, as a share of the volume."""
     lazy = Elsewhere(grains(shape))
-    measure(lazy, voxel_size=1, phases=3, periodic=True, max_lag=max_lag, block=block, workers=1)
+    measure(lazy, voxel_size=1, phases=3, periodic=True, max_lag=max_lag, block=block, workers=1, **given)
     # A window that wraps is read in pieces, one that does not at once.
     read = [math.prod(window) for window in lazy.read]
     return max(read), sum(read) / math.prod(shape)
 
 
-def test_what_is_read_at_once_does_not_grow_with_the_volume(monkeypatch):
-    for key in AROUND:
-        monkeypatch.delitem(MEASURES, key)
+def test_what_is_read_at_once_does_not_grow_with_the_volume():
     block, max_lag = 6, 4
-    largest, share = zip(*(what_is_read((size,) * 3, block, max_lag) for size in (12, 18, 30)), strict=True)
+    measured = [what_is_read((size,) * 3, block, max_lag, shapes=False) for size in (12, 18, 30)]
+    largest, share = zip(*measured, strict=True)
     assert max(largest) <= (block + 1) ** 3
     # Two passes of blocks with the voxels ahead, and three arms.
     assert max(share) <= 2 * ((block + 1) / block) ** 3 + 3 * max_lag / block + 1e-9
@@ -315,6 +314,22 @@ def test_shapes_with_what_lies_around_a_block(shape, phases, block, periodic):
     expected = check(labels, block, phases=phases, periodic=periodic, max_lag=3)
     assert np.all(expected.speck_density > 0)
     assert np.any((expected.granulometry > 0) & (expected.granulometry < 1))
+
+
+def test_shapes_that_are_not_asked_for_are_not_counted(monkeypatch):
+    given = {"voxel_size": 0.4, "phases": 3, "periodic": (True, False, True), "block": 8, "workers": 1}
+    labels = grains((12, 15, 18))
+    expected = measure(labels, **given)
+    for key in AROUND:
+        row = dataclasses.replace(MEASURES[key], on_blocks=OnBlocks(value=None, count=None, margin=None))
+        monkeypatch.setitem(MEASURES, key, row)
+    calls = []
+    found = measure(labels, shapes=False, progress=lambda *call: calls.append(call), **given)
+    for key in COUNTED:
+        np.testing.assert_array_equal(found[key], None if key in AROUND else expected[key], err_msg=key)
+    done, totals, _ = zip(*calls, strict=True)
+    assert list(done) == sorted(done)
+    assert set(totals) == {done[-1]}
 
 
 def test_without_a_number_of_phases_it_is_the_highest_label_and_one():

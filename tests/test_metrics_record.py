@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import kerasgan3d
 from kerasgan3d import metrics as m
 from kerasgan3d.metrics.record import Measurement, measure
+from kerasgan3d.metrics.registry import MEASURES
 from kerasgan3d.volume import Volume
 
 NAMES = ("pore", "NMC", "CBD")
@@ -88,6 +90,25 @@ def test_without_transport(transport):
     assert record.relative_diffusivity is record.tortuosity_factor is record.macmullin_number is None
     assert record.connected_fraction is not None
     assert "tortuosity" not in str(record)
+
+
+@pytest.mark.parametrize("shape", [(8, 9, 10), (8, 9)], ids=["volume", "slice"])
+def test_without_shapes(shape):
+    labels, calls = random_labels(shape), []
+    with_shapes = measure(labels, voxel_size=1, transport=False)
+    record = measure(labels, voxel_size=1, transport=False, shapes=np.False_, progress=lambda *call: calls.append(call))
+    left_out = {"granulometry", "speck_density", "hole_density"}
+    for key in MEASURES:
+        np.testing.assert_array_equal(record[key], None if key in left_out else with_shapes[key], err_msg=key)
+    assert record.euler_characteristic is not None
+    assert record.mean_chord_length is not None
+    assert not {"granulometry", "specks", "holes"} & {what for *_, what in calls}
+    assert calls[-1] == (calls[-1][1], calls[-1][1], "done")
+    assert {key for key, value in record.to_dict().items() if value is None} >= left_out
+    assert_same(Measurement.from_dict(json.loads(json.dumps(record.to_dict(), allow_nan=False))), record)
+    assert not re.search("share in|specks|holes|granulometry", str(record))
+    assert all(name in str(with_shapes) for name in ("specks", "holes"))
+    assert ("compare slices with slices" in str(record)) == (len(shape) == 2)
 
 
 def test_a_phase_that_is_absent_does_not_conduct():
@@ -315,6 +336,9 @@ def test_incomplete_records_are_refused(record):
         (random_labels(), {"voxel_size": 1, "transport": [True]}, r"`transport` must be .*Received: \[True\]"),
         (random_labels(), {"voxel_size": 1, "transport": None}, "`transport` must be .*Received: None"),
         (random_labels((8, 9)), {"voxel_size": 1, "transport": 0}, "`transport` must be a bool for a slice"),
+        (random_labels(), {"voxel_size": 1, "shapes": None}, "`shapes` must be a bool. Received: None"),
+        (random_labels((8, 9)), {"voxel_size": 1, "shapes": "specks"}, "`shapes` must be a bool. Received: 'specks'"),
+        (random_labels(), {"voxel_size": 1, "shapes": 1, "block": 4}, "`shapes` must be a bool. Received: 1"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_measured(volume, arguments, message):

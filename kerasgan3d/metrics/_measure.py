@@ -58,8 +58,8 @@ class Measure:
             False: it is the slice's own, such as the share in discs, to be compared with that of slices alone.
         unit_of_slice, label_of_slice: Unit and label of a slice's value, where they are not those of a volume's.
         on_blocks: How it follows from blocks; None where it does not.
-        needs: "three phases", "percolation" (what connects the ends of a volume), "transport" (costly: only where it is
-            asked for).
+        needs: "three phases", "percolation" (what connects the ends of a volume), "transport" and "shapes" (costly:
+            only where they are asked for).
         cost: About how long it takes, in units of 10 ms at 128^3 voxels of three phases, for progress; a function of
             the Subject where that depends on it.
         label: Its name in tables, "{phase}" standing for the other phase of a pair; default: the name.
@@ -125,11 +125,14 @@ class Measure:
 
     def told_by(self, subject: Subject) -> bool:
         """Tell whether an image has this measure."""
-        if "three phases" in self.needs and subject.n_phases < 3:
-            return False
-        if "transport" in self.needs and not subject.conducting:
-            return False
-        return subject.labels.ndim == 3 or self.of_slice is not None
+        met = met_needs(subject.n_phases, transport=bool(subject.conducting), shapes=subject.shapes)
+        return self.needs <= met and (subject.labels.ndim == 3 or self.of_slice is not None)
+
+
+def met_needs(n_phases: int, *, transport: bool, shapes: bool) -> set[str]:
+    """Return which `needs` of measures are met: of an image of so many phases, where this and that is asked for."""
+    met = {"percolation": True, "three phases": n_phases >= 3, "transport": transport, "shapes": shapes}
+    return {need for need, is_met in met.items() if is_met}
 
 
 class Subject:
@@ -140,6 +143,7 @@ class Subject:
         measures: The measures by their keys.
         max_lag: Largest distance of two-point correlations, in voxels; None: half the smallest dimension.
         conducting: Indices of the phases whose transport is asked for.
+        shapes: Whether the costly measures of shape are asked for.
         progress: Function that is called with (done, total, what comes next) before every step.
     """
 
@@ -150,11 +154,13 @@ class Subject:
         *,
         max_lag: int | None = None,
         conducting: tuple[int, ...] = (),
+        shapes: bool = True,
         progress: Callable[[float, float, str], None] | None = None,
     ):
         self.labels, self.n_phases, self.periodic, _ = checked
         self.voxel_size = require_voxel_size(checked)
-        self.max_lag, self.conducting, self._progress = max_lag, tuple(dict.fromkeys(conducting)), progress
+        self.max_lag, self.conducting, self.shapes = max_lag, tuple(dict.fromkeys(conducting)), shapes
+        self._progress = progress
         self._measures = {key: row for key, row in (measures or {}).items() if row.told_by(self)}
         self._values: dict[str, Any] = {}
         self._shared: dict[Any, Any] = {}

@@ -163,8 +163,13 @@ def _notes(record):
             "material. A slice does not tell connectivity and transport."
         )
         notes.append(textwrap.fill(estimates, WIDTH, subsequent_indent="  "))
-        own = [row.name for row in MEASURES.values() if row.of_slice is not None and not row.stereology]
-        notes.append(textwrap.fill(f"Its own are {', '.join(own)}: compare slices with slices.", WIDTH))
+        own = [
+            row.name
+            for key, row in MEASURES.items()
+            if row.of_slice is not None and not row.stereology and record[key] is not None
+        ]
+        if own:
+            notes.append(textwrap.fill(f"Its own are {', '.join(own)}: compare slices with slices.", WIDTH))
     return "\n".join(notes)
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from kerasgan3d.metrics._block import count_active, count_block, highest_phase
+from kerasgan3d.metrics._measure import met_needs
 from kerasgan3d.metrics._windows import AHEAD, Plan, is_dask, window
 from kerasgan3d.metrics._workers import where_dask_says
 from kerasgan3d.metrics.connectivity import spanning
@@ -12,8 +13,8 @@ from kerasgan3d.metrics.registry import MEASURES
 
 BLOCK = 256  # voxels: some 350 MB per process; a block reads 2.3 times its own voxels, for lags and shapes up to 32
 
-# About how long the passes take, relative to each other, for progress.
-_COUNTING, _ACTIVE = 25, 1
+# About how long the passes take, and what measures with a margin add to the first, relative to each other.
+_COUNTING, _AROUND, _ACTIVE = 4, 21, 1
 
 
 class Whole:
@@ -52,7 +53,7 @@ class Whole:
         return connected
 
 
-def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
+def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None, shapes=True):
     """Return what a Measurement holds of a volume that is read block by block.
 
     Every block counts voxels, faces, edges and pairs of its own, with the first voxels of those ahead of it, and shapes
@@ -64,25 +65,23 @@ def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
         checked: What `check_stored` returned, its number of phases known.
         max_lag: Largest distance of the two-point correlation in voxels.
         block: Edge of the blocks in voxels.
-        workers, progress: As for `measure`.
+        workers, progress, shapes: As for `measure`.
 
     Returns:
         dict of the measures by their keys.
     """
     stored, n, periodic, size = checked
-    rows = {
-        key: row.on_blocks
-        for key, row in MEASURES.items()
-        if row.on_blocks is not None and (n >= 3 or "three phases" not in row.needs)
-    }
+    met = met_needs(n, transport=False, shapes=shapes)
+    rows = {key: row.on_blocks for key, row in MEASURES.items() if row.on_blocks is not None and row.needs <= met}
     first, second = (
         [key for key, row in rows.items() if row.count is not None and row.active == active] for active in (False, True)
     )
     plan = Plan(tuple(map(int, stored.shape)), periodic, block)
     blocks = plan.blocks()
-    total = len(blocks) * (_COUNTING + (_ACTIVE if second else 0))
-    told = _told(progress, total)
     margin = max((_margin(rows[key], plan) for key in first), default=0)
+    counting = _COUNTING + (_AROUND if margin else 0)
+    total = len(blocks) * (counting + (_ACTIVE if second else 0))
+    told = _told(progress, total)
     tasks = []
     for part in blocks:
         start, stop, own = plan.around(part, margin)
@@ -90,7 +89,7 @@ def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
         tasks.append((window(stored, start, stop), own, plan, arms, n, max_lag, first))
     told(0, "counting")
     counts = where_dask_says(
-        count_block, tasks, workers, lambda done, _: told(done * _COUNTING, "counting"), is_dask(stored)
+        count_block, tasks, workers, lambda done, _: told(done * counting, "counting"), is_dask(stored)
     )
     whole = Whole(plan, n, size)
     whole.add([part.counted for part in counts])
@@ -101,13 +100,13 @@ def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None):
         whole.totals |= dict.fromkeys(second, 0)
         least = 3 if all("three phases" in MEASURES[key].needs for key in second) else 1
         if sum(some.any() for some in active) >= least:
-            told(len(blocks) * _COUNTING, "active boundaries")
+            told(len(blocks) * counting, "active boundaries")
             tasks = [(*task, second) for task in _active_tasks(stored, plan, blocks, counts, active)]
             counted = where_dask_says(
                 count_active,
                 tasks,
                 workers,
-                lambda done, _: told(len(blocks) * _COUNTING + done * _ACTIVE, "active boundaries"),
+                lambda done, _: told(len(blocks) * counting + done * _ACTIVE, "active boundaries"),
                 is_dask(stored),
             )
             whole.add(counted)

@@ -316,6 +316,7 @@ GRANULOMETRY = Measure(
         value=lambda counts, _: granulometry_from(counts),
         margin=lambda plan: reach_of(_radii_of(plan)),
     ),
+    needs=frozenset({"shapes"}),
     cost=400,
     label="share in balls of radius",
     label_of_slice="share in discs of radius",

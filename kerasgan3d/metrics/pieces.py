@@ -162,6 +162,7 @@ SPECK_DENSITY = Measure(
     on_blocks=OnBlocks(
         count=_count_of_block, value=lambda _, whole: _found_on_blocks(whole).number, margin=SMALLER_THAN - 1
     ),
+    needs=frozenset({"shapes"}),
     cost=60,
     bar=_BAR,
     headline=False,
@@ -182,6 +183,7 @@ HOLE_DENSITY = Measure(
     of_volume=lambda subject: _found(subject).holes,
     of_slice=lambda subject: _found(subject).holes,
     on_blocks=OnBlocks(value=lambda _, whole: _found_on_blocks(whole).holes),
+    needs=frozenset({"shapes"}),
     cost=0,
     bar=_BAR,
     headline=False,

@@ -52,11 +52,11 @@ class Measurement(_Values):
         triple_phase_boundary_density: In 1/µm², of voxel edges; None where there are fewer than three phases.
         active_triple_phase_boundary_density: In 1/µm²; None for a slice, and where there are fewer than three phases.
         granulometry: (n, radii), the share of each phase in balls (of a slice: discs) of 0, 1, 2 ... voxels that fit
-            into it; None block by block.
+            into it; None without shapes.
         mean_chord_length: (n, axes) in µm, along each axis.
         euler_characteristic: (n,) in 1/µm³, voxels of the phase joined by faces; of a slice in 1/µm², pieces - holes.
         speck_density, hole_density: (n,) in 1/µm³, of a slice in 1/µm²: pieces of fewer than 27 voxels of the phase,
-            and of everything else.
+            and of everything else; None without shapes.
         connected_fraction: (n, 3), the share of each phase that percolates; None for a slice.
         relative_diffusivity: (n, 3); None for a slice, without transport, and block by block.
         tortuosity_factor: (n, 3), volume fraction / relative diffusivity; None as before.
@@ -131,6 +131,7 @@ def measure(
     phases: Any = None,
     periodic: Any = None,
     transport: Any = True,
+    shapes: bool = True,
     max_lag: int | None = None,
     block: int | None = None,
     workers: int | None = None,
@@ -158,6 +159,8 @@ def measure(
         periodic: One bool, or one per axis; default: the volume's, or False for an array.
         transport: Whether to compute relative diffusivity, which takes the most time; or of which phases: a name, an
             index, or several.
+        shapes: Whether to measure granulometry, specks and holes, which of a large volume take several times as long
+            as all else but transport. Mean chord lengths and Euler characteristics are always measured.
         max_lag: Largest distance of the two-point correlations in voxels, less than the smallest dimension; default:
             32, or half the smallest dimension where that is less.
         block: Measure block by block, and how long the edge of a block is in voxels. Default: at once what is in
@@ -179,10 +182,12 @@ def measure(
         voxel_size = volume.voxel_size if voxel_size is None else voxel_size
         periodic = volume.periodic if periodic is None else periodic
         volume = volume.labels
+    if not isinstance(shapes, (bool, np.bool_)):
+        raise ValueError(f"`shapes` must be a bool. Received: {shapes!r}.")
     given = {"voxel_size": voxel_size, "phases": count, "periodic": periodic}
     block = _block(volume, block)
     if block is not None:
-        return _measure_blocks(volume, given, names, transport, max_lag, block, workers, progress)
+        return _measure_blocks(volume, given, names, transport, bool(shapes), max_lag, block, workers, progress)
     if _lies_elsewhere(volume):
         volume = np.asarray(volume[(slice(None),) * len(volume.shape)])
     flat = np.ndim(volume) == 2
@@ -194,7 +199,7 @@ def measure(
         raise ValueError(f"`transport` must be a bool for a slice, which does not tell it. Received: {transport!r}.")
     conducting = () if flat else _conducting(transport, names)
     max_lag = _max_lag(max_lag, checked.labels.shape)
-    subject = Subject(checked, MEASURES, max_lag=max_lag, conducting=conducting, progress=progress)
+    subject = Subject(checked, MEASURES, max_lag=max_lag, conducting=conducting, shapes=bool(shapes), progress=progress)
     values = subject.measured()
     return Measurement(
         phases=names,
@@ -206,7 +211,7 @@ def measure(
     )
 
 
-def _measure_blocks(stored, given, names, transport, max_lag, block, workers, progress):
+def _measure_blocks(stored, given, names, transport, shapes, max_lag, block, workers, progress):
     """Return the Measurement of labels that are read block by block."""
     if len(stored.shape) == 2:
         raise ValueError(f"`block` must be left out for a slice, which is measured at once. Received: {block}.")
@@ -228,7 +233,7 @@ def _measure_blocks(stored, given, names, transport, max_lag, block, workers, pr
         voxel_size=checked.voxel_size,
         shape=tuple(map(int, stored.shape)),
         periodic=checked.periodic,
-        **measure_blocks(checked, max_lag, block, workers, progress),
+        **measure_blocks(checked, max_lag, block, workers, progress, shapes),
     )
 
 
