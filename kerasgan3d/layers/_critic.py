@@ -7,17 +7,18 @@ from keras import layers
 from kerasgan3d.layers._gradient import convolve
 
 
-class _Convolution:
-    """What replaces ``convolution_op``, for both numbers of dimensions."""
-
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        strides, padding = self.strides[0], self.padding  # pyright: ignore[reportAttributeAccessIssue]
-        return convolve(inputs, kernel, strides, padding)
+def _convolution_op(self: Any, inputs: Any, kernel: Any) -> Any:
+    """Return what Keras's layer asks for: the convolution alone, to which it adds bias and activation."""
+    return convolve(inputs, kernel, self.strides[0], self.padding)
 
 
-class CriticConv2D(_Convolution, layers.Conv2D):
+class CriticConv2D(layers.Conv2D):
     """A 2D convolution of one stride along both axes."""
 
+    convolution_op = _convolution_op
 
-class CriticConv3D(_Convolution, layers.Conv3D):
+
+class CriticConv3D(layers.Conv3D):
     """A 3D convolution of one stride along all axes."""
+
+    convolution_op = _convolution_op
