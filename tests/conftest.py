@@ -2,6 +2,9 @@
 
 import importlib.util
 import os
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -125,6 +128,29 @@ def hub_env(hub, tmp_path):
     """The environment of a process whose client is set on that hub and an empty cache."""
     env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf-home"), "HF_HUB_OFFLINE": "0"}
     return {key: value for key, value in env.items() if key not in ("HF_TOKEN", "HF_HUB_CACHE")}
+
+
+@pytest.fixture
+def walk(tmp_path):
+    """A function that takes the steps of a section of the guide in a copy of the package, then runs a script there."""
+    guide = Path(__file__).parent.parent / "docs" / "contributing.md"
+    if not guide.is_file():
+        pytest.skip("the tests were taken out of the repository")
+
+    def take(section, module, table, rows, imported, script):
+        """Write the section's module, and below `imported` its row as the first of the `rows` of a table."""
+        import kerasgan3d
+
+        text = guide.read_text("utf-8").split(f"## {section}")[1].split("\n## ")[0]
+        (code,), (row,) = (re.findall(rf"```{kind}\n(.*?)```", text, re.S) for kind in ("python", "text"))
+        copy = tmp_path / "kerasgan3d"
+        shutil.copytree(Path(kerasgan3d.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / module).write_text(code, "utf-8")
+        before = (copy / table).read_text("utf-8")
+        (copy / table).write_text(before.replace(f"{rows} = (\n", f"{imported}\n{rows} = (\n{row}"), "utf-8")
+        subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+
+    return take
 
 
 def hub_class():

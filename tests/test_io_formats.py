@@ -1,18 +1,12 @@
 """The table of formats, and the walk through adding one."""
 
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import kerasgan3d
 from kerasgan3d import io
 from kerasgan3d.io.formats import FORMATS, format_of, split_dataset
 
-GUIDE = Path(__file__).parent.parent / "docs" / "contributing.md"
 TRY = """
 import numpy as np
 from kerasgan3d import Volume, io
@@ -54,14 +48,6 @@ def test_datasets_of_files(text, parts):
     assert split_dataset(text) == parts
 
 
-@pytest.mark.skipif(not GUIDE.is_file(), reason="the tests were taken out of the repository")
-def test_a_format_is_one_module_and_one_row(tmp_path):
-    section = GUIDE.read_text("utf-8").split("## Add a file format")[1].split("\n## ")[0]
-    (module,), (row,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.S) for kind in ("python", "text"))
-    copy = tmp_path / "kerasgan3d"
-    shutil.copytree(Path(kerasgan3d.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "io" / "_npz.py").write_text(module, "utf-8")
-    table = (copy / "io" / "formats.py").read_text("utf-8")
-    table = table.replace("FORMATS = (\n", f"from kerasgan3d.io._npz import open_npz, write_npz\nFORMATS = (\n{row}")
-    (copy / "io" / "formats.py").write_text(table, "utf-8")
-    subprocess.run([sys.executable, "-c", TRY], cwd=tmp_path, check=True)
+def test_a_format_is_one_module_and_one_row(walk):
+    imported = "from kerasgan3d.io._npz import open_npz, write_npz"
+    walk("Add a file format", "io/_npz.py", "io/formats.py", "FORMATS", imported, TRY)
