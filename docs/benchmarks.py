@@ -99,8 +99,8 @@ def blocks(rows):
         "`python tests/benchmarks/blocks.py --sizes 256 512 --at-once 512 --json docs/benchmarks/blocks.json`: a "
         "periodic cathode of three phases, generated, in a Zarr; fractions, surfaces, triple-phase boundaries, "
         "connectivity and S2 along the axes, the same numbers each way. These seconds are without shapes, which are "
-        "measured along by now and take some 40 s more per block of 256³ (below). Seconds include reading; memory is "
-        "all of all processes, imports included.",
+        "measured along by now and take some 40 s more per block of 256³ (below), unless left out by `--no-shapes`. "
+        "Seconds include reading; memory is all of all processes, imports included.",
         "",
         "| volume | way | seconds | memory |",
         "|---|---|---|---|",
