@@ -1,3 +1,4 @@
+import importlib
 import json
 import re
 from dataclasses import replace
@@ -80,6 +81,7 @@ def loads(monkeypatch, tmp_path):
         loaded.append(source)
         return Generator()
 
+    importlib.import_module("kerasgan3d.zoo")  # or it takes the place of the small one when a command imports it
     monkeypatch.setitem(vars(kerasgan3d), "zoo", Zoo)
     monkeypatch.setitem(vars(kerasgan3d), "load_generator", load_generator)
     return loaded

@@ -26,9 +26,8 @@ def convolve(x: Any, kernel: Any, strides: int = 1, padding: str = "valid") -> A
     taps = tuple(kernel.shape[:-2])
     if not _is_slow() or (strides == 2 and (padding, set(taps)) != ("same", {4})):
         return ops.conv(x, kernel, strides=strides, padding=padding)
-    kernel = ops.reshape(
-        kernel, kernel.shape
-    )  # a tensor, of a variable too: gradients of functions are of their arguments
+    # A tensor, of a variable too: gradients of functions are of their arguments.
+    kernel = ops.reshape(kernel, kernel.shape)
     if strides == 2:
         # The 2^d voxels of a block as channels: a kernel of 4 taps and stride 2 has 2 taps and stride 1.
         last = [-(-(n + 2) // 2) * 2 - n - 1 for n in _space(x)]
