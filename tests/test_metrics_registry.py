@@ -65,6 +65,19 @@ def test_blocks_and_slices_tell_what_a_row_says(row):
     assert row.of_slice is not None or not (row.stereology or row.unit_of_slice or row.label_of_slice)
 
 
+@pytest.mark.parametrize("block", [None, 7])
+@pytest.mark.parametrize("shape", [(9, 8, 7), (12, 11, 64), (12, 1, 13)], ids=str)
+def test_how_an_array_lies_in_memory_changes_nothing(shape, block):
+    labels = volume(shape).labels
+    lain = [np.asfortranarray(labels), labels[::-1, :, ::-1].copy()[::-1, :, ::-1], np.repeat(labels, 2, 2)[..., ::2]]
+    options = {"voxel_size": 0.5, "phases": 3, "transport": False}
+    images = [labels, *lain] if block else [labels, *lain, labels[:, 0], *(image[:, 0] for image in lain)]
+    records = [measure(image, block=block, workers=1, **options) for image in images]
+    for number, record in enumerate(records):
+        for key in MEASURES:
+            np.testing.assert_array_equal(record[key], records[number // 4 * 4][key], err_msg=f"{number}: {key}")
+
+
 @pytest.mark.parametrize("row", SAMPLED.values(), ids=list(SAMPLED))
 def test_every_value_of_a_sub_volume_has_a_place(row):
     sample = volume((6, 6, 6)).labels

@@ -244,7 +244,7 @@ def _away_from_sides(own: tuple[slice, ...], shape: Sequence[int], margin: int) 
 def _packed(mask: np.ndarray) -> np.ndarray:
     """Return a mask (y, x) or (z, y, x) as bits: uint64 (z, y, words)."""
     mask = mask.reshape((1,) * (3 - mask.ndim) + mask.shape)
-    mask = np.pad(mask, [(0, 0), (0, 0), (0, -mask.shape[-1] % 64)])
+    mask = np.ascontiguousarray(np.pad(mask, [(0, 0), (0, 0), (0, -mask.shape[-1] % 64)]))
     return np.packbits(mask, axis=-1, bitorder="little").view("<u8")
 
 
