@@ -56,7 +56,7 @@ def compare_preset(
     """
     from kerasgan3d.models.preset import load_preset
     from kerasgan3d.report.compare import compare
-    from kerasgan3d.report.sources import real_source
+    from kerasgan3d.report.sources import real_source, smallest_edge
 
     folder = Path(folder)
     generator = load_preset(folder)
@@ -64,9 +64,8 @@ def compare_preset(
     if exclude is None:
         exclude = facts.get("training", {}).get("data", {}).get("excluded")
     sources = {"mapping": mapping} if mapping else {"phases": generator.phases}
-    source = real_source(real, **sources)
     if size is None:
-        size = _SIZE if min(min(image.shape) for image in source.images) >= 2 * _SIZE else None
+        size = _SIZE if (smallest_edge(real_source(real, **sources)) or 0) >= 2 * _SIZE else None
     options |= {
         "count": count,
         "seed": COMPARISON,
@@ -90,10 +89,10 @@ def compare_preset(
 
 def _fitting(volumes, size):
     """Return the largest edge length up to a size that sub-volumes of all of some volumes can have."""
-    from kerasgan3d.report.sources import generated_source
+    from kerasgan3d.report.sources import generated_source, smallest_edge
 
-    images = generated_source(volumes).images
-    return min(size, *(min(image.shape) for image in images))
+    edge = smallest_edge(generated_source(volumes))
+    return size if edge is None else min(size, edge)
 
 
 def _told(record):

@@ -23,6 +23,7 @@ from kerasgan3d.report.nearest import SYMMETRIES, NearestWindow
 from kerasgan3d.report.record import (
     Classifier,
     ComparisonRecord,
+    CurveSide,
     GeneratedSide,
     Lattice,
     Leaning,
@@ -395,7 +396,7 @@ def _known_curves(statistics, generated):
             curves = correlation_record(mean, generated[key][:, :, None], ["all"])
             bands = (statistics.get("bands") or {}).get(key) or {}
             bands = {side: plain(np.array(bands[side], float)[:, None]) for side in ("low", "high") if bands.get(side)}
-            found[key] = dataclasses.replace(curves, real=dataclasses.replace(curves.real, **bands))
+            found[key] = dataclasses.replace(curves, real=CurveSide(plain(mean), **bands))
     return found
 
 

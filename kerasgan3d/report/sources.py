@@ -187,6 +187,11 @@ class Reference:
         self.directed = self.dimensions < shapes[1][1]
 
 
+def smallest_edge(source):
+    """Return the shortest edge of all images of a side in voxels; None of a generator, and of statistics alone."""
+    return min(min(image.shape) for image in source.images) if isinstance(source, Images) else None
+
+
 def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=None):
     """Return the real side: Images or Reference.
 

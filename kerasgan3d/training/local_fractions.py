@@ -73,7 +73,8 @@ def _of_boxes(data, box, stride):
             for lag in range(min(_LAGS, (values.shape[axis] - 1) * step // stride) + 1):
                 ahead = lag * stride // step
                 head, tail = np.arange(values.shape[axis] - ahead), np.arange(ahead, values.shape[axis])
-                sums[axis, lag] += np.tensordot(centred.take(head, axis), centred.take(tail, axis), ([0, 1, 2],) * 2)
+                a, b = (centred.take(places, axis).reshape(-1, n) for places in (head, tail))
+                sums[axis, lag] += a.T @ b
                 weights[axis, lag] += np.count_nonzero(free.take(head, axis) & free.take(tail, axis))
     found = sums / np.maximum(weights, 1)[..., np.newaxis, np.newaxis]
     found[:, 0] = found[:, 0].mean(0)
