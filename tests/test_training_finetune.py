@@ -274,7 +274,8 @@ def test_nothing_but_the_critics_moves_before_the_first_measurement(finished, pr
         ("Pore", "CGO", "Ni", "YSZ"), 0.25, np.bincount(blocks(4).ravel()) / blocks(4).size
     )
     renew_statistics(start, 32)
-    _, measured = monitor.measure(start, 32)
+    reference = json.loads((output / "best" / "reference.json").read_text("utf-8"))
+    _, measured = monitor.measure(start, 32, reference)
     assert [float(log_of(output)[0][f"fraction_{i}"]) for i in range(4)] == pytest.approx(
         measured["mean"]["volume_fraction"], rel=1e-3
     )
