@@ -158,7 +158,7 @@ def _solid(generator, edge, count):
     from kerasgan3d.metrics.registry import MEASURES
 
     volumes = [generator.sample(edge, seed=COMPARISON_LARGE + i).labels for i in range(count)]
-    found = measure_samples(volumes, n_phases=len(generator.phases), voxel_size=generator.voxel_size)
+    found = measure_samples(volumes, n_phases=len(generator.phases), voxel_size=generator.voxel_size, shapes=False)
     told = {key: found[key] for key, row in MEASURES.items() if "percolation" in row.needs and key in found}
     return {
         "size": edge,
@@ -173,7 +173,12 @@ def _large(generator, size, windows, edge, count):
     from kerasgan3d.metrics.ensemble import measure_samples, random_windows
     from kerasgan3d.metrics.registry import MONITORED
 
-    options = {"n_phases": len(generator.phases), "voxel_size": generator.voxel_size, "transport": False}
+    options = {
+        "n_phases": len(generator.phases),
+        "voxel_size": generator.voxel_size,
+        "transport": False,
+        "shapes": False,
+    }
     parts = []
     for i in range(count):
         volume = generator.sample(edge, periodic=True, seed=COMPARISON_PERIODIC + i)

@@ -28,6 +28,7 @@ def measure_samples(
     n_phases: int,
     voxel_size: float | None,
     transport: bool = True,
+    shapes: bool = True,
     max_lag: int | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], Any] | None = None,
@@ -41,6 +42,7 @@ def measure_samples(
         n_phases: Number of phases n.
         voxel_size: Edge length of a voxel in µm.
         transport: Whether relative diffusivities are computed, which takes most of the time.
+        shapes: Whether granulometry, specks and holes are, which take most of the rest.
         max_lag: Longest distance of the two-point correlation in voxels; default: 32, or half the edge of the
             sub-volumes, beyond which pairs are few.
         workers: Processes; default: one per core. 1 starts none and works here.
@@ -76,7 +78,7 @@ def measure_samples(
     smallest = min(samples[0].shape)
     max_lag = min(LAGS, smallest // 2) if max_lag is None else check_integer(max_lag, "max_lag", 0, smallest - 1)
     options = {"phases": checked[0].phases, "voxel_size": checked[0].voxel_size, "max_lag": max_lag}
-    tasks = [(sample.labels, {**options, "transport": bool(transport)}) for sample in checked]
+    tasks = [(sample.labels, {**options, "transport": bool(transport), "shapes": bool(shapes)}) for sample in checked]
     records = side_by_side(_measure, tasks, workers, progress)
     return {key: np.array([record[key] for record in records], float) for key in records[0]}
 
@@ -98,7 +100,7 @@ def _measure(labels, options):
     """Measure one sub-volume or window."""
     checked = Checked(labels, options["phases"], (False,) * labels.ndim, options["voxel_size"])
     conducting = tuple(range(options["phases"])) if options["transport"] else ()
-    subject = Subject(checked, MEASURES, max_lag=options["max_lag"], conducting=conducting)
+    subject = Subject(checked, MEASURES, max_lag=options["max_lag"], conducting=conducting, shapes=options["shapes"])
     return {
         key: _rounded(sub_volume_value(row, subject), row.digits)
         for key, row in {**SAMPLED, **SAMPLED_CURVES}.items()
