@@ -387,7 +387,7 @@ def test_the_stem_convolves_as_is_written_by_hand(shape, monkeypatch):
     )
     found = _stem.convolved(x, _stem.transformed(kernel))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
-    monkeypatch.setattr(_stem, "_AT_ONCE", 8)
+    monkeypatch.setattr(_stem, "_AT_ONCE", (4, 8, 4))
     np.testing.assert_allclose(_stem.convolved(x, _stem.transformed(kernel)), found, rtol=0, atol=1e-12)
 
 

@@ -103,7 +103,11 @@ class Sampler:
             raise ValueError(_NOT_FINITE)
         first = next(i for i, stage in enumerate(found) if stage.kind == "double")
         deep = any(stage.kind == "residual" for stage in found)
-        self.stem, self._stages = (Stem(found[:first]), found[first:]) if deep else (None, found)
+        if not deep:
+            first, self.stem = 0, None
+        elif self.stem is None or not self.stem.is_of(found[:first]):
+            self.stem = Stem(found[:first])
+        self._stages = found[first:]
         self.weights = [
             ops.convert_to_tensor(np.ascontiguousarray(array, "float32"))
             for stage in self._stages
