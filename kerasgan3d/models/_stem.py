@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -26,11 +29,12 @@ _INPUTS = np.array(
 _TAPS = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
 _OUTPUTS = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], "float64")
 _PLANE_INPUTS, _PLANE_OUTPUTS = np.kron(_INPUTS, _INPUTS), np.kron(_OUTPUTS, _OUTPUTS)
-_AT_ONCE = (12, 24, 24)  # places (z, y, x) that a thread computes at once: some 100 MB for 160 channels
+_AT_ONCE = (8, 24, 24)  # places (z, y, x) that a thread computes at once, in some 80 MB for 160 channels
 # OpenBLAS shares a product of more multiplications among its own threads, 216 times a layer, each time waiting for the
 # last: forty times slower where other processes want the same cores. What threads share here are whole pieces.
 _PRODUCT = 2**18
-_THREADS = 8
+_MOST_THREADS = 8
+_ROOM = threading.local()
 
 
 class Stem:
@@ -82,41 +86,57 @@ def convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
     def fill(start):
         out = tuple(slice(a, a + n) for a, n in zip(start, _AT_ONCE, strict=True))
-        y[out] = _convolved(x[tuple(slice(part.start, part.stop + 2) for part in out)], kernel)
+        _convolved(x[tuple(slice(part.start, part.stop + 2) for part in out)], kernel, y[out])
 
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        list(pool.map(fill, product(*(range(0, n, step) for n, step in zip(size, _AT_ONCE, strict=True)))))
+    list(_threads().map(fill, product(*(range(0, n, step) for n, step in zip(size, _AT_ONCE, strict=True)))))
     return y
 
 
-def _convolved(x, kernel):
-    size = [n - 2 for n in x.shape[:3]]
-    tz, ty, tx = (-(-n // 4) for n in size)
-    c_in, c_out = kernel.shape[1:]
-    x = np.pad(x, [*((0, 4 * t - n) for t, n in zip((tz, ty, tx), size, strict=True)), (0, 0)])
-    windows, depth = np.lib.stride_tricks.sliding_window_view, len(x)
-    x = windows(x, (6, 6), axis=(1, 2))[:, ::4, ::4].transpose(0, 1, 2, 4, 5, 3).reshape(depth, ty * tx, 36, c_in)
+@cache
+def _threads():
+    return ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1))
+
+
+def _room(name, shape):
+    """An array that this thread used before: fresh memory takes longer than what is computed in it."""
+    n, found = math.prod(shape), getattr(_ROOM, name, None)
+    if found is None or len(found) < n:
+        found = np.empty(n)
+        setattr(_ROOM, name, found)
+    return found[:n].reshape(shape)
+
+
+def _convolved(x, kernel, y):
+    tz, ty, tx = (-(-n // 4) for n in y.shape[:3])
+    depth, (c_in, c_out) = 4 * tz + 2, kernel.shape[1:]
+    padded = _room("padded", (depth, 4 * ty + 2, 4 * tx + 2, c_in))
+    padded[:] = 0
+    padded[tuple(slice(n) for n in x.shape[:3])] = x
+    windows = np.lib.stride_tricks.sliding_window_view
+    tiles = _room("tiles", (depth, ty, tx, 6, 6, c_in))
+    tiles[:] = windows(padded, (6, 6), axis=(1, 2))[:, ::4, ::4].transpose(0, 1, 2, 4, 5, 3)
     # The products are of matrices whose rows lie apart: BLAS takes them as they are, and nothing is transposed.
-    planes = np.empty((36, depth, ty * tx, c_in))
-    np.matmul(_PLANE_INPUTS, x, out=planes.transpose(1, 2, 0, 3))
-    x = windows(planes.reshape(36, depth, -1), 6, axis=1)[:, ::4].transpose(0, 1, 3, 2)
-    terms = np.empty((36, 6, tz, ty * tx * c_in))
-    np.matmul(_INPUTS, x, out=terms.transpose(0, 2, 1, 3))
-    x = _products(terms.reshape(216, -1, c_in), kernel).reshape(36, 6, tz, -1)
-    x = np.matmul(_OUTPUTS, x.transpose(0, 2, 1, 3)).reshape(36, 4 * tz, ty * tx, c_out)
-    x = np.matmul(_PLANE_OUTPUTS, x.transpose(1, 2, 0, 3)).reshape(4 * tz, ty, tx, 4, 4, c_out)
-    x = x.transpose(0, 1, 3, 2, 4, 5).reshape(4 * tz, 4 * ty, 4 * tx, c_out)
-    return x[: size[0], : size[1], : size[2]]
+    planes = _room("planes", (36, depth, ty * tx, c_in))
+    np.matmul(_PLANE_INPUTS, tiles.reshape(depth, ty * tx, 36, c_in), out=planes.transpose(1, 2, 0, 3))
+    columns = windows(planes.reshape(36, depth, -1), 6, axis=1)[:, ::4].transpose(0, 1, 3, 2)
+    terms = _room("terms", (36, 6, tz, ty * tx * c_in))
+    np.matmul(_INPUTS, columns, out=terms.transpose(0, 2, 1, 3))
+    products = _room("products", (36, 6, tz, ty * tx * c_out))
+    _multiply(terms.reshape(216, -1, c_in), kernel, products.reshape(216, -1, c_out))
+    rows = _room("planes", (36, tz, 4, ty * tx * c_out))
+    np.matmul(_OUTPUTS, products.transpose(0, 2, 1, 3), out=rows)
+    found = _room("tiles", (4 * tz, ty * tx, 16, c_out))
+    np.matmul(_PLANE_OUTPUTS, rows.reshape(36, 4 * tz, ty * tx, c_out).transpose(1, 2, 0, 3), out=found)
+    found = found.reshape(4 * tz, ty, tx, 4, 4, c_out).transpose(0, 1, 3, 2, 4, 5)
+    y[:] = found.reshape(4 * tz, 4 * ty, 4 * tx, c_out)[tuple(slice(n) for n in y.shape[:3])]
 
 
-def _products(terms, kernel):
+def _multiply(terms, kernel, out):
     """(216, rows, in) by (216, in, out), a few rows at a time."""
-    rows = terms.shape[1]
-    at_once = min(rows, max(1, _PRODUCT // (kernel.shape[1] * kernel.shape[2])))
-    found = np.empty((*terms.shape[:2], kernel.shape[2]))
+    rows, (n_in, n_out) = terms.shape[1], kernel.shape[1:]
+    at_once = min(rows, max(1, _PRODUCT // (n_in * n_out)))
     whole = rows // at_once * at_once
     for part, n in ((slice(0, whole), at_once), (slice(whole, rows), rows - whole)):
         if n:
-            out = found[:, part].reshape(216, -1, n, kernel.shape[2])
-            np.matmul(terms[:, part].reshape(216, -1, n, kernel.shape[1]), kernel[:, None], out=out)
-    return found
+            some = terms[:, part].reshape(216, -1, n, n_in)
+            np.matmul(some, kernel[:, None], out=out[:, part].reshape(216, -1, n, n_out))
