@@ -45,6 +45,7 @@ def theirs(x, kernel, strides, padding):
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_gradients_of_both_orders_are_those_of_the_backend(case, compiled, monkeypatch):
     monkeypatch.setattr(_gradient, "_is_slow", lambda: True)
+    monkeypatch.setattr(_gradient, "_LARGE", 0)
     wrap = tf.function if compiled else lambda function: function
     found = wrap(lambda: derivatives(_gradient.convolve, *case))()
     for mine, other in zip(found, derivatives(theirs, *case), strict=True):
@@ -55,6 +56,7 @@ def test_gradients_of_both_orders_are_those_of_the_backend(case, compiled, monke
 
 def test_half_precision_keeps_its_type(monkeypatch):
     monkeypatch.setattr(_gradient, "_is_slow", lambda: True)
+    monkeypatch.setattr(_gradient, "_LARGE", 0)
     x, kernel = tf.ones((1, 4, 4, 4, 2), tf.bfloat16), tf.ones((3, 3, 3, 2, 2), tf.bfloat16)
     with tf.GradientTape() as tape:
         tape.watch([x, kernel])
@@ -67,3 +69,11 @@ def test_other_backends_and_devices_use_their_own(monkeypatch):
     monkeypatch.setattr(_gradient, "_convolve", None)
     x, kernel = tf.ones((1, 4, 4, 4, 2)), tf.ones((3, 3, 3, 2, 2))
     assert _gradient.convolve(x, kernel).shape == (1, 2, 2, 2, 2)
+
+
+def test_small_convolutions_use_the_backends_gradients(monkeypatch):
+    monkeypatch.setattr(_gradient, "_is_slow", lambda: True)
+    monkeypatch.setattr(_gradient, "_convolve", lambda x, kernel: "ours")
+    kernel = tf.ones((3, 3, 3, 2, 2))
+    assert _gradient.convolve(tf.ones((1, 4, 4, 4, 2)), kernel).shape == (1, 2, 2, 2, 2)
+    assert _gradient.convolve(tf.ones((1, 44, 44, 44, 2)), kernel) == "ours"

@@ -80,7 +80,7 @@ def test_fidelity_and_card_are_made_from_the_folder(folder):
     result = zoo.measure_fidelity(folder, count=2, large=32, large_count=2)
     facts = read_facts(folder)
     assert facts["fidelity"] == json.loads(json.dumps(result["fidelity"]))
-    assert facts["samples"] == {"count": 2, "size": 32, "seed": 20_000}
+    assert facts["samples"] == {"count": 2, "size": 32, "seed": 20_000, "compared_in": 3}
     assert sum(facts["large_volumes"]["generated"]) == pytest.approx(1)
     assert zoo.load_generator(folder).card["fidelity"]["volume_fraction"]["real"] == pytest.approx([0.5, 0.5], abs=0.02)
 

@@ -6,12 +6,15 @@ strided ones hundreds of times. As sums of matrix products, and as convolutions 
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from itertools import product
 from typing import Any
 
 import keras
 from keras import ops
+
+_LARGE = 2**23  # multiplications, were the stride one
 
 
 def convolve(x: Any, kernel: Any, strides: int = 1, padding: str = "valid") -> Any:
@@ -24,7 +27,7 @@ def convolve(x: Any, kernel: Any, strides: int = 1, padding: str = "valid") -> A
         padding: "valid" or "same".
     """
     taps = tuple(kernel.shape[:-2])
-    if not _is_slow() or (strides == 2 and (padding, set(taps)) != ("same", {4})):
+    if not (_is_slow() and _is_large(x, kernel)) or (strides == 2 and (padding, set(taps)) != ("same", {4})):
         return ops.conv(x, kernel, strides=strides, padding=padding)
     # A tensor, of a variable too: gradients of functions are of their arguments.
     kernel = ops.reshape(kernel, kernel.shape)
@@ -75,6 +78,12 @@ def _blocks(x, first):
 
 def _space(x):
     return ops.shape(x)[1:-1]
+
+
+def _is_large(x, kernel):
+    """Whether a convolution is worth the many small operations of its gradients."""
+    sizes = (*x.shape[:-1], *kernel.shape)
+    return None in sizes or math.prod(sizes) >= _LARGE
 
 
 @cache

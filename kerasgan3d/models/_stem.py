@@ -97,6 +97,10 @@ def _threads():
     return ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1))
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not come along
+
+
 def _room(name, shape):
     """An array that this thread used before: fresh memory takes longer than what is computed in it."""
     n, found = math.prod(shape), getattr(_ROOM, name, None)
