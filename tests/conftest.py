@@ -27,24 +27,21 @@ def enliven(generator, seed=0):
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    for norm in generator.normalizations:
-        norm.gamma.assign(rng.uniform(0.5, 1.5, norm.gamma.shape))
-        norm.beta.assign(rng.normal(0.0, 0.3, norm.beta.shape))
-        norm.moving_mean.assign(rng.normal(0.0, 0.3, norm.moving_mean.shape))
-        norm.moving_variance.assign(rng.uniform(0.3, 2.0, norm.moving_variance.shape))
-    for convolution in generator.convolutions:
-        convolution.kernel.assign(rng.normal(0.0, convolution.kernel.shape[-1] ** -0.5 / 3, convolution.kernel.shape))
-        if convolution.bias is not None:
-            convolution.bias.assign(rng.normal(0.0, 0.2, convolution.bias.shape))
-    for norm in generator.residual_normalizations:
-        norm.gamma.assign(rng.uniform(0.3, 0.9, norm.gamma.shape))
-        norm.beta.assign(rng.normal(0.0, 0.3, norm.beta.shape))
-        norm.moving_mean.assign(rng.normal(0.0, 0.3, norm.moving_mean.shape))
-        norm.moving_variance.assign(rng.uniform(0.3, 2.0, norm.moving_variance.shape))
-    for convolution in generator.residual_convolutions:
-        convolution.kernel.assign(rng.normal(0.0, convolution.kernel.shape[-1] ** -0.5 / 5, convolution.kernel.shape))
-        if convolution.bias is not None:
-            convolution.bias.assign(rng.normal(0.0, 0.2, convolution.bias.shape))
+
+    def fill(normalizations, convolutions, gammas, share):
+        for norm in normalizations:
+            norm.gamma.assign(rng.uniform(*gammas, norm.gamma.shape))
+            norm.beta.assign(rng.normal(0.0, 0.3, norm.beta.shape))
+            norm.moving_mean.assign(rng.normal(0.0, 0.3, norm.moving_mean.shape))
+            norm.moving_variance.assign(rng.uniform(0.3, 2.0, norm.moving_variance.shape))
+        for convolution in convolutions:
+            shape = convolution.kernel.shape
+            convolution.kernel.assign(rng.normal(0.0, shape[-1] ** -0.5 / share, shape))
+            if convolution.bias is not None:
+                convolution.bias.assign(rng.normal(0.0, 0.2, convolution.bias.shape))
+
+    fill(generator.normalizations, generator.convolutions, (0.5, 1.5), 3)
+    fill(generator.residual_normalizations, generator.residual_convolutions, (0.3, 0.9), 5)
     return generator
 
 

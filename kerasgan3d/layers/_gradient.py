@@ -1,7 +1,7 @@
 """Convolutions whose gradients take as long as themselves.
 
-On processors, TensorFlow's gradients of 3D convolutions take up to six times as long as the convolutions, and those of
-strided ones hundreds of times. As sums of matrix products, and as convolutions again, they take about as long.
+On processors, TensorFlow's gradients of 3D convolutions may take several times as long as the convolutions, and those
+of strided ones far longer. As sums of matrix products, and as convolutions again, they take about as long.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def convolve(x: Any, kernel: Any, strides: int = 1, padding: str = "valid") -> A
     kernel = ops.reshape(kernel, kernel.shape)
     if strides == 2:
         # The 2^d voxels of a block as channels: a kernel of 4 taps and stride 2 has 2 taps and stride 1.
-        last = [-(-(n + 2) // 2) * 2 - n - 1 for n in _space(x)]
+        last = [-(-(n + 2) // 2) * 2 - n - 1 for n in ops.shape(x)[1:-1]]
         x = ops.pad(x, ((0, 0), *((1, end) for end in last), (0, 0)))
         return _convolve(_blocks(x, 1), _blocks(kernel, 0))
     if padding == "same":
@@ -74,10 +74,6 @@ def _blocks(x, first):
     chosen = product((0, 1), repeat=last - first)
     parts = [x[(slice(None),) * first + tuple(slice(i, None, 2) for i in place)] for place in chosen]
     return ops.concatenate(parts, axis=last)
-
-
-def _space(x):
-    return ops.shape(x)[1:-1]
 
 
 def _is_large(x, kernel):

@@ -31,7 +31,7 @@ _OUTPUTS = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0
 _PLANE_INPUTS, _PLANE_OUTPUTS = np.kron(_INPUTS, _INPUTS), np.kron(_OUTPUTS, _OUTPUTS)
 _AT_ONCE = (8, 24, 24)  # places (z, y, x) that a thread computes at once, in some 80 MB for 160 channels
 # OpenBLAS shares a product of more multiplications among its own threads, 216 times a layer, each time waiting for the
-# last: forty times slower where other processes want the same cores. What threads share here are whole pieces.
+# last: far slower where other processes want the same cores. What threads share here are whole pieces.
 _PRODUCT = 2**18
 _MOST_THREADS = 8
 _ROOM = threading.local()

@@ -21,6 +21,7 @@ ERROR_OF = (*(key for key, row in MONITORED.items() if row.headline), *MONITORED
 EARLIER_ERROR_OF = tuple(key for key in ERROR_OF if key != "granulometry")
 _ROWS = {**MONITORED, **MONITORED_CURVES}
 _OF_SLICES_ALONE = {key: row for key, row in _ROWS.items() if not row.stereology}
+_OF_VOLUMES_TOO = {key: row for key, row in _ROWS.items() if row.stereology}
 
 
 def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed=0, excluded=None, counts=None):
@@ -104,9 +105,11 @@ def summarise(samples, phases, voxel_size, dimensions=None):
     With 2 ``dimensions`` they are to be compared with slices: what these do not tell of volumes, such as granulometry,
     is that of the middle slices of volumes.
     """
-    gathered = _gathered(samples, phases, voxel_size)
     if dimensions == 2 and samples[0].ndim == 3:
+        gathered = _gathered(samples, phases, voxel_size, _OF_VOLUMES_TOO)
         gathered |= _gathered(middle_sections(samples), phases, voxel_size, _OF_SLICES_ALONE)
+    else:
+        gathered = _gathered(samples, phases, voxel_size, _ROWS)
     mean = {key: value.mean(0) for key, value in gathered.items()}
     # A phase that is absent from a sub-volume has no normalised curve: the mean is normalised, not the records.
     mean |= {key: normalised(mean[key]) for key in MONITORED_CURVES}
@@ -114,7 +117,7 @@ def summarise(samples, phases, voxel_size, dimensions=None):
     return {"mean": {key: value.tolist() for key, value in mean.items()}, "std": std}
 
 
-def _gathered(samples, phases, voxel_size, rows=None):
+def _gathered(samples, phases, voxel_size, rows):
     records = [measure_sample(sample, phases, voxel_size or 1.0, rows) for sample in samples]
     return {key: np.array([record[key] for record in records]) for key in records[0]}
 
@@ -193,10 +196,9 @@ def correlation(labels, phases, lags):
     return metrics.two_point_correlation(labels, lags, periodic=False, n_phases=phases)
 
 
-def measure_sample(labels, phases, voxel_size, rows=None):
+def measure_sample(labels, phases, voxel_size, rows=_ROWS):
     """The measures of one array of labels, 3D or 2D, that reference statistics hold, or some: dict by their keys."""
     check = check_slice if labels.ndim == 2 else check_volume
     lag = min(LAGS, min(labels.shape) - 1)
     subject = Subject(check(labels, phases=phases, voxel_size=voxel_size), MEASURES, max_lag=lag)
-    rows = _ROWS if rows is None else rows
     return {key: sub_volume_value(row, subject) if row.told_by(subject) else 0.0 for key, row in rows.items()}
