@@ -16,12 +16,12 @@ FOLDERS = {"kerasgan3d": ROOT / "kerasgan3d", "kerasgan3d.zoo": ROOT / "zoo", "k
 # What lies on one floor may import from its own room and from lower floors; the most specific name counts.
 FLOORS = [
     ["kerasgan3d.checks", "kerasgan3d.deprecation", "kerasgan3d.files", "kerasgan3d.seeds"],
-    ["kerasgan3d.phases", "kerasgan3d.folder", "kerasgan3d.crops"],
+    ["kerasgan3d.phases", "kerasgan3d.folder", "kerasgan3d.crops", "kerasgan3d.palette"],
     ["kerasgan3d.io"],
     ["kerasgan3d.volume"],
     ["kerasgan3d.layers", "kerasgan3d.metrics"]
     # What every picture is drawn with, that of a training run too.
-    + ["kerasgan3d.report.palette", "kerasgan3d.report.style", "kerasgan3d.report.files"],
+    + ["kerasgan3d.report.style", "kerasgan3d.report.files"],
     ["kerasgan3d.data", "kerasgan3d.sampling"],
     ["kerasgan3d.models"],
     ["kerasgan3d.training"],
@@ -36,6 +36,7 @@ WITHOUT_KERAS = (
     "kerasgan3d.seeds",
     "kerasgan3d.crops",
     "kerasgan3d.phases",
+    "kerasgan3d.palette",
     "kerasgan3d.volume",
     "kerasgan3d.files",
     "kerasgan3d.folder",

@@ -4,9 +4,9 @@
 >>> render(volume, "anode.png")  # doctest: +SKIP
 """
 
+from kerasgan3d.palette import phase_colors
 from kerasgan3d.report.files import check_picture
 from kerasgan3d.report.gallery import render_slices
 from kerasgan3d.report.overview import render
-from kerasgan3d.report.palette import phase_colors
 
 __all__ = ["check_picture", "phase_colors", "render", "render_slices"]

@@ -19,8 +19,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from kerasgan3d.palette import phase_colors
 from kerasgan3d.report.names import axis_name, measure_name
-from kerasgan3d.report.palette import phase_colors
 from kerasgan3d.report.slices import MICROMETRE, draw_slice
 from kerasgan3d.report.style import INK, MARGIN, STYLE, draw_legend, legend_height
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from kerasgan3d.checks import check_voxel_size
+from kerasgan3d.palette import phase_colors
 from kerasgan3d.report.files import check_picture, save_figure
 from kerasgan3d.report.overview import check_dpi
-from kerasgan3d.report.palette import phase_colors
 from kerasgan3d.report.slices import draw_slice
 from kerasgan3d.report.style import (
     ABOVE_SLICE,

@@ -8,8 +8,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from kerasgan3d.palette import phase_colors
 from kerasgan3d.report.files import check_picture, save_figure
-from kerasgan3d.report.palette import phase_colors
 from kerasgan3d.report.slices import MICROMETRE, draw_slice
 from kerasgan3d.report.solid import Projection, solid_image
 from kerasgan3d.report.style import (

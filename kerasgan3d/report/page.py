@@ -13,9 +13,9 @@ import matplotlib
 from kerasgan3d.files import replacing
 from kerasgan3d.io import check_writable
 from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.palette import phase_colors
 from kerasgan3d.report import figures
 from kerasgan3d.report.methods import methods_of
-from kerasgan3d.report.palette import phase_colors
 from kerasgan3d.report.pictures import flux_slices, label_slices
 from kerasgan3d.report.record import ComparisonRecord
 from kerasgan3d.report.tables import measure_table, table_legend

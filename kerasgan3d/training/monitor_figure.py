@@ -5,8 +5,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from kerasgan3d.palette import phase_colors
 from kerasgan3d.report.files import save_figure
-from kerasgan3d.report.palette import phase_colors
 from kerasgan3d.report.style import INK, STYLE
 
 _PANELS = 6

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import to_rgb
 
 # Dark pores, mid-blue active material, light orange binder: three steps of lightness, so that the order survives
 # every kind of colour blindness and a grey-scale print. The others follow Okabe and Ito (2008), lightness adjusted.
@@ -68,6 +67,8 @@ def _solid(index):
 
 
 def _rgb(color):
+    from matplotlib.colors import to_rgb  # here: files are written, and commands begin, without it
+
     try:
         return np.rint(np.array(to_rgb(color)) * 255)
     except ValueError as error:
