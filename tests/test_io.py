@@ -442,9 +442,9 @@ def test_missing_files(tmp_path, name):
 
 
 def test_unknown_kinds_of_files(tmp_path):
-    (tmp_path / "v.png").write_bytes(b"\x89PNG")
+    (tmp_path / "v.xyz").write_bytes(b"\x89PNG")
     with pytest.raises(ValueError, match=r"must end in one of .tif, .*, .vti, .h5, .*, or be a folder"):
-        io.read(tmp_path / "v.png")
+        io.read(tmp_path / "v.xyz")
 
 
 @pytest.mark.parametrize("name", ["v.tif", "v.npy", "v.vti"])

@@ -31,7 +31,7 @@ def test_suffixes_belong_to_one_format_each():
     suffixes = [suffix for row in FORMATS for suffix in row.suffixes]
     assert len(set(suffixes)) == len(suffixes)
     assert all(format_of(Path(f"a{suffix.upper()}")) is row for row in FORMATS for suffix in row.suffixes)
-    assert format_of(Path("a.png")) is None
+    assert format_of(Path("a.xyz")) is None
     assert set(io.STREAM_SUFFIXES) | set(io.PROBABILITY_SUFFIXES) <= set(io.SUFFIXES) < set(suffixes)
 
 

@@ -54,8 +54,9 @@ def reading(path, kind):
     except Exception as error:
         if "imagecodecs" in str(error):
             raise FileError(
-                f"{path} is compressed in a way that needs one more package: pip install imagecodecs. Or save it "
-                f"without compression, for example with Fiji. Received: {in_one_line(error)}"
+                f"{path} is compressed in a way that needs one more package: pip install imagecodecs, which is also "
+                f"kerasgan3d[codecs]. Or save it without compression, for example with Fiji. Received: "
+                f"{in_one_line(error)}"
             ) from error
         raise FileError(f"{path} must be {kind}, complete and undamaged. Received: {in_one_line(error)}") from error
 
@@ -91,12 +92,14 @@ class Opened(NamedTuple):
         spacing: Edges of a voxel along z, y and x in µm, or None where the file does not say.
         record: kerasgan3d's note, or None.
         missing: A value that stands for voxels that got lost, or None.
+        lossy: What changed the grey values when the file was written, such as "JPEG"; None: nothing.
     """
 
     array: LazyArray | np.ndarray
     spacing: tuple | None = None
     record: dict | None = None
     missing: int | None = None
+    lossy: str | None = None
 
 
 def opened_axes(path, kind, stored, kept):

@@ -1,16 +1,21 @@
-"""VTK image data, as ParaView opens it."""
+"""VTK image data, as ParaView, PyVista and PoreSpy write and open it."""
 
 import json
 import math
 import zlib
-from xml.etree import ElementTree
 
 import numpy as np
 
 from kerasgan3d.files import replacing
-from kerasgan3d.io._common import KEY, Opened, reading
+from kerasgan3d.io._common import KEY, FileError, Opened, check_array, reading
+from kerasgan3d.io._layout import check_declared, check_upright, chosen, edges_in_um, loaded
+from kerasgan3d.io._vtk_xml import XmlFile
 
 _VTI_BLOCK = 1 << 20
+_KIND = "a VTI file as VTK or as kerasgan3d writes it"
+_OURS = "CellData/phase"
+_BLANKED = "vtkGhostType"
+_TYPES = {f"{sign}Int{bits}": f"{sign or 'i'}{bits // 8}".lower() for sign in ("", "U") for bits in (8, 16, 32, 64)}
 
 
 def write_vti(path, labels, record):
@@ -57,46 +62,73 @@ def _vtk_strings(name, strings):
     return f'<DataArray type="String" Name="{name}" NumberOfTuples="{count}" format="ascii">{codes}</DataArray>'
 
 
-def open_vti(path):
-    """Read a file that `write_vti` wrote, all of it: an `Opened`."""
-    with reading(path, "a VTI file as kerasgan3d writes it"):
-        content = path.read_bytes()
-        head, mark, tail = content.partition(b"<AppendedData")
-        root = ElementTree.fromstring(head + b"</VTKFile>" if mark else head)
-        image = root.find("ImageData")
-        array = root.find("ImageData/Piece/CellData/DataArray[@Name='phase']")
-        if (
-            image is None
-            or array is None
-            or (root.get("header_type"), root.get("compressor"), array.get("format"))
-            != (
-                "UInt64",
-                "vtkZLibDataCompressor",
-                "appended",
-            )
-        ):
-            raise ValueError("no cell data named phase in appended zlib blocks")
-        low_x, x, low_y, y, low_z, z = (int(bound) for bound in image.attrib["WholeExtent"].split())
-        spacing = tuple(float(edge) for edge in reversed(image.attrib["Spacing"].split()))
-        noted = root.findtext(f"ImageData/FieldData/DataArray[@Name='{KEY}']", "")
-        record = json.loads(bytes(int(code) for code in noted.split()).rstrip(b"\0"))
-        shape = (z - low_z, y - low_y, x - low_x)
-        start = content.index(b"_", len(head)) + 1
-        labels = _vtk_blocks(content, start, math.prod(shape)).reshape(shape)
-    return Opened(labels, None if record.get("voxel_size") is None else spacing, record)
+def open_vti(path, name=None):
+    """Open cell or point data of an image, the only integers there or those that are named: an `Opened`."""
+    with reading(path, _KIND):
+        file = XmlFile(path)
+        image = file.root.find("ImageData")
+        arrays = {} if image is None else _arrays(image.find("Piece"))
+        integers = [key for key, node in arrays.items() if node.get("type") in _TYPES]
+        if image is None or not integers:
+            raise ValueError("no cell data named phase, nor other integers, one per cell or point")
+        record = _record(file, image)
+        key = chosen(path, integers, _OURS if name is None and record and _OURS in integers else name, "array")
+        node, by_point = arrays[key], key.startswith("PointData")
+        dtype = np.dtype(file.order + _TYPES[node.attrib["type"]])
+        bounds = _bounds(image.attrib["WholeExtent"], by_point)
+        shape = tuple(map(len, bounds))
+        check_array(f"{path}:{key}", shape, dtype)
+        text = node.get("format") == "ascii"
+        check_declared(path, shape, np.uint8 if text else dtype, file.size, packed=file.packed and not text)
+        spacing = [float(edge) for edge in image.get("Spacing", "1 1 1").split()][::-1]
+        if "Direction" in image.attrib:
+            check_upright(path, [float(part) for part in image.attrib["Direction"].split()], 3)
+        if record is None:
+            spacing = edges_in_um(path, {axis: (edge, "") for axis, edge in zip("zyx", spacing, strict=True)})
+        elif record.get("voxel_size") is None:
+            spacing = None
+
+    def load():
+        values, cells = np.empty(shape, dtype), -_cells(image.attrib["WholeExtent"])
+        for piece in image.findall("Piece"):
+            parts, found = _bounds(piece.attrib["Extent"], by_point), _arrays(piece, _BLANKED)
+            place = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(parts, bounds, strict=True))
+            lengths = tuple(map(len, parts))
+            values[place] = file.values(found[key], dtype, math.prod(lengths)).reshape(lengths)
+            cells += _cells(piece.attrib["Extent"])
+            blanked = found.get(key.split("/")[0] + f"/{_BLANKED}")
+            if blanked is not None and file.values(blanked, np.dtype("u1"), math.prod(lengths)).any():
+                raise FileError(f"{path} must show all of its voxels. Received: some that are blanked ({_BLANKED}).")
+        if cells:
+            raise ValueError(f"pieces of {abs(cells)} cells too {'many' if cells > 0 else 'few'}")
+        return values
+
+    return Opened(loaded(path, _KIND, shape, dtype, load), None if spacing is None else tuple(spacing), record)
 
 
-def _vtk_blocks(content, start, count):
-    """Decompress the blocks that begin at byte `start` into `count` uint8 values."""
-    blocks, block_size, last_size = np.frombuffer(content, "<u8", 3, start).tolist()
-    lengths = np.frombuffer(content, "<u8", blocks, start + 24).tolist()
-    values = np.empty(count, np.uint8)
-    position, filled = start + 24 + 8 * blocks, 0
-    for k, length in enumerate(lengths):
-        wanted = last_size if k == blocks - 1 and last_size else block_size
-        part = zlib.decompress(content[position : position + length], bufsize=wanted)
-        values[filled : filled + wanted] = np.frombuffer(part, np.uint8)
-        position, filled = position + length, filled + wanted
-    if filled != count:
-        raise ValueError(f"{filled} voxels where there should be {count}")
-    return values
+def _arrays(piece, *also):
+    """Return the arrays of a piece that have one value per cell or point, as "CellData/name" and "PointData/name"."""
+    return {
+        f"{section.tag}/{node.get('Name')}": node
+        for section in (piece if piece is not None else ())
+        for node in section.iter("DataArray")
+        if int(node.get("NumberOfComponents", 1)) == 1 and (node.get("Name") != _BLANKED or also)
+    }
+
+
+def _bounds(extent, by_point):
+    """Return which cells, or points, an extent holds along z, y, x."""
+    x, last_x, y, last_y, z, last_z = (int(bound) for bound in extent.split())
+    return tuple(range(a, b + by_point) for a, b in ((z, last_z), (y, last_y), (x, last_x)))
+
+
+def _cells(extent):
+    """Return how many cells an extent has; a plane counts as one layer of them."""
+    return math.prod(max(1, len(bounds)) for bounds in _bounds(extent, by_point=False))
+
+
+def _record(file, image):
+    """Return kerasgan3d's note, or None."""
+    node = image.find(f"FieldData/*[@Name='{KEY}']")
+    record = None if node is None else json.loads(bytes(file.values(node, np.dtype("u1"))).rstrip(b"\0"))
+    return record if isinstance(record, dict) else None

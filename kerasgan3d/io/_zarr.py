@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasgan3d.files import replacing
 from kerasgan3d.io._common import KEY, UNITS, FileError, Opened, check_array, opened_axes, reading
+from kerasgan3d.io._gridded import gridded, xarray_variables
 
 CHUNK = 128
 # No label has this value, so that a chunk that got lost shows up instead of turning into phase 0.
@@ -125,6 +126,8 @@ def open_zarr(path):
             attributes = node.attrs.asdict()
             record = attributes.get(KEY)
             multiscales = attributes.get("ome", attributes).get("multiscales")
+            if not multiscales and (variables := xarray_variables(node)):
+                return gridded(path, _KIND, variables)
             if not multiscales:
                 raise FileError(
                     f"{path} must be an OME-Zarr image (with multiscales) or one array. Received: a group of "

@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kerasgan3d.io._common import FileError, Opened
+from kerasgan3d.io._dream3d import open_dream3d
+from kerasgan3d.io._gridded import open_netcdf
 from kerasgan3d.io._hdf5 import open_hdf5
+from kerasgan3d.io._itk import open_metaimage, open_nrrd, open_raw
+from kerasgan3d.io._mat import open_mat
+from kerasgan3d.io._npz import open_npz
 from kerasgan3d.io._numpy import open_npy, write_npy
+from kerasgan3d.io._pictures import PICTURES, open_picture
 from kerasgan3d.io._slices import open_slices
 from kerasgan3d.io._tiff import StreamedTiff, open_tiff, write_probabilities_tiff, write_tiff
 from kerasgan3d.io._vti import open_vti, write_vti
@@ -48,8 +54,16 @@ FORMATS = (
     Format((".tif", ".tiff"), open_tiff, write_tiff, write_probabilities_tiff, StreamedTiff),
     Format((".npy",), open_npy, write_npy, write_npy),
     Format((".zarr",), open_zarr, write_zarr, stream=StreamedZarr, is_folder=is_zarr),
-    Format((".vti",), open_vti, write_vti),
+    Format((".vti",), open_vti, write_vti, datasets=True),
     Format((".h5", ".hdf5", ".hdf", ".nxs"), open_hdf5, datasets=True),
+    Format((".npz",), open_npz, datasets=True),
+    Format((".mat",), open_mat, datasets=True),
+    Format((".nc", ".nc4", ".cdf"), open_netcdf, datasets=True),
+    Format((".dream3d",), open_dream3d, datasets=True),
+    Format((".mha", ".mhd"), open_metaimage),
+    Format((".nrrd", ".nhdr"), open_nrrd),
+    Format((".raw",), open_raw, datasets=True),
+    Format(PICTURES, open_picture),
 )
 
 
@@ -101,7 +115,6 @@ def open_file(path: str | os.PathLike) -> Opened:
         return folders[0].open(path) if folders else open_slices(list(path.iterdir()), text)
     if row is None:
         raise FileError(
-            f"The file to read must end in one of {', '.join(suffixes())}, or be a folder of TIFF slices. "
-            f"Received: {path}"
+            f"The file to read must end in one of {', '.join(suffixes())}, or be a folder of slices. Received: {path}"
         )
     return row.open(path)

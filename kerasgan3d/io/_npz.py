@@ -1,0 +1,39 @@
+"""Archives of NumPy arrays."""
+
+import math
+
+import numpy as np
+
+from kerasgan3d.io._common import Opened, check_array, reading
+from kerasgan3d.io._layout import check_declared, chosen, loaded
+
+_KIND = "an archive of NumPy arrays"
+
+
+def open_npz(path, name=None):
+    """Open an array of an archive, the only one of two or three axes or the one that is named: an `Opened`."""
+    with reading(path, _KIND), np.load(path, allow_pickle=False) as archive:
+        headers = {each.removesuffix(".npy"): _header(archive.zip, each) for each in archive.zip.namelist()}
+        fitting = [each for each, (shape, dtype) in headers.items() if len(shape) in (2, 3) and dtype.kind in "iub"]
+        key = chosen(path, fitting if name is None else list(headers), name, "array")
+        shape, dtype = headers[key]
+        check_array(f"{path}:{key}", shape, dtype)
+        entry = archive.zip.getinfo(f"{key}.npy")
+        check_declared(path, shape, dtype, entry.file_size, packed=False)
+        check_declared(path, (entry.file_size,), np.uint8, entry.compress_size, packed=entry.compress_type != 0)
+
+    def load():
+        with np.load(path, allow_pickle=False) as again:
+            return again[key]
+
+    return Opened(loaded(path, _KIND, shape, dtype, load))
+
+
+def _header(archive, name):
+    """Return shape and type of an array of an archive, unread."""
+    with archive.open(name) as stream:
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = read[np.lib.format.read_magic(stream)](stream)
+        if math.prod(shape) < 0:
+            raise ValueError(f"the shape {shape}")
+        return shape, dtype

@@ -1,0 +1,71 @@
+"""Slices as PNG, BMP and JPEG."""
+
+import warnings
+
+import numpy as np
+
+from kerasgan3d.io._common import FileError, Opened, reading
+from kerasgan3d.io._layout import check_declared, loaded
+
+PICTURES = (".png", ".bmp", ".jpg", ".jpeg")
+_KIND = "a picture (PNG, BMP or JPEG)"
+# 600 dots per inch: what is coarser is the resolution of a screen or a printer, not of a microscope.
+_FINEST_PRINT = 600
+_ORIENTATION = 0x0112
+
+
+def open_picture(path):
+    """Open a slice that is stored as a picture, black as the least value: an `Opened`."""
+    with reading(path, _KIND), _image(path) as image:
+        if getattr(image, "n_frames", 1) != 1:
+            raise FileError(f"{path} must hold one image. Received: {image.n_frames}.")
+        if image.getexif().get(_ORIENTATION, 1) != 1:
+            raise FileError(
+                f"{path} must lie as it is stored. Received: a picture that is to be turned. Save it turned."
+            )
+        deep = image.mode.startswith("I")
+        dtype = np.dtype(bool if image.mode == "1" else np.uint16 if deep else np.uint8)
+        if any(";16" in str(tile) for tile in image.tile) and not deep:
+            raise FileError(f"{path} must hold one grey value per pixel. Received: colours of 16 bits.")
+        shape, lossy = image.size[::-1], image.format == "JPEG"
+        check_declared(path, (*shape, len(image.getbands())), dtype, packed=True)
+        dots = [float(value) for value in image.info.get("dpi", (0, 0))]
+
+    def load():
+        with _image(path) as again:
+            return _greys(path, again).astype(dtype, copy=False)
+
+    spacing = None
+    if min(dots) > _FINEST_PRINT * 1.001:
+        x, y = (float(f"{25400 / value:.5g}") for value in dots)
+        spacing = (x, y, x)
+    return Opened(loaded(path, _KIND, shape, dtype, load), spacing, lossy="JPEG" if lossy else None)
+
+
+def _image(path):
+    """Open a picture, whose header is read."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        # It warns of pictures above 89 million pixels, and refuses them above twice as many.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(path, formats=("PNG", "BMP", "JPEG"))
+
+
+def _greys(path, image):
+    """Return the grey values (y, x) of a picture, whatever it stores them as."""
+    if image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    values = np.asarray(image)
+    if values.ndim == 2:
+        return values
+    colours = image.mode not in ("LA", "RGB", "RGBA")
+    if image.mode in ("LA", "RGBA"):
+        values, opaque = values[..., :-1], values[..., -1]
+        colours |= bool((opaque != 255).any())
+    if colours or (values != values[..., :1]).any():
+        raise FileError(
+            f"{path} must hold one grey value per pixel. Received: colours or transparency ({image.mode}). Save labels "
+            "as 8-bit grey values first."
+        )
+    return np.ascontiguousarray(values[..., 0])
