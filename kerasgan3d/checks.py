@@ -125,6 +125,24 @@ def check_voxel_size(voxel_size: Any) -> float | None:
     return size
 
 
+def box_window(box: Any, shape: Sequence[int]) -> tuple[slice, ...]:
+    """A box, one (start, stop) in voxels or None per axis, as a tuple of slices.
+
+    Raises:
+        ValueError: if it has another number of axes, or is empty or outside the data.
+    """
+    pairs = [(0, n) if pair is None else tuple(pair) for pair, n in zip(box, shape, strict=False)]
+    fits = len(box) == len(shape) and all(
+        len(pair) == 2 and 0 <= pair[0] < pair[1] <= n for pair, n in zip(pairs, shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"a box must be one (start, stop) per axis within the data's {' x '.join(map(str, shape))} voxels. "
+            f"Received: {box!r}."
+        )
+    return tuple(slice(*pair) for pair in pairs)
+
+
 def axis_letters(periodic: Sequence[bool]) -> str:
     """Return the letters of the axes that are True of three (z, y, x) or two (y, x), such as "yx"."""
     return "".join(axis for axis, flag in zip(AXES[-len(periodic) :], periodic, strict=True) if flag)

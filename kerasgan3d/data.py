@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasgan3d.checks import box_window
 from kerasgan3d.crops import Crops, NoRoomError, check_fits
 from kerasgan3d.io.lazy import LazyArray, windows
 
@@ -444,24 +445,6 @@ def _normal_crops(data: LabelledData, group: Sequence[int], crop: int) -> dict[i
             if k + 1 == len(group) and not found:
                 raise
     return found
-
-
-def box_window(box: Any, shape: Sequence[int]) -> tuple[slice, ...]:
-    """A box, one (start, stop) in voxels or None per axis, as a tuple of slices.
-
-    Raises:
-        ValueError: if it has another number of axes, or is empty or outside the data.
-    """
-    pairs = [(0, n) if pair is None else tuple(pair) for pair, n in zip(box, shape, strict=False)]
-    fits = len(box) == len(shape) and all(
-        len(pair) == 2 and 0 <= pair[0] < pair[1] <= n for pair, n in zip(pairs, shape, strict=True)
-    )
-    if not fits:
-        raise ValueError(
-            f"a box must be one (start, stop) per axis within the data's {' x '.join(map(str, shape))} voxels. "
-            f"Received: {box!r}."
-        )
-    return tuple(slice(*pair) for pair in pairs)
 
 
 __all__ = [

@@ -394,7 +394,6 @@ def test_progress_rises_to_the_end():
         pytest.param(noise((4, 4, 4), 3), {"block": 2.5}, "`block` must be an integer of at least 1", id="fraction"),
         pytest.param(noise((4, 4, 4), 3), {"workers": 0}, "`workers` must be an integer of at least 1", id="workers"),
         pytest.param(noise((4, 4, 4), 3), {"transport": [1]}, "`transport` must be a bool where", id="transport"),
-        pytest.param(noise((4, 4, 4), 3), {"voxel_size": None}, "voxel size is unknown", id="size"),
         pytest.param(noise((4, 4, 4), 3), {"periodic": "w"}, "`periodic` must be one bool", id="periodic"),
         pytest.param(noise((4, 4, 4), 3)[0], {}, "`block` must be left out for a slice", id="slice"),
         pytest.param(noise((4, 4, 4), 3)[:0], {}, "at least one voxel", id="empty"),

@@ -313,8 +313,6 @@ def test_incomplete_records_are_refused(record):
 @pytest.mark.parametrize(
     ("volume", "arguments", "message"),
     [
-        (random_labels(), {}, "voxel size is unknown"),
-        (random_labels((8, 9)), {}, "voxel size is unknown"),
         (random_labels().astype(float), {"voxel_size": 1}, "Labels must be integers"),
         (random_labels((8,)), {"voxel_size": 1}, r"shape \(8,\)"),
         (random_labels(), {"voxel_size": 0}, "`voxel_size` must be one positive number"),

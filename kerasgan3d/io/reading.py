@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -10,13 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasgan3d.checks import check_voxel_size
+from kerasgan3d.checks import check_integer, check_voxel_size
 from kerasgan3d.io._common import FileError, Opened, Phases, StrPath, about
 from kerasgan3d.io.formats import open_file, split_dataset
 from kerasgan3d.io.lazy import LazyArray, lazy, windows
 from kerasgan3d.phases import PhaseMap, value_counts
 
 _REPRESENTATIVES = 1_000_000
+_log = logging.getLogger(__name__)
 
 
 class LabelImage(NamedTuple):
@@ -48,7 +50,11 @@ class LabelImages(NamedTuple):
 
 
 def read_labels(
-    path: StrPath, phases: Phases = None, mapping: Mapping[int, str] | None = None, voxel_size: float | None = None
+    path: StrPath,
+    phases: Phases = None,
+    mapping: Mapping[int, str] | None = None,
+    voxel_size: float | None = None,
+    tolerance: int | None = None,
 ) -> LabelImage:
     """Read a segmented image to learn from: a volume, or one 2D slice.
 
@@ -57,7 +63,7 @@ def read_labels(
     Returns:
         A LabelImage: labels, phase map and voxel size.
     """
-    return read_segmented(path, phases, mapping, voxel_size)[0]
+    return read_segmented(path, phases, mapping, voxel_size, tolerance)[0]
 
 
 def open_labels(
@@ -68,6 +74,7 @@ def open_labels(
     *,
     in_memory: int = 2**31,
     cubic: bool = True,
+    tolerance: int | None = None,
 ) -> LabelImages:
     """Open segmented images to learn from; large ones stay in their files, and crops are read as they are taken.
 
@@ -79,6 +86,7 @@ def open_labels(
         phases, mapping, voxel_size: as for `kerasgan3d.io.read`, of all images.
         in_memory: bytes; where all images together take more, they stay in their files.
         cubic: whether voxels must be cubes.
+        tolerance: as for `kerasgan3d.io.read`.
 
     Returns:
         A LabelImages.
@@ -91,7 +99,7 @@ def open_labels(
     if not paths:
         raise ValueError("There must be an image to read. Received: none.")
     voxel_size = check_voxel_size(voxel_size)
-    opened = [(*open_path(path), path) for path in paths]
+    opened = [(*_open_settled(path, mapping, tolerance), path) for path in paths]
     spacings = tuple(voxel_edges(path, metadata, voxel_size, cubic=cubic) for _, metadata, path in opened)
     stays = sum(bytes_of(found.array) for found, _, _ in opened) > in_memory
     if not stays:
@@ -102,7 +110,9 @@ def open_labels(
     images = []
     for found, _, path in opened:
         with about(path):
-            images.append(stored_labels(found.array, phase_map, path) if stays else phase_map.encode(found.array))
+            images.append(
+                stored_labels(found.array, phase_map, path, tolerance) if stays else phase_map.encode(found.array)
+            )
     return LabelImages(tuple(images), phase_map, spacings)
 
 
@@ -121,7 +131,7 @@ def read_image(path: StrPath) -> tuple[np.ndarray, float | None, dict[str, Any]]
         FileNotFoundError, OSError: if there is nothing at `path`, or it may not be read.
         ValueError: if it is no undamaged 2D or 3D integer image.
     """
-    opened, metadata = open_path(path)
+    opened, metadata = _open_settled(path)
     with about(path):
         return _whole(opened, path), check_voxel_size(metadata.get("voxel_size")), metadata
 
@@ -139,7 +149,7 @@ def open_image(path: StrPath, *, in_memory: int = 2**31) -> np.ndarray | LazyArr
     Raises:
         FileNotFoundError, OSError, ValueError: as `read_image`.
     """
-    opened = open_path(path)[0]
+    opened = _open_settled(path)[0]
     return opened.array if bytes_of(opened.array) > in_memory else _whole(opened, path)
 
 
@@ -149,35 +159,67 @@ def source_name(path: StrPath) -> str:
     return Path(path).name if dataset is None else f"{Path(dataset[0]).name}:{dataset[1]}"
 
 
-def read_segmented(path, phases, mapping, voxel_size):
+def read_segmented(path, phases, mapping, voxel_size, tolerance=None):
     """Read an image and find out about its phases and voxels: a LabelImage, and what else the file says."""
     voxel_size = check_voxel_size(voxel_size)
-    image, stated_size, metadata = read_image(path)
-    if voxel_size is None:
-        voxel_size = stated_size
-        if voxel_size is None and "spacing" in metadata:
-            raise _no_cubes(path, metadata["spacing"])
+    opened, metadata = _open_settled(path, mapping, tolerance)
+    edges = voxel_edges(path, metadata, voxel_size, cubic=True)
+    image, voxel_size = _whole(opened, path), None if edges is None else edges[2]
     with about(path):
         phase_map = _known_phases(metadata, phases, mapping) or PhaseMap.infer(image, phases, mapping)
         return LabelImage(phase_map.encode(image), phase_map, voxel_size), metadata
 
 
-def stored_labels(array: Any, phase_map: PhaseMap, path: StrPath) -> LazyArray:
+def stored_labels(array: Any, phase_map: PhaseMap, path: StrPath, tolerance: int | None = None) -> LazyArray:
     """Return the labels of an image that stays in its file: a LazyArray that another process opens again by its path.
 
-    A grey value of no phase is an error, as everywhere.
+    A grey value of no phase is an error, as everywhere. The tolerance is what the array was settled with.
     """
 
     def encode(block):
         with about(path):
             return phase_map.encode(np.asarray(block))
 
-    again = (_reopened, (os.path.abspath(os.fspath(path)), phase_map))
+    again = (_reopened, (os.path.abspath(os.fspath(path)), phase_map, tolerance))
     return lazy(array).map(encode, np.uint8, reopen=again)
 
 
-def _reopened(path, phase_map):
-    return stored_labels(open_path(path)[0].array, phase_map, path)
+def _reopened(path, phase_map, tolerance):
+    opened = _open_settled(path, dict(zip(phase_map.greys, phase_map.names, strict=True)), tolerance)[0]
+    return stored_labels(opened.array, phase_map, path, tolerance)
+
+
+def _open_settled(path, mapping=None, tolerance=None):
+    """Open what is at a path; grey values that lie within the tolerance of a phase's become that, others stay."""
+    opened, metadata = open_path(path)
+    if tolerance is None and opened.lossy is None:
+        return opened, metadata
+    with about(path):
+        if tolerance is None or not isinstance(mapping, Mapping):
+            raise ValueError(
+                f"grey values that {opened.lossy or 'another program'} changed are read only by `mapping`, the grey "
+                "value of each phase, and `tolerance`, how far from it values may lie (--map and --tolerance on the "
+                f"command line). Received: {'no tolerance' if tolerance is None else 'a tolerance without a mapping'}. "
+                "Without loss, labels are saved as TIFF or PNG."
+            )
+        tolerance = check_integer(tolerance, "tolerance", 0)
+        greys = sorted(PhaseMap(tuple(mapping.values()), tuple(mapping)).greys)
+        nearest = min((b - a for a, b in zip(greys[:-1], greys[1:], strict=True)), default=math.inf)
+        if 2 * tolerance >= nearest:
+            raise ValueError(
+                f"`tolerance` must be less than half of what the nearest grey values differ by, {nearest}. Received: "
+                f"{tolerance}."
+            )
+
+    def settle(block):
+        settled = block.astype(np.result_type(block.dtype, np.int32))
+        for grey in greys:
+            settled[np.abs(settled - grey) <= tolerance] = grey
+        return settled
+
+    array = lazy(opened.array)
+    dtype = np.result_type(array.dtype, np.int32)
+    return opened._replace(array=array.map(settle, dtype), lossy=None), metadata
 
 
 def bytes_of(array: Any) -> int:
@@ -252,6 +294,10 @@ def common_phases(opened, phases, mapping):
 
 def voxel_edges(path: StrPath, metadata: dict[str, Any], voxel_size: float | None, *, cubic: bool) -> tuple | None:
     """Return the edges of a voxel along z, y, x in µm, or None where they are unknown."""
+    stated = metadata.get("spacing") or (metadata.get("voxel_size"),) * 3
+    if voxel_size is not None and None not in stated and not np.allclose(stated, voxel_size, rtol=1e-6, atol=0):
+        edges = " x ".join(f"{edge:g}" for edge in dict.fromkeys(stated))
+        _log.warning("%s states voxels of %s µm; the %g µm that were given hold.", path, edges, voxel_size)
     size = metadata.get("voxel_size") if voxel_size is None else voxel_size
     if size is not None:
         with about(path):

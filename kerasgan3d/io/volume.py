@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from kerasgan3d.checks import AXES, Periodic, check_periodic, check_voxel_size
+from kerasgan3d.checks import AXES, Periodic, box_window, check_periodic, check_voxel_size
 from kerasgan3d.io._common import FileError, Phases, StrPath, about
-from kerasgan3d.io.lazy import LazyArray
-from kerasgan3d.io.reading import bytes_of, common_phases, open_path, read_segmented, stored_labels, voxel_edges
+from kerasgan3d.io._itk import raw_path
+from kerasgan3d.io.lazy import LazyArray, lazy
+from kerasgan3d.io.reading import bytes_of, open_labels, open_path, read_segmented
+from kerasgan3d.io.resampling import resampled_volume
 from kerasgan3d.io.writing import write_labels
 from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names, one_hot
 
@@ -156,6 +158,9 @@ class Volume:
         phases: Phases = None,
         mapping: Mapping[int, str] | None = None,
         voxel_size: float | None = None,
+        tolerance: int | None = None,
+        shape: Sequence[int] | None = None,
+        dtype: DTypeLike = None,
     ) -> Volume:
         """Read a volume.
 
@@ -164,12 +169,15 @@ class Volume:
         says.
 
         Args:
-            path: a .tif, .tiff, .npy or .vti file, a .zarr folder, a dataset of an HDF5 file ("scan.h5:/group/dataset",
-                or "scan.h5" where there is but one), or a folder or pattern ("scan/*.tif") of 2D TIFF slices, which are
-                stacked along z in the natural order of their names.
+            path: a file of any format that docs/formats.md names, a .zarr folder, a dataset within a file
+                ("scan.h5:/group/dataset", or "scan.h5" where there is but one), or a folder or pattern ("scan/*.tif")
+                of 2D slices, which are stacked along z in the natural order of their names.
             phases: names of the phases, or a PhaseMap.
             mapping: dict of grey value to name, used strictly.
-            voxel_size: edge of a voxel in µm.
+            voxel_size: edge of a voxel in µm. Where the file states another, that is logged.
+            tolerance: how far grey values may lie from those of the mapping, for what was saved with loss, as JPEG.
+            shape, dtype: voxels along z, y, x and their type, such as "uint8" or ">u2", of a .raw file, which does not
+                say them.
 
         Returns:
             The Volume.
@@ -180,7 +188,9 @@ class Volume:
             ValueError: if it is no undamaged 3D image of phases, its voxels are no cubes, or an argument does not fit
                 it.
         """
-        image, metadata = read_segmented(path, phases, mapping, voxel_size)
+        if shape is not None or dtype is not None:
+            path = raw_path(path, shape, dtype)
+        image, metadata = read_segmented(path, phases, mapping, voxel_size, tolerance)
         _check_solid(path, image.labels.shape)
         with about(path):
             return cls(*image, metadata.get("periodic", False), metadata.get("provenance", {"file": Path(path).name}))
@@ -203,6 +213,31 @@ class Volume:
         whole = [stop - start == length for (start, stop), length in zip(bounds, self.shape, strict=True)]
         periodic = tuple(p and w for p, w in zip(self._periodic, whole, strict=True))
         return self._derived(self._labels[window], periodic, {"crop": [list(part) for part in bounds]})
+
+    def crop(self, box: Sequence[Sequence[int] | None]) -> Volume:
+        """Return the part within a box, one (start, stop) in voxels or None per axis z, y, x, as `volume[...]` does.
+
+        Raises:
+            ValueError: if it is no box, or empty, or not within the volume.
+        """
+        return self[box_window(box, self.shape)]
+
+    def resample(self, voxel_size: float) -> Volume:
+        """Return the volume with voxels of another size: each takes the label of the voxel in which its centre lies.
+
+        Structures thinner than a new voxel are lost in part. It is periodic along the axes that were, where the new
+        voxels fill them to the end.
+
+        Args:
+            voxel_size: Edge of the new voxels in µm.
+
+        Raises:
+            ValueError: if it is no positive number, or the volume's own is unknown.
+        """
+        labels, size, periodic = resampled_volume(self._labels, (self._voxel_size,) * 3, voxel_size, self._periodic)
+        volume = self._derived(labels, periodic, {"resample": size})
+        volume._voxel_size = size
+        return volume
 
     # Without this, Python would iterate by asking for volume[0], volume[1], ...
     __iter__ = None
@@ -305,9 +340,13 @@ def read(
     phases: Phases = None,
     mapping: Mapping[int, str] | None = None,
     voxel_size: float | None = None,
+    tolerance: int | None = None,
+    shape: Sequence[int] | None = None,
+    dtype: DTypeLike = None,
 ) -> Volume:
     """Read a volume; see `Volume.load`."""
-    return Volume.load(path, phases=phases, mapping=mapping, voxel_size=voxel_size)
+    given = {"voxel_size": voxel_size, "tolerance": tolerance, "shape": shape, "dtype": dtype}
+    return Volume.load(path, phases=phases, mapping=mapping, **given)
 
 
 def write(volume: Volume, path: StrPath, *, overwrite: bool = True) -> None:
@@ -331,6 +370,7 @@ def open_volume(
     mapping: Mapping[int, str] | None = None,
     voxel_size: float | None = None,
     in_memory: int = 2**27,
+    tolerance: int | None = None,
 ) -> Volume | StoredVolume:
     """Open a volume; a large one stays in its file, and what is needed of it is read as it is needed.
 
@@ -338,7 +378,7 @@ def open_volume(
     `open_labels`.
 
     Args:
-        path, phases, mapping, voxel_size: as for `Volume.load`.
+        path, phases, mapping, voxel_size, tolerance: as for `Volume.load`.
         in_memory: bytes; where the image takes more, it stays in its file. The default is 512³ voxels of 8 bits, which
             is what `measure` takes at once.
 
@@ -348,17 +388,16 @@ def open_volume(
     Raises:
         FileNotFoundError, OSError, ValueError: as `Volume.load`.
     """
-    voxel_size = check_voxel_size(voxel_size)
     opened, metadata = open_path(path)
     _check_solid(path, opened.array.shape)
     if bytes_of(opened.array) <= in_memory:
-        return read(path, phases=phases, mapping=mapping, voxel_size=voxel_size)
-    edges = voxel_edges(path, metadata, voxel_size, cubic=True)
+        return read(path, phases=phases, mapping=mapping, voxel_size=voxel_size, tolerance=tolerance)
+    found = open_labels(path, phases, mapping, voxel_size, in_memory=in_memory, tolerance=tolerance)
+    (edges,) = found.spacings
     with about(path):
-        phase_map = common_phases([(opened, metadata, path)], phases, mapping)
         return StoredVolume(
-            stored_labels(opened.array, phase_map, path),
-            phase_map.names,
+            lazy(found.images[0]),
+            found.phase_map.names,
             None if edges is None else edges[2],
             check_periodic(metadata.get("periodic", False)),
             metadata.get("provenance", {"file": Path(path).name}),

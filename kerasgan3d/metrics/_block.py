@@ -72,6 +72,11 @@ class Part:
     within: np.ndarray | None = None
 
     @property
+    def n_measured(self):
+        """The phases that are measured."""
+        return self.n_phases - self.plan.excluding
+
+    @property
     def shape(self):
         """The block's own voxels along z, y, x."""
         return tuple(part.stop - part.start for part in self.own)

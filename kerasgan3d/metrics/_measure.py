@@ -58,6 +58,8 @@ class Measure:
             False: it is the slice's own, such as the share in discs, to be compared with that of slices alone.
         unit_of_slice, label_of_slice: Unit and label of a slice's value, where they are not those of a volume's.
         on_blocks: How it follows from blocks; None where it does not.
+        within: How the value of a part of the image follows, where the rest counts as one phase more: a function from
+            what was measured so, by key, and the `Inside`, to the array; None where it does not.
         needs: "three phases", "percolation" (what connects the ends of a volume), "transport" and "shapes" (costly:
             only where they are asked for).
         cost: About how long it takes, in units of 10 ms at 128^3 voxels of three phases, for progress; a function of
@@ -92,6 +94,7 @@ class Measure:
     label_of_slice: str | None = None
     of_sub_volume: Callable[[Subject], Any] | None = None
     on_blocks: OnBlocks | None = None
+    within: Callable[[Any, Any], Any] | None = None
     needs: frozenset[str] = frozenset()
     cost: float | Callable[[Subject], float] = 1
     label: str | None = None
@@ -125,8 +128,11 @@ class Measure:
 
     def told_by(self, subject: Subject) -> bool:
         """Tell whether an image has this measure."""
-        met = met_needs(subject.n_phases, transport=bool(subject.conducting), shapes=subject.shapes)
-        return self.needs <= met and (subject.labels.ndim == 3 or self.of_slice is not None)
+        met = met_needs(subject.n_measured, transport=bool(subject.conducting), shapes=subject.shapes)
+        dimensions = subject.labels.ndim
+        if subject.voxel_size is None and self.unit_in(dimensions) != "1":
+            return False
+        return self.needs <= met and (dimensions == 3 or self.of_slice is not None)
 
 
 def met_needs(n_phases: int, *, transport: bool, shapes: bool) -> set[str]:
@@ -144,6 +150,8 @@ class Subject:
         max_lag: Largest distance of two-point correlations, in voxels; None: half the smallest dimension.
         conducting: Indices of the phases whose transport is asked for.
         shapes: Whether the costly measures of shape are asked for.
+        units: Whether measures that have a unit are.
+        excluding: Whether the last phase stands for voxels that are not measured.
         progress: Function that is called with (done, total, what comes next) before every step.
     """
 
@@ -155,10 +163,13 @@ class Subject:
         max_lag: int | None = None,
         conducting: tuple[int, ...] = (),
         shapes: bool = True,
+        units: bool = True,
+        excluding: bool = False,
         progress: Callable[[float, float, str], None] | None = None,
     ):
         self.labels, self.n_phases, self.periodic, _ = checked
-        self.voxel_size = require_voxel_size(checked)
+        self.n_measured = self.n_phases - excluding
+        self.voxel_size = require_voxel_size(checked) if units else None
         self.max_lag, self.conducting, self.shapes = max_lag, tuple(dict.fromkeys(conducting)), shapes
         self._progress = progress
         self._measures = {key: row for key, row in (measures or {}).items() if row.told_by(self)}

@@ -17,13 +17,20 @@ _ALWAYS = ("volume_fraction", "specific_surface_area", "interfacial_area", "two_
 
 def units_of(dimensions, keys=MEASURES):
     """Return the unit of each number of a record of a volume, or a slice, that has these keys."""
-    return {"voxel_size": "µm", **{key: row.unit_in(dimensions) for key, row in MEASURES.items() if key in keys}}
+    excluded = {"excluded": "1"} if keys is MEASURES or "excluded" in keys else {}
+    return {
+        "voxel_size": "µm",
+        **excluded,
+        **{key: row.unit_in(dimensions) for key, row in MEASURES.items() if key in keys},
+    }
 
 
 def to_json(record):
     """Return a Measurement as a dict that JSON can hold; inf becomes "inf", NaN null."""
     values = {name: _plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
-    return {"format": FORMAT, **values, "units": record.units}
+    # What is whole says nothing of what was left out, as it always has.
+    values |= {"excluded": record.excluded} if record.excluded else {}
+    return {"format": FORMAT, **values, "units": units_of(len(record.shape), values)}
 
 
 def from_json(record):
@@ -54,6 +61,11 @@ def from_json(record):
     units = units_of(len(shape), record)
     if record["units"] != units:
         raise ValueError(f"The units of a measurement must be {units}. Received: {record['units']!r}.")
+    excluded = record.get("excluded", 0.0)
+    if not isinstance(excluded, float) or not 0 <= excluded < 1:
+        raise ValueError(f"`excluded` must be a share, from 0 to less than 1. Received: {excluded!r:.100}.")
+    # Without a voxel size there is nothing that has a unit.
+    always = [key for key in _ALWAYS if record["voxel_size"] is not None or MEASURES[key].unit == "1"]
     sizes = {"phases": len(phases), "axes": len(shape)}
     return {
         "phases": phases,
@@ -61,7 +73,8 @@ def from_json(record):
         "shape": shape,
         "periodic": periodic,
         "stereology": stereology,
-        **{key: _checked_values(key, record.get(key), sizes) for key in MEASURES},
+        "excluded": excluded,
+        **{key: _checked_values(key, record.get(key), sizes, always) for key in MEASURES},
     }
 
 
@@ -83,10 +96,10 @@ def _checked_list(record, name, rule, holds):
     return tuple(items)
 
 
-def _checked_values(key, values, sizes):
+def _checked_values(key, values, sizes, always):
     """Return one measure of a record as an array or a number; `sizes` learns those of lags and radii."""
     dimensions = MEASURES[key].shape
-    if values is None and key not in _ALWAYS:
+    if values is None and key not in always:
         return None
     try:
         array = np.asarray(values, float)

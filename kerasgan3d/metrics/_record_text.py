@@ -38,11 +38,16 @@ def _subject(record):
     image, element = ("slice", "pixels") if len(record.shape) == 2 else ("volume", "voxels")
     axes = AXES[-len(record.shape) :]
     size = " x ".join(str(length) for length in record.shape)
-    extent = " x ".join(_number(length * record.voxel_size) for length in record.shape)
+    if record.voxel_size is None:
+        edges = "unknown size"
+    else:
+        extent = " x ".join(_number(length * record.voxel_size) for length in record.shape)
+        edges = f"{record.voxel_size:g} µm, {extent} µm"
     wraps = ", ".join(axis for axis, periodic in zip(axes, record.periodic, strict=True) if periodic)
     return (
-        f"{image} of {size} {element} ({', '.join(axes)}) of {record.voxel_size:g} µm, {extent} µm, "
+        f"{image} of {size} {element} ({', '.join(axes)}) of {edges}, "
         f"{'periodic along ' + wraps if wraps else 'not periodic'}"
+        + (f", {100 * record.excluded:.3g} % of it left out" if record.excluded else "")
     )
 
 
@@ -79,7 +84,7 @@ def _per_axis(record, row, values, label):
 def _curve(record, row, values, label):
     values = values.mean(axis=1) if "axes" in row.shape else values
     for lag in (lag for lag in _SHOWN[row.shape[-1]] if lag < values.shape[-1]):
-        distance = f"{_number(lag * record.voxel_size)} µm"
+        distance = f"{lag} voxels" if record.voxel_size is None else f"{_number(lag * record.voxel_size)} µm"
         yield _Row(label, _unit(record, row), distance, _texts(values[:, lag], row.decimals))
         label = ""
 
@@ -153,7 +158,7 @@ def _notes(record):
     for row in told.values():
         if row.unit != "1":
             scale += f" {row.note}"
-    notes = [textwrap.fill(scale, WIDTH)]
+    notes = [] if record.voxel_size is None else [textwrap.fill(scale, WIDTH)]
     notes += dict.fromkeys(
         row.note for key, row in told.items() if row.unit == "1" and np.isinf(getattr(record, key)).any()
     )

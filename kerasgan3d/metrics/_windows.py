@@ -26,11 +26,15 @@ class Block(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How a volume of some shape, periodic along some axes, is cut into blocks of an edge of `block` voxels."""
+    """How a volume of some shape, periodic along some axes, is cut into blocks of an edge of `block` voxels.
+
+    Where it is `excluding`, the last phase stands for voxels that are not measured.
+    """
 
     shape: tuple
     periodic: tuple
     block: int
+    excluding: bool = False
 
     @property
     def counts(self):

@@ -53,7 +53,9 @@ class Whole:
         return connected
 
 
-def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None, shapes=True):
+def measure_blocks(
+    checked, max_lag, block=BLOCK, workers=None, progress=None, shapes=True, *, excluding=False, keys=MEASURES
+):
     """Return what a Measurement holds of a volume that is read block by block.
 
     Every block counts voxels, faces, edges and pairs of its own, with the first voxels of those ahead of it, and shapes
@@ -66,17 +68,23 @@ def measure_blocks(checked, max_lag, block=BLOCK, workers=None, progress=None, s
         max_lag: Largest distance of the two-point correlation in voxels.
         block: Edge of the blocks in voxels.
         workers, progress, shapes: As for `measure`.
+        excluding: Whether the last phase stands for voxels that are not measured.
+        keys: The measures that are asked for.
 
     Returns:
         dict of the measures by their keys.
     """
     stored, n, periodic, size = checked
-    met = met_needs(n, transport=False, shapes=shapes)
-    rows = {key: row.on_blocks for key, row in MEASURES.items() if row.on_blocks is not None and row.needs <= met}
+    met = met_needs(n - excluding, transport=False, shapes=shapes)
+    rows = {
+        key: row.on_blocks
+        for key, row in MEASURES.items()
+        if row.on_blocks is not None and row.needs <= met and key in keys and (row.unit == "1" or size is not None)
+    }
     first, second = (
         [key for key, row in rows.items() if row.count is not None and row.active == active] for active in (False, True)
     )
-    plan = Plan(tuple(map(int, stored.shape)), periodic, block)
+    plan = Plan(tuple(map(int, stored.shape)), periodic, block, excluding)
     blocks = plan.blocks()
     margin = max((_margin(rows[key], plan) for key in first), default=0)
     counting = _COUNTING + (_AROUND if margin else 0)

@@ -174,13 +174,18 @@ def mean_chords_from(
 
 
 def _mean(subject: Any) -> np.ndarray:
-    return chord_lengths(subject.labels, max_length=1, voxel_size=subject.voxel_size, **subject.options).mean
+    ends = [
+        count_unlike_along(subject.labels, axis, subject.n_phases, wraps)[:, : subject.n_measured].sum(axis=1)
+        for axis, wraps in enumerate(subject.periodic)
+    ]
+    voxels, shape = count_voxels(subject.labels, subject.n_phases), subject.labels.shape
+    return mean_chords_from(voxels, np.stack(ends, axis=1), shape, subject.periodic) * subject.voxel_size
 
 
 def _count_ends(part: Any) -> np.ndarray:
     """Count the ends of the chords of each phase along each axis that a block has: (n, 3)."""
     ends = [
-        count_unlike_along(part.reaching((axis,)), axis, part.n_phases, False).sum(axis=1)
+        count_unlike_along(part.reaching((axis,)), axis, part.n_phases, False)[:, : part.n_measured].sum(axis=1)
         for axis in range(part.labels.ndim)
     ]
     return np.stack(ends, axis=1)
@@ -201,6 +206,12 @@ MEAN_CHORD_LENGTH = Measure(
         value=lambda ends, whole: (
             mean_chords_from(whole.totals["volume_fraction"], ends, whole.shape, whole.periodic) * whole.voxel_size
         ),
+    ),
+    # Of the pairs of neighbours, only so many are measured.
+    within=lambda values, inside: (
+        values["mean_chord_length"][: inside.n] * inside.pairs[:, 1] / inside.share
+        if inside.pairs.shape[1] > 1
+        else None
     ),
     cost=6,
     mean_of_axes=True,

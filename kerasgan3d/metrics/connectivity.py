@@ -147,6 +147,7 @@ CONNECTED_FRACTION = Measure(
     method="The share of a phase's voxels that belong to paths from one end face to the other along the axis.",
     of_volume=lambda subject: connected_fractions(subject.labels, **subject.options),
     on_blocks=OnBlocks(value=lambda _, whole: whole.connected_fractions),
+    within=lambda values, inside: values["connected_fraction"][: inside.n],
     needs=frozenset({"percolation"}),
     cost=20,
     decimals=3,

@@ -219,6 +219,7 @@ TWO_POINT_CORRELATION = Measure(
     of_slice=_along_axes,
     stereology=True,
     on_blocks=OnBlocks(count=_count_pairs_of, value=_of_blocks),
+    within=lambda values, inside: values["two_point_correlation"][: inside.n] / inside.pairs,
     cost=20,
     label="two-point correlation S2, mean of axes",
     decimals=3,

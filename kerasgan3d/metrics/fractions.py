@@ -55,6 +55,7 @@ VOLUME_FRACTION = Measure(
     on_blocks=OnBlocks(
         count=lambda part: count_voxels(part.labels, part.n_phases), value=lambda voxels, whole: fractions_from(voxels)
     ),
+    within=lambda values, inside: values["volume_fraction"][: inside.n] / inside.share,
     decimals=3,
     whole=True,
     bar=0.02,

@@ -14,7 +14,8 @@ import numpy as np
 
 from kerasgan3d.checks import check_integer
 from kerasgan3d.folder import RENAMED
-from kerasgan3d.metrics._check import check_slice, check_stored, check_volume, require_voxel_size
+from kerasgan3d.metrics._check import check_part, check_slice, check_stored, check_volume
+from kerasgan3d.metrics._inside import Inside, excluded_last
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics._record_json import from_json, to_json, units_of
 from kerasgan3d.metrics._record_text import record_text
@@ -25,6 +26,7 @@ from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names
 MAX_LAG = 32  # voxels: with 0.4 µm each beyond the size of a cathode's particles, and still cheap
 # Voxels. All measures of a volume that is in memory take some 100 bytes each: 13 GB for this many.
 IN_MEMORY = 512**3
+_PAIRS = ("two_point_correlation",)
 
 
 _VALUES = [(key, Any, dataclasses.field(default=None)) for key in MEASURES]
@@ -41,10 +43,11 @@ class Measurement(_Values):
 
     Attributes:
         phases: The n names.
-        voxel_size: Edge of a voxel in µm.
+        voxel_size: Edge of a voxel in µm, or None where it is unknown: measures that have a unit are None then.
         shape: Voxels along z, y, x; along y, x for a slice.
         periodic: Whether the image continues at its opposite faces, one bool per axis.
         stereology: Keys of those that are estimates of a volume's values, made from a slice by stereology.
+        excluded: Share of the image that was left out; all else is of the rest.
         volume_fraction: (n,).
         specific_surface_area: (n,) in 1/µm, of voxel faces.
         specific_surface_area_marching_cubes: (n,) in 1/µm, of a mesh; None for a slice, and block by block.
@@ -67,10 +70,11 @@ class Measurement(_Values):
     """
 
     phases: tuple[str, ...]
-    voxel_size: float
+    voxel_size: float | None
     shape: tuple[int, ...]
     periodic: tuple[bool, ...]
     stereology: tuple[str, ...] = ()
+    excluded: float = 0.0
 
     def __getattr__(self, name: str) -> Any:
         key = RENAMED.get(name)
@@ -96,7 +100,13 @@ class Measurement(_Values):
 
     @property
     def distances(self) -> np.ndarray:
-        """The distances of the two-point correlations, 0, 1, 2 ... voxels, in µm: (lags,)."""
+        """The distances of the two-point correlations, 0, 1, 2 ... voxels, in µm: (lags,).
+
+        Raises:
+            ValueError: If the voxel size is unknown.
+        """
+        if self.voxel_size is None:
+            raise ValueError("The voxel size is unknown: distances in µm need `voxel_size=`, when it is measured.")
         return np.arange(self.two_point_correlation.shape[-1]) * self.voxel_size
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,7 +131,8 @@ class Measurement(_Values):
 
     def __repr__(self) -> str:
         shape, element = " x ".join(map(str, self.shape)), "pixels" if len(self.shape) == 2 else "voxels"
-        return f"Measurement({shape} {element} of {self.voxel_size:g} µm, phases {'/'.join(self.phases)})"
+        edge = "unknown size" if self.voxel_size is None else f"{self.voxel_size:g} µm"
+        return f"Measurement({shape} {element} of {edge}, phases {'/'.join(self.phases)})"
 
 
 def measure(
@@ -135,6 +146,8 @@ def measure(
     max_lag: int | None = None,
     block: int | None = None,
     workers: int | None = None,
+    mask: Any = None,
+    exclude: Any = (),
     progress: Callable[[float, float, str], None] | None = None,
 ) -> Measurement:
     """Measure everything about a volume, or about a slice, with what it tells of the volume that it was cut from.
@@ -149,6 +162,14 @@ def measure(
     them. What is not counted is None: the mesh, the radial correlation, transport. What is held at once is a few
     hundred MB per worker, and tables of the clusters that reach the faces of blocks; of a dask.array also the chunks
     that Dask keeps, as it makes each of them once and its neighbours come later.
+
+    **A part** of an image is measured where `mask` or `exclude` leave something out, such as what lies around a round
+    sample: shares are of the voxels that are left, areas and lengths per their volume, and what borders on what was
+    left out is no surface; pairs of voxels, and neighbours, count where both are left. What is left out blocks
+    transport, which is told along axes whose slices are all left at the same places, per their area, and is NaN along
+    others. Mesh, radial correlation, Euler characteristics, granulometry, specks and holes are None.
+
+    **Without a voxel size** measures that have a unit are None.
 
     Args:
         volume: Volume, or integer array of labels 0..n-1: a volume (z, y, x) or a slice (y, x); or a volume that lies
@@ -166,6 +187,8 @@ def measure(
         block: Measure block by block, and how long the edge of a block is in voxels. Default: at once what is in
             memory, and what lies elsewhere up to 512³ voxels; in blocks of 256 what is larger. Where the volume is
             stored in chunks, a multiple of their edge is best.
+        mask: What is measured: bool or integers, not 0, of the volume's shape, or of a slice for all z alike.
+        exclude: What is not: boxes, of one (start, stop) in voxels or None per axis, and phases by name or index.
         workers: Processes that work on blocks; default: the Dask client or scheduler that is active, or else one per
             core. 1 starts none.
         progress: Function that is called with (done, total, what comes next) before every step, and when all is done.
@@ -174,7 +197,7 @@ def measure(
         Measurement.
 
     Raises:
-        ValueError: If the voxel size is unknown, or an argument is not as above.
+        ValueError: If an argument is not as above.
     """
     names, count = _names_and_count(phases)
     if hasattr(volume, "labels"):
@@ -186,20 +209,38 @@ def measure(
         raise ValueError(f"`shapes` must be a bool. Received: {shapes!r}.")
     given = {"voxel_size": voxel_size, "phases": count, "periodic": periodic}
     block = _block(volume, block)
-    if block is not None:
-        return _measure_blocks(volume, given, names, transport, bool(shapes), max_lag, block, workers, progress)
-    if _lies_elsewhere(volume):
+    if block is None and _lies_elsewhere(volume):
         volume = np.asarray(volume[(slice(None),) * len(volume.shape)])
+    options = {"shapes": bool(shapes), "max_lag": max_lag, "block": block, "workers": workers, "progress": progress}
+    if mask is not None or isinstance(exclude, str | numbers.Integral) or len(exclude):
+        return _measure_inside(volume, given, names, transport, mask, exclude, options)
+    return _measure(volume, given, names, transport, **options)
+
+
+def _measure(volume, given, names, transport, *, block, workers, **options):
+    """Return the Measurement of all that labels show, at once or block by block."""
+    if block is not None:
+        return _measure_blocks(volume, given, names, transport, block=block, workers=workers, **options)
+    return _measure_at_once(volume, given, names, transport, **options)
+
+
+def _measure_at_once(volume, given, names, transport, *, shapes, max_lag, progress, excluding=False, keys=MEASURES):
+    """Return the Measurement of labels in memory."""
     flat = np.ndim(volume) == 2
-    check = check_slice if flat else check_volume
-    checked = check(volume, **given)
-    require_voxel_size(checked)
+    checked = (check_slice if flat else check_volume)(volume, **given)
     names = (*names, *default_names(checked.phases)[len(names) :])[: checked.phases]
     if flat and not isinstance(transport, (bool, np.bool_)):
         raise ValueError(f"`transport` must be a bool for a slice, which does not tell it. Received: {transport!r}.")
-    conducting = () if flat else _conducting(transport, names)
-    max_lag = _max_lag(max_lag, checked.labels.shape)
-    subject = Subject(checked, MEASURES, max_lag=max_lag, conducting=conducting, shapes=bool(shapes), progress=progress)
+    subject = Subject(
+        checked,
+        {key: MEASURES[key] for key in keys},
+        max_lag=_max_lag(max_lag, checked.labels.shape),
+        conducting=() if flat else _conducting(transport, names),
+        shapes=shapes,
+        units=checked.voxel_size is not None,
+        excluding=excluding,
+        progress=progress,
+    )
     values = subject.measured()
     return Measurement(
         phases=names,
@@ -211,7 +252,9 @@ def measure(
     )
 
 
-def _measure_blocks(stored, given, names, transport, shapes, max_lag, block, workers, progress):
+def _measure_blocks(
+    stored, given, names, transport, *, shapes, max_lag, block, workers, progress, excluding=False, keys=MEASURES
+):
     """Return the Measurement of labels that are read block by block."""
     if len(stored.shape) == 2:
         raise ValueError(f"`block` must be left out for a slice, which is measured at once. Received: {block}.")
@@ -221,7 +264,6 @@ def _measure_blocks(stored, given, names, transport, shapes, max_lag, block, wor
             f"Received: {transport!r}: measure a part of the volume."
         )
     checked = check_stored(stored, **given)
-    require_voxel_size(checked)
     max_lag = _max_lag(max_lag, stored.shape)
     if workers is not None:
         check_integer(workers, "workers", 1, None)
@@ -233,8 +275,43 @@ def _measure_blocks(stored, given, names, transport, shapes, max_lag, block, wor
         voxel_size=checked.voxel_size,
         shape=tuple(map(int, stored.shape)),
         periodic=checked.periodic,
-        **measure_blocks(checked, max_lag, block, workers, progress, shapes),
+        **measure_blocks(checked, max_lag, block, workers, progress, shapes, excluding=excluding, keys=keys),
     )
+
+
+def _measure_inside(labels, given, names, transport, mask, exclude, options):
+    """Return the Measurement of what a mask, boxes and phases leave of labels."""
+    n = given["phases"] or (
+        highest_phases(labels, options["block"], options["workers"]) if options["block"] else int(np.max(labels)) + 1
+    )
+    names = (*names, *default_names(n)[len(names) :])[:n]
+    labels = labels if options["block"] else check_part(labels, n)[0]
+    labels, names = excluded_last(labels, names, mask, exclude)
+    n = len(names)
+    if options["block"] is None and labels.ndim == 3:
+        transport = _conducting(transport, names)
+    given = {**given, "phases": n + 1}
+    options = {**options, "shapes": False}
+    # The pairs of voxels that are measured are those of one phase, of which all that is measured is one.
+    kept = labels != n if isinstance(labels, np.ndarray) else labels.map(lambda part: part != n, bool)
+    alone = {**given, "phases": 2}
+    pairs = _measure(kept, alone, (), False, **{**options, "progress": None}, keys=_PAIRS).two_point_correlation[1]
+    if not pairs[0, 0]:
+        raise ValueError("`mask` and `exclude` must leave something to measure. Received: ones that leave nothing.")
+    everything = _measure(labels, given, (*names, ""), transport, **options, excluding=True)
+    straight = ()
+    if isinstance(kept, np.ndarray):
+        straight = tuple(bool((kept == kept.take([0], axis)).all()) for axis in range(kept.ndim))
+    inside = Inside(n, pairs[0, 0], pairs, straight)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = {
+            key: row.within(everything, inside)
+            for key, row in MEASURES.items()
+            if row.within is not None and everything[key] is not None
+        }
+    facts = {name: getattr(everything, name) for name in ("voxel_size", "shape", "periodic")}
+    stereology = tuple(key for key in everything.stereology if values.get(key) is not None)
+    return Measurement(phases=names, **facts, stereology=stereology, excluded=1 - float(pairs[0, 0]), **values)
 
 
 def _block(volume, block):

@@ -143,6 +143,7 @@ INTERFACIAL_AREA = Measure(
     on_blocks=OnBlocks(
         count=_count_faces, value=lambda faces, whole: areas_from(faces, whole.voxels, whole.voxel_size)
     ),
+    within=lambda values, inside: values["interfacial_area"][: inside.n, : inside.n] / inside.share,
     cost=2,
     label="interface with {phase}, voxel faces",
     whole=True,
@@ -158,6 +159,7 @@ SPECIFIC_SURFACE_AREA = Measure(
     of_slice=lambda subject: 3 / 2 * (subject.faces.sum(axis=1) / (subject.labels.size * subject.voxel_size)),
     stereology=True,
     on_blocks=OnBlocks(value=lambda _, whole: whole["interfacial_area"].sum(axis=1)),
+    within=lambda values, inside: (values["interfacial_area"][: inside.n, : inside.n] / inside.share).sum(axis=1),
     label="specific surface area, voxel faces",
     whole=True,
     bar=0.04,

@@ -71,12 +71,14 @@ def triple_phase_boundary_density(
         range(checked.phases) if phases_triple is None else _check_triple(volume, phases_triple, checked.phases)
     )
     within = percolating_voxels(checked.labels, periodic=checked.periodic) if active else None
-    edges = sum(
-        count_junctions(checked.labels, candidates, plane, checked.periodic, within)
-        for plane in combinations(range(3), 2)
-    )
+    edges = _edges(checked.labels, candidates, checked.periodic, within)
     length = edges / STAIRCASE_3D if staircase_correction else edges
     return density_from(length, checked.labels.size, size)
+
+
+def _edges(labels, candidates, periodic, within):
+    planes = combinations(range(3), 2)
+    return sum(count_junctions(labels, candidates, plane, periodic, within) for plane in planes)
 
 
 def density_from(edges: float, voxels: int, voxel_size: float) -> float:
@@ -95,12 +97,14 @@ def _check_triple(volume, phases_triple, phases):
 
 
 def _density(subject, active=False):
-    return triple_phase_boundary_density(subject.labels, active, voxel_size=subject.voxel_size, **subject.options)
+    within = percolating_voxels(subject.labels, periodic=subject.periodic) if active else None
+    edges = _edges(subject.labels, range(subject.n_measured), subject.periodic, within)
+    return density_from(edges, subject.labels.size, subject.voxel_size)
 
 
 def triple_point_density(subject):
     """Return the pixel corners where three phases meet, per area of a slice: in 1/µm²."""
-    points = count_junctions(subject.labels, range(subject.n_phases), (0, 1), subject.periodic)
+    points = count_junctions(subject.labels, range(subject.n_measured), (0, 1), subject.periodic)
     return points / (subject.labels.size * subject.voxel_size**2)
 
 
@@ -109,7 +113,7 @@ def _count_edges(part):
     edges = 0
     for plane in combinations(range(3), 2):
         within = None if part.within is None else part.reaching(plane, part.within)
-        edges += count_junctions(part.reaching(plane), range(part.n_phases), plane, (False,) * 3, within)
+        edges += count_junctions(part.reaching(plane), range(part.n_measured), plane, (False,) * 3, within)
     return edges
 
 
@@ -128,6 +132,7 @@ TRIPLE_PHASE_BOUNDARY_DENSITY = Measure(
     of_slice=lambda subject: 3 * triple_point_density(subject),
     stereology=True,
     on_blocks=OnBlocks(count=_count_edges, value=_density_of_blocks),
+    within=lambda values, inside: values["triple_phase_boundary_density"] / inside.share,
     needs=frozenset({"three phases"}),
     label="triple-phase boundary density, voxel edges",
     whole=True,
@@ -144,6 +149,7 @@ ACTIVE_TRIPLE_PHASE_BOUNDARY_DENSITY = Measure(
     method="The part of it where each of the phases that meet is connected through the volume.",
     of_volume=lambda subject: _density(subject, active=True),
     on_blocks=OnBlocks(count=_count_edges, value=_density_of_blocks, active=True),
+    within=lambda values, inside: values["active_triple_phase_boundary_density"] / inside.share,
     needs=frozenset({"three phases", "percolation"}),
     cost=15,
     label="  of it active",

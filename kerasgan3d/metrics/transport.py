@@ -285,6 +285,7 @@ RELATIVE_DIFFUSIVITY = Measure(
     "concentrations on two opposite faces, no flux through the sides, as in [3]; 0 where no path crosses. The "
     "tortuosity factor is the volume fraction divided by it.",
     of_volume=_diffusivities,
+    within=lambda values, inside: inside.along_straight(values["relative_diffusivity"]) / inside.share,
     needs=frozenset({"transport", "percolation"}),
     cost=lambda subject: _COST * len(_problems(subject)),
     label="relative diffusivity D_eff/D_0",
@@ -302,6 +303,7 @@ TORTUOSITY_FACTOR = Measure(
     shape=PER_PHASE_AND_AXIS,
     method="The volume fraction divided by the relative diffusivity.",
     of_volume=_tortuosity_factors,
+    within=lambda values, inside: inside.along_straight(values["tortuosity_factor"]),
     needs=frozenset({"transport", "percolation"}),
     cost=0,
     note=_BLOCKED,
@@ -314,6 +316,7 @@ MACMULLIN_NUMBER = Measure(
     shape=PER_PHASE_AND_AXIS,
     method="One over the relative diffusivity.",
     of_volume=_macmullin_numbers,
+    within=lambda values, inside: inside.along_straight(values["macmullin_number"]) * inside.share,
     needs=frozenset({"transport", "percolation"}),
     cost=0,
     note=_BLOCKED,
