@@ -1,7 +1,9 @@
 """A group of commands that are imported when called, and whose errors are one line each."""
 
+import contextlib
 import importlib
 import io
+import logging
 import sys
 
 import click
@@ -53,7 +55,8 @@ class CommandGroup(click.Group):
     def invoke(self, ctx):
         """Run the command; turn what went wrong into a line for the user, unless ``--debug`` was given."""
         try:
-            return super().invoke(ctx)
+            with _notes():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise CommandError("interrupted", exit_code=130) from error
         except BrokenPipeError:
@@ -91,6 +94,28 @@ class CommandError(click.ClickException):
     def __init__(self, message: str, exit_code: int = 2) -> None:
         super().__init__(message)
         self.exit_code = exit_code  # pyright: ignore[reportAttributeAccessIssue] click reads it of the instance
+
+
+@contextlib.contextmanager
+def _notes():
+    """Show on stderr what the library logs about the files that it reads, each note once."""
+    told = set()
+
+    def emit(record):
+        message = record.getMessage()
+        if message not in told:
+            told.add(message)
+            _report(f"note: {message}")
+
+    handler, logger = logging.Handler(logging.WARNING), logging.getLogger("kerasgan3d.io")
+    handler.emit = emit
+    logger.addHandler(handler)
+    propagate, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
 
 
 def _report(message):

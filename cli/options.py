@@ -141,12 +141,30 @@ phases_option = click.option("--phases", type=Phases(), help="Names of the phase
 map_option = click.option(
     "--map", "mapping", type=Mapping(), help="Grey values and the phases they mean: 0=pore,127=NMC,255=CBD."
 )
+tolerance_option = click.option(
+    "--tolerance",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="How far grey values may lie from those of --map, for what was saved with loss, as JPEG.",
+)
+shape_option = click.option("--shape", type=Size(), metavar="z y x", help="Voxels of a .raw file, which says none.")
+dtype_option = click.option("--dtype", metavar="TYPE", help="Type of a .raw file: uint8, or >u2 for the big end first.")
 voxel_size_option = click.option(
     "--voxel-size",
     type=click.FloatRange(min=0, min_open=True),
     metavar="µm",
-    help="Edge of a voxel, where the file does not say it.",
+    help="Edge of a voxel, where the file does not say it, or says it wrongly.",
 )
+_READING = (phases_option, map_option, tolerance_option, voxel_size_option, shape_option, dtype_option)
+
+
+def reading_options(command):
+    """Give a command the options that say how a file is to be read; they are called as the arguments of `io.read`."""
+    for option in reversed(_READING):
+        command = option(command)
+    return command
+
+
 exclude_option = click.option(
     "--exclude",
     type=Box(),

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-from kerasgan3d.cli.options import map_option, overwrite_option, phases_option, voxel_size_option
+from kerasgan3d.cli.options import NumbersCommand, overwrite_option, reading_options
 from kerasgan3d.cli.output import refuse_existing
 
 
 @click.command(
     "render",
+    cls=NumbersCommand,
     epilog="""\b
 Examples:
   kerasgan3d render cathode.tif -o cathode.png
@@ -18,20 +19,18 @@ Examples:
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The picture: .png, .pdf or .svg.")
-@phases_option
-@map_option
-@voxel_size_option
+@reading_options
 @click.option("--axis", type=click.Choice(("z", "y", "x")), help="Draw only the middle slice normal to this axis.")
 @click.option("--title", help="Text above the picture.")
 @click.option("--dpi", type=click.IntRange(10, 1200), metavar="N", help="Dots per inch.")
 @overwrite_option
-def command(file, output, phases, mapping, voxel_size, axis, title, dpi, overwrite):
+def command(file, output, axis, title, dpi, overwrite, **reading):
     """Draw a volume: solid body, three slices, phase fractions."""
     import kerasgan3d
 
     kerasgan3d.report.check_picture(output)
     refuse_existing(output, overwrite)
-    volume = kerasgan3d.io.read(file, phases=phases, mapping=mapping, voxel_size=voxel_size)
+    volume = kerasgan3d.io.read(file, **reading)
     given = {"dpi": dpi} if dpi else {}
     kerasgan3d.render(volume, output, axis=axis, title=title, **given)
     click.echo(f"wrote {output}")

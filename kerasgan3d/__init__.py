@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import kerasgan3d.training as training
     import kerasgan3d.volume as volume
     import kerasgan3d.zoo as zoo
+    from kerasgan3d.io import convert
     from kerasgan3d.layers import CircularPad3D, UpsampleConv3D
     from kerasgan3d.metrics import measure
     from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
@@ -59,6 +60,7 @@ __all__ = [
     "Volume",
     "VolumeDiscriminator",
     "compare",
+    "convert",
     "finetune",
     "load_generator",
     "measure",
@@ -88,6 +90,7 @@ _EXPORTS = {
     "Volume": "kerasgan3d.volume",
     "VolumeDiscriminator": "kerasgan3d.models",
     "compare": "kerasgan3d.report.compare",
+    "convert": "kerasgan3d.io",
     "finetune": "kerasgan3d.zoo.finetuning",
     "load_generator": "kerasgan3d.zoo",
     "measure": "kerasgan3d.metrics",

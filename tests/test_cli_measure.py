@@ -119,6 +119,52 @@ def test_options_reach_the_function(monkeypatch, options, transport):
     assert isinstance(called["volume"], Volume)
 
 
+@pytest.mark.parametrize("file", ["grey.npy", "slice.tif"])
+def test_without_a_voxel_size_what_has_a_unit_is_left_out(file):
+    result = run(f"{file} --no-transport --json")
+    assert result.exit_code == 0
+    assert f"note: {file} does not say how large a voxel is" in result.stderr
+    found = json.loads(result.stdout)
+    known = json.loads(run(f"{file} --voxel-size 1 --no-transport --json").stdout)
+    assert found["volume_fraction"] == known["volume_fraction"]
+    assert found["two_point_correlation"] == known["two_point_correlation"]
+    assert [found[key] for key in ("voxel_size", "specific_surface_area", "mean_chord_length")] == [None] * 3
+
+
+def test_a_voxel_size_that_is_not_the_files_is_said():
+    result = run("volume.tif --voxel-size 0.4 --no-transport --json")
+    assert json.loads(result.stdout)["voxel_size"] == 0.4
+    assert result.stderr == "kerasgan3d: note: volume.tif states voxels of 0.5 µm; the 0.4 µm that were given hold.\n"
+    assert run("volume.tif --voxel-size 0.5 --no-transport").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "inside"),
+    [
+        ("--mask mask.tif", np.s_[1:, :, 2:]),
+        ("--mask flat.tif", np.s_[:, :, 2:]),
+        ("--exclude 0:1,:,: --exclude :,:,0:2", np.s_[1:, :, 2:]),
+        ("--mask mask.tif --block 4 --workers 1", np.s_[1:, :, 2:]),
+    ],
+)
+def test_a_part_is_measured(options, inside):
+    mask = np.zeros((6, 8, 10), np.uint8)
+    mask[inside] = 255
+    tifffile.imwrite("mask.tif", mask)
+    tifffile.imwrite("flat.tif", mask[-1])
+    found = json.loads(run(f"volume.tif {options} --not-periodic --no-transport --json").stdout)
+    shares = np.bincount(labels()[inside].ravel()) / labels()[inside].size
+    np.testing.assert_allclose(found["volume_fraction"], shares)
+    assert found["excluded"] == pytest.approx(1 - labels()[inside].size / labels().size)
+
+
+def test_a_phase_is_left_out():
+    found = json.loads(run("volume.tif --exclude NMC --no-transport --json").stdout)
+    counts = np.bincount(labels().ravel())[[0, 2]]
+    assert found["phases"] == ["pore", "CBD"]
+    np.testing.assert_allclose(found["volume_fraction"], counts / counts.sum())
+
+
 @pytest.mark.parametrize("suffix", ["tif", "npy", "zarr", "vti"])
 def test_block_by_block_gives_the_same_numbers(suffix):
     result = run(f"volume.{suffix} --block 4 --workers 1 --json")
@@ -199,8 +245,11 @@ def test_progress_reaches_the_bar(monkeypatch):
         ("broken.tif", "broken.tif must be"),
         ("volume.png", "must end in one of|does not exist"),
         ("volume.tif missing.tif", "missing.tif"),
-        ("volume.tif grey.npy", "grey.npy does not say how large a voxel is: .* --voxel-size"),
-        ("slice.tif", "slice.tif does not say how large a voxel is"),
+        ("volume.tif --exclude YSZ", "`--exclude` must be a phase, pore, NMC, CBD, or 0 to 2. Received: YSZ"),
+        ("volume.tif --exclude 0:9,:,:z", "Invalid value for '--exclude'"),
+        ("volume.tif --mask slice.tif", "slice.tif must have the shape of volume.tif, 6 x 8 x 10 voxels"),
+        ("volume.tif --mask missing.tif", "missing.tif"),
+        ("volume.raw", "must be a file or folder to read"),
         ("grey.npy --map 0=pore,100=Ni,255=YSZ --voxel-size 1", "grey.npy.*128"),
         ("grey.npy --voxel-size -1", "Invalid value for '--voxel-size'"),
         ("volume.tif --phases pore", "volume.tif"),

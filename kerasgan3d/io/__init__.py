@@ -1,15 +1,19 @@
 """Files of volumes: the only place that reads and writes them.
 
-TIFF (also folders of slices), NumPy, OME-Zarr, HDF5 and VTK image data; `docs/formats.md` says what each one stores. A
-file is read strictly: nothing is guessed that two readers could guess differently. A file is written beside its final
-place and moved there when it is complete, so that a path holds either the whole volume or what it held before.
+TIFF (also folders of slices), NumPy, OME-Zarr, VTK image data, and what else people have; `docs/formats.md` says what
+each one stores. A file is read strictly: nothing is guessed that two readers could guess differently. A file is written
+beside its final place and moved there when it is complete, so that a path holds either the whole volume or what it held
+before.
 """
 
+from kerasgan3d.io._itk import raw_path
+from kerasgan3d.io.converting import convert
 from kerasgan3d.io.formats import PROBABILITY_SUFFIXES, STREAM_SUFFIXES, SUFFIXES
 from kerasgan3d.io.lazy import LazyArray, windows
 from kerasgan3d.io.reading import (
     LabelImage,
     LabelImages,
+    image_shape,
     open_image,
     open_labels,
     read_image,
@@ -38,10 +42,13 @@ __all__ = [
     "blocks",
     "check_writable",
     "checksum",
+    "convert",
+    "image_shape",
     "open_image",
     "open_labels",
     "open_volume",
     "partial_record",
+    "raw_path",
     "read",
     "read_image",
     "read_labels",

@@ -66,7 +66,7 @@ def open_metaimage(path):
             file, skip = plain_neighbour(path, facts["ElementDataFile"]), int(facts.get("HeaderSize", 0))
     packed = "zlib" if facts.get("CompressedData", "False") == "True" else "raw"
     array = _voxels(path, _META, file, skip, packed, dtype, shape)
-    return _upright(path, array, AXES[-n:], [(edge, unit) for edge in edges])
+    return _upright(path, array, ["t"] * (n - 3) + list(AXES[-n:]), [(edge, unit) for edge in edges])
 
 
 def open_nrrd(path):
@@ -160,6 +160,8 @@ def open_raw(path, said=None):
 def raw_path(path, shape, dtype):
     """Return the path that says shape and type of a raw file: "scan.raw:uint8,100x200x300"."""
     try:
+        if shape is None or dtype is None:
+            raise TypeError
         lengths = "x".join(str(int(length)) for length in shape)
         return f"{path}:{np.dtype(dtype).str.strip('|=')},{lengths}"
     except TypeError as error:

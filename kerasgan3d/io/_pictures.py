@@ -19,10 +19,6 @@ def open_picture(path):
     with reading(path, _KIND), _image(path) as image:
         if getattr(image, "n_frames", 1) != 1:
             raise FileError(f"{path} must hold one image. Received: {image.n_frames}.")
-        if image.getexif().get(_ORIENTATION, 1) != 1:
-            raise FileError(
-                f"{path} must lie as it is stored. Received: a picture that is to be turned. Save it turned."
-            )
         deep = image.mode.startswith("I")
         dtype = np.dtype(bool if image.mode == "1" else np.uint16 if deep else np.uint8)
         if any(";16" in str(tile) for tile in image.tile) and not deep:
@@ -54,6 +50,8 @@ def _image(path):
 
 def _greys(path, image):
     """Return the grey values (y, x) of a picture, whatever it stores them as."""
+    if image.getexif().get(_ORIENTATION, 1) != 1:  # it may stand behind the pixels
+        raise FileError(f"{path} must lie as it is stored. Received: a picture to be turned.")
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     values = np.asarray(image)

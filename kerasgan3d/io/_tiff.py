@@ -12,6 +12,7 @@ import numpy as np
 from kerasgan3d.files import replacing
 from kerasgan3d.io._common import KEY, UNITS, FileError, Opened, check_array, parsed, reading
 from kerasgan3d.io.lazy import LazyArray
+from kerasgan3d.palette import phase_colors
 
 # Classic TIFF, and with it ImageJ's kind, ends at 4 GiB; the room left is for the directory of pages.
 _CLASSIC_TIFF_BYTES = 2**32 - 2**25
@@ -20,11 +21,13 @@ _TIFF_VOXEL_SIZES = (1e-4, 1e4)
 # 600 dots per inch: what is coarser is the resolution of a screen or a printer, not of a microscope.
 _COARSEST_VOXEL = 25400 / 600
 _KIND = "a TIFF image"
+# Phases for which a table of colours holds both labels and the places over which ImageJ spreads them.
+_SPREAD = 16
 
 
 def write_tiff(path, labels, record):
     """Write labels as TIFF, uncompressed: every program opens that, also without loading it."""
-    _write(path, labels, "ZYX", record, display=max(1, len(record["phases"]) - 1))
+    _write(path, labels, "ZYX", record, display=_display(record))
 
 
 def write_probabilities_tiff(path, probabilities, record):
@@ -64,7 +67,7 @@ class StreamedTiff:
     def _create(self, record, ome):
         import tifffile
 
-        display = max(1, len(record["phases"]) - 1)
+        display = _display(record)
         options = _options(self._shape, math.prod(self._shape), "ZYX", record, display, None, ome=ome)
         mapped = tifffile.memmap(self._path, shape=self._shape, dtype=np.uint8, **options)
         offset = int(mapped.offset)
@@ -84,6 +87,11 @@ class StreamedTiff:
 
     def finish(self):
         """Nothing is left to be done."""
+
+
+def _display(record):
+    """Return the label that is shown as the last of the table of colours."""
+    return max(1, len(record["phases"]) - 1) if len(record["phases"]) <= _SPREAD else 255
 
 
 def _is_ome(path):
@@ -115,7 +123,22 @@ def _options(shape, nbytes, axes, record, display, slice_names, *, ome):
         if size is not None and _TIFF_VOXEL_SIZES[0] <= size <= _TIFF_VOXEL_SIZES[1]:
             metadata |= {"spacing": size, "unit": "micron"}
             options |= {"resolution": (1 / size, 1 / size)}
-    return {"photometric": "minisblack", "bigtiff": big, **options}
+    colours = {"photometric": "minisblack"} if slice_names else {"photometric": "palette", "colormap": _lut(record)}
+    return {**colours, "bigtiff": big, **options}
+
+
+def _lut(record):
+    """Return the colours of the phases as a table (3, 256) of 16 bits.
+
+    Most programs look up a label in it as it is, ImageJ after it has spread the range of display over the 256 places.
+    Both find the phase's colour where there are no more than 16 phases; of more, ImageJ is told no range.
+    """
+    colours = phase_colors(record["phases"]).astype(np.uint16) * 257
+    last = len(colours) - 1
+    places = np.arange(256)
+    table = colours[np.minimum(np.rint(places * last / 255).astype(int) if last < _SPREAD else places, last)]
+    table[: last + 1] = colours
+    return table.T.copy()
 
 
 def open_tiff(path):
@@ -131,6 +154,7 @@ def open_tiff(path):
                 f"{', '.join(str(series.shape) for series in tif.series[:5])}."
             )
         series = tif.series[0]
+        len(tif.pages)  # looks for all of them, and logs what is not there
         if any("invalid page offset" in message for message in messages):
             raise FileError(
                 f"{path} must be complete. Received: a TIFF file that ends before its last page. Copy or save it again."

@@ -9,6 +9,7 @@ import numpy as np
 from kerasgan3d.files import replacing
 from kerasgan3d.io._common import KEY, UNITS, FileError, Opened, check_array, opened_axes, reading
 from kerasgan3d.io._gridded import gridded, xarray_variables
+from kerasgan3d.palette import phase_colors
 
 CHUNK = 128
 # No label has this value, so that a chunk that got lost shows up instead of turning into phase 0.
@@ -47,7 +48,8 @@ class StreamedZarr:
         if exists:
             self._array = _opened(path, "r+")["0"]
             return
-        attributes = {"ome": {"version": "0.5", "multiscales": [_multiscales(place.stem, record, 1)]}, KEY: record}
+        multiscales, shown = [_multiscales(place.stem, record, 1)], _image_label(record)
+        attributes = {"ome": {"version": "0.5", "multiscales": multiscales, "image-label": shown}, KEY: record}
         group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
         self._array = _create_array(group, "0", record["shape"], chunk)
 
@@ -99,6 +101,16 @@ def _create_array(group, name, shape, chunk):
         dimension_names=("z", "y", "x"),
         fill_value=FILL,
     )
+
+
+def _image_label(record):
+    """What OME-Zarr 0.5 says of labels: their colours and names, by which viewers show them as such."""
+    colours = phase_colors(record["phases"]).tolist()
+    return {
+        "version": "0.5",
+        "colors": [{"label-value": label, "rgba": [*colour, 255]} for label, colour in enumerate(colours)],
+        "properties": [{"label-value": label, "name": name} for label, name in enumerate(record["phases"])],
+    }
 
 
 def _multiscales(name, record, levels):

@@ -153,6 +153,15 @@ def open_image(path: StrPath, *, in_memory: int = 2**31) -> np.ndarray | LazyArr
     return opened.array if bytes_of(opened.array) > in_memory else _whole(opened, path)
 
 
+def image_shape(path: StrPath) -> tuple[int, ...]:
+    """Return how many voxels an image has along z, y, x, or y, x, from its header where that says it.
+
+    Raises:
+        FileNotFoundError, OSError, ValueError: as `read_image`.
+    """
+    return tuple(open_path(path)[0].array.shape)
+
+
 def source_name(path: StrPath) -> str:
     """Return the name of a file without its folders; that of a dataset is "scan.h5:/group/dataset"."""
     dataset = split_dataset(os.fspath(path))

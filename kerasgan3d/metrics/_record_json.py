@@ -17,19 +17,15 @@ _ALWAYS = ("volume_fraction", "specific_surface_area", "interfacial_area", "two_
 
 def units_of(dimensions, keys=MEASURES):
     """Return the unit of each number of a record of a volume, or a slice, that has these keys."""
-    excluded = {"excluded": "1"} if keys is MEASURES or "excluded" in keys else {}
-    return {
-        "voxel_size": "µm",
-        **excluded,
-        **{key: row.unit_in(dimensions) for key, row in MEASURES.items() if key in keys},
-    }
+    units = {key: row.unit_in(dimensions) for key, row in MEASURES.items() if key in keys}
+    return {"voxel_size": "µm", **({"excluded": "1"} if keys is MEASURES or "excluded" in keys else {}), **units}
 
 
 def to_json(record):
     """Return a Measurement as a dict that JSON can hold; inf becomes "inf", NaN null."""
     values = {name: _plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
     # What is whole says nothing of what was left out, as it always has.
-    values |= {"excluded": record.excluded} if record.excluded else {}
+    values |= {} if record.excluded is None else {"excluded": record.excluded}
     return {"format": FORMAT, **values, "units": units_of(len(record.shape), values)}
 
 
@@ -61,8 +57,8 @@ def from_json(record):
     units = units_of(len(shape), record)
     if record["units"] != units:
         raise ValueError(f"The units of a measurement must be {units}. Received: {record['units']!r}.")
-    excluded = record.get("excluded", 0.0)
-    if not isinstance(excluded, float) or not 0 <= excluded < 1:
+    excluded = record.get("excluded")
+    if excluded is not None and not (isinstance(excluded, float) and 0 <= excluded < 1):
         raise ValueError(f"`excluded` must be a share, from 0 to less than 1. Received: {excluded!r:.100}.")
     # Without a voxel size there is nothing that has a unit.
     always = [key for key in _ALWAYS if record["voxel_size"] is not None or MEASURES[key].unit == "1"]

@@ -47,7 +47,7 @@ class Measurement(_Values):
         shape: Voxels along z, y, x; along y, x for a slice.
         periodic: Whether the image continues at its opposite faces, one bool per axis.
         stereology: Keys of those that are estimates of a volume's values, made from a slice by stereology.
-        excluded: Share of the image that was left out; all else is of the rest.
+        excluded: Share of the image that was left out, where all else is of the rest; None where nothing was.
         volume_fraction: (n,).
         specific_surface_area: (n,) in 1/µm, of voxel faces.
         specific_surface_area_marching_cubes: (n,) in 1/µm, of a mesh; None for a slice, and block by block.
@@ -74,7 +74,7 @@ class Measurement(_Values):
     shape: tuple[int, ...]
     periodic: tuple[bool, ...]
     stereology: tuple[str, ...] = ()
-    excluded: float = 0.0
+    excluded: float | None = None
 
     def __getattr__(self, name: str) -> Any:
         key = RENAMED.get(name)
