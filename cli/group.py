@@ -1,8 +1,10 @@
 """A group of commands that are imported when called, and whose errors are one line each."""
 
+import contextlib
 import importlib
 import io
 import sys
+import warnings
 
 import click
 
@@ -53,7 +55,8 @@ class CommandGroup(click.Group):
     def invoke(self, ctx):
         """Run the command; turn what went wrong into a line for the user, unless ``--debug`` was given."""
         try:
-            return super().invoke(ctx)
+            with _reported_warnings():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise CommandError("interrupted", exit_code=130) from error
         except BrokenPipeError:
@@ -83,6 +86,24 @@ class CommandGroup(click.Group):
             _report("interrupted")
             sys.exit(130)
         sys.exit(result if isinstance(result, int) else 0)
+
+
+@contextlib.contextmanager
+def _reported_warnings():
+    """Say in one line, once, which voxel size wins over that of a file."""
+    said = set()
+
+    def show(message, category, *place, **where):
+        if not issubclass(category, UserWarning):
+            return usual(message, category, *place, **where)
+        if str(message) not in said:
+            _report(f"warning: {message}")
+        said.add(str(message))
+
+    with warnings.catch_warnings():
+        usual, warnings.showwarning = warnings.showwarning, show
+        warnings.filterwarnings("always", message="the voxel size that is given", category=UserWarning)
+        yield
 
 
 class CommandError(click.ClickException):

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from kerasgan3d.checks import AXES, Periodic, check_periodic, check_voxel_size
+from kerasgan3d.checks import AXES, Periodic, check_periodic, check_voxel_size, plain_array
 from kerasgan3d.io._common import FileError, Phases, StrPath, about
 from kerasgan3d.io.lazy import LazyArray
 from kerasgan3d.io.reading import bytes_of, common_phases, open_path, read_segmented, stored_labels, voxel_edges
 from kerasgan3d.io.writing import write_labels
-from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names, one_hot
+from kerasgan3d.phases import MAX_PHASES, PhaseMap, check_dense, default_names, one_hot
 
 _RECORD_VERSION = 1
 
@@ -54,6 +54,8 @@ class Volume:
         provenance: dict[str, Any] | None = None,
     ) -> None:
         self._labels, n = _checked_labels(labels)
+        if phases is None:
+            check_dense(self._labels, n - 1)
         self._phases = _checked_phases(phases, n)
         self._voxel_size = check_voxel_size(voxel_size)
         z, y, x = check_periodic(periodic)
@@ -375,7 +377,7 @@ def _check_solid(path, shape):
 
 def _checked_labels(labels):
     """Return labels as uint8 (z, y, x), and the least number of phases that they need."""
-    labels = np.asarray(labels)
+    labels = plain_array(labels)
     if labels.ndim != 3 or 0 in labels.shape:
         raise ValueError(f"`labels` must be a 3D array (z, y, x) that is not empty. Received: shape {labels.shape}.")
     if labels.dtype.kind not in "iub":

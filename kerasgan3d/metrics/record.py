@@ -20,7 +20,7 @@ from kerasgan3d.metrics._record_json import from_json, to_json, units_of
 from kerasgan3d.metrics._record_text import record_text
 from kerasgan3d.metrics.blocks import BLOCK, highest_phases, measure_blocks
 from kerasgan3d.metrics.registry import MEASURES
-from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names
+from kerasgan3d.phases import MAX_PHASES, PhaseMap, check_dense, default_names
 
 MAX_LAG = 32  # voxels: with 0.4 µm each beyond the size of a cathode's particles, and still cheap
 # Voxels. All measures of a volume that is in memory take some 100 bytes each: 13 GB for this many.
@@ -193,6 +193,8 @@ def measure(
     flat = np.ndim(volume) == 2
     check = check_slice if flat else check_volume
     checked = check(volume, **given)
+    if count is None:
+        check_dense(checked.labels, checked.phases - 1)
     require_voxel_size(checked)
     names = (*names, *default_names(checked.phases)[len(names) :])[: checked.phases]
     if flat and not isinstance(transport, (bool, np.bool_)):
