@@ -121,19 +121,6 @@ def opened(array: LazyArray, layout: Layout, record: Any = None, **more: Any) ->
     return Opened(array, layout.spacing, record, ratio=layout.ratio, **more)
 
 
-def check_compressed(path: Any, sizes: Any, raw: int) -> None:
-    """Refuse what is stored in pieces that are larger than what they should hold: they would inflate to more.
-
-    Args:
-        path: Of the file.
-        sizes: Bytes of each piece as it is stored.
-        raw: Bytes that a piece should hold.
-    """
-    largest = max(sizes, default=0)
-    if largest > 2 * raw + 2**16:
-        raise FileError(f"{path} must store pieces of {raw} bytes. Received: a compressed piece of {largest} bytes.")
-
-
 def _axis(name):
     """Return z, y, x, t or c; None where an axis has no name; else its name."""
     name = str(name or "").strip().lower()
@@ -167,9 +154,11 @@ def _kept(shape, names):
         place |= dict(zip(free[-len(nameless) :] if nameless else (), nameless, strict=False))
         kept = [place[letter] for letter in "zyx" if letter in place]
         kept += [axis for axis in nameless if axis not in kept]
+        if len(kept) == 2 and names[0] is None and shape[0] == 1:  # a volume of one plane
+            kept.insert(0, 0)
     else:
         kept = [axis for axis, length in enumerate(shape) if length != 1]
-        if len(kept) == 2 and shape[0] == 1:  # a volume of one plane
+        if len(kept) == 2 and shape[0] == 1:
             kept.insert(0, 0)
         elif len(kept) < 2:
             kept = list(range(len(shape)))[-3:]

@@ -14,7 +14,8 @@ import numpy as np
 
 from kerasgan3d.files import replacing
 from kerasgan3d.io._common import KEY, FileError, micrometres, parsed, reading
-from kerasgan3d.io._stated import arranged, check_compressed, judged, opened
+from kerasgan3d.io._inflate import SMALL, check_inflated, check_sizes
+from kerasgan3d.io._stated import arranged, judged, opened
 
 # Classic TIFF, and with it ImageJ's kind, ends at 4 GiB; the room left is for the directory of pages.
 _CLASSIC_TIFF_BYTES = 2**32 - 2**25
@@ -158,6 +159,7 @@ def _arranged(path, tif, series, layout, meaning):
 
     def whole():
         with reading(path, _KIND), _file(path) as again:
+            _check_pieces(path, again.series[0])
             return again.series[0].asarray()
 
     page = series.keyframe
@@ -183,7 +185,12 @@ class _Pages:
         places = np.arange(math.prod(outer)).reshape(outer)[window[: self._inner]]
         with _file(self._path) as tif:
             series: Any = tif.series[0]
-            pages = [series[int(k)].asarray().reshape(inner)[window[self._inner :]] for k in places.flat]
+            read = [series[int(k)] for k in places.flat]
+            for page in read:
+                if page.parent.filehandle.closed:  # of another file of the set
+                    page.parent.filehandle.open()
+            _check_pieces(self._path, read)
+            pages = [page.asarray().reshape(inner)[window[self._inner :]] for page in read]
         return np.stack(pages).reshape(places.shape + pages[0].shape)
 
 
@@ -216,11 +223,11 @@ def _check_ome(path, tif):
 
 
 def _incomplete(path, planes, found):
-    return f"{path} must be complete. Received: {found} planes, where it promises {planes}. Copy or save it again."
+    return f"{path} must be complete. Received: {found} planes, where it tells of {planes}. Copy or save it again."
 
 
 # What tifffile logs, and goes on, where a file does not hold what it says.
-_DOUBTS = ("invalid page offset", "missing", "corrupt", "not match", "out of range", "expected", "invalid tiffdata")
+_DOUBTS = ("missing", "corrupt", "not match", "out of range", "expected", "failed", "invalid")
 
 
 def _check_whole(path, tif, series, messages):
@@ -230,10 +237,13 @@ def _check_whole(path, tif, series, messages):
             f"{path} must be complete. Received: a TIFF file that ends before its last page. Copy or save it again."
         )
     page, pages = series.keyframe, list(series)
-    planes = max(math.prod(series.shape) // max(1, page.size), _promised(tif) // page.samplesperpixel)
-    found = sum(part is not None for part in pages) if len(pages) > 1 else len(tif.pages)
-    if planes > found > 1 or (len(pages) > 1 and planes > found):
-        raise FileError(_incomplete(path, planes, found))
+    told = {math.prod(series.shape) // max(1, page.size)}
+    told |= {_promised(tif) // page.samplesperpixel} if tif.is_imagej else set()
+    own = series.kind in ("imagej", "shaped") and not series.is_pyramidal
+    found = len(tif.pages) if own else sum(part is not None for part in pages)
+    wrong = [planes for planes in told if (planes != found if own else planes > found)]
+    if wrong and max(found, len(pages)) > 1:
+        raise FileError(_incomplete(path, wrong[0], found))
     doubts = [message for message in messages if any(doubt in message.lower() for doubt in _DOUBTS)]
     if doubts:
         raise FileError(f"{path} must hold what it says. Received: {' '.join(doubts[0].split())[:200]}.")
@@ -242,23 +252,38 @@ def _check_whole(path, tif, series, messages):
     if len({_directory(part) for part in pages}) > 1:
         raise FileError(f"{path} must hold pages of one kind. Received: some whose tags give values another meaning.")
     if page.compression != 1:
-        raw = math.prod(page.chunks) * page.dtype.itemsize
-        check_compressed(path, (size for part in pages for size in part.databytecounts), raw)
+        check_sizes(path, [size for part in pages for size in part.databytecounts], _piece(page))
+
+
+def _piece(page):
+    """Return how many bytes a strip or tile of a page holds."""
+    return math.prod(page.chunks) * page.dtype.itemsize
+
+
+def _check_pieces(path, pages):
+    """Refuse pages whose strips or tiles would inflate to more than they hold; done as they are read."""
+    codec = {8: "zlib", 32946: "zlib", 34925: "lzma"}.get(int(pages[0].compression))
+    for page in pages if codec else ():
+        file = page.parent.filehandle
+        for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+            if size > SMALL or codec == "lzma":
+                file.seek(start)
+                check_inflated(path, file.read(size), codec, _piece(page.keyframe))
 
 
 def _promised(tif):
     """Return how many planes ImageJ's text tells of."""
-    told = (tif.imagej_metadata or {}) if tif.is_imagej else {}
+    told = tif.imagej_metadata or {}
     axes = [int(told.get(axis, 1)) for axis in ("channels", "slices", "frames")]
     return max(int(told.get("images", 1)), math.prod(axes))
 
 
-# Photometric interpretation, bit order, orientation, samples per pixel: one number each.
-_TELLING = (262, 266, 274, 277)
+# Photometric interpretation, bit order, orientation, samples per pixel, and what they are where they are not told.
+_TELLING = {262: None, 266: 1, 274: 1, 277: 1}
 
 
 def _directory(page):
-    """Return the tags of a page that give its values their meaning, as they are stored."""
+    """Return the tags of a page that give its values their meaning, where they are not the usual ones."""
     tiff, file = page.parent.tiff, page.parent.filehandle
     closed = file.closed
     if closed:
@@ -268,9 +293,10 @@ def _directory(page):
     tags = file.read(count * tiff.tagsize)
     if closed:
         file.close()
-    entries = [tags[k : k + tiff.tagsize] for k in range(0, len(tags), tiff.tagsize)]
-    codes = [struct.unpack(f"{tiff.byteorder}H", entry[:2])[0] for entry in entries]
-    return frozenset(entry for code, entry in zip(codes, entries, strict=True) if code in _TELLING)
+    entry = f"{tiff.byteorder}H{(tiff.tagsize - 4) // 2 + 2}xH{(tiff.tagsize - 4) // 2 - 2}x"  # code and first value
+    return frozenset(
+        (code, value) for code, value in struct.iter_unpack(entry, tags) if value != _TELLING.get(code, value)
+    )
 
 
 def _meaning(path, tif, page):
@@ -370,8 +396,8 @@ def _tiff_edges(tif):
     if not unit:
         unit = {2: "inch", 3: "cm"}.get(int(tags.valueof(296, 2)), "")
     # 1 per unit is what programs default to, unless ImageJ says the unit.
-    edges = [_edge_of(tags.valueof(code), known) for code in (282, 283)]
-    x, y = edges
+    ratios = [tags.valueof(code) for code in (282, 283)]
+    x, y = (_edge_of(ratio, known or set(ratios) - {(1, 1), None}) for ratio in ratios)
     if (length := micrometres(unit) or 0) >= 1e4 and max(x or 0, y or 0) * length > 0.999 * _COARSEST_VOXEL:
         unit = ""
     units = dict.fromkeys("zyx", unit) | {axis: told[f"{axis}unit"] for axis in "zy" if f"{axis}unit" in told}

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasgan3d.files import replacing
 from kerasgan3d.io._common import KEY, FileError, reading
+from kerasgan3d.io._inflate import check_inflated
 from kerasgan3d.io._stated import arranged, judged, opened
 
 CHUNK = 128
@@ -20,7 +21,7 @@ _KIND = "a Zarr image"
 # Of more bytes than this, what is stored is looked at: chunks of one value are stored small, or not at all.
 _LARGE, _DENSEST = 2**28, 2**15
 _CODECS = {"bytes", "endian", "transpose", "sharding_indexed", "crc32c", "shuffle", "delta", "packbits"}
-_CODECS |= {"blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2"}
+_COMPRESSORS = {"blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2"}
 
 
 def is_zarr(path):
@@ -144,12 +145,15 @@ def open_zarr(path):
             names, edges = _multiscale(multiscales[0], node.ndim)
         else:
             names = getattr(node.metadata, "dimension_names", None) or node.attrs.get("_ARRAY_DIMENSIONS") or ()
-        _check_codecs(path, node.metadata.to_dict())
+        compressor = _compressor(path, node.metadata.to_dict())
         piece = math.prod(node.shards or node.chunks) * np.dtype(node.dtype).itemsize
         claimed = node.size * np.dtype(node.dtype).itemsize
         stored = None if max(piece, claimed) < _LARGE else _stored(path, max(piece, claimed) // _DENSEST)
         layout = judged(path, node.shape, node.dtype, names, edges, stored=stored, densest=_DENSEST)
-        store.largest = 2 * piece + 2**16
+        if piece > max(2**27, claimed):
+            raise FileError(f"{path} must hold chunks that fit its image. Received: chunks of {piece} bytes.")
+        store.largest, store.raw = 2 * piece + 2**16, piece
+        store.codec = compressor if node.shards is None else ""
     missing = FILL if isinstance(record, dict) else None
     return opened(arranged(path, _KIND, node, layout), layout, record, missing=missing)
 
@@ -161,6 +165,7 @@ def _own_store():
 
     class OwnStore(LocalStore):
         largest = 2**26  # bytes: of metadata, until it is known how large a chunk is
+        codec, raw = "", 0  # of a chunk
 
         def _check(self, key):
             try:
@@ -175,30 +180,41 @@ def _own_store():
                     f"{self.largest} could belong."
                 )
 
+        def _checked(self, found):
+            if found is not None and self.codec:
+                check_inflated(self.root, memoryview(found.as_numpy_array()), self.codec, self.raw)
+            return found
+
         async def get(self, key, prototype=None, byte_range=None):
             self._check(key)
-            return await super().get(key, prototype, byte_range)
+            return self._checked(await super().get(key, prototype, byte_range))
 
         def get_sync(self, key, *, prototype=None, byte_range=None):
             self._check(key)
-            return super().get_sync(key, prototype=prototype, byte_range=byte_range)
+            return self._checked(super().get_sync(key, prototype=prototype, byte_range=byte_range))
 
     return OwnStore
 
 
-def _check_codecs(path, metadata):
-    """Refuse what is encoded in ways that are not on the list, by name: some of them run code."""
+def _compressor(path, metadata):
+    """Return what chunks are compressed by, or ""; refuse by name what is not on the list: codecs may run code."""
+    compressors = []
     codecs = [*(metadata.get("codecs") or ()), metadata.get("compressor"), *(metadata.get("filters") or ())]
     while codecs:
         codec = codecs.pop()
         if codec is None:
             continue
         codec = codec.to_dict() if hasattr(codec, "to_dict") else codec.get_config() if hasattr(codec, "id") else codec
-        name = str(codec.get("name", codec.get("id")))
-        if name.removeprefix("numcodecs.") not in _CODECS:
-            raise FileError(f"{path} must be encoded by {', '.join(sorted(_CODECS))}. Received: the codec {name[:80]}.")
+        name = str(codec.get("name", codec.get("id"))).removeprefix("numcodecs.")
+        compressors += [name] if name in _COMPRESSORS else []
+        if name not in _CODECS | _COMPRESSORS:
+            known = ", ".join(sorted(_CODECS | _COMPRESSORS))
+            raise FileError(f"{path} must be encoded by {known}. Received: the codec {name[:80]}.")
         configuration = codec.get("configuration") or {}
         codecs += [*configuration.get("codecs", ()), *configuration.get("index_codecs", ())]
+    if len(compressors) > 1:
+        raise FileError(f"{path} must be compressed once. Received: {', '.join(compressors)}.")
+    return "".join(compressors)
 
 
 def _stored(path, enough):

@@ -189,13 +189,16 @@ def _whole(opened, path):
     """Read all of an image: an array."""
     array = np.asarray(opened.array)
     if opened.missing is not None:
-        _check_complete(path, bool((array == opened.missing).any()))
+        _check_complete(path, opened, bool((array == opened.missing).any()))
     return array
 
 
-def _check_complete(path, missing):
+def _check_complete(path, opened, missing):
     if missing:
-        raise FileError(f"{path} must be complete. Received: a volume with missing chunks. Copy or write it again.")
+        what = (
+            "a volume with missing chunks" if opened.record else f"voxels of {opened.missing}, which is said to be none"
+        )
+        raise FileError(f"{path} must be complete. Received: {what}. Copy or write it again.")
 
 
 def _known_phases(metadata, phases, mapping):
@@ -227,8 +230,8 @@ def common_phases(opened, phases, mapping):
                 totals[value] = totals.get(value, 0) + count
                 holder.setdefault(value, path)
             found.update(values.tolist())
-        _check_complete(path, image.missing in found)
-    values = np.array(sorted(totals), np.int64)
+        _check_complete(path, image, image.missing in found)
+    values = np.array(sorted(totals), np.int64 if max(totals) < 2**63 else np.uint64)
     counts = np.array([totals[value] for value in values.tolist()])
     if phase_map is None and mapping is not None:
         # What the mapping does not name is refused below, with exact counts.
@@ -274,9 +277,11 @@ def _say_what_wins(path, metadata, voxel_size):
     """Warn where a voxel size that is given is not the one that a file states."""
     stated = metadata.get("spacing") or metadata.get("ratio") or (metadata.get("voxel_size"),)
     alike = all(math.isclose(edge or voxel_size, voxel_size, rel_tol=1e-3) for edge in stated)
+    cubes = max(edge or 0 for edge in stated) <= min(edge or 0 for edge in stated) * 1.001
     if "ratio" in metadata or not alike:
         warnings.warn(
-            f"the voxel size that is given, {voxel_size:g} µm, wins over what {path} states: {_stated(metadata)}",
+            f"the voxel size that is given, {voxel_size:g} µm, wins over what {path} states: {_stated(metadata)}"
+            f"{'' if cubes else ', which are no cubes'}",
             VoxelSizeWarning,
             stacklevel=3,
         )
@@ -288,7 +293,7 @@ def _stated(metadata):
     if metadata.get("voxel_size") is not None and (edges is None or max(edges) <= min(edges) * 1.001):
         return f"{metadata['voxel_size']:g} µm"
     words = ", ".join(f"{axis} {edge:g}" for axis, edge in zip("zyx", edges, strict=True))
-    return f"{words} {'µm' if 'spacing' in metadata else 'of no unit'}"
+    return f"{words} {'µm' if 'spacing' in metadata else 'without a unit'}"
 
 
 def open_path(path: StrPath) -> tuple[Opened, dict[str, Any]]:

@@ -68,7 +68,9 @@ def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
         phases, periodic, voxel_size: As for `check_volume`.
     """
     _check_form(np.dtype(stored.dtype), tuple(stored.shape), 3)
-    if isinstance(getattr(stored, "_meta", stored), np.ma.MaskedArray):  # of Dask, what its chunks are
+    if isinstance(stored, np.ma.MaskedArray):
+        stored = plain_array(stored)
+    if isinstance(getattr(stored, "_meta", None), np.ma.MaskedArray):  # of Dask, what its chunks are
         raise ValueError("Labels must be there everywhere. Received: masked arrays. Fill what is masked with a label.")
     return Checked(
         labels=stored,
