@@ -3,8 +3,8 @@
 import contextlib
 import importlib
 import io
-import logging
 import sys
+import warnings
 
 import click
 
@@ -55,7 +55,7 @@ class CommandGroup(click.Group):
     def invoke(self, ctx):
         """Run the command; turn what went wrong into a line for the user, unless ``--debug`` was given."""
         try:
-            with _notes():
+            with _reported_warnings():
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise CommandError("interrupted", exit_code=130) from error
@@ -88,34 +88,30 @@ class CommandGroup(click.Group):
         sys.exit(result if isinstance(result, int) else 0)
 
 
+@contextlib.contextmanager
+def _reported_warnings():
+    """Say in one line, once, which voxel size wins over that of a file."""
+    said = set()
+
+    def show(message, category, *place, **where):
+        if not issubclass(category, UserWarning):
+            return usual(message, category, *place, **where)
+        if str(message) not in said:
+            _report(f"warning: {message}")
+        said.add(str(message))
+
+    with warnings.catch_warnings():
+        usual, warnings.showwarning = warnings.showwarning, show
+        warnings.filterwarnings("always", message="the voxel size that is given", category=UserWarning)
+        yield
+
+
 class CommandError(click.ClickException):
     """An error that is reported in one line."""
 
     def __init__(self, message: str, exit_code: int = 2) -> None:
         super().__init__(message)
         self.exit_code = exit_code  # pyright: ignore[reportAttributeAccessIssue] click reads it of the instance
-
-
-@contextlib.contextmanager
-def _notes():
-    """Show on stderr what the library logs about the files that it reads, each note once."""
-    told = set()
-
-    def emit(record):
-        message = record.getMessage()
-        if message not in told:
-            told.add(message)
-            _report(f"note: {message}")
-
-    handler, logger = logging.Handler(logging.WARNING), logging.getLogger("kerasgan3d.io")
-    handler.emit = emit
-    logger.addHandler(handler)
-    propagate, logger.propagate = logger.propagate, False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
 
 
 def _report(message):

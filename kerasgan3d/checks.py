@@ -35,6 +35,20 @@ def check_integer(value: Any, name: str, low: int, high: int | None = None) -> i
     return operator.index(value)
 
 
+def plain_array(array: Any) -> np.ndarray:
+    """Return what was given as an array, without a mask.
+
+    Raises:
+        ValueError: If it is a masked array of which something is masked: what is under the mask has no meaning.
+    """
+    if isinstance(array, np.ma.MaskedArray) and np.ma.getmaskarray(array).any():
+        raise ValueError(
+            f"An array must hold a label everywhere. Received: a masked array, {np.ma.count_masked(array)} of "
+            f"{array.size} voxels masked. Give what is masked a label with `filled`, or crop it away."
+        )
+    return np.asarray(array)
+
+
 def check_count(value: Any, name: str) -> int:
     """Return a positive integer.
 

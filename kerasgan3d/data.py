@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasgan3d.checks import box_window
+from kerasgan3d.checks import box_window, plain_array
 from kerasgan3d.crops import Crops, NoRoomError, check_fits
 from kerasgan3d.io.lazy import LazyArray, windows
 
@@ -89,6 +89,9 @@ class LabelledData:
     n_phases: int | None = None
 
     def __post_init__(self):
+        for image in self.images:
+            if isinstance(image, np.ma.MaskedArray):
+                plain_array(image)
         if {image.ndim for image in self.images} not in ({2}, {3}):
             raise ValueError(
                 "images of one material must be one or more, all of them volumes (z, y, x) or all of them slices "

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from kerasgan3d.checks import is_integer
+from kerasgan3d.checks import is_integer, plain_array
 
 MAX_PHASES = 255
 # More values than this that were not named are taken for a grey-scale image, not for a segmentation.
@@ -246,7 +246,7 @@ def from_one_hot(probabilities: ArrayLike) -> np.ndarray:
     Raises:
         ValueError: if there are not 1 to 255 channels, or values that cannot be compared (NaN, complex).
     """
-    probabilities = np.asarray(probabilities)
+    probabilities = plain_array(probabilities)
     if probabilities.ndim == 0 or not 1 <= probabilities.shape[-1] <= MAX_PHASES:
         raise ValueError(
             f"Probabilities must have one channel per phase on the last axis, 1 to {MAX_PHASES}. "
@@ -274,7 +274,7 @@ def value_counts(image: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         The values in ascending order and the number of voxels of each: two integer arrays. Counting stops early
         where more than 65536 values are met, which no segmentation has.
     """
-    image = _at_least_1d(np.asarray(image))
+    image = _at_least_1d(plain_array(image))
     if image.dtype == bool:
         image = image.view(np.uint8)
     if image.dtype.itemsize <= 2:
@@ -293,6 +293,27 @@ def value_counts(image: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
             break
     values = sorted(totals)
     return np.array(values, image.dtype.newbyteorder("=")), np.array([totals[value] for value in values], np.int64)
+
+
+def check_dense(labels: ArrayLike, highest: int) -> None:
+    """Check that the values of an array may be labels where nobody says how many phases there are: most must occur.
+
+    Args:
+        labels: integer array, or the values in it.
+        highest: the highest of them.
+
+    Raises:
+        ValueError: if they are more likely grey values.
+    """
+    if highest < MAX_INFERRED_PHASES:
+        return
+    values = value_counts(labels)[0]
+    if 2 * len(values) <= highest:
+        raise ValueError(
+            f"Labels must be 0, 1, ..., n - 1. Received: the values {_listed(values)}, which are more likely grey "
+            "values. They become labels with PhaseMap.infer(image).encode(image); if these are labels of "
+            f"{highest + 1} phases, say so by `phases`."
+        )
 
 
 def default_names(n: int) -> tuple[str, ...]:
@@ -402,7 +423,7 @@ def _checked_greys(greys):
 
 
 def _checked_image(image):
-    image = np.asarray(image)
+    image = plain_array(image)
     if image.dtype.kind not in "iub":
         raise ValueError(
             f"A segmented image must be of integers. Received: {image.dtype}. Segment a grey-scale image first; "
@@ -412,7 +433,7 @@ def _checked_image(image):
 
 
 def _checked_labels(labels, n):
-    labels = np.asarray(labels)
+    labels = plain_array(labels)
     if not is_integer(n) or not 1 <= n <= MAX_PHASES:
         raise ValueError(f"The number of phases must be an integer from 1 to {MAX_PHASES}. Received: {n!r}.")
     if labels.dtype.kind not in "iub":

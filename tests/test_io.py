@@ -404,7 +404,7 @@ def slices(folder, images, names):
         save_tiff(folder / name, image)
 
 
-@pytest.mark.parametrize("names", [["s1.tif", "s2.TIF", "s10.tiff", "s20.tif"], ["8.tif", "9.tif", "10.tif", "11.tif"]])
+@pytest.mark.parametrize("names", [["s8.tif", "s9.TIF", "s10.tiff", "s11.tif"], ["8.tif", "9.tif", "10.tif", "11.tif"]])
 def test_slices_are_stacked_in_natural_order(tmp_path, labels, names):
     slices(tmp_path / "scan", GREYS[labels], names)
     (tmp_path / "scan" / "notes.txt").write_text("not a slice")

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import re
+import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,19 +16,32 @@ from kerasgan3d.phases import PhaseMap
 StrPath = str | os.PathLike[str]
 Phases = Iterable[str] | PhaseMap | None  # names of phases, where they are said
 KEY = "kerasgan3d"
+# Units of length in µm, as they are written and as they are spelt out; plurals are taken for what they are.
 UNITS = {
-    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre", "\\u00b5m"), 1.0),
-    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
-    **dict.fromkeys(("å", "angstrom"), 1e-4),
-    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
-    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
-    **dict.fromkeys(("m", "meter", "metre"), 1e6),
-    **dict.fromkeys(("in", "inch", '"'), 25400.0),
+    **dict.fromkeys(("µm", "μm", "um", "µ", "μ", "micron", "micrometer", "micrometre"), 1.0),
+    **dict.fromkeys(("å", "angstrom", "ångström", "ångstrom"), 1e-4),
+    **dict.fromkeys(("in", "inch", "inche", '"'), 25400.0),
+    **dict.fromkeys(("ft", "foot", "feet"), 304800.0),
 }
+for _prefix, _letter, _factor in (
+    *(("pico", "p", 1e-6), ("nano", "n", 1e-3), ("milli", "m", 1e3), ("centi", "c", 1e4), ("deci", "d", 1e5)),
+    *(("", "", 1e6), ("kilo", "k", 1e9), ("mega", "M", 1e12)),
+):
+    UNITS |= dict.fromkeys((f"{_letter}m", f"{_prefix}meter", f"{_prefix}metre"), _factor)
 
 
 class FileError(ValueError):
     """What is wrong with a file, said in full: not to be wrapped again."""
+
+
+def micrometres(unit):
+    """Return a unit of length in µm, or None where it is none: a pixel, nothing, or unknown."""
+    text = str(unit or "").strip()
+    if "\\u" in text:  # as ImageJ writes what is not ASCII
+        text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), text)
+    text = unicodedata.normalize("NFC", text)
+    words = (text, text.lower(), text.lower().removesuffix("s") if len(text) > 4 else "")
+    return next((UNITS[word] for word in words if word in UNITS), None)
 
 
 @contextlib.contextmanager
@@ -75,13 +90,13 @@ def check_array(path, shape, dtype):
         raise FileError(f"{path} must hold a 2D or 3D image that is not empty. Received: shape {shape}.")
 
 
-def parsed(text):
-    """Return kerasgan3d's record from a text that may hold it as JSON, or None."""
+def parsed(text, key=KEY):
+    """Return kerasgan3d's record, or what else has a key, from a text that may hold it as JSON; or None."""
     try:
         content = json.loads(text)
     except (TypeError, ValueError, RecursionError):
         return None
-    return content.get(KEY) if isinstance(content, dict) else None
+    return content.get(key) if isinstance(content, dict) else None
 
 
 class Opened(NamedTuple):
@@ -93,6 +108,8 @@ class Opened(NamedTuple):
         record: kerasgan3d's note, or None.
         missing: A value that stands for voxels that got lost, or None.
         lossy: What changed the grey values when the file was written, such as "JPEG"; None: nothing.
+        ratio: Edges of a voxel along z, y and x without a unit, where the file states no more and they differ; or None.
+        colours: What a palette shows the values in, as bytes, or None: slices of a stack have the same.
     """
 
     array: LazyArray | np.ndarray
@@ -100,6 +117,8 @@ class Opened(NamedTuple):
     record: dict | None = None
     missing: int | None = None
     lossy: str | None = None
+    ratio: tuple | None = None
+    colours: bytes | None = None
 
 
 def opened_axes(path, kind, stored, kept):

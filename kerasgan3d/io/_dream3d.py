@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from kerasgan3d.io._common import Opened, check_array, opened_axes, reading
-from kerasgan3d.io._layout import check_declared, chosen, datasets, edges_in_um
+from kerasgan3d.io._common import reading
+from kerasgan3d.io._layout import chosen, datasets, stored_bytes
+from kerasgan3d.io._stated import arranged, judged, opened
 
 _KIND = "a DREAM.3D file"
 
@@ -25,10 +26,10 @@ def open_dream3d(path, name=None):
             integers = [key for key, (node, *_) in cells.items() if node.dtype.kind in "iub"]
             key = chosen(path, integers if name is None else list(cells), name, "cell array")
             node, shape, edges, unit = cells[key]
-            check_declared(path, shape, node.dtype, packed=True)
-            check_array(f"{path}:{key}", shape, node.dtype)
             stated = {axis: (edge, unit) for axis, edge in zip("zyx", edges, strict=True)}
-            return Opened(opened_axes(path, _KIND, node, [0, 1, 2]), edges_in_um(path, stated))
+            stored = stored_bytes(path, shape, node.dtype)
+            layout = judged(f"{path}:{key}", node.shape, node.dtype, ("z", "y", "x", "c"), stated, stored=stored)
+            return opened(arranged(path, _KIND, node, layout), layout)
     except BaseException:
         file.close()
         raise

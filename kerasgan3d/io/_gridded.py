@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasgan3d.io._common import FileError, Opened, check_array, opened_axes, reading
-from kerasgan3d.io._layout import axes_in_order, check_declared, chosen, datasets, edges_in_um, transposed
+from kerasgan3d.io._common import FileError, Opened, reading
+from kerasgan3d.io._layout import chosen, datasets, stored_bytes
+from kerasgan3d.io._stated import arranged, judged, opened
 
 _KIND = "a NetCDF file"
 
@@ -98,19 +99,16 @@ def gridded(path: Any, kind: str, variables: dict[str, Any], name: str | None = 
     packed = [each for each in ("scale_factor", "add_offset") if each in variable.attrs]
     if packed:
         raise FileError(f"{path}:{key} must hold plain integers. Received: the attribute {packed[0]}.")
-    order = axes_in_order(f"{path}:{key}", variable.names, variable.shape)
-    check_array(f"{path}:{key}", tuple(variable.shape[axis] for axis in order), variable.dtype)
-    check_declared(path, variable.shape, variable.dtype, packed=True)
-    kept = sorted(order)
-    array = transposed(opened_axes(path, kind, variable, kept), [kept.index(axis) for axis in order])
     edges = {}
-    for axis in order:
-        scale = variables.get("/".join([*key.split("/")[:-1], variable.names[axis]]))
-        letter = "zyx"[-len(order) :][order.index(axis)]
+    for axis, axis_name in enumerate(variable.names):
+        scale = variables.get("/".join([*key.split("/")[:-1], axis_name]))
         if scale is not None and scale is not variable and scale.shape == variable.shape[axis : axis + 1] != (1,):
-            edges[letter] = (_step(path, variable.names[axis], scale), str(scale.attrs.get("units", "")))
+            edges[axis_name] = (_step(path, axis_name, scale), str(scale.attrs.get("units", "")))
+    stored = stored_bytes(path, variable.shape, variable.dtype)
+    layout = judged(f"{path}:{key}", variable.shape, variable.dtype, variable.names, edges, stored=stored)
     missing = next((variable.attrs[each] for each in ("_FillValue", "missing_value") if each in variable.attrs), None)
-    return Opened(array, edges_in_um(path, edges), None, None if missing is None else int(np.ravel(missing)[0]))
+    missing = None if missing is None else int(np.ravel(missing)[0])
+    return opened(arranged(path, kind, variable, layout), layout, missing=missing)
 
 
 def _step(path, name, scale):

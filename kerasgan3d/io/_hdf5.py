@@ -1,20 +1,27 @@
 """Datasets of HDF5 files."""
 
+import json
 import math
+from itertools import product
+from typing import Any
 
 import numpy as np
 
-from kerasgan3d.io._common import FileError, Opened, check_array, opened_axes, reading
+from kerasgan3d.io._common import FileError, reading
+from kerasgan3d.io._inflate import SMALL, check_inflated, check_sizes
+from kerasgan3d.io._stated import arranged, judged, opened
 
 _KIND = "an HDF5 file"
 _SHOWN = 8
+# What a file may hold before one dataset of it is named, and bytes of an attribute that is read.
+_MAX_OBJECTS, _MAX_ATTRIBUTE = 10_000, 2**16
 
 
 def open_hdf5(path, dataset=None):
     """Open a dataset of an HDF5 file: an `Opened`.
 
     Without a name, it is the only dataset of two or more axes. The spacing is the attribute `element_size_um` that
-    Fiji and ilastik write.
+    Fiji and ilastik write; axes are named by `axistags`, dimension labels, or scales.
     """
     import h5py
 
@@ -22,14 +29,16 @@ def open_hdf5(path, dataset=None):
         file = h5py.File(path, "r")
     try:
         with reading(path, _KIND):
-            node = _named(path, file, dataset) if dataset is not None else _only(path, file)
-            axes = list(range(len(node.shape)))
-            while len(axes) > 3 and node.shape[axes[0]] == 1:
-                axes.pop(0)
-            check_array(f"{path}:{node.name}", tuple(node.shape[axis] for axis in axes), node.dtype)
-            spacing = _spacing(node.attrs.get("element_size_um"), len(axes))
+            node: Any = _named(path, file, dataset) if dataset is not None else _only(path, file)
+            name = f"{path}:{node.name}"
+            _check_own(name, node)
+            axes, edges = _axes(node)
+            layout = judged(name, node.shape, node.dtype, axes, edges, stored=node.id.get_storage_size())
+            _check_written(name, node)
             # The file is open for as long as the array is there.
-            return Opened(opened_axes(path, _KIND, node, axes), spacing)
+            return opened(
+                arranged(path, _KIND, _Deflated(name, node) if node.compression == "gzip" else node, layout), layout
+            )
     except BaseException:
         file.close()
         raise
@@ -38,17 +47,39 @@ def open_hdf5(path, dataset=None):
 def _named(path, file, dataset):
     import h5py
 
-    node = file.get(dataset)
+    node = _followed(path, file, dataset)
     if not isinstance(node, h5py.Dataset):
         raise FileError(
             f"{path} must hold the dataset {dataset}. Received: "
-            f"{'a group of that name' if node is not None else 'none of that name'}; {_listing(_datasets(file))}."
+            f"{'a group of that name' if node is not None else 'none of that name'}; {_listing(_datasets(path, file))}."
         )
     return node
 
 
+def _followed(path, file, name, depth=0):
+    """Return what has a name, by links within the file alone, or None."""
+    import h5py
+
+    node: Any = file
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    for k, part in enumerate(parts):
+        link: Any = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
+        if isinstance(link, h5py.ExternalLink):
+            raise FileError(
+                f"{path} must hold its data itself. Received: a link to another file, {'/'.join(parts[: k + 1])}. Give "
+                "that file."
+            )
+        if isinstance(link, h5py.SoftLink) and depth < _SHOWN:
+            target = link.path if link.path.startswith("/") else f"{node.name}/{link.path}"
+            return _followed(path, file, "/".join([target, *parts[k + 1 :]]), depth + 1)
+        if not isinstance(link, h5py.HardLink):
+            return None
+        node = node[part]
+    return node
+
+
 def _only(path, file):
-    found = _datasets(file)
+    found = _datasets(path, file)
     if len(found) != 1:
         raise FileError(
             f"{path} must hold one dataset, or be named with one, as in {path.name}:/group/dataset. Received: "
@@ -57,13 +88,21 @@ def _only(path, file):
     return file[found[0]]
 
 
-def _datasets(file):
+def _datasets(path, file):
     """The names of all datasets of two or more axes."""
     import h5py
 
-    names = []
-    file.visititems(lambda name, node: names.append(f"/{name}") if isinstance(node, h5py.Dataset) else None)
-    return [name for name in names if len(file[name].shape or ()) >= 2]
+    names, seen = [], []
+
+    def visit(name, node):
+        seen.append(name)
+        if len(seen) > _MAX_OBJECTS:
+            raise FileError(f"{path} must be named with its dataset. Received: more than {_MAX_OBJECTS} of them.")
+        if isinstance(node, h5py.Dataset) and len(node.shape or ()) >= 2:
+            names.append(f"/{name}")
+
+    file.visititems(visit)
+    return names
 
 
 def _listing(names):
@@ -72,9 +111,67 @@ def _listing(names):
     return f"the datasets {', '.join(names[:_SHOWN])}" + (" and others" if len(names) > _SHOWN else "")
 
 
-def _spacing(edges, axes):
-    edges = np.ravel([] if edges is None else edges)
-    if edges.dtype.kind not in "iuf" or len(edges) != axes or not all(math.isfinite(e) and e > 0 for e in edges):
+def _check_own(name, node):
+    """Refuse a dataset whose data lie in other files, which may be any of the machine."""
+    import h5py
+
+    settings = node.id.get_create_plist()
+    if settings.get_layout() == h5py.h5d.VIRTUAL:
+        raise FileError(f"{name} must hold its data itself. Received: a virtual dataset, put together of other files.")
+    if settings.get_external_count():
+        raise FileError(f"{name} must hold its data itself. Received: a dataset that lies in another file.")
+
+
+def _check_written(name, node):
+    """Refuse a dataset of which parts were never written: HDF5 gives zeros for them."""
+    if node.chunks:
+        wanted = math.prod(-(-n // chunk) for n, chunk in zip(node.shape, node.chunks, strict=True))
+        written = node.id.get_num_chunks()
+        if written < wanted:
+            raise FileError(
+                f"{name} must be complete. Received: {written} of {wanted} chunks; others were never written."
+            )
+    elif node.id.get_storage_size() == 0:
+        raise FileError(f"{name} must be complete. Received: a dataset that was never written.")
+
+
+class _Deflated:
+    """A dataset that is compressed by zlib, whose chunks are looked at before HDF5 makes room for what is in them."""
+
+    def __init__(self, name, node):
+        self.shape, self.dtype, self.chunks, self._name, self._node = node.shape, node.dtype, node.chunks, name, node
+
+    def __getitem__(self, window):
+        places = [range(part.start // n * n, part.stop, n) for part, n in zip(window, self.chunks, strict=True)]
+        raw = math.prod(self.chunks) * self.dtype.itemsize
+        for start in product(*places):
+            size = self._node.id.get_chunk_info_by_coord(start).size
+            check_sizes(self._name, [size], raw)
+            if size > SMALL:
+                check_inflated(self._name, self._node.id.read_direct_chunk(start)[1], "zlib", raw)
+        return self._node[window]
+
+
+def _axes(node):
+    """Return the names of a dataset's axes, and the edges of a voxel."""
+    tags = _attribute(node, "axistags")
+    try:
+        tags = json.loads(tags)["axes"] if isinstance(tags, str | bytes) else []
+        names = [str(tag["key"]) for tag in tags]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{node.name} must name its axes. Received: axistags that are not understood.") from error
+    edges = {key: (tag.get("resolution") or None, tag.get("description")) for key, tag in zip(names, tags, strict=True)}
+    if not names:
+        names = [axis.label or next(iter(axis.keys()), "") for axis in node.dims]
+    sizes = np.ravel([] if (sizes := _attribute(node, "element_size_um")) is None else sizes)
+    if sizes.dtype.kind in "iuf" and len(sizes) in (2, 3):
+        edges = {axis: (float(size), "µm") for axis, size in zip("zyx"[-len(sizes) :], sizes, strict=True)}
+    return names, edges
+
+
+def _attribute(node, name):
+    import h5py
+
+    if name not in node.attrs or h5py.h5a.open(node.id, name.encode()).get_storage_size() > _MAX_ATTRIBUTE:
         return None
-    y, x = (float(edge) for edge in edges[-2:])
-    return (float(edges[0]) if axes == 3 else x, y, x)
+    return node.attrs[name]

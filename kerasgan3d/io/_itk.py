@@ -12,17 +12,9 @@ import shlex
 import numpy as np
 
 from kerasgan3d.checks import AXES
-from kerasgan3d.io._common import FileError, Opened, check_array, reading
-from kerasgan3d.io._layout import (
-    axes_in_order,
-    check_declared,
-    check_upright,
-    edges_in_um,
-    inflated,
-    loaded,
-    plain_neighbour,
-    transposed,
-)
+from kerasgan3d.io._common import FileError, check_array, reading
+from kerasgan3d.io._layout import check_declared, check_upright, inflated, loaded, plain_neighbour
+from kerasgan3d.io._stated import arranged, judged, opened
 from kerasgan3d.io.lazy import LazyArray
 
 _META, _NRRD, _RAW = "a MetaImage file", "an NRRD file", "a file of raw voxels"
@@ -66,7 +58,7 @@ def open_metaimage(path):
             file, skip = plain_neighbour(path, facts["ElementDataFile"]), int(facts.get("HeaderSize", 0))
     packed = "zlib" if facts.get("CompressedData", "False") == "True" else "raw"
     array = _voxels(path, _META, file, skip, packed, dtype, shape)
-    return _upright(path, array, ["t"] * (n - 3) + list(AXES[-n:]), [(edge, unit) for edge in edges])
+    return _upright(path, _META, array, ["t"] * (n - 3) + list(AXES[-n:]), [(edge, unit) for edge in edges])
 
 
 def open_nrrd(path):
@@ -109,7 +101,7 @@ def open_nrrd(path):
         skip = int(facts.get("byteskip", 0))
         skip = skip if skip < 0 else skip + (start if detached is None else 0)
     array = _voxels(path, _NRRD, file, skip, facts["encoding"].lower(), dtype, shape)
-    return _upright(path, array, names, edges)
+    return _upright(path, _NRRD, array, names, edges)
 
 
 def _nrrd_edges(path, facts, n):
@@ -154,7 +146,7 @@ def open_raw(path, said=None):
                 "shape right, and is there no header before the voxels?"
             )
     array = _voxels(path, _RAW, path, 0, "raw", dtype, shape)
-    return _upright(path, array, match["axes"] or AXES[-len(shape) :], [])
+    return _upright(path, _RAW, array, match["axes"] or AXES[-len(shape) :], [])
 
 
 def raw_path(path, shape, dtype):
@@ -174,7 +166,6 @@ def raw_path(path, shape, dtype):
 def _voxels(path, kind, file, skip, packed, dtype, shape):
     """Return the voxels of a file, from a byte on, or its last ones where that is negative: a LazyArray."""
     with reading(path, kind):
-        check_array(path, tuple(n for n in shape if n != 1) if len(shape) > 3 else shape, dtype)
         stored = file.stat().st_size
         skip = stored - math.prod(shape) * dtype.itemsize if skip < 0 else skip
         if packed == "raw":
@@ -199,25 +190,8 @@ def _voxels(path, kind, file, skip, packed, dtype, shape):
     return loaded(path, kind, shape, dtype, load)
 
 
-def _upright(path, array, names, edges):
+def _upright(path, kind, array, names, edges):
     """Return an `Opened` of an array whose axes have names, and edges with units or nothing."""
-    order = axes_in_order(path, names, array.shape)
-    kept = sorted(order)
-    if len(kept) < array.ndim:
-        array = _without(array, kept)
-    array = transposed(array, [kept.index(axis) for axis in order])
-    check_array(path, array.shape, array.dtype)
-    letters = [names[axis] for axis in order] if names[order[0]] else AXES[-len(order) :]
-    stated = {letter.lower(): edges[axis] for letter, axis in zip(letters, order, strict=True)} if edges else {}
-    return Opened(array, edges_in_um(path, {axis: (float(edge), unit) for axis, (edge, unit) in stated.items()}))
-
-
-def _without(array, kept):
-    """Return an array without its axes of one element."""
-    shape = [array.shape[axis] for axis in kept]
-
-    def read(window):
-        places = dict(zip(kept, window, strict=True))
-        return array[tuple(places.get(axis, 0) for axis in range(array.ndim))]
-
-    return LazyArray(shape, array.dtype, read, whole=lambda: np.asarray(array).reshape(shape))
+    stated = {name: (float(edge), unit) for name, (edge, unit) in zip(names, edges, strict=False) if name}
+    layout = judged(path, array.shape, array.dtype, names, stated)
+    return opened(arranged(path, kind, array, layout, whole=lambda: np.asarray(array)), layout)

@@ -1,4 +1,4 @@
-"""What the header of a file declares: judged before memory is taken for it, and turned into z, y, x."""
+"""What the header of a file declares: judged before memory is taken for it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from kerasgan3d.io._common import UNITS, FileError, reading
+from kerasgan3d.io._common import FileError, reading
 from kerasgan3d.io.lazy import LazyArray
 
 # What takes no more bytes is read however well it is packed; what takes more is packed to no less than a 500th, as
 # segmented images are. Deflate ends at a 1032nd, which is what a file of zeros comes to that is made to fill memory.
 _HARMLESS_BYTES, _PACKED = 1 << 28, 500
 _SHOWN = 8
-_WORDS = {"depth": "z", "height": "y", "width": "x"}
 
 
 def check_declared(path: Any, shape: Sequence[int], dtype: Any, stored: int | None = None, *, packed: bool) -> None:
@@ -28,20 +27,26 @@ def check_declared(path: Any, shape: Sequence[int], dtype: Any, stored: int | No
     Args:
         path: of the file, for errors.
         shape, dtype: what is declared.
-        stored: bytes; None: those of the file, or of all files of the folder.
+        stored: bytes; None: those of the file.
         packed: whether they are compressed.
     """
     wanted = math.prod(shape) * np.dtype(dtype).itemsize
     if packed and wanted <= _HARMLESS_BYTES:
         return
-    if stored is None:
-        files = Path(path).rglob("*") if Path(path).is_dir() else [Path(path)]
-        stored = sum(file.stat().st_size for file in files)
+    stored = Path(path).stat().st_size if stored is None else stored
     if wanted > (_PACKED * stored if packed else stored):
         raise FileError(
             f"{path} must be complete, and hold what it declares. Received: a shape of {tuple(shape)}, {wanted} bytes, "
             f"declared over {stored} bytes{' of packed data' if packed else ''}."
         )
+
+
+def stored_bytes(path: Any, shape: Sequence[int], dtype: Any) -> int | None:
+    """Return the bytes of a file, or of a folder's files; None where so small an image needs no such look."""
+    if math.prod(shape) * np.dtype(dtype).itemsize <= _HARMLESS_BYTES:
+        return None
+    files = Path(path).rglob("*") if Path(path).is_dir() else [Path(path)]
+    return sum(file.stat().st_size for file in files)
 
 
 def inflated(data: Any, wanted: int, engine: Any = None) -> bytes:
@@ -61,65 +66,6 @@ def loaded(path: Any, kind: str, shape: Sequence[int], dtype: Any, load: Callabl
             return load()
 
     return LazyArray(shape, dtype, lambda window: whole()[window], whole=whole)
-
-
-def transposed(array: LazyArray, order: Sequence[int]) -> LazyArray:
-    """Return a lazy array with its axes in another order, as `np.transpose` does."""
-    if list(order) == list(range(array.ndim)):
-        return array
-
-    def turn(window):
-        asked = [slice(None)] * array.ndim
-        for axis, part in zip(order, window, strict=True):
-            asked[axis] = part
-        return np.transpose(array[tuple(asked)], order)
-
-    shape = [array.shape[axis] for axis in order]
-    return LazyArray(shape, array.dtype, turn, whole=lambda: np.transpose(np.asarray(array), order))
-
-
-def axes_in_order(path: Any, names: Sequence[str], shape: Sequence[int]) -> list[int]:
-    """Return the axes z, y, x of an array, in this order, by their names.
-
-    Without any of these names the axes are taken as they come. Axes of one element are left out.
-    """
-    letters = [_WORDS.get(name.lower(), name.lower()) for name in names]
-    if not set(letters) & set("zyx"):
-        axes = [axis for axis, length in enumerate(shape) if length > 1]
-        return axes if len(shape) > 3 else list(range(len(shape)))
-    strange = any(letter not in "zyx" and n > 1 for letter, n in zip(letters, shape, strict=True))
-    if strange or len(set(letters)) < len(letters):
-        raise FileError(
-            f"{path} must have the axes z, y, x, each once. Received: "
-            f"{', '.join(f'{name} of {n}' for name, n in zip(names, shape, strict=True))}."
-        )
-    return [letters.index(letter) for letter in "zyx" if letter in letters]
-
-
-def edges_in_um(path: Any, edges: dict[str, tuple[float, str]]) -> tuple | None:
-    """Return the edges of a voxel along z, y, x in µm, or None where no unit is stated.
-
-    Args:
-        path: of the file, for errors.
-        edges: by the letters of the axes, an edge and its unit, "" where there is none.
-
-    Raises:
-        FileError: if edges differ and no unit says what they are, or only some have one.
-    """
-    known = {axis: float(edge) for axis, (edge, _) in edges.items() if math.isfinite(edge) and edge > 0}
-    units = {axis: UNITS.get(unit.strip().lower()) for axis, (_, unit) in edges.items()}
-    if not {"y", "x"} <= known.keys():
-        return None
-    if None in units.values():
-        if max(known.values()) > 1.001 * min(known.values()) or set(units.values()) != {None}:
-            listed = ", ".join(f"{axis} {edge:g} {edges[axis][1]}".strip() for axis, edge in known.items())
-            raise FileError(
-                f"{path} must have cubic voxels, or state the unit of their edges, such as µm. Received: {listed}. "
-                "Resample it first, or give the edges a unit."
-            )
-        return None
-    y, x = (known[axis] * units[axis] for axis in "yx")
-    return known["z"] * units["z"] if "z" in known else x, y, x
 
 
 def chosen(path: Any, names: Sequence[str], name: str | None, what: str = "image") -> str:

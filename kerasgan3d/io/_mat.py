@@ -6,10 +6,10 @@ import zlib
 import numpy as np
 
 from kerasgan3d.checks import AXES
-from kerasgan3d.io._common import FileError, Opened, check_array, reading
+from kerasgan3d.io._common import FileError, reading
 from kerasgan3d.io._hdf5 import open_hdf5
-from kerasgan3d.io._layout import check_declared, chosen, loaded, transposed
-from kerasgan3d.io.lazy import lazy
+from kerasgan3d.io._layout import check_declared, chosen, loaded
+from kerasgan3d.io._stated import arranged, judged, opened
 
 _KIND = "a MATLAB file"
 _TYPES = {
@@ -32,10 +32,11 @@ def open_mat(path, name=None):
         import h5py
 
         array, by_matlab = (_open_73 if h5py.is_hdf5(path) else _open_5)(path, name or None)
-        axes = axes or ("yxz" if by_matlab else AXES)[: array.ndim] if array.ndim == 3 else axes or "yx"
+        axes = axes or ("yxz"[: array.ndim] if by_matlab else AXES[-array.ndim :])
         if len(axes) != array.ndim:
             raise FileError(f"{path} must be given with {array.ndim} axes. Received: {axes}.")
-        return Opened(transposed(array, [axes.index(axis) for axis in AXES if axis in axes]))
+        layout = judged(path, array.shape, array.dtype, axes)
+        return opened(arranged(path, _KIND, array, layout), layout)
 
 
 def _open_73(path, name):
@@ -51,9 +52,19 @@ def _open_73(path, name):
         ]
         key = chosen(path, fitting if name is None else list(arrays), name, "array")
         by_matlab = "MATLAB_class" in arrays[key].attrs
-    array = lazy(open_hdf5(path, key).array)
-    # HDF5 names the axes from the last to the first of MATLAB's.
-    return transposed(array, range(array.ndim)[::-1]) if by_matlab else array, by_matlab
+    array = open_hdf5(path, key).array
+    # HDF5 has the axes from the last to the first of MATLAB's.
+    return (_Reversed(array) if by_matlab else array), by_matlab
+
+
+class _Reversed:
+    """An array with its axes the other way round."""
+
+    def __init__(self, array):
+        self._array, self.shape, self.dtype, self.ndim = array, array.shape[::-1], array.dtype, array.ndim
+
+    def __getitem__(self, window):
+        return self._array[window[::-1]].T
 
 
 def _open_5(path, name):
@@ -71,7 +82,6 @@ def _open_5(path, name):
     if kind not in _TYPES:
         raise FileError(f"{path}:{key} must hold integer labels. Received: {kind}.")
     dtype = np.dtype(_TYPES[kind])
-    check_array(f"{path}:{key}", shape, dtype)
     check_declared(path, shape, dtype, packed=True)
 
     def load():

@@ -1,37 +1,73 @@
 """NumPy files, with a note beside each."""
 
+import hashlib
 import json
 
 import numpy as np
 
 from kerasgan3d.files import replacing
-from kerasgan3d.io._common import KEY, FileError, Opened, check_array, in_one_line, parsed, reading
-from kerasgan3d.io.lazy import LazyArray
+from kerasgan3d.io._common import KEY, FileError, in_one_line, parsed, reading
+from kerasgan3d.io._stated import arranged, judged, opened
+
+_KIND = "a NumPy array file"
+_MAX_NOTE = 2**20  # bytes
+# A file is known by its length and by so many pieces of it.
+_PIECES, _PIECE = 256, 2**16
 
 
 def write_npy(path, array, record):
-    """Write an array, and the note beside it."""
-    # The note comes into place last: beside an older note, the new array is known by its shape.
+    """Write an array, and the note beside it, which says of what array it is."""
+    # The note comes into place last: beside an older note, the new array is known by what it holds.
     with replacing(_sidecar(path)) as note, replacing(path) as temporary:
-        note.write_text(json.dumps({KEY: record}, indent=1) + "\n", encoding="utf-8")
         with temporary.open("wb") as stream:
             np.save(stream, array, allow_pickle=False)
+        content = {KEY: record, "array": _fingerprint(temporary)}
+        note.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def open_npy(path):
     """Map a NumPy file into memory: an `Opened`."""
-    with reading(path, "a NumPy array file"):
+    with reading(path, _KIND):
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(mapped, np.ndarray):
             mapped.close()
             raise ValueError("an archive of arrays (.npz)")
-        check_array(path, mapped.shape, mapped.dtype)
-    array = LazyArray(mapped.shape, mapped.dtype, mapped.__getitem__, whole=lambda: np.array(mapped, order="C"))
+        record = _note(path)
+        layout = judged(path, mapped.shape, mapped.dtype, record=record)
+        return opened(arranged(path, _KIND, mapped, layout, whole=lambda: np.array(mapped, order="C")), layout, record)
+
+
+def _note(path):
+    """Return kerasgan3d's record from the note beside a file, or None where there is none."""
     sidecar = _sidecar(path)
+    if not sidecar.is_file():
+        return None
+    if sidecar.stat().st_size > _MAX_NOTE:
+        raise FileError(f"{sidecar} must be a note of at most {_MAX_NOTE} bytes. Received: {sidecar.stat().st_size}.")
     try:
-        return Opened(array, None, parsed(sidecar.read_text(encoding="utf-8")) if sidecar.is_file() else None)
+        text = sidecar.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise FileError(f"{sidecar} must be a JSON text. Received: {in_one_line(error)}") from error
+    record = parsed(text)
+    known = parsed(text, "array")
+    if record is not None and known not in (None, _fingerprint(path)):
+        raise FileError(
+            f"{path} must be the array that its note {sidecar.name} is of. Received: another array, saved over it. "
+            "Delete the note, and say phases and voxel size, or write both again."
+        )
+    return record
+
+
+def _fingerprint(path):
+    """Return what a file is known by: its bytes, all of them or pieces in equal steps."""
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    starts = range(0, size, max(_PIECE, size // _PIECES))
+    with path.open("rb") as file:
+        for start in starts:
+            file.seek(start)
+            digest.update(file.read(_PIECE))
+    return {"bytes": size, "sha256": digest.hexdigest()}
 
 
 def _sidecar(path):

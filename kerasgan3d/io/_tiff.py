@@ -5,13 +5,17 @@ import json
 import logging
 import math
 import os
+import struct
+from functools import partial
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
 from kerasgan3d.files import replacing
-from kerasgan3d.io._common import KEY, UNITS, FileError, Opened, check_array, parsed, reading
-from kerasgan3d.io.lazy import LazyArray
+from kerasgan3d.io._common import KEY, FileError, micrometres, parsed, reading
+from kerasgan3d.io._inflate import SMALL, check_inflated, check_sizes
+from kerasgan3d.io._stated import arranged, judged, opened
 from kerasgan3d.palette import phase_colors
 
 # Classic TIFF, and with it ImageJ's kind, ends at 4 GiB; the room left is for the directory of pages.
@@ -145,56 +149,223 @@ def open_tiff(path):
     """Open a TIFF file: an `Opened`.
 
     It is mapped into memory where it lies in one piece, uncompressed; otherwise pages are read as they are asked for.
-    What is compressed in one piece is read here.
     """
     with reading(path, _KIND), _tifffile_messages() as messages, _file(path) as tif:
+        if tif.is_ome:
+            _check_ome(path, tif)
         if len(tif.series) != 1:
             raise FileError(
                 f"{path} must hold one image. Received: {len(tif.series)}, of shapes "
                 f"{', '.join(str(series.shape) for series in tif.series[:5])}."
             )
-        series = tif.series[0]
-        len(tif.pages)  # looks for all of them, and logs what is not there
-        if any("invalid page offset" in message for message in messages):
-            raise FileError(
-                f"{path} must be complete. Received: a TIFF file that ends before its last page. Copy or save it again."
-            )
-        axes = [axis for axis in zip(series.axes, series.shape, strict=True) if axis[0] not in "SC" or axis[1] > 1]
-        channels = [length for letter, length in axes if letter in "SC"]
+        series: Any = tif.series[0]
+        _check_whole(path, tif, series, messages)
+        channels = [n for letter, n in zip(series.axes, series.shape, strict=True) if letter in "SC" and n > 1]
         if channels:
             raise FileError(
                 f"{path} must hold one grey value per voxel. Received: {channels[0]} channels, shape {series.shape}. "
                 "Convert colours to 8-bit labels first; slices that were saved as channels are re-ordered in Fiji "
                 "with Image > Hyperstacks > Re-order Hyperstack."
             )
-        shape = tuple(length for _, length in axes)
-        while len(shape) > 3 and shape[0] == 1:
-            shape = shape[1:]
-        check_array(path, shape, series.dtype)
-        spacing, record = _tiff_spacing(tif), _tiff_record(tif)
-        noted = record.get("shape") if isinstance(record, dict) else None
-        # Readers of ImageJ and OME files drop axes of one voxel; the record knows them.
-        if isinstance(noted, list) and [n for n in noted if n != 1] == [n for n in shape if n != 1]:
-            shape = tuple(noted)
-        return Opened(_opened(path, tif, series, shape), spacing, record)
+        page, record = series.keyframe, _tiff_record(tif)
+        stored = None if page.compression == 1 else sum(sum(part.databytecounts) for part in series)
+        layout = judged(
+            path, series.shape, series.dtype, tuple(series.axes), _tiff_edges(tif), record=record, stored=stored
+        )
+        image = _arranged(path, tif, series, layout, _meaning(path, tif, page))
+        colours = None if page.colormap is None else page.colormap.tobytes()
+        return opened(image, layout, record, missing=page.nodata if 42113 in page.tags else None, colours=colours)
 
 
-def _opened(path, tif, series, shape):
+def _arranged(path, tif, series, layout, meaning):
+    """Return the image of a series: mapped into memory, or read page by page, or of what is neither the whole."""
+
     def whole():
         with reading(path, _KIND), _file(path) as again:
-            return again.series[0].asarray().reshape(shape)
+            _check_pieces(path, again.series[0])
+            return again.series[0].asarray()
 
-    def pages(window):
-        with reading(path, _KIND), _file(path) as again:
-            stored = again.series[0].pages
-            return np.stack([stored[z].asarray()[window[1:]] for z in range(shape[0])[window[0]]])
+    page = series.keyframe
+    if series.dataoffset is not None and page.fillorder == 1:
+        stored = np.memmap(path, series.dtype.newbyteorder(tif.byteorder), "r", series.dataoffset, series.shape)
+    elif math.prod(series.shape) == len(series) * page.size:
+        stored = _Pages(path, series)
+    else:
+        stored = series.asarray()
+    return arranged(path, _KIND, stored, layout, whole=whole, meaning=meaning)
 
-    if series.dataoffset is not None:
-        mapped = np.memmap(path, series.dtype.newbyteorder(tif.byteorder), "r", series.dataoffset, shape)
-        return LazyArray(shape, series.dtype, mapped.__getitem__, whole=whole)
-    if len(shape) == 3 and len(series.pages) == shape[0]:
-        return LazyArray(shape, series.dtype, pages, whole=whole)
-    return series.asarray().reshape(shape)
+
+class _Pages:
+    """A series of pages, of which only those are read that a window lies in."""
+
+    def __init__(self, path, series):
+        self.shape, self.dtype, self._path = series.shape, series.dtype, path
+        # Where the axes begin that lie within a page.
+        self._inner = next(k for k in range(len(self.shape) + 1) if math.prod(self.shape[:k]) == len(series))
+
+    def __getitem__(self, window):
+        outer, inner = self.shape[: self._inner], self.shape[self._inner :]
+        places = np.arange(math.prod(outer)).reshape(outer)[window[: self._inner]]
+        with _file(self._path) as tif:
+            series: Any = tif.series[0]
+            read = [series[int(k)] for k in places.flat]
+            for page in read:
+                if page.parent.filehandle.closed:  # of another file of the set
+                    page.parent.filehandle.open()
+            _check_pieces(self._path, read)
+            pages = [page.asarray().reshape(inner)[window[self._inner :]] for page in read]
+        return np.stack(pages).reshape(places.shape + pages[0].shape)
+
+
+def _check_ome(path, tif):
+    """Check what an OME-TIFF promises, before as much room is made for it: the files of its set, and as many planes."""
+    root = ElementTree.fromstring(tif.ome_metadata)
+    part = root.find("{*}BinaryOnly")
+    if part is not None:
+        raise FileError(
+            f"{path} must say what it holds. Received: a part of an OME-TIFF set that leaves it to "
+            f"{part.get('MetadataFile')}. Save the image as one file."
+        )
+    uuids = [uuid for uuid in root.iterfind(".//{*}UUID") if (uuid.text or "").strip() != root.get("UUID")]
+    names = dict.fromkeys(uuid.get("FileName") or "" for uuid in uuids)
+    others = [name for name in names if name.lower() != path.name.lower()]
+    missing = [name for name in others if os.path.basename(name) != name or not (path.parent / name).is_file()]
+    if missing:
+        raise FileError(
+            f"{path} must be complete. Received: an OME-TIFF that goes on in {len(others)} other files, of which "
+            f"{', '.join(missing[:5])}{' and others are' if len(missing) > 5 else ' is'} missing beside it."
+        )
+    planes = 0
+    for pixels in root.iterfind(".//{*}Image/{*}Pixels"):
+        channel = pixels.find("{*}Channel")
+        samples = 1 if channel is None else int(channel.get("SamplesPerPixel", 1))
+        planes += math.prod(int(pixels.get(f"Size{axis}", 1)) for axis in "ZCT") // samples
+    found = len(tif.pages)
+    if planes > found and not others:
+        raise FileError(_incomplete(path, planes, found))
+
+
+def _incomplete(path, planes, found):
+    return f"{path} must be complete. Received: {found} planes, where it tells of {planes}. Copy or save it again."
+
+
+# What tifffile logs, and goes on, where a file does not hold what it says.
+_DOUBTS = ("missing", "corrupt", "not match", "out of range", "expected", "failed", "invalid")
+
+
+def _check_whole(path, tif, series, messages):
+    """Refuse a series of which pages or parts of pages are missing, are of several kinds, or would inflate to more."""
+    if any("invalid page offset" in message for message in messages):
+        raise FileError(
+            f"{path} must be complete. Received: a TIFF file that ends before its last page. Copy or save it again."
+        )
+    page, pages = series.keyframe, list(series)
+    told = {math.prod(series.shape) // max(1, page.size)}
+    told |= {_promised(tif) // page.samplesperpixel} if tif.is_imagej else set()
+    own = series.kind in ("imagej", "shaped") and not series.is_pyramidal
+    found = len(tif.pages) if own else sum(part is not None for part in pages)
+    wrong = [planes for planes in told if (planes != found if own else planes > found)]
+    if wrong and max(found, len(pages)) > 1:
+        raise FileError(_incomplete(path, wrong[0], found))
+    doubts = [message for message in messages if any(doubt in message.lower() for doubt in _DOUBTS)]
+    if doubts:
+        raise FileError(f"{path} must hold what it says. Received: {' '.join(doubts[0].split())[:200]}.")
+    if any(0 in part.databytecounts or 0 in part.dataoffsets for part in pages):
+        raise FileError(f"{path} must be complete. Received: a page of which parts were never written.")
+    if len({_directory(part) for part in pages}) > 1:
+        raise FileError(f"{path} must hold pages of one kind. Received: some whose tags give values another meaning.")
+    if page.compression != 1:
+        check_sizes(path, [size for part in pages for size in part.databytecounts], _piece(page))
+
+
+def _piece(page):
+    """Return how many bytes a strip or tile of a page holds."""
+    return math.prod(page.chunks) * page.dtype.itemsize
+
+
+def _check_pieces(path, pages):
+    """Refuse pages whose strips or tiles would inflate to more than they hold; done as they are read."""
+    codec = {8: "zlib", 32946: "zlib", 34925: "lzma"}.get(int(pages[0].compression))
+    for page in pages if codec else ():
+        file = page.parent.filehandle
+        for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+            if size > SMALL or codec == "lzma":
+                file.seek(start)
+                check_inflated(path, file.read(size), codec, _piece(page.keyframe))
+
+
+def _promised(tif):
+    """Return how many planes ImageJ's text tells of."""
+    told = tif.imagej_metadata or {}
+    axes = [int(told.get(axis, 1)) for axis in ("channels", "slices", "frames")]
+    return max(int(told.get("images", 1)), math.prod(axes))
+
+
+# Photometric interpretation, bit order, orientation, samples per pixel, and what they are where they are not told.
+_TELLING = {262: None, 266: 1, 274: 1, 277: 1}
+
+
+def _directory(page):
+    """Return the tags of a page that give its values their meaning, where they are not the usual ones."""
+    tiff, file = page.parent.tiff, page.parent.filehandle
+    closed = file.closed
+    if closed:
+        file.open()
+    file.seek(page.offset)
+    (count,) = struct.unpack(tiff.tagnoformat, file.read(tiff.tagnosize))
+    tags = file.read(count * tiff.tagsize)
+    if closed:
+        file.close()
+    entry = f"{tiff.byteorder}H{(tiff.tagsize - 4) // 2 + 2}xH{(tiff.tagsize - 4) // 2 - 2}x"  # code and first value
+    return frozenset(
+        (code, value) for code, value in struct.iter_unpack(entry, tags) if value != _TELLING.get(code, value)
+    )
+
+
+def _meaning(path, tif, page):
+    """Return the function from what pages store to the values that their tags say, or None where these are the same.
+
+    Raises:
+        FileError: if tags say what is not read here, by the name of the tag.
+    """
+
+    def refuse(what, advice):
+        raise FileError(f"{path} must hold labels as they are. Received: {what}. {advice}")
+
+    orientation = page.tags.valueof(274, 1)
+    if orientation != 1:
+        refuse(f"an image that is turned or mirrored, by the tag Orientation = {int(orientation)}", "Save it upright.")
+    photometric = page.photometric.name if "PhotometricInterpretation" in page.tags else "MINISBLACK"
+    if photometric not in ("MINISWHITE", "MINISBLACK", "PALETTE"):
+        refuse(f"the tag PhotometricInterpretation = {photometric}", "Save it as 8-bit labels.")
+    if photometric == "PALETTE" and page.colormap is not None:
+        used = page.colormap[:, : 1 << page.bitspersample].astype(np.int64)
+        if (used == used[0]).all() and (np.diff(used[0]) < 0).any():
+            refuse("a palette that shows its values in another order of greys", "Save what it shows as 8-bit labels.")
+    if photometric == "MINISWHITE":
+        if tif.is_imagej and page.bitspersample > 1:
+            refuse(
+                "an inverting lookup table, the tag PhotometricInterpretation = MINISWHITE",
+                "In Fiji, Image > Lookup Tables > Invert LUT, so that values are what is shown, and save it again.",
+            )
+        if page.dtype.kind not in "ub":
+            refuse("signed values that count from white, the tag PhotometricInterpretation", "Save it as 8-bit labels.")
+        return partial(_from_white, (1 << page.bitspersample) - 1)
+    told = (tif.imagej_metadata or {}) if tif.is_imagej else {}
+    scale = [told.get(name, default) for name, default in (("cf", 0), ("c0", 0), ("c1", 1))]
+    if scale == [0, -32768, 1] and page.dtype == np.uint16:  # how ImageJ stores signed values
+        return _signed
+    if scale != [0, 0, 1]:
+        refuse(f"a calibration of grey values, cf = {scale[0]}, c0 = {scale[1]}, c1 = {scale[2]}", "Clear it in Fiji.")
+    return None
+
+
+def _from_white(white, stored):
+    return ~stored if stored.dtype == bool else (white - stored).astype(stored.dtype, copy=False)
+
+
+def _signed(stored):
+    return (stored.astype(np.int32) - 32768).astype(np.int16)
 
 
 def _file(path):
@@ -228,47 +399,55 @@ def _tiff_record(tif):
     return parsed(tif.pages[0].description)
 
 
-def _tiff_spacing(tif):
-    """Return the edges of a voxel along z, y, x in µm, or None where the file does not say.
+def _tiff_edges(tif):
+    """Return the edge of a voxel and its unit for each axis that the file states it of.
 
-    Along z, only ImageJ and OME state it; otherwise voxels are taken for cubes.
+    Along z, only ImageJ and OME state it.
     """
     if tif.is_ome:
         pixels = ElementTree.fromstring(tif.ome_metadata).find(".//{*}Image/{*}Pixels")
-        edges = [_ome_edge(pixels, axis) for axis in "ZYX"] if pixels is not None else [None]
-        return None if None in edges[1:] or len(edges) == 1 else (edges[0] or edges[2], edges[1], edges[2])
+        pixels = {} if pixels is None else pixels.attrib
+        return {
+            axis.lower(): (_number(pixels[f"PhysicalSize{axis}"]), pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+            for axis in "ZYX"
+            if f"PhysicalSize{axis}" in pixels
+        }
     tags = tif.pages[0].tags
-    x, y = (_pixels_per_unit(tags.get(name)) for name in ("XResolution", "YResolution"))
-    if x is None or y is None:
-        return None
-    imagej = (tif.imagej_metadata or {}) if tif.is_imagej else {}
-    unit = str(imagej.get("unit", "")).strip().lower()
+    told = (tif.imagej_metadata or {}) if tif.is_imagej else {}
+    unit = str(told.get("unit", "")).strip()
+    known = micrometres(unit) is not None
     if not unit:
-        unit = {2: "inch", 3: "cm"}.get(int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2)
-    if unit not in UNITS:
-        return None
-    x, y = (_rounded(UNITS[unit] / resolution) for resolution in (x, y))
-    if UNITS[unit] >= 1e4 and max(x, y) > 0.999 * _COARSEST_VOXEL:
-        return None
-    depth = imagej.get("spacing")
-    depth = _rounded(UNITS[unit] * abs(depth)) if isinstance(depth, (int, float)) and depth else x
-    return (depth, y, x)
+        unit = {2: "inch", 3: "cm"}.get(int(tags.valueof(296, 2)), "")
+    # 1 per unit is what programs default to, unless ImageJ says the unit.
+    ratios = [tags.valueof(code) for code in (282, 283)]
+    x, y = (_edge_of(ratio, known or set(ratios) - {(1, 1), None}) for ratio in ratios)
+    if (length := micrometres(unit) or 0) >= 1e4 and max(x or 0, y or 0) * length > 0.999 * _COARSEST_VOXEL:
+        unit = ""
+    units = dict.fromkeys("zyx", unit) | {axis: told[f"{axis}unit"] for axis in "zy" if f"{axis}unit" in told}
+    z = abs(_number(told.get("spacing")))
+    if not z > 0:
+        # ImageJ leaves out a spacing of 1. tifffile, which signs as version 1.11a, leaves out what it was not told.
+        z = 1.0 if known and told.get("ImageJ") != "1.11a" else None
+    pixel = None if known or z is None else 1.0  # without a unit, what has no resolution is one pixel
+    stated = {axis: edge for axis, edge in (("z", z), ("y", y or pixel), ("x", x or pixel)) if edge is not None}
+    factors = {axis: micrometres(units[axis]) for axis in stated}
+    return {axis: (_rounded(edge * (factors[axis] or 1)), factors[axis] and "µm") for axis, edge in stated.items()}
 
 
-def _ome_edge(pixels, axis):
+def _number(value):
     try:
-        edge = float(pixels.get(f"PhysicalSize{axis}")) * UNITS[pixels.get(f"PhysicalSize{axis}Unit", "µm").lower()]
-    except (TypeError, ValueError, KeyError):
-        return None
-    return edge if math.isfinite(edge) and edge > 0 else None
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
-def _pixels_per_unit(tag):
-    """Return a resolution tag as a number, or None where it says nothing (1 per unit is what programs default to)."""
+def _edge_of(value, one_too):
+    """Return the edge that a resolution tag states, or None where it says nothing."""
     try:
-        numerator, denominator = tag.value
-        return None if 0 in (numerator, denominator) or numerator == denominator == 1 else numerator / denominator
-    except (AttributeError, TypeError, ValueError):
+        numerator, denominator = value
+        says = 0 not in (numerator, denominator) and (one_too or numerator != 1 or denominator != 1)
+        return denominator / numerator if says else None
+    except (TypeError, ValueError):
         return None
 
 

@@ -7,8 +7,9 @@ import zlib
 import numpy as np
 
 from kerasgan3d.files import replacing
-from kerasgan3d.io._common import KEY, FileError, Opened, check_array, reading
-from kerasgan3d.io._layout import check_declared, check_upright, chosen, edges_in_um, loaded
+from kerasgan3d.io._common import KEY, FileError, check_array, reading
+from kerasgan3d.io._layout import check_declared, check_upright, chosen, loaded
+from kerasgan3d.io._stated import arranged, judged, opened
 from kerasgan3d.io._vtk_xml import XmlFile
 
 _VTI_BLOCK = 1 << 20
@@ -83,10 +84,10 @@ def open_vti(path, name=None):
         spacing = [float(edge) for edge in image.get("Spacing", "1 1 1").split()][::-1]
         if "Direction" in image.attrib:
             check_upright(path, [float(part) for part in image.attrib["Direction"].split()], 3)
-        if record is None:
-            spacing = edges_in_um(path, {axis: (edge, "") for axis, edge in zip("zyx", spacing, strict=True)})
-        elif record.get("voxel_size") is None:
-            spacing = None
+        unit = "" if record is None else "µm"
+        sized = record is None or record.get("voxel_size") is not None
+        edges = {axis: (edge, unit) for axis, edge in zip("zyx", spacing, strict=True)} if sized else {}
+        layout = judged(path, shape, dtype, "zyx", edges)
 
     def load():
         values, cells = np.empty(shape, dtype), -_cells(image.attrib["WholeExtent"])
@@ -103,7 +104,7 @@ def open_vti(path, name=None):
             raise ValueError(f"pieces of {abs(cells)} cells too {'many' if cells > 0 else 'few'}")
         return values
 
-    return Opened(loaded(path, _KIND, shape, dtype, load), None if spacing is None else tuple(spacing), record)
+    return opened(arranged(path, _KIND, loaded(path, _KIND, shape, dtype, load), layout), layout, record)
 
 
 def _arrays(piece, *also):

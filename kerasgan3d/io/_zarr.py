@@ -1,20 +1,29 @@
 """OME-Zarr images, and single Zarr arrays."""
 
+import functools
 import math
+import os
+import stat
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from kerasgan3d.files import replacing
-from kerasgan3d.io._common import KEY, UNITS, FileError, Opened, check_array, opened_axes, reading
+from kerasgan3d.io._common import KEY, FileError, reading
 from kerasgan3d.io._gridded import gridded, xarray_variables
+from kerasgan3d.io._inflate import check_inflated
+from kerasgan3d.io._stated import arranged, judged, opened
 from kerasgan3d.palette import phase_colors
 
 CHUNK = 128
 # No label has this value, so that a chunk that got lost shows up instead of turning into phase 0.
 FILL = 255
 _KIND = "a Zarr image"
+# Of more bytes than this, what is stored is looked at: chunks of one value are stored small, or not at all.
+_LARGE, _DENSEST = 2**28, 2**15
+_CODECS = {"bytes", "endian", "transpose", "sharding_indexed", "crc32c", "shuffle", "delta", "packbits"}
+_COMPRESSORS = {"blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2"}
 
 
 def is_zarr(path):
@@ -131,9 +140,11 @@ def open_zarr(path):
     if not is_zarr(path):
         raise FileError(f"{path} must be a Zarr folder. Received: a folder without Zarr metadata.")
     with reading(path, _KIND):
-        node = _opened(path, "r")
-        spacing = record = None
-        names = ("z", "y", "x")
+        import zarr
+
+        store = _own_store()(path, read_only=True)
+        node: Any = zarr.open(store, mode="r")
+        record, names, edges = None, (), {}
         if not hasattr(node, "shape"):  # a group
             attributes = node.attrs.asdict()
             record = attributes.get(KEY)
@@ -145,39 +156,108 @@ def open_zarr(path):
                     f"{path} must be an OME-Zarr image (with multiscales) or one array. Received: a group of "
                     f"{', '.join(sorted(node.keys())) or 'nothing'}. Give the path of one array in it."
                 )
-            names, spacing, dataset = _multiscale(multiscales[0])
-            node = node[dataset]
-        axes = list(range(node.ndim))
-        if node.ndim == len(names):
-            strange = [(n, length) for n, length in zip(names, node.shape, strict=True) if n not in "zyx"]
-            if any(length > 1 for _, length in strange):
-                name, length = next(part for part in strange if part[1] > 1)
-                raise FileError(f"{path} must have the axes z, y, x. Received: {name} of {length} too.")
-            axes = [axis for axis in axes if names[axis] in "zyx"]
-        check_array(path, tuple(node.shape[axis] for axis in axes), np.dtype(node.dtype))
+            node = node[multiscales[0]["datasets"][0]["path"]]
+            names, edges = _multiscale(multiscales[0], node.ndim)
+        else:
+            names = getattr(node.metadata, "dimension_names", None) or node.attrs.get("_ARRAY_DIMENSIONS") or ()
+        compressor = _compressor(path, node.metadata.to_dict())
+        piece = math.prod(node.shards or node.chunks) * np.dtype(node.dtype).itemsize
+        claimed = node.size * np.dtype(node.dtype).itemsize
+        stored = None if max(piece, claimed) < _LARGE else _stored(path, max(piece, claimed) // _DENSEST)
+        layout = judged(path, node.shape, node.dtype, names, edges, stored=stored, densest=_DENSEST)
+        if piece > max(2**27, claimed):
+            raise FileError(f"{path} must hold chunks that fit its image. Received: chunks of {piece} bytes.")
+        store.largest, store.raw = 2 * piece + 2**16, piece
+        store.codec = compressor if node.shards is None else ""
     missing = FILL if isinstance(record, dict) else None
-    return Opened(opened_axes(path, _KIND, node, axes), spacing, record, missing)
+    return opened(arranged(path, _KIND, node, layout), layout, record, missing=missing)
 
 
-def _multiscale(multiscale):
-    """Return the axis names, the spacing in µm or None, and the path of the finest array of an OME-Zarr image."""
-    axes = multiscale.get("axes", ["z", "y", "x"])
+@functools.cache
+def _own_store():
+    """Return a store that reads regular files of its own folder, of the size that they should have, and no others."""
+    from zarr.storage import LocalStore
+
+    class OwnStore(LocalStore):
+        largest = 2**26  # bytes: of metadata, until it is known how large a chunk is
+        codec, raw = "", 0  # of a chunk
+
+        def _check(self, key):
+            try:
+                path, found = os.path.join(os.path.realpath(self.root), key), os.lstat(self.root / key)
+            except OSError:
+                return  # a chunk that was not written
+            if os.path.realpath(path) != path or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+                raise FileError(f"{self.root} must hold its data itself. Received: {key}, a link or no regular file.")
+            if found.st_size > self.largest:
+                raise FileError(
+                    f"{self.root} must hold what it claims. Received: {key} of {found.st_size} bytes, where at most "
+                    f"{self.largest} could belong."
+                )
+
+        def _checked(self, found):
+            if found is not None and self.codec:
+                check_inflated(self.root, memoryview(found.as_numpy_array()), self.codec, self.raw)
+            return found
+
+        async def get(self, key, prototype=None, byte_range=None):
+            self._check(key)
+            return self._checked(await super().get(key, prototype, byte_range))
+
+        def get_sync(self, key, *, prototype=None, byte_range=None):
+            self._check(key)
+            return self._checked(super().get_sync(key, prototype=prototype, byte_range=byte_range))
+
+    return OwnStore
+
+
+def _compressor(path, metadata):
+    """Return what chunks are compressed by, or ""; refuse by name what is not on the list: codecs may run code."""
+    compressors = []
+    codecs = [*(metadata.get("codecs") or ()), metadata.get("compressor"), *(metadata.get("filters") or ())]
+    while codecs:
+        codec = codecs.pop()
+        if codec is None:
+            continue
+        codec = codec.to_dict() if hasattr(codec, "to_dict") else codec.get_config() if hasattr(codec, "id") else codec
+        name = str(codec.get("name", codec.get("id"))).removeprefix("numcodecs.")
+        compressors += [name] if name in _COMPRESSORS else []
+        if name not in _CODECS | _COMPRESSORS:
+            known = ", ".join(sorted(_CODECS | _COMPRESSORS))
+            raise FileError(f"{path} must be encoded by {known}. Received: the codec {name[:80]}.")
+        configuration = codec.get("configuration") or {}
+        codecs += [*configuration.get("codecs", ()), *configuration.get("index_codecs", ())]
+    if len(compressors) > 1:
+        raise FileError(f"{path} must be compressed once. Received: {', '.join(compressors)}.")
+    return "".join(compressors)
+
+
+def _stored(path, enough):
+    """Return how many bytes a folder holds, or None as soon as they are enough."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            total += os.lstat(os.path.join(folder, name)).st_size
+            if total > enough:
+                return None
+    return total
+
+
+def _multiscale(multiscale, dimensions):
+    """Return the names of the axes of an OME-Zarr image, and the edges of a voxel of its finest array."""
+    axes = multiscale.get("axes") or ("tczyx" if dimensions == 5 else "tczyx"[-dimensions:] if dimensions == 3 else ())
     axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in axes]
-    names = tuple(axis["name"].lower() for axis in axes)
-    if names[-2:] != ("y", "x"):
-        raise ValueError(f"axes {', '.join(names)} instead of z, y, x")
+    if axes and len(axes) != dimensions:
+        raise ValueError(f"{len(axes)} axes for an array of {dimensions}")
     finest = multiscale["datasets"][0]
-    scale = np.ones(len(names))
-    for transformation in (
+    transformations = [
         *finest.get("coordinateTransformations", ()),
         *multiscale.get("coordinateTransformations", ()),
-    ):
-        if transformation.get("type") == "scale":
-            scale = scale * np.asarray(transformation["scale"], float)
-    edges = {
-        axis["name"].lower(): float(step) * UNITS[axis["unit"].lower()]
-        for axis, step in zip(axes, scale, strict=True)
-        if str(axis.get("unit", "")).lower() in UNITS and math.isfinite(step) and step > 0
-    }
-    known = "y" in edges and "x" in edges
-    return names, (edges.get("z", edges["x"]), edges["y"], edges["x"]) if known else None, finest["path"]
+    ]
+    scales = [np.asarray(part["scale"], float) for part in transformations if part.get("type") == "scale"]
+    names = [str(axis["name"]) for axis in axes]
+    if not scales:
+        return names, {}
+    scale = np.prod(np.stack(scales), axis=0)
+    parts = zip(names, axes, scale, strict=True)
+    return names, {name.lower(): (float(step), axis.get("unit")) for name, axis, step in parts}

@@ -46,7 +46,7 @@ def convert(
     Args:
         source: a path as for `Volume.load`.
         target: where to; the suffix says how.
-        crop: a box, one (start, stop) in voxels or None per axis z, y, x: what is kept, before it is resampled.
+        crop: the sub-volume that is kept, before it is resampled: one (start, stop) in voxels or None per axis z, y, x.
         resample_to: edge of the new voxels in µm. Each takes the label of the voxel in which its centre lies; the old
             ones need not be cubes.
         phases, mapping, tolerance, voxel_size, shape, dtype: as for `Volume.load`.

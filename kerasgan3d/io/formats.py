@@ -117,4 +117,6 @@ def open_file(path: str | os.PathLike) -> Opened:
         raise FileError(
             f"The file to read must end in one of {', '.join(suffixes())}, or be a folder of slices. Received: {path}"
         )
+    if not path.is_file():
+        raise FileError(f"{path} must be a regular file. Received: a device, a pipe or a socket.")
     return row.open(path)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,6 @@ from kerasgan3d.io.lazy import LazyArray, lazy, windows
 from kerasgan3d.phases import PhaseMap, value_counts
 
 _REPRESENTATIVES = 1_000_000
-_log = logging.getLogger(__name__)
 
 
 class LabelImage(NamedTuple):
@@ -125,7 +124,8 @@ def read_image(path: StrPath) -> tuple[np.ndarray, float | None, dict[str, Any]]
     Returns:
         The array (y, x) or (z, y, x), integer or boolean; the voxel size in µm, or None where the file does not state
         it or its voxels are no cubes; and a dict of what else the file says: "spacing", the voxel's edges along z, y
-        and x in µm, and, where kerasgan3d wrote the file, "phases", "voxel_size", "periodic" and "provenance".
+        and x in µm; "ratio", the same without a unit, where no more is stated and they differ; and, where kerasgan3d
+        wrote the file, "phases", "voxel_size", "periodic" and "provenance".
 
     Raises:
         FileNotFoundError, OSError: if there is nothing at `path`, or it may not be read.
@@ -240,13 +240,16 @@ def _whole(opened, path):
     """Read all of an image: an array."""
     array = np.asarray(opened.array)
     if opened.missing is not None:
-        _check_complete(path, bool((array == opened.missing).any()))
+        _check_complete(path, opened, bool((array == opened.missing).any()))
     return array
 
 
-def _check_complete(path, missing):
+def _check_complete(path, opened, missing):
     if missing:
-        raise FileError(f"{path} must be complete. Received: a volume with missing chunks. Copy or write it again.")
+        what = (
+            "a volume with missing chunks" if opened.record else f"voxels of {opened.missing}, which is said to be none"
+        )
+        raise FileError(f"{path} must be complete. Received: {what}. Copy or write it again.")
 
 
 def _known_phases(metadata, phases, mapping):
@@ -278,8 +281,8 @@ def common_phases(opened, phases, mapping):
                 totals[value] = totals.get(value, 0) + count
                 holder.setdefault(value, path)
             found.update(values.tolist())
-        _check_complete(path, image.missing in found)
-    values = np.array(sorted(totals), np.int64)
+        _check_complete(path, image, image.missing in found)
+    values = np.array(sorted(totals), np.int64 if max(totals) < 2**63 else np.uint64)
     counts = np.array([totals[value] for value in values.tolist()])
     if phase_map is None and mapping is not None:
         # What the mapping does not name is refused below, with exact counts.
@@ -303,25 +306,45 @@ def common_phases(opened, phases, mapping):
 
 def voxel_edges(path: StrPath, metadata: dict[str, Any], voxel_size: float | None, *, cubic: bool) -> tuple | None:
     """Return the edges of a voxel along z, y, x in µm, or None where they are unknown."""
-    stated = metadata.get("spacing") or (metadata.get("voxel_size"),) * 3
-    if voxel_size is not None and None not in stated and not np.allclose(stated, voxel_size, rtol=1e-6, atol=0):
-        edges = " x ".join(f"{edge:g}" for edge in dict.fromkeys(stated))
-        _log.warning("%s states voxels of %s µm; the %g µm that were given hold.", path, edges, voxel_size)
     size = metadata.get("voxel_size") if voxel_size is None else voxel_size
+    if voxel_size is not None:
+        _say_what_wins(path, metadata, voxel_size)
     if size is not None:
         with about(path):
             return (check_voxel_size(size),) * 3
-    if cubic and "spacing" in metadata:
-        raise _no_cubes(path, metadata["spacing"])
+    if cubic and ("spacing" in metadata or "ratio" in metadata):
+        raise FileError(
+            f"{path} must have cubic voxels. Received: {_stated(metadata)}. Resample it first, or pass voxel_size= "
+            "(--voxel-size on the command line) if what the file says is wrong."
+        )
     return metadata.get("spacing")
 
 
-def _no_cubes(path, spacing):
-    edges = ", ".join(f"{axis} {edge:g}" for axis, edge in zip("zyx", spacing, strict=True))
-    return FileError(
-        f"{path} must have cubic voxels. Received: {edges} µm. Resample it first, or pass voxel_size= "
-        "(--voxel-size on the command line) if what the file says is wrong."
-    )
+class VoxelSizeWarning(UserWarning):
+    """A voxel size that was given wins over what a file states."""
+
+
+def _say_what_wins(path, metadata, voxel_size):
+    """Warn where a voxel size that is given is not the one that a file states."""
+    stated = metadata.get("spacing") or metadata.get("ratio") or (metadata.get("voxel_size"),)
+    alike = all(math.isclose(edge or voxel_size, voxel_size, rel_tol=1e-3) for edge in stated)
+    cubes = max(edge or 0 for edge in stated) <= min(edge or 0 for edge in stated) * 1.001
+    if "ratio" in metadata or not alike:
+        warnings.warn(
+            f"the voxel size that is given, {voxel_size:g} µm, wins over what {path} states: {_stated(metadata)}"
+            f"{'' if cubes else ', which are no cubes'}",
+            VoxelSizeWarning,
+            stacklevel=3,
+        )
+
+
+def _stated(metadata):
+    """Return the voxel size that a file states, in words."""
+    edges = metadata.get("spacing") or metadata.get("ratio")
+    if metadata.get("voxel_size") is not None and (edges is None or max(edges) <= min(edges) * 1.001):
+        return f"{metadata['voxel_size']:g} µm"
+    words = ", ".join(f"{axis} {edge:g}" for axis, edge in zip("zyx", edges, strict=True))
+    return f"{words} {'µm' if 'spacing' in metadata else 'without a unit'}"
 
 
 def open_path(path: StrPath) -> tuple[Opened, dict[str, Any]]:
@@ -331,8 +354,7 @@ def open_path(path: StrPath) -> tuple[Opened, dict[str, Any]]:
     metadata = _trusted(opened.record, opened.array.shape, spacing)
     if "voxel_size" not in metadata and spacing is not None:
         metadata["voxel_size"] = spacing[2] if max(spacing) <= min(spacing) * 1.001 else None
-    if spacing is not None:
-        metadata["spacing"] = spacing
+    metadata |= {name: getattr(opened, name) for name in ("spacing", "ratio") if getattr(opened, name) is not None}
     return opened, metadata
 
 
@@ -348,6 +370,7 @@ def _trusted(record, shape, spacing):
     keys = ("phases", "provenance", "periodic", "voxel_size") if unchanged else ("phases", "provenance")
     trusted = {key: record[key] for key in keys if key in record}
     noted = trusted.get("voxel_size")
-    if spacing is not None and not (isinstance(noted, float) and math.isclose(noted, spacing[2], rel_tol=1e-3)):
+    agrees = isinstance(noted, float) and all(math.isclose(noted, edge, rel_tol=1e-3) for edge in spacing or ())
+    if not agrees and spacing is not None:
         trusted.pop("voxel_size", None)
     return trusted

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from kerasgan3d.checks import AXES, Periodic, box_window, check_periodic, check_voxel_size
+from kerasgan3d.checks import AXES, Periodic, box_window, check_periodic, check_voxel_size, plain_array
 from kerasgan3d.io._common import FileError, Phases, StrPath, about
 from kerasgan3d.io._itk import raw_path
 from kerasgan3d.io.lazy import LazyArray, lazy
 from kerasgan3d.io.reading import bytes_of, open_labels, open_path, read_segmented
 from kerasgan3d.io.resampling import resampled_volume
 from kerasgan3d.io.writing import write_labels
-from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names, one_hot
+from kerasgan3d.phases import MAX_PHASES, PhaseMap, check_dense, default_names, one_hot
 
 _RECORD_VERSION = 1
 
@@ -56,6 +56,8 @@ class Volume:
         provenance: dict[str, Any] | None = None,
     ) -> None:
         self._labels, n = _checked_labels(labels)
+        if phases is None:
+            check_dense(self._labels, n - 1)
         self._phases = _checked_phases(phases, n)
         self._voxel_size = check_voxel_size(voxel_size)
         z, y, x = check_periodic(periodic)
@@ -174,7 +176,7 @@ class Volume:
                 of 2D slices, which are stacked along z in the natural order of their names.
             phases: names of the phases, or a PhaseMap.
             mapping: dict of grey value to name, used strictly.
-            voxel_size: edge of a voxel in µm. Where the file states another, that is logged.
+            voxel_size: edge of a voxel in µm. Where the file states another, it wins, with a warning.
             tolerance: how far grey values may lie from those of the mapping, for what was saved with loss, as JPEG.
             shape, dtype: voxels along z, y, x and their type, such as "uint8" or ">u2", of a .raw file, which does not
                 say them.
@@ -414,7 +416,7 @@ def _check_solid(path, shape):
 
 def _checked_labels(labels):
     """Return labels as uint8 (z, y, x), and the least number of phases that they need."""
-    labels = np.asarray(labels)
+    labels = plain_array(labels)
     if labels.ndim != 3 or 0 in labels.shape:
         raise ValueError(f"`labels` must be a 3D array (z, y, x) that is not empty. Received: shape {labels.shape}.")
     if labels.dtype.kind not in "iub":

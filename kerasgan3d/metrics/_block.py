@@ -15,6 +15,7 @@ from kerasgan3d.metrics._check import check_part
 from kerasgan3d.metrics._windows import AHEAD, Plan
 from kerasgan3d.metrics.connectivity import neighbourhood
 from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.phases import value_counts
 
 
 class Clusters(NamedTuple):
@@ -103,9 +104,10 @@ class Part:
         return values[tuple(slice(size + (axis in axes)) for axis, size in enumerate(self.shape))]
 
 
-def highest_phase(labels):
-    """Return the number of phases that some labels need."""
-    return check_part(labels)[1]
+def labels_in(labels):
+    """Return which labels there are in a part of a volume, and the number of phases that they need."""
+    labels, needed = check_part(labels)
+    return value_counts(labels)[0].tolist(), needed
 
 
 def count_block(window, own, plan, arms, n_phases, max_lag, keys):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerasgan3d.checks import AXES, check_integer, check_periodic, check_voxel_size
+from kerasgan3d.checks import AXES, check_integer, check_periodic, check_voxel_size, plain_array
 from kerasgan3d.phases import MAX_PHASES
 from kerasgan3d.volume import Volume
 
@@ -68,6 +68,10 @@ def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
         phases, periodic, voxel_size: As for `check_volume`.
     """
     _check_form(np.dtype(stored.dtype), tuple(stored.shape), 3)
+    if isinstance(stored, np.ma.MaskedArray):
+        stored = plain_array(stored)
+    if isinstance(getattr(stored, "_meta", None), np.ma.MaskedArray):  # of Dask, what its chunks are
+        raise ValueError("Labels must be there everywhere. Received: masked arrays. Fill what is masked with a label.")
     return Checked(
         labels=stored,
         phases=0 if phases is None else check_integer(phases, "n_phases", 1, MAX_PHASES),
@@ -78,7 +82,7 @@ def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
 
 def check_part(labels, phases=None):
     """Return a part of such labels as uint8, and the number of phases that it needs, after a look at every voxel."""
-    labels = np.asarray(labels)
+    labels = plain_array(labels)
     boolean = labels.dtype.kind == "b"
     high = _check_range(labels)
     if phases is not None:
@@ -87,7 +91,7 @@ def check_part(labels, phases=None):
 
 
 def _check_labels(labels, ndim, *, phases, periodic, voxel_size):
-    labels = np.asarray(labels)
+    labels = plain_array(labels)
     _check_form(labels.dtype, labels.shape, ndim)
     labels, needed = check_part(labels, phases)
     return Checked(

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 
-from kerasgan3d.metrics._block import count_active, count_block, highest_phase
+from kerasgan3d.metrics._block import count_active, count_block, labels_in
 from kerasgan3d.metrics._measure import met_needs
 from kerasgan3d.metrics._windows import AHEAD, Plan, is_dask, window
 from kerasgan3d.metrics._workers import where_dask_says
 from kerasgan3d.metrics.connectivity import spanning
 from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.phases import check_dense
 
 BLOCK = 256  # voxels: some 350 MB per process; a block reads 2.3 times its own voxels, for lags and shapes up to 32
 
@@ -126,7 +127,10 @@ def highest_phases(stored, block=BLOCK, workers=None):
     """Return how many phases stored labels have if nobody says it: the highest label and one."""
     blocks = Plan(tuple(map(int, stored.shape)), (False,) * 3, block).blocks()
     tasks = [(window(stored, part.start, part.stop),) for part in blocks]
-    return max(where_dask_says(highest_phase, tasks, workers, None, is_dask(stored)))
+    found = list(where_dask_says(labels_in, tasks, workers, None, is_dask(stored)))
+    needed = max(number for _, number in found)
+    check_dense(sorted({label for labels, _ in found for label in labels}), needed - 1)
+    return needed
 
 
 def _percolating(plan, blocks, clusters):

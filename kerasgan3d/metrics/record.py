@@ -21,7 +21,7 @@ from kerasgan3d.metrics._record_json import from_json, to_json, units_of
 from kerasgan3d.metrics._record_text import record_text
 from kerasgan3d.metrics.blocks import BLOCK, highest_phases, measure_blocks
 from kerasgan3d.metrics.registry import MEASURES
-from kerasgan3d.phases import MAX_PHASES, PhaseMap, default_names
+from kerasgan3d.phases import MAX_PHASES, PhaseMap, check_dense, default_names
 
 MAX_LAG = 32  # voxels: with 0.4 µm each beyond the size of a cathode's particles, and still cheap
 # Voxels. All measures of a volume that is in memory take some 100 bytes each: 13 GB for this many.
@@ -228,6 +228,8 @@ def _measure_at_once(volume, given, names, transport, *, shapes, max_lag, progre
     """Return the Measurement of labels in memory."""
     flat = np.ndim(volume) == 2
     checked = (check_slice if flat else check_volume)(volume, **given)
+    if given["phases"] is None:
+        check_dense(checked.labels, checked.phases - 1)
     names = (*names, *default_names(checked.phases)[len(names) :])[: checked.phases]
     if flat and not isinstance(transport, (bool, np.bool_)):
         raise ValueError(f"`transport` must be a bool for a slice, which does not tell it. Received: {transport!r}.")

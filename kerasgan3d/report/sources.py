@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from kerasgan3d import io
-from kerasgan3d.checks import check_voxel_size
+from kerasgan3d.checks import check_voxel_size, plain_array
 from kerasgan3d.data import exclusion
 from kerasgan3d.folder import REFERENCE, current_statistics, read_json
 from kerasgan3d.metrics._check import check_slice, check_volume
 from kerasgan3d.metrics.ensemble import random_windows
-from kerasgan3d.phases import PhaseMap, default_names
+from kerasgan3d.phases import PhaseMap, check_dense, default_names
 from kerasgan3d.seeds import LEARNING, PERIODIC, SAMPLES, SCORING
 from kerasgan3d.volume import Volume
 
@@ -317,9 +317,12 @@ def _given(image, phases, voxel_size):
     names = None if phases is None else tuple(PhaseMap(phases).names)
     if isinstance(image, Volume):
         return image.labels, names or image.phases, voxel_size or image.voxel_size
-    image = np.asarray(image)
+    image = plain_array(image)
     check = check_slice if image.ndim == 2 else check_volume
-    return check(image).labels, names, voxel_size
+    checked = check(image)
+    if names is None:
+        check_dense(checked.labels, checked.phases - 1)
+    return checked.labels, names, voxel_size
 
 
 def _provenance(image, otherwise):

@@ -1,0 +1,203 @@
+"""What a file states of its image, and the one judgement of it: which axis is which, and how large a voxel is.
+
+A reader collects what its file states, and `judged` says what is read, or refuses. Reading at once and window by window
+take the same `Layout`, so that they cannot differ.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasgan3d.io._common import FileError, Opened, check_array, micrometres, reading
+from kerasgan3d.io.lazy import LazyArray
+
+_AXES = {
+    **dict.fromkeys(("z", "depth", "plane", "pln", "slice", "slices"), "z"),
+    **dict.fromkeys(("y", "height", "row", "rows"), "y"),
+    **dict.fromkeys(("x", "width", "column", "columns", "col"), "x"),
+    **dict.fromkeys(("t", "time", "frame", "frames"), "t"),
+    **dict.fromkeys(("c", "s", "channel", "channels", "sample", "samples"), "c"),
+}
+# What programs call axes that nobody named.
+_UNNAMED = re.compile(r"[qi]?|(phony_)?(dim|axis|d)[_ ]?\d*|unknown|none")
+# More bytes than this are judged by how much is stored of them.
+_LARGE = 2**28
+_LARGEST = 2**48
+
+
+class Layout(NamedTuple):
+    """How an image lies in what is stored.
+
+    Attributes:
+        kept: For each axis of the image, (z, y, x) or (y, x), the axis of what is stored; None for one of a voxel more.
+        shape: Of the image.
+        spacing: Edges of a voxel along z, y and x in µm, or None where they are unknown.
+        ratio: The same without a unit, where that is all that is stated and they differ; else None.
+    """
+
+    kept: tuple[int | None, ...]
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...] | None
+    ratio: tuple[float, ...] | None
+
+
+def judged(
+    path: Any,
+    shape: Sequence[int],
+    dtype: Any,
+    axes: Sequence[str] = (),
+    edges: Mapping[str, tuple[Any, Any]] | None = None,
+    *,
+    record: Any = None,
+    stored: int | None = None,
+    densest: int = 800,
+) -> Layout:
+    """Judge what a file states of its image, before anything of it is read.
+
+    Args:
+        path: Path of the file, for errors.
+        shape, dtype: Of the array that is stored.
+        axes: Its axes by name, as the file names them; empty where it does not.
+        edges: For each axis (z, y, x) that the file states it of, the edge of a voxel and its unit.
+        record: kerasgan3d's note, which knows axes of one voxel.
+        stored: Bytes that are stored, or None where that says nothing.
+        densest: In how many bytes of a large image at least one is stored; 800 is near what zlib makes of zeros.
+
+    Raises:
+        FileError: if it is no integer image of two or three axes in space, or stores less than it claims.
+    """
+    shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
+    names = [_axis(name) for name in axes] if len(axes) == len(shape) else [None] * len(shape)
+    if not {"z", "y", "x", "t", "c"} & set(names):
+        names = [None] * len(shape)
+    _check_axes(path, shape, names, axes)
+    letters, kept = _kept(shape, names)
+    image = tuple(shape[axis] for axis in kept)
+    noted = record.get("shape") if isinstance(record, dict) else None
+    if isinstance(noted, list) and len(noted) == 3 and [n for n in noted if n != 1] == [n for n in image if n != 1]:
+        long = iter([axis for axis in kept if shape[axis] != 1])
+        letters, kept = "zyx", tuple(None if n == 1 else next(long) for n in noted)
+        image = tuple(noted)
+    check_array(path, image, dtype)
+    _check_stored(path, image, dtype, stored, densest)
+    return Layout(kept, image, *_edges(letters, image, {_axis(axis): edge for axis, edge in (edges or {}).items()}))
+
+
+def arranged(path: Any, kind: str, stored: Any, layout: Layout, *, whole: Any = None, meaning: Any = None) -> LazyArray:
+    """Return what is stored, as the image that it is: a LazyArray.
+
+    Args:
+        path, kind: Of the file, for errors, as for `reading`.
+        stored: What has a shape, a dtype and basic indexing, and, where it is stored in chunks, `chunks`.
+        layout: What `judged` returned.
+        whole: A function that reads all that is stored faster than windows do, or None.
+        meaning: A function from what is stored to grey values, or None where it is the same.
+    """
+    order = [axis for axis in layout.kept if axis is not None]
+    order += [axis for axis in range(len(stored.shape)) if axis not in order]
+
+    def image(block, lengths):
+        block = np.asarray(block).transpose(order).reshape(lengths)
+        return block if meaning is None else meaning(block)
+
+    def read(window):
+        places = {axis: part for axis, part in zip(layout.kept, window, strict=True) if axis is not None}
+        with reading(path, kind):
+            block = stored[tuple(places.get(axis, slice(0, 1)) for axis in range(len(stored.shape)))]
+            return image(block, [part.stop - part.start for part in window])
+
+    first = next((axis for axis in layout.kept if axis is not None), 0)
+    depth = 1 if layout.kept[0] is None else (getattr(stored, "chunks", None) or (1,) * len(stored.shape))[first]
+    at_once = whole and (lambda: np.ascontiguousarray(image(whole(), layout.shape)))
+    dtype = stored.dtype if meaning is None else meaning(np.empty(0, stored.dtype)).dtype
+    return LazyArray(layout.shape, dtype, read, depth=depth, whole=at_once)
+
+
+def opened(array: LazyArray, layout: Layout, record: Any = None, **more: Any) -> Opened:
+    """Return an image as a format hands it over."""
+    return Opened(array, layout.spacing, record, ratio=layout.ratio, **more)
+
+
+def _axis(name):
+    """Return z, y, x, t or c; None where an axis has no name; else its name."""
+    name = str(name or "").strip().lower()
+    return _AXES.get(name, None if _UNNAMED.fullmatch(name) else name)
+
+
+def _check_axes(path, shape, names, axes):
+    spatial = [name for name in names if name in ("z", "y", "x")]
+    if len(set(spatial)) < len(spatial):
+        raise FileError(f"{path} must have each of the axes z, y, x once. Received: {', '.join(map(str, axes))}.")
+    for name, length, given in zip(names, shape, axes or names, strict=True):
+        if length > 1 and name == "t":
+            raise FileError(
+                f"{path} must hold a 2D or 3D image of one moment. Received: shape {shape}, axes "
+                f"{', '.join(map(str, axes))}, of which {given} is time. If these are slices, say so in the file: in "
+                "Fiji by Image > Properties, with as many slices as there are frames, and one frame."
+            )
+        if length > 1 and name not in (None, "z", "y", "x"):
+            raise FileError(
+                f"{path} must have the axes z, y, x. Received: {given} of {length} too, shape {shape}. Save one "
+                "channel, as labels."
+            )
+
+
+def _kept(shape, names):
+    """Return the letters of an image's axes and the stored axes that they are."""
+    if any(name in ("z", "y", "x") for name in names):
+        place = {name: axis for axis, name in enumerate(names) if name in ("z", "y", "x")}
+        nameless = [axis for axis, name in enumerate(names) if name is None and shape[axis] > 1]
+        free = [letter for letter in "zyx" if letter not in place]
+        place |= dict(zip(free[-len(nameless) :] if nameless else (), nameless, strict=False))
+        kept = [place[letter] for letter in "zyx" if letter in place]
+        kept += [axis for axis in nameless if axis not in kept]
+        if len(kept) == 2 and names[0] is None and shape[0] == 1:  # a volume of one plane
+            kept.insert(0, 0)
+    else:
+        kept = [axis for axis, length in enumerate(shape) if length != 1]
+        if len(kept) == 2 and shape[0] == 1:
+            kept.insert(0, 0)
+        elif len(kept) < 2:
+            kept = list(range(len(shape)))[-3:]
+    return "zyx"[-len(kept) :], tuple(kept)
+
+
+def _check_stored(path, shape, dtype, stored, densest):
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > _LARGEST or (stored is not None and claimed > max(_LARGE, densest * stored)):
+        raise FileError(
+            f"{path} must hold what it claims. Received: an image of {' x '.join(map(str, shape))} voxels"
+            f"{'' if stored is None else f', in {stored} bytes'}."
+        )
+
+
+def _edges(letters, shape, edges):
+    """Return the edges of a voxel along z, y, x in µm or None, and their ratio where nothing but that is known."""
+    stated = {}
+    for axis, length in zip(letters, shape, strict=True):
+        number, unit = edges.get(axis, (None, None))
+        if length > 1 and isinstance(number, (int, float, np.number)) and math.isfinite(number) and number > 0:
+            stated[axis] = (float(number), micrometres(unit))
+    numbers, units = ({part[k] for part in stated.values()} for k in range(2))
+    if len(numbers) == 1 and None in units and len(units) == 2:  # the unit of one axis is meant of all
+        stated = dict.fromkeys(stated, (numbers.pop(), (units - {None}).pop()))
+    elif None in units:
+        return None, _uneven({axis: number for axis, (number, _) in stated.items()})
+    lengths = {axis: number * unit for axis, (number, unit) in stated.items()}
+    thin = [axis for axis, length in zip(letters, shape, strict=True) if length == 1 and axis != "z"]
+    for axis in thin:
+        lengths |= {axis: next(iter(lengths.values()))} if lengths else {}
+    if "y" not in lengths or "x" not in lengths:
+        return None, _uneven(lengths)
+    return (lengths.get("z", lengths["x"]), lengths["y"], lengths["x"]), None
+
+
+def _uneven(numbers):
+    """Return numbers by axis as (z, y, x), or None where they are the same."""
+    if not numbers or max(numbers.values()) <= min(numbers.values()) * 1.001:
+        return None
+    other = numbers.get("x", numbers.get("y", 1.0))
+    return tuple(numbers.get(axis, other) for axis in "zyx")
