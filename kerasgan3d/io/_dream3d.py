@@ -18,16 +18,16 @@ def open_dream3d(path, name=None):
     try:
         with reading(path, _KIND):
             cells = {
-                f"/{place}/{key}": (node, *facts)
-                for place, *facts in _geometries(file)
+                f"/{place}/{key}": (node, edges, unit)
+                for place, shape, edges, unit in _geometries(file)
                 for key, node in datasets(path, file[place]).items()
-                if node.shape == (*facts[0], 1)
+                if node.shape == (*shape, 1)
             }
             integers = [key for key, (node, *_) in cells.items() if node.dtype.kind in "iub"]
             key = chosen(path, integers if name is None else list(cells), name, "cell array")
-            node, shape, edges, unit = cells[key]
+            node, edges, unit = cells[key]
             stated = {axis: (edge, unit) for axis, edge in zip("zyx", edges, strict=True)}
-            stored = stored_bytes(path, shape, node.dtype)
+            stored = stored_bytes(path, node.shape, node.dtype)
             layout = judged(f"{path}:{key}", node.shape, node.dtype, ("z", "y", "x", "c"), stated, stored=stored)
             return opened(arranged(path, _KIND, node, layout), layout)
     except BaseException:

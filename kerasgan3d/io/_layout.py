@@ -122,10 +122,12 @@ def plain_neighbour(path: Path, name: str) -> Path:
     return file
 
 
-def check_upright(path: Any, matrix: Sequence[float], n: int) -> None:
+def check_upright(path: Any, matrix: Any, n: int) -> None:
     """Refuse axes that are turned: a matrix of n rows whose rows are not x, y, z, in this order, of any sign."""
     values = np.asarray(matrix, float)
     if values.size != n * n or np.count_nonzero(np.abs(values.reshape(n, n)) > 1e-4 * np.abs(values).max()) != n:
-        raise FileError(f"{path} must have axes along x, y, z. Received: axes turned by {list(matrix)}. Resample it.")
+        raise FileError(
+            f"{path} must have axes along x, y, z. Received: axes turned by {values.tolist()}. Resample it."
+        )
     if not np.diag(values.reshape(n, n)).all():
-        raise FileError(f"{path} must have its axes in the order x, y, z. Received: directions {list(matrix)}.")
+        raise FileError(f"{path} must have its axes in the order x, y, z. Received: directions {values.tolist()}.")

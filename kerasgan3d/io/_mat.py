@@ -2,6 +2,7 @@
 
 import functools
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def _check_unpacked(path):
     """
     with path.open("rb") as stream:
         head = stream.read(128)
-        order = {b"IM": "little", b"MI": "big"}.get(head[126:])
+        order: Any = {b"IM": "little", b"MI": "big"}.get(head[126:])
         while order is not None and len(tag := stream.read(8)) == 8:
             kind, count = (int.from_bytes(part, order) for part in (tag[:4], tag[4:]))
             if kind != _COMPRESSED:

@@ -17,8 +17,9 @@ _ORIENTATION = 0x0112
 def open_picture(path):
     """Open a slice that is stored as a picture, black as the least value: an `Opened`."""
     with reading(path, _KIND), _image(path) as image:
-        if getattr(image, "n_frames", 1) != 1:
-            raise FileError(f"{path} must hold one image. Received: {image.n_frames}.")
+        images = getattr(image, "n_frames", 1)
+        if images != 1:
+            raise FileError(f"{path} must hold one image. Received: {images}.")
         deep = image.mode.startswith("I")
         dtype = np.dtype(bool if image.mode == "1" else np.uint16 if deep else np.uint8)
         if any(";16" in str(tile) for tile in image.tile) and not deep:

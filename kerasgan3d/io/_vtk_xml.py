@@ -34,7 +34,7 @@ class XmlFile:
         self.order = {"LittleEndian": "<", "BigEndian": ">"}[self.root.get("byte_order", "LittleEndian")]
         self._number = np.dtype(self.order + {"UInt32": "u4", "UInt64": "u8"}[self.root.get("header_type", "UInt32")])
         compressor = self.root.get("compressor")
-        self.packed, self._unpack = compressor is not None, _UNPACK.get(compressor)
+        self.packed, self._unpack = compressor is not None, _UNPACK.get(compressor or "")
         if self.packed and self._unpack is None:
             raise ValueError(f"the compressor {compressor}")
 

@@ -36,7 +36,7 @@ def convert(
     tolerance: int | None = None,
     voxel_size: float | None = None,
     shape: Sequence[int] | None = None,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
     overwrite: bool = True,
 ) -> VolumeRecord:
     """Read a volume of any format and write it in another one.

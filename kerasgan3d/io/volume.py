@@ -162,7 +162,7 @@ class Volume:
         voxel_size: float | None = None,
         tolerance: int | None = None,
         shape: Sequence[int] | None = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
     ) -> Volume:
         """Read a volume.
 
@@ -222,7 +222,8 @@ class Volume:
         Raises:
             ValueError: if it is no box, or empty, or not within the volume.
         """
-        return self[box_window(box, self.shape)]
+        z, y, x = box_window(box, self.shape)
+        return self[z, y, x]
 
     def resample(self, voxel_size: float) -> Volume:
         """Return the volume with voxels of another size: each takes the label of the voxel in which its centre lies.
@@ -344,7 +345,7 @@ def read(
     voxel_size: float | None = None,
     tolerance: int | None = None,
     shape: Sequence[int] | None = None,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
 ) -> Volume:
     """Read a volume; see `Volume.load`."""
     given = {"voxel_size": voxel_size, "tolerance": tolerance, "shape": shape, "dtype": dtype}

@@ -48,7 +48,7 @@ def excluded_last(
     """
     boxes, phases = [], set()
     for each in [exclude] if isinstance(exclude, str | numbers.Integral) else exclude:
-        if each in names or (isinstance(each, numbers.Integral) and 0 <= each < len(names)):
+        if each in names or (isinstance(each, numbers.Integral) and 0 <= int(each) < len(names)):
             phases.add(names.index(each) if isinstance(each, str) else int(each))
         elif isinstance(each, str | numbers.Integral):
             raise ValueError(f"`exclude` must name phases, {', '.join(names)}, or boxes. Received: {each!r}.")

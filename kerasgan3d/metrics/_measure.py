@@ -169,7 +169,7 @@ class Subject:
     ):
         self.labels, self.n_phases, self.periodic, _ = checked
         self.n_measured = self.n_phases - excluding
-        self.voxel_size = require_voxel_size(checked) if units else None
+        self.voxel_size: Any = require_voxel_size(checked) if units else None
         self.max_lag, self.conducting, self.shapes = max_lag, tuple(dict.fromkeys(conducting)), shapes
         self._progress = progress
         self._measures = {key: row for key, row in (measures or {}).items() if row.told_by(self)}
