@@ -259,7 +259,9 @@ def _check_whole(path, tif, series, messages):
         raise FileError(
             f"{path} must be complete. Received: a TIFF file that ends before its last page. Copy or save it again."
         )
-    page, pages = series.keyframe, list(series)
+    page = series.keyframe
+    # In one piece, these kinds are told by their first page alone.
+    pages = [page] if series.dataoffset is not None and series.kind in ("imagej", "shaped") else list(series)
     told = {math.prod(series.shape) // max(1, page.size)}
     told |= {_promised(tif) // page.samplesperpixel} if tif.is_imagej else set()
     own = series.kind in ("imagej", "shaped") and not series.is_pyramidal
