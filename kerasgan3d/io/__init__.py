@@ -10,6 +10,7 @@ from kerasgan3d.io.lazy import LazyArray, windows
 from kerasgan3d.io.reading import (
     LabelImage,
     LabelImages,
+    VoxelSizeWarning,
     open_image,
     open_labels,
     read_image,
@@ -35,6 +36,7 @@ __all__ = [
     "Volume",
     "VolumeRecord",
     "VolumeWriter",
+    "VoxelSizeWarning",
     "blocks",
     "check_writable",
     "checksum",

@@ -15,7 +15,7 @@ import numpy as np
 from kerasgan3d.files import replacing
 from kerasgan3d.io._common import KEY, FileError, micrometres, parsed, reading
 from kerasgan3d.io._inflate import SMALL, check_inflated, check_sizes
-from kerasgan3d.io._stated import arranged, judged, opened
+from kerasgan3d.io._stated import arranged, judged, on_disk, opened
 
 # Classic TIFF, and with it ImageJ's kind, ends at 4 GiB; the room left is for the directory of pages.
 _CLASSIC_TIFF_BYTES = 2**32 - 2**25
@@ -145,7 +145,7 @@ def open_tiff(path):
                 "with Image > Hyperstacks > Re-order Hyperstack."
             )
         page, record = series.keyframe, _tiff_record(tif)
-        stored = None if page.compression == 1 else sum(sum(part.databytecounts) for part in series)
+        stored = on_disk(path) if page.compression == 1 else sum(sum(part.databytecounts) for part in series)
         layout = judged(
             path, series.shape, series.dtype, tuple(series.axes), _tiff_edges(tif), record=record, stored=stored
         )

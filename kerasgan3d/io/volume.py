@@ -168,7 +168,7 @@ class Volume:
         Args:
             path: a .tif, .tiff, .npy or .vti file, a .zarr folder, a dataset of an HDF5 file ("scan.h5:/group/dataset",
                 or "scan.h5" where there is but one), or a folder or pattern ("scan/*.tif") of 2D TIFF slices, which are
-                stacked along z in the natural order of their names.
+                stacked along z by the numbers in their names.
             phases: names of the phases, or a PhaseMap.
             mapping: dict of grey value to name, used strictly.
             voxel_size: edge of a voxel in µm.
