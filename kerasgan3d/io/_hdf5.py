@@ -39,7 +39,7 @@ def open_hdf5(path, dataset=None):
                 node.dtype,
                 axes,
                 edges,
-                stored=min(node.id.get_storage_size(), on_disk(path) or math.inf),
+                stored=min(node.id.get_storage_size(), on_disk(path) or 2**63),
             )
             _check_written(name, node)
             # The file is open for as long as the array is there.

@@ -264,7 +264,7 @@ def _piece(page):
 
 def _check_pieces(path, pages):
     """Refuse pages whose strips or tiles would inflate to more than they hold; done as they are read."""
-    codec = {8: "zlib", 32946: "zlib", 34925: "lzma"}.get(int(pages[0].compression))
+    codec = {8: "zlib", 32946: "zlib", 34925: "lzma"}.get(int(pages[0].compression), "")
     for page in pages if codec else ():
         file = page.parent.filehandle
         for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):
