@@ -183,6 +183,15 @@ def xarray_names(folder):
     return folder / "v.zarr"
 
 
+def without_chunks(folder, missing):
+    path = folder / "v.zarr"
+    zarr.create_array(path, data=LABELS, chunks=(1, 5, 7), zarr_format=2)
+    (path / ".zarray").write_text(json.dumps(json.loads((path / ".zarray").read_text()) | {"fill_value": None}))
+    for z in missing:
+        (path / f"{z}.0.0").unlink()
+    return path
+
+
 UM = ["micrometer"] * 3
 PAGES = {"compression": "zlib"}
 XYZ, YXZ, ZXY = LABELS.T, LABELS.transpose(1, 2, 0), LABELS.transpose(0, 2, 1)
@@ -261,6 +270,11 @@ WHOLE = {
     "ImageJ with more slices": (changed(imagej(), (b"slices=6", b"slices=3")), "6 planes, where it tells of 3"),
     "tifffile with fewer planes": (changed(tiff(LABELS), (b'"shape": [6', b'"shape": [9')), "must be complete"),
     "tifffile with fewer pages": (changed(tiff(LABELS, **PAGES), (b'"shape": [6', b'"shape": [9')), "must be complete"),
+    "Zarr without chunks": (lambda folder: without_chunks(folder, range(6)), "missing chunks, all of them"),
+    "Zarr without a chunk, and what it would be": (
+        lambda folder: without_chunks(folder, [1]),
+        "must be complete. Received: 5 of 6 chunks",
+    ),
     "slices, one missing": (slices([1, 2, 3, 5, 6, 7]), "no slice 4, in"),
     "slices, several missing": (slices([1, 2, 4, 5, 7, 8]), "no slice 3, 6, in"),
     "slices, every second": (slices([0, 2, 4, 6, 8, 10]), "no slice 1, 3, 5, 7, 9, in"),
@@ -681,6 +695,15 @@ def large_note(folder):
     return path
 
 
+def full_of_holes(folder):
+    path = npy(np.zeros((1, 1, 4096), np.uint8))(folder)
+    content = path.read_bytes().replace(b"(1, 1, 4096), }" + b" " * 12, b"(65536, 65536, 256), }".ljust(27))
+    path.write_bytes(content)
+    with open(path, "r+b") as file:
+        file.truncate(2**41)
+    return path
+
+
 def pipe(folder):
     os.mkfifo(folder / "v.tif")
     return folder / "v.tif"
@@ -751,6 +774,7 @@ HOSTILE = {
     "HDF5 2^62": (h5(lambda f: f.create_dataset("a", (2**62,) * 3, "u1", chunks=(64,) * 3)), CLAIMS),
     "HDF5 never written": (h5(lambda f: f.create_dataset("a", (6, 5, 7), "u1")), "was never written"),
     "HDF5 half written": (h5(half_written), "2 of 3 chunks"),
+    "NumPy, full of holes": (full_of_holes, CLAIMS),
     "a note of 10 GB": (large_note, "must be a note of at most"),
     "a pipe": (pipe, "must be a regular file"),
     "a device": (device, "must be a regular file"),

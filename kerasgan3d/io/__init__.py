@@ -13,6 +13,7 @@ from kerasgan3d.io.lazy import LazyArray, windows
 from kerasgan3d.io.reading import (
     LabelImage,
     LabelImages,
+    VoxelSizeWarning,
     image_shape,
     open_image,
     open_labels,
@@ -39,6 +40,7 @@ __all__ = [
     "Volume",
     "VolumeRecord",
     "VolumeWriter",
+    "VoxelSizeWarning",
     "blocks",
     "check_writable",
     "checksum",

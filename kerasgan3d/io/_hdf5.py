@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasgan3d.io._common import FileError, reading
 from kerasgan3d.io._inflate import SMALL, check_inflated, check_sizes
-from kerasgan3d.io._stated import arranged, judged, opened
+from kerasgan3d.io._stated import arranged, judged, on_disk, opened
 
 _KIND = "an HDF5 file"
 _SHOWN = 8
@@ -33,7 +33,14 @@ def open_hdf5(path, dataset=None):
             name = f"{path}:{node.name}"
             _check_own(name, node)
             axes, edges = _axes(node)
-            layout = judged(name, node.shape, node.dtype, axes, edges, stored=node.id.get_storage_size())
+            layout = judged(
+                name,
+                node.shape,
+                node.dtype,
+                axes,
+                edges,
+                stored=min(node.id.get_storage_size(), on_disk(path) or 2**63),
+            )
             _check_written(name, node)
             # The file is open for as long as the array is there.
             return opened(

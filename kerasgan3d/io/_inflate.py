@@ -31,7 +31,7 @@ def check_sizes(path: Any, sizes: Sequence[int], raw: int) -> None:
         raise FileError(f"{path} must store pieces of {raw} bytes. Received: a compressed piece of {largest} bytes.")
 
 
-def check_inflated(path: Any, data: bytes, codec: str, raw: int) -> None:
+def check_inflated(path: Any, data: bytes | memoryview, codec: str, raw: int) -> None:
     """Refuse a compressed piece that would inflate to more than it should hold.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasgan3d.files import replacing
 from kerasgan3d.io._common import KEY, FileError, in_one_line, parsed, reading
-from kerasgan3d.io._stated import arranged, judged, opened
+from kerasgan3d.io._stated import arranged, judged, on_disk, opened
 
 _KIND = "a NumPy array file"
 _MAX_NOTE = 2**20  # bytes
@@ -33,7 +33,7 @@ def open_npy(path):
             mapped.close()
             raise ValueError("an archive of arrays (.npz)")
         record = _note(path)
-        layout = judged(path, mapped.shape, mapped.dtype, record=record)
+        layout = judged(path, mapped.shape, mapped.dtype, record=record, stored=on_disk(path))
         return opened(arranged(path, _KIND, mapped, layout, whole=lambda: np.array(mapped, order="C")), layout, record)
 
 

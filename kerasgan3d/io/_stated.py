@@ -5,6 +5,7 @@ take the same `Layout`, so that they cannot differ.
 """
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -119,6 +120,11 @@ def arranged(path: Any, kind: str, stored: Any, layout: Layout, *, whole: Any = 
 def opened(array: LazyArray, layout: Layout, record: Any = None, **more: Any) -> Opened:
     """Return an image as a format hands it over."""
     return Opened(array, layout.spacing, record, ratio=layout.ratio, **more)
+
+
+def on_disk(path: Any) -> int | None:
+    """Return how many bytes a file takes on the disk, few where it has holes; None where the system does not say."""
+    return getattr(os.stat(path), "st_blocks", 0) * 512 or None
 
 
 def _axis(name):

@@ -15,7 +15,7 @@ import numpy as np
 from kerasgan3d.files import replacing
 from kerasgan3d.io._common import KEY, FileError, micrometres, parsed, reading
 from kerasgan3d.io._inflate import SMALL, check_inflated, check_sizes
-from kerasgan3d.io._stated import arranged, judged, opened
+from kerasgan3d.io._stated import arranged, judged, on_disk, opened
 from kerasgan3d.palette import phase_colors
 
 # Classic TIFF, and with it ImageJ's kind, ends at 4 GiB; the room left is for the directory of pages.
@@ -168,7 +168,7 @@ def open_tiff(path):
                 "with Image > Hyperstacks > Re-order Hyperstack."
             )
         page, record = series.keyframe, _tiff_record(tif)
-        stored = None if page.compression == 1 else sum(sum(part.databytecounts) for part in series)
+        stored = on_disk(path) if page.compression == 1 else sum(sum(part.databytecounts) for part in series)
         layout = judged(
             path, series.shape, series.dtype, tuple(series.axes), _tiff_edges(tif), record=record, stored=stored
         )
@@ -287,7 +287,7 @@ def _piece(page):
 
 def _check_pieces(path, pages):
     """Refuse pages whose strips or tiles would inflate to more than they hold; done as they are read."""
-    codec = {8: "zlib", 32946: "zlib", 34925: "lzma"}.get(int(pages[0].compression))
+    codec = {8: "zlib", 32946: "zlib", 34925: "lzma"}.get(int(pages[0].compression), "")
     for page in pages if codec else ():
         file = page.parent.filehandle
         for start, size in zip(page.dataoffsets, page.databytecounts, strict=True):

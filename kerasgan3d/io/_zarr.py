@@ -165,6 +165,7 @@ def open_zarr(path):
         claimed = node.size * np.dtype(node.dtype).itemsize
         stored = None if max(piece, claimed) < _LARGE else _stored(path, max(piece, claimed) // _DENSEST)
         layout = judged(path, node.shape, node.dtype, names, edges, stored=stored, densest=_DENSEST)
+        _check_written(path, node)
         if piece > max(2**27, claimed):
             raise FileError(f"{path} must hold chunks that fit its image. Received: chunks of {piece} bytes.")
         store.largest, store.raw = 2 * piece + 2**16, piece
@@ -230,6 +231,18 @@ def _compressor(path, metadata):
     if len(compressors) > 1:
         raise FileError(f"{path} must be compressed once. Received: {', '.join(compressors)}.")
     return "".join(compressors)
+
+
+def _check_written(path, node):
+    """Refuse an array without chunks, or without some of them where it does not say what stands for them."""
+    found = (name for _, folders, files in os.walk(path / node.path) for name in (*folders, *files))
+    if all(name in (".zarray", ".zattrs", "zarr.json") for name in found):
+        raise FileError(f"{path} must be complete. Received: a volume with missing chunks, all of them.")
+    if node.metadata.fill_value is None and node.nchunks_initialized < node.nchunks:
+        raise FileError(
+            f"{path} must be complete. Received: {node.nchunks_initialized} of {node.nchunks} chunks, and nothing that "
+            "stands for the others."
+        )
 
 
 def _stored(path, enough):

@@ -173,7 +173,7 @@ class Volume:
         Args:
             path: a file of any format that docs/formats.md names, a .zarr folder, a dataset within a file
                 ("scan.h5:/group/dataset", or "scan.h5" where there is but one), or a folder or pattern ("scan/*.tif")
-                of 2D slices, which are stacked along z in the natural order of their names.
+                of 2D slices, which are stacked along z by the numbers in their names.
             phases: names of the phases, or a PhaseMap.
             mapping: dict of grey value to name, used strictly.
             voxel_size: edge of a voxel in µm. Where the file states another, it wins, with a warning.
