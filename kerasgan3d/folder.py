@@ -182,11 +182,11 @@ def _finite(text):
 
 
 def _named_once(pairs):
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in content if names.count(name) > 1)
-        raise ValueError(f"the name {twice[:40]!r} stands twice in one object")
+    content = {}
+    for name, value in pairs:
+        if name in content:
+            raise ValueError(f"the name {name[:40]!r} stands twice in one object")
+        content[name] = value
     return content
 
 
