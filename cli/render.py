@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.options import map_option, overwrite_option, phases_option, voxel_size_option
-from kerasgan3d.cli.output import refuse_existing
+from kerasgan3d.cli.output import echo, refuse_existing
 
 
 @click.command(
@@ -34,4 +34,4 @@ def command(file, output, phases, mapping, voxel_size, axis, title, dpi, overwri
     volume = kerasgan3d.io.read(file, phases=phases, mapping=mapping, voxel_size=voxel_size)
     given = {"dpi": dpi} if dpi else {}
     kerasgan3d.render(volume, output, axis=axis, title=title, **given)
-    click.echo(f"wrote {output}")
+    echo(f"wrote {output}")
