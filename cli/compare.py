@@ -90,14 +90,21 @@ def command(
                 bar(done, total)
 
         comparison = kerasgan3d.compare(_real(real), _generated(generated), progress=progress, **given)
-        for path in outputs:
-            comparison.save(path, overwrite=overwrite)
+    # What took long is told first, and written wherever it can be.
     if as_json:
         print_json(comparison.to_dict())
-        return
-    echo(comparison)
+    else:
+        echo(comparison)
+    failed = None
     for path in outputs:
-        echo(f"wrote {path}")
+        try:
+            comparison.save(path, overwrite=overwrite)
+            if not as_json:
+                echo(f"wrote {path}")
+        except OSError as error:
+            failed = failed or error
+    if failed:
+        raise failed
 
 
 def _real(name):

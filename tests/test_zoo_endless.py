@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -137,6 +138,22 @@ def test_what_others_read_by_the_same_client_is_not_bounded(hub, client, small_f
     assert hub_answers.session().get(url).content == small_files["model.weights.h5"]
     path = hf_hub_download("org/blocks", "model.weights.h5", cache_dir=str(client.home))
     assert pathlib.Path(path).read_bytes() == small_files["model.weights.h5"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_pull_that_is_ended_ends_and_goes_on_later(number, code, hub, hub_env, client, small_files):
+    hub.add("org/blocks", small_files)
+    hub.fault("endless", path="model.weights.h5", part=b"x", seconds=0.05, times=1)
+    command = [sys.executable, "-m", "kerasgan3d.cli", "pull", "org/blocks"]
+    process = subprocess.Popen(command, env=hub_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not any("model.weights.h5" in path for _, path, *_ in hub.requests):
+        time.sleep(0.05)
+        assert process.poll() is None
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert said.endswith("kerasgan3d: interrupted\n")
+    assert zoo.pull("org/blocks").files["model.weights.h5"] == len(small_files["model.weights.h5"])
 
 
 def test_names_that_stand_twice_are_found_in_linear_time(tmp_path):
