@@ -71,8 +71,8 @@ def _print_comparison(facts):
     from kerasgan3d.zoo.comparison_text import odd_comparisons_refused
 
     try:
+        record = ComparisonRecord.from_dict(facts)
         with odd_comparisons_refused():
-            record = ComparisonRecord.from_dict(facts)
             found, rows = conclusion(record.verdicts, record.unit_of_samples), verdict_lines(record.verdicts)
     except ValueError as error:  # of a stranger's folder: the other facts are still worth showing
         echo(f"\nThe comparison with the material cannot be read: {error}")

@@ -131,7 +131,7 @@ def test_a_comparison_that_is_none_is_said_to_be_none(folder):
     result = CliRunner().invoke(main, ["info", str(folder)])
     assert result.exit_code == 0
     assert "The comparison with the material cannot be read" in result.stdout
-    with pytest.raises(ValueError, match=r"`comparison` must be as kerasgan3d.compare makes it"):
+    with pytest.raises(ValueError, match=r"A comparison must hold 'real'"):
         card_text(folder)
 
 

@@ -7,7 +7,7 @@ from kerasgan3d.data import Symmetry
 from kerasgan3d.files import replacing
 from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, WEIGHTS, architectures, read_facts, read_statistics
 from kerasgan3d.texts import code, json_text, markdown, printable
-from kerasgan3d.zoo.comparison_text import comparison_text, odd_comparisons_refused
+from kerasgan3d.zoo.comparison_text import comparison_text
 from kerasgan3d.zoo.hub_address import REPOSITORY
 from kerasgan3d.zoo.loading import list_presets, path
 
@@ -164,9 +164,7 @@ def _results(facts):
         from kerasgan3d.report.record import ComparisonRecord
         from kerasgan3d.report.verdict import headline
 
-        with odd_comparisons_refused():
-            rows = headline(ComparisonRecord.from_dict(facts["comparison"]).measures)
-        for row in rows:
+        for row in headline(ComparisonRecord.from_dict(facts["comparison"]).measures):
             if row.generated_mean is not None and row.real_mean is not None:
                 unit = "" if row.unit == "1" else row.unit
                 label = ", ".join(part for part in (row.key.replace("_", " "), row.phase, unit) if part)

@@ -19,9 +19,9 @@ def comparison_text(found):
     from kerasgan3d.report.record import ComparisonRecord  # with SciPy, which a list of generators does not need
     from kerasgan3d.report.tellings import sentences
 
+    found = _escaped(found)
+    record = ComparisonRecord.from_dict(found)
     with odd_comparisons_refused():
-        found = _escaped(found)
-        record = ComparisonRecord.from_dict(found)
         peers = {markdown(title): ComparisonRecord.from_dict(peer) for title, peer in found.get("peers", {}).items()}
         lines = [_samples(record), *sentences(record)]
         lines += [
@@ -34,7 +34,7 @@ def comparison_text(found):
 
 @contextlib.contextmanager
 def odd_comparisons_refused() -> Iterator[None]:
-    """Refuse what is no comparison, wherever that shows: a stranger may have written it.
+    """Refuse a comparison whose parts do not fit each other, wherever that shows: a stranger may have written it.
 
     Raises:
         ValueError: If it is none.
