@@ -13,7 +13,7 @@ from kerasgan3d.cli.options import (
     phases_option,
     voxel_size_option,
 )
-from kerasgan3d.cli.output import print_json, refuse_existing
+from kerasgan3d.cli.output import echo, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
 
@@ -76,7 +76,7 @@ def command(
         check_output(path)
         refuse_existing(path, overwrite)
     if periodic is not None:
-        click.echo("--periodic is called --periodic-volumes now; the old name goes with the next release", err=True)
+        echo("--periodic is called --periodic-volumes now; the old name goes with the next release", err=True)
         options["periodic_volumes"] = periodic
     # What was not given is left out: defaults live in `kerasgan3d.compare` alone.
     given = {key: value for key, value in options.items() if value is not None}
@@ -90,14 +90,21 @@ def command(
                 bar(done, total)
 
         comparison = kerasgan3d.compare(_real(real), _generated(generated), progress=progress, **given)
-        for path in outputs:
-            comparison.save(path, overwrite=overwrite)
+    # What took long is told first, and written wherever it can be.
     if as_json:
         print_json(comparison.to_dict())
-        return
-    click.echo(str(comparison))
+    else:
+        echo(comparison)
+    failed = None
     for path in outputs:
-        click.echo(f"wrote {path}")
+        try:
+            comparison.save(path, overwrite=overwrite)
+            if not as_json:
+                echo(f"wrote {path}")
+        except OSError as error:
+            failed = failed or error
+    if failed:
+        raise failed
 
 
 def _real(name):

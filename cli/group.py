@@ -3,21 +3,26 @@
 import contextlib
 import importlib
 import io
+import signal
 import sys
 import warnings
 
 import click
 
-from kerasgan3d.cli.output import printable
+from kerasgan3d.texts import clipped, printable
 
 # What a command may be told wrongly, or the machine may lack. Everything else is a defect and keeps its traceback.
 USER_ERRORS = (ValueError, OSError, MemoryError)
+_INTERRUPTED = 130
+_ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_LONGEST_ERROR = 4000  # characters: what is wrong may be all of a file
 
 
 class CommandGroup(click.Group):
     """A click group over a table of commands.
 
-    Errors about what was given end the program with exit code 2 and one line on stderr, an interrupt with 130.
+    Errors about what was given end the program with exit code 2 and one line on stderr, an interrupt with 130, and what
+    ends a program otherwise (SIGTERM, SIGHUP) with 128 and its number, once what is temporary is removed.
 
     Args:
         table: dict from command name to (module, one line of help); the module's ``command`` is the click command.
@@ -58,7 +63,7 @@ class CommandGroup(click.Group):
             with _reported_warnings():
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise CommandError("interrupted", exit_code=130) from error
+            raise CommandError("interrupted", exit_code=_INTERRUPTED) from error
         except BrokenPipeError:
             raise
         except USER_ERRORS as error:
@@ -74,18 +79,39 @@ class CommandGroup(click.Group):
             # A terminal that cannot show "µ" is no reason to lose the result.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
-        try:
-            result = super().main(args, prog_name, standalone_mode=False, **extra)
-        except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            sys.exit(error.exit_code)
-        except click.ClickException as error:
-            _report(_with_hint(error))
-            sys.exit(error.exit_code)
-        except click.Abort:
-            _report("interrupted")
-            sys.exit(130)
-        sys.exit(result if isinstance(result, int) else 0)
+        with _ending_as_interrupted() as came:
+            try:
+                result = super().main(args, prog_name, standalone_mode=False, **extra)
+            except click.exceptions.NoArgsIsHelpError as error:
+                error.show()
+                sys.exit(error.exit_code)
+            except click.ClickException as error:
+                _report(_with_hint(error))
+                sys.exit(128 + came[0] if came and error.exit_code == _INTERRUPTED else error.exit_code)
+            except click.Abort:
+                _report("interrupted")
+                sys.exit(128 + came[0] if came else _INTERRUPTED)
+            sys.exit(result if isinstance(result, int) else 0)
+
+
+@contextlib.contextmanager
+def _ending_as_interrupted():
+    """Let what ends a program interrupt it, so that nothing half written is left; yield the signals that came."""
+    came, before = [], {}
+
+    def interrupt(number, _):
+        came.append(number)
+        raise KeyboardInterrupt
+
+    for number in _ENDS:
+        if signal.getsignal(number) == signal.SIG_DFL:  # not of `nohup`, nor of who else handles it
+            with contextlib.suppress(ValueError):  # in another thread than the main one
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -115,7 +141,8 @@ class CommandError(click.ClickException):
 
 
 def _report(message):
-    click.echo(f"kerasgan3d: {printable(' '.join(message.split()))}", err=True)
+    line = printable(" ".join(clipped(message, _LONGEST_ERROR).split()))
+    click.echo(f"kerasgan3d: {line}", err=True)
 
 
 def _with_hint(error):

@@ -5,9 +5,7 @@ import functools
 import sys
 from pathlib import Path
 
-import click
-
-from kerasgan3d.cli.output import in_bytes, print_facts
+from kerasgan3d.cli.output import echo, in_bytes, print_facts
 from kerasgan3d.cli.progress import progress_bar
 
 
@@ -61,7 +59,7 @@ def pull(name, revision=None):
 
     def announce(facts, snapshot):
         nonlocal bar
-        click.echo(f"pulling {snapshot.repo}, commit {snapshot.commit[:12]}", err=True)
+        echo(f"pulling {snapshot.repo}, commit {snapshot.commit[:12]}", err=True)
         size = facts.get("voxel_size")
         print_facts(
             [
@@ -84,7 +82,7 @@ def pull(name, revision=None):
             bar(done, total)
 
     def notify(text):
-        click.echo(f"kerasgan3d: {text}", err=True)
+        echo(f"kerasgan3d: {text}", err=True)
 
     with contextlib.ExitStack() as stack:
         return kerasgan3d.zoo.pull(name, revision, announce=announce, progress=progress, notify=notify)

@@ -3,7 +3,7 @@
 import click
 
 from kerasgan3d.cli.options import json_option
-from kerasgan3d.cli.output import in_bytes, print_facts, print_json, print_table
+from kerasgan3d.cli.output import echo, in_bytes, print_facts, print_json, print_table
 from kerasgan3d.folder import architectures
 
 
@@ -47,7 +47,7 @@ def command(name, as_json):
     )
     for title in ("generator", "training"):
         if facts.get(title):
-            click.echo(f"\n{title}")
+            echo(f"\n{title}")
             print_facts([(_words(key), _entry(key, value)) for key, value in facts[title].items()], indent="  ")
     if facts.get("comparison"):
         _print_comparison(facts["comparison"])
@@ -56,28 +56,31 @@ def command(name, as_json):
         _fidelity(facts.get("fidelity") or {}, facts.get("phases") or (), "µm" if size else "voxel", dimensions)
     )
     if rows:
-        click.echo("\nfidelity")
+        echo("\nfidelity")
         print_table(("measure", "real", "generated"), rows, indent="  ")
     for key, title in (("two_point_correlation", "S2(r)/S2(0)"), ("granulometry", "granulometry")):
         found = facts.get(key)
         if isinstance(found, dict) and found.get("difference") is not None:
-            click.echo(f"  largest difference of {title}: {_text(found['difference'])}")
+            echo(f"  largest difference of {title}: {_text(found['difference'])}")
 
 
 def _print_comparison(facts):
     """Print what the comparison with the material found: each test, the worst first."""
     from kerasgan3d.report.record import ComparisonRecord
     from kerasgan3d.report.verdict import conclusion, verdict_lines
+    from kerasgan3d.zoo.comparison_text import odd_comparisons_refused
 
     try:
         record = ComparisonRecord.from_dict(facts)
+        with odd_comparisons_refused():
+            found, rows = conclusion(record.verdicts, record.unit_of_samples), verdict_lines(record.verdicts)
     except ValueError as error:  # of a stranger's folder: the other facts are still worth showing
-        click.echo(f"\nThe comparison with the material cannot be read: {error}")
+        echo(f"\nThe comparison with the material cannot be read: {error}")
         return
-    if record.verdicts:
-        click.echo("\ncompared with the material")
-        click.echo(f"  {conclusion(record.verdicts, record.unit_of_samples)}")
-        print_table(("test", "outcome", "found"), list(verdict_lines(record.verdicts)), indent="  ")
+    if rows:
+        echo("\ncompared with the material")
+        echo(f"  {found}")
+        print_table(("test", "outcome", "found"), rows, indent="  ")
 
 
 def _fidelity(fidelity, phases, length, dimensions=3):

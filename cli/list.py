@@ -3,7 +3,7 @@
 import click
 
 from kerasgan3d.cli.options import json_option
-from kerasgan3d.cli.output import in_bytes, print_json, print_table
+from kerasgan3d.cli.output import echo, in_bytes, print_json, print_table
 
 
 @click.command(
@@ -40,7 +40,7 @@ def command(hub, search, as_json):
         )
         return
     if not facts:
-        click.echo("No generators come with this installation.")
+        echo("No generators come with this installation.")
         return
     print_table(("NAME", "PHASES", "VOXEL", "WEIGHTS", "DESCRIPTION"), [_row(fact) for fact in facts])
 
@@ -50,7 +50,7 @@ def _list_hub(found, as_json):
         print_json(found)
         return
     if not found:
-        click.echo("No generators were found on the Hub.")
+        echo("No generators were found on the Hub.")
         return
     rows = [
         (

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.options import Axes, Box, NumbersCommand, json_option, reading_options
-from kerasgan3d.cli.output import by, print_json
+from kerasgan3d.cli.output import by, echo, print_json
 from kerasgan3d.cli.progress import progress_bar
 
 _NO_SIZE = "does not say how large a voxel is: what has a unit is left out. Give the edge in µm with --voxel-size."
@@ -125,16 +125,16 @@ def command(
                 warnings.simplefilter("always", RuntimeWarning)
                 measurement = kerasgan3d.measure(image, progress=told, **given)
         for warning in caught:
-            click.echo(f"kerasgan3d: warning: {file}: {warning.message}", err=True)
+            echo(f"kerasgan3d: warning: {file}: {warning.message}", err=True)
         if size is None:
-            click.echo(f"kerasgan3d: note: {file} {_NO_SIZE}", err=True)
+            echo(f"kerasgan3d: note: {file} {_NO_SIZE}", err=True)
         if as_json:
             records.append({"file": str(file), **measurement.to_dict()})
             continue
         if number > 1:
-            click.echo()
-        click.echo(click.style(str(file), bold=True))
-        click.echo(str(measurement))
+            echo()
+        echo(file, bold=True)
+        echo(measurement)
     if as_json:
         print_json(records if len(files) > 1 else records[0])
 

@@ -1,6 +1,5 @@
 """Printing results, and the checks of output files."""
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,12 +7,20 @@ from typing import Any
 
 import click
 
+from kerasgan3d.texts import json_text, printable
+
 _UNBROKEN = 10**5  # characters: a width at which no line is broken
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+    click.echo(json_text(value, indent=2, default=_plain))
+
+
+def echo(text: Any = "", *, err: bool = False, bold: bool = False) -> None:
+    """Print a text without what a terminal would obey; to stderr if asked to."""
+    text = printable(str(text))
+    click.echo(click.style(text, bold=True) if bold else text, err=err)
 
 
 def print_facts(facts: Iterable[tuple[str, Any]], indent: str = "", err: bool = False) -> None:
@@ -47,11 +54,6 @@ def _print_columns(rows, header, indent, err):
         console.print(table)
     for line in captured.get().splitlines() if table.columns else ():
         click.echo(f"{indent}{line}".rstrip(), err=err)
-
-
-def printable(text: str) -> str:
-    """Return text without what a terminal would obey: strangers write the facts of what is pulled."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def by(numbers: Iterable[float]) -> str:

@@ -4,7 +4,8 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-import click
+from kerasgan3d.cli.output import echo
+from kerasgan3d.texts import printable
 
 
 class ProgressBar:
@@ -27,9 +28,9 @@ class ProgressBar:
         """Print a line to stdout that stays above the bar."""
         if sys.stdout is not None and sys.stdout.isatty():
             # Both are the terminal: only what draws the bar can write above it.
-            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._progress.console.print(printable(str(text)), markup=False, highlight=False, soft_wrap=True)
         else:
-            click.echo(text)
+            echo(text)
 
 
 @contextlib.contextmanager

@@ -34,7 +34,10 @@ def quiet_tensorflow():
             return
         stack.callback(os.close, terminal)
         stream = stack.enter_context(_stream_to(terminal))
-        messages = stack.enter_context(tempfile.TemporaryFile())
+        try:
+            messages = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:  # no folder for temporary files: no reason to do nothing
+            messages = stack.enter_context(open(os.devnull, "r+b"))
         sys.stderr.flush()
         os.dup2(messages.fileno(), 2)
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.options import NumbersCommand, overwrite_option, reading_options
-from kerasgan3d.cli.output import refuse_existing
+from kerasgan3d.cli.output import echo, refuse_existing
 
 
 @click.command(
@@ -33,4 +33,4 @@ def command(file, output, axis, title, dpi, overwrite, **reading):
     volume = kerasgan3d.io.read(file, **reading)
     given = {"dpi": dpi} if dpi else {}
     kerasgan3d.render(volume, output, axis=axis, title=title, **given)
-    click.echo(f"wrote {output}")
+    echo(f"wrote {output}")

@@ -11,7 +11,7 @@ import click
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
 from kerasgan3d.cli.options import Axes, Fraction, NumbersCommand, Size, json_option, overwrite_option
-from kerasgan3d.cli.output import by, in_bytes, print_facts, print_json, refuse_existing
+from kerasgan3d.cli.output import by, echo, in_bytes, print_facts, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
 
@@ -235,16 +235,16 @@ def _print_plan(plan, cost, maps, outputs, as_json):
         facts |= {"seconds": cost.seconds, "bytes_memory": cost.memory, "bytes_disk": cost.disk}
         print_json({**facts, **({} if maps is None else {"bytes_probabilities": maps}), "outputs": outputs})
         return
-    click.echo(plan.describe())
-    click.echo(f"{'time':<8}about {_duration(cost.seconds)}, as this machine is now")
+    echo(plan.describe())
+    echo(f"{'time':<8}about {_duration(cost.seconds)}, as this machine is now")
     if cost.memory is not None:
-        click.echo(f"{'memory':<8}about {in_bytes(cost.memory)}, libraries included")
+        echo(f"{'memory':<8}about {in_bytes(cost.memory)}, libraries included")
     if cost.disk is not None:
-        click.echo(f"{'disk':<8}about {in_bytes(cost.disk)}")
+        echo(f"{'disk':<8}about {in_bytes(cost.disk)}")
     if maps is not None:
-        click.echo(f"{'maps':<8}{in_bytes(maps)} of probabilities, in memory too")
+        echo(f"{'maps':<8}{in_bytes(maps)} of probabilities, in memory too")
     for path in outputs:
-        click.echo(f"would write {path}")
+        echo(f"would write {path}")
 
 
 def _duration(seconds):

@@ -6,6 +6,7 @@ import click
 
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.options import Box, exclude_option, map_option, phases_option, voxel_size_option
+from kerasgan3d.cli.output import echo
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
 from kerasgan3d.folder import CARD, read_json
@@ -105,7 +106,7 @@ def run_training(
     with quiet_tensorflow() as stderr, progress_bar("training", stderr) as bar:
 
         def progress(report):
-            (click.echo if bar is None else bar.echo)(str(report))
+            (echo if bar is None else bar.echo)(report)
 
         try:
             result = train(source, output, resume=resume, dry_run=dry_run, progress=progress, tick=bar, **given)
@@ -114,12 +115,12 @@ def run_training(
                 f"interrupted; the same command goes on from the last checkpoint in {output}", exit_code=130
             ) from error
     if dry_run:
-        click.echo(str(result))
+        echo(result)
         return
-    click.echo(f"wrote {result}")
+    echo(f"wrote {result}")
     if "hold_out" in given:
-        click.echo(_held_out(read_json(result / CARD)["held_out"]))
-    click.echo(f"try   kerasgan3d sample {result} --size 128 -o sample.tif")
+        echo(_held_out(read_json(result / CARD)["held_out"]))
+    echo(f"try   kerasgan3d sample {result} --size 128 -o sample.tif")
 
 
 def _held_out(facts):

@@ -7,7 +7,10 @@ Names are imported when first used, so that ``import kerasgan3d`` costs nothing 
 (volumes, files, measures) never loads Keras.
 """
 
+import contextlib
 import importlib
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,14 @@ if (
     and (_here.parent / "pyproject.toml").is_file()
 ):
     __path__.append(str(_here.parent))
+
+# A notebook leaves MPLBACKEND to all that it starts. Where that names what is not installed here, matplotlib cannot be
+# imported, nor Keras, which imports it: then it is left out. Our own pictures take no backend from the environment.
+if "MPLBACKEND" in os.environ and "matplotlib" not in sys.modules:
+    _backend = os.environ.pop("MPLBACKEND")
+    with contextlib.suppress(ValueError):
+        importlib.import_module("matplotlib").rcParams["backend"] = _backend or "agg"
+        os.environ["MPLBACKEND"] = _backend
 
 # What `__getattr__` imports, for type checkers.
 if TYPE_CHECKING:

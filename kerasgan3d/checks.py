@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasgan3d.texts import shown
+
 AXES = "zyx"
 Periodic = bool | str | Iterable[bool]  # what `check_periodic` takes
 MAX_SEED = 2**64 - 1
@@ -31,7 +33,7 @@ def check_integer(value: Any, name: str, low: int, high: int | None = None) -> i
     """
     if not is_integer(value) or value < low or (high is not None and value > high):
         rule = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
-        raise ValueError(f"`{name}` must be {rule}. Received: {value!r}.")
+        raise ValueError(f"`{name}` must be {rule}. Received: {shown(value)}.")
     return operator.index(value)
 
 
@@ -56,7 +58,7 @@ def check_count(value: Any, name: str) -> int:
         ValueError: If it is none.
     """
     if not is_integer(value) or value < 1:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}.")
+        raise ValueError(f"`{name}` must be a positive integer. Received: {shown(value)}.")
     return operator.index(value)
 
 
@@ -74,7 +76,7 @@ def check_triple(value: Any, name: str, low: int | None = None) -> tuple[int, in
     values = (value,) * 3 if np.ndim(value) == 0 else tuple(value)
     if len(values) != 3 or not all(map(is_integer, values)) or (low is not None and min(values) < low):
         kind = "an integer" if low is None else "a positive integer"
-        raise ValueError(f"`{name}` must be {kind} or three of them (z, y, x). Received: {value!r}.")
+        raise ValueError(f"`{name}` must be {kind} or three of them (z, y, x). Received: {shown(value)}.")
     z, y, x = map(operator.index, values)
     return z, y, x
 
@@ -86,7 +88,7 @@ def check_seed(seed: Any) -> int:
         ValueError: If it is none.
     """
     if not is_integer(seed) or not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"`seed` must be an integer from 0 to 2**64 - 1. Received: {seed!r}.")
+        raise ValueError(f"`seed` must be an integer from 0 to 2**64 - 1. Received: {shown(seed)}.")
     return operator.index(seed)
 
 
@@ -114,7 +116,7 @@ def check_periodic(periodic: Periodic, axes: str = AXES) -> tuple[bool, ...]:
     if len(flags) != len(axes) or not all(isinstance(flag, (bool, np.bool_)) for flag in flags):
         raise ValueError(
             f"`periodic` must be one bool, or one per axis ({', '.join(axes)}), or letters of axes, such "
-            f"as {axes[-2:]!r}. Received: {periodic!r}."
+            f"as {axes[-2:]!r}. Received: {shown(periodic)}."
         )
     return tuple(map(bool, flags))
 
@@ -134,7 +136,7 @@ def check_voxel_size(voxel_size: Any) -> float | None:
     if not (math.isfinite(size) and size > 0):
         raise ValueError(
             "`voxel_size` must be one positive number, the edge of a cubic voxel in µm, or None where it is unknown. "
-            f"Received: {voxel_size!r}."
+            f"Received: {shown(voxel_size)}."
         )
     return size
 

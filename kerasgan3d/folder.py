@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from kerasgan3d.files import replacing
+from kerasgan3d.texts import shown
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD, REFERENCE, README, PREVIEW = "kerasgan3d.json", "reference.json", "README.md", "preview.png"
@@ -32,6 +33,24 @@ _MAX_DEPTH = 32
 _MAX_TEXT = 10_000
 _TEXTS = ("name", "description", "data", "citation", "licence", "licence_tag")
 _GROUPS = ("training", "fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "weights")
+# Kinds of nested facts, and where which stands: what cards and tables are made from. "*" is any name.
+_NUMBER, _TEXT, _LIST, _NUMBERS, _PER_PHASE = "a number", "a text", "a list", "a list of numbers", "a number, or a list"
+_SIDES = dict.fromkeys(("real", "generated", "real_std", "generated_std"), _PER_PHASE)
+_OF_SAMPLES = {"count": _NUMBER, "size": _NUMBER}
+_WRITTEN = {
+    "training": {
+        "recipe": {"stages": _LIST, "steps": _NUMBER, "critic_warmup": _NUMBER},
+        "data": {"shape": _LIST},
+        "symmetry": {"kind": _TEXT, "axis": _NUMBER},
+        "calibration": {"before": _NUMBERS, "after": _NUMBERS},
+        "fine_tuned_from": dict.fromkeys(("name", "repo", "revision", "sha256", "citation"), _TEXT),
+    },
+    "fidelity": {"*": _SIDES},
+    "samples": {**_OF_SAMPLES, "compared_in": _NUMBER},
+    "large_volumes": {**_OF_SAMPLES, "real": _NUMBERS, "generated": _NUMBERS},
+    "two_point_correlation": {"difference": _NUMBER, "max_lag": _NUMBER},
+    "granulometry": {"difference": _NUMBER, "max_radius": _NUMBER},
+}
 
 
 def written_again(card):
@@ -67,17 +86,70 @@ def read_facts(folder):
     """What a preset folder says of its generator.
 
     Returns:
-        dict: the contents of ``kerasgan3d.json``, and as "generator" the hyper-parameters of ``config.json``.
+        dict: the contents of ``kerasgan3d.json``, without what it leaves open, and as "generator" the hyper-parameters
+        of ``config.json``.
 
     Raises:
-        FileNotFoundError, ValueError: as ``read_json``; or if a fact is not of the kind that it should be.
+        FileNotFoundError, ValueError: as ``read_json``; or if a fact is not of the kind that it should be, or two
+            files do not agree.
     """
     folder = Path(folder)
     card, config = checked_card(folder / CARD), read_json(folder / CONFIG)
     arguments = config.get("config")
     arguments = arguments if isinstance(arguments, dict) else {}
+    for key in ("phases", "widths"):
+        if not isinstance(arguments.get(key, []), list):
+            raise ValueError(f"{folder / CONFIG} must give a list as {key!r}. Received: {shown(arguments[key])}.")
+    weights = folder / WEIGHTS
+    check_agreement(folder, card, arguments, own_file(weights).stat().st_size if os.path.lexists(weights) else None)
+    card = _as_written(card, _WRITTEN, folder / CARD)
+    known = {key: arguments[key] for key in ("phases", "voxel_size") if arguments.get(key) is not None}
     hidden = ("name", "trainable", "dtype", "initializer", "phases", "voxel_size")
-    return {**card, "generator": {key: value for key, value in arguments.items() if key not in hidden}}
+    return {**known, **card, "generator": {key: value for key, value in arguments.items() if key not in hidden}}
+
+
+def check_agreement(folder, card, arguments, size):
+    """Check that a card states what the other files hold.
+
+    Args:
+        folder: Path of the preset folder.
+        card: What its ``kerasgan3d.json`` holds, checked.
+        arguments: Those of the generator, from ``config.json``.
+        size: Bytes of the file of weights; None where it is not there.
+
+    Raises:
+        ValueError: if they do not agree, which names both.
+    """
+    for key, what in (("phases", "name the phases"), ("voxel_size", "give the voxel size")):
+        stated, held = card.get(key), arguments.get(key)
+        if stated is not None and held is not None and stated != held:
+            raise ValueError(f"{folder / CARD} must {what} of {CONFIG}, {shown(held)}. Received: {shown(stated)}.")
+    stated = (card.get("weights") or {}).get("bytes")
+    if None not in (stated, size) and stated != size:
+        raise ValueError(f"{folder / WEIGHTS} is not the file that {CARD} names: it has {size} bytes, not {stated}.")
+
+
+def _as_written(value, kind, path, where=""):
+    """Return facts without those that are null, once each is of its kind."""
+    if isinstance(kind, str):
+        good = {
+            _NUMBER: _is_number,
+            _TEXT: lambda v: isinstance(v, str),
+            _LIST: lambda v: isinstance(v, list),
+            _NUMBERS: _are_numbers,
+            _PER_PHASE: lambda v: _is_number(v) or _are_numbers(v),
+        }
+        if not good[kind](value):
+            raise ValueError(f"{path} must give {kind} as {where!r}. Received: {shown(value)}.")
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} must give an object as {where!r}. Received: {shown(value)}.")
+    kinds = {key: kind.get(key, kind.get("*")) for key in value}
+    return {
+        key: item if kinds[key] is None else _as_written(item, kinds[key], path, f"{where}.{key}".lstrip("."))
+        for key, item in value.items()
+        if item is not None or kinds[key] is None
+    }
 
 
 def checked_card(path):
@@ -92,7 +164,7 @@ def checked_card(path):
 
     def check(key, what, good):
         if card.get(key) is not None and not good(card[key]):
-            raise ValueError(f"{path} must give {what} as {key!r}. Received: {_shown(card[key])}.")
+            raise ValueError(f"{path} must give {what} as {key!r}. Received: {shown(card[key])}.")
 
     for key in _TEXTS:
         check(key, f"a text of at most {_MAX_TEXT} characters", lambda v: isinstance(v, str) and len(v) <= _MAX_TEXT)
@@ -100,12 +172,13 @@ def checked_card(path):
         check(key, "an object", lambda v: isinstance(v, dict))
     check("phases", "a list of names", lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v))
     check("voxel_size", "a positive number", lambda v: _is_number(v) and v > 0)
+    check("format", "a whole number", lambda v: type(v) is int)
     weights = card.get("weights") or {}
     sha256, size = weights.get("sha256"), weights.get("bytes")
     if sha256 is not None and not (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)):
-        raise ValueError(f"{path} must give the weights' sha256 as 64 hexadecimal digits. Received: {_shown(sha256)}.")
-    if size is not None and not (type(size) is int and size >= 0):
-        raise ValueError(f"{path} must give the weights' bytes as a whole number. Received: {_shown(size)}.")
+        raise ValueError(f"{path} must give the weights' sha256 as 64 hexadecimal digits. Received: {shown(sha256)}.")
+    if size is not None and not (type(size) is int and 0 <= size < 2**63):
+        raise ValueError(f"{path} must give the weights' bytes as a whole number. Received: {shown(size)}.")
     return {**card, "fidelity": current_keys(card["fidelity"])} if card.get("fidelity") else card
 
 
@@ -182,11 +255,11 @@ def _finite(text):
 
 
 def _named_once(pairs):
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in content if names.count(name) > 1)
-        raise ValueError(f"the name {twice[:40]!r} stands twice in one object")
+    content = {}
+    for name, value in pairs:
+        if name in content:
+            raise ValueError(f"the name {name[:40]!r} stands twice in one object")
+        content[name] = value
     return content
 
 
@@ -209,9 +282,8 @@ def _is_number(value):
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
-def _shown(value):
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
+def _are_numbers(values):
+    return isinstance(values, list) and all(map(_is_number, values))
 
 
 def architectures(recipe):
@@ -220,6 +292,7 @@ def architectures(recipe):
     Args:
         recipe: dict of a recipe's settings, as the card of a generator has it.
     """
-    stages = recipe.get("stages") or ()
+    stages = recipe.get("stages")
+    stages = stages if isinstance(stages, list) else ()
     found = [recipe.get("architecture"), *(stage.get("architecture") for stage in stages if isinstance(stage, dict))]
     return ", then ".join(dict.fromkeys(str(name) for name in found if name)) or "unknown"

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from kerasgan3d.checks import is_integer, plain_array
+from kerasgan3d.texts import shown
 
 MAX_PHASES = 255
 # More values than this that were not named are taken for a grey-scale image, not for a segmentation.
@@ -395,13 +396,14 @@ def _checked_names(names):
     if isinstance(names, PhaseMap):
         return names.names
     if isinstance(names, str) or not isinstance(names, Iterable):
-        raise ValueError(f"Phase names must be a sequence of strings, such as ('pore', 'solid'). Received: {names!r}.")
+        wanted = "a sequence of strings, such as ('pore', 'solid')"
+        raise ValueError(f"Phase names must be {wanted}. Received: {shown(names)}.")
     names = tuple(names)
     if not 1 <= len(names) <= MAX_PHASES:
         raise ValueError(f"There must be 1 to {MAX_PHASES} phases. Received: {len(names)} names.")
     for name in names:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
-            raise ValueError(f"A phase name must be a printable string that is not empty. Received: {name!r}.")
+            raise ValueError(f"A phase name must be a printable string that is not empty. Received: {shown(name)}.")
     if len(set(names)) != len(names):
         raise ValueError(f"Phase names must be unique. Received: {_listed(names)}.")
     return tuple(str(name) for name in names)
@@ -409,7 +411,7 @@ def _checked_names(names):
 
 def _checked_greys(greys):
     if isinstance(greys, str) or not isinstance(greys, Iterable):
-        raise ValueError(f"Grey values must be a sequence of integers. Received: {greys!r}.")
+        raise ValueError(f"Grey values must be a sequence of integers. Received: {shown(greys)}.")
     greys = tuple(greys)
     try:
         values = tuple(operator.index(grey) for grey in greys)
@@ -435,7 +437,7 @@ def _checked_image(image):
 def _checked_labels(labels, n):
     labels = plain_array(labels)
     if not is_integer(n) or not 1 <= n <= MAX_PHASES:
-        raise ValueError(f"The number of phases must be an integer from 1 to {MAX_PHASES}. Received: {n!r}.")
+        raise ValueError(f"The number of phases must be an integer from 1 to {MAX_PHASES}. Received: {shown(n)}.")
     if labels.dtype.kind not in "iub":
         raise ValueError(f"Labels must be integers. Received: {labels.dtype}.")
     if labels.size and (labels.min() < 0 or labels.max() >= n):

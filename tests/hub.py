@@ -7,6 +7,7 @@ Faults are switched on by ``hub.fault(...)``; ``hub.requests`` lists (method, pa
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -79,7 +80,9 @@ class Hub:
         """Let requests whose path contains some text go wrong, so many times or always.
 
         Kinds: "status" (status, headers), "cut" (after: bytes), "slow" (seconds), "length" (extra: bytes that the
-        header promises too many), "corrupt" (one byte is another), "redirect" (to: a server), "html".
+        header promises too many), "corrupt" (one byte is another), "redirect" (to: a server), "html", "says" (body,
+        status: that, whatever is asked for), "endless" (status, headers, part: over and over, every so many seconds),
+        "drip" (a header, every so many seconds).
         """
         self.faults.append({"kind": kind, "path": path, "method": method, "times": times, **settings})
 
@@ -132,6 +135,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(self.fault["status"], b"{}", self.fault.get("headers", {}) | echo)
         elif self.fault["kind"] == "html":
             return self._send(200, b"<html>log in to the network</html>", {"Content-Type": "text/html"})
+        elif self.fault["kind"] == "says":
+            return self._send(self.fault.get("status", 200), self.fault["body"])
+        elif self.fault["kind"] in ("endless", "drip"):
+            return self._send_on(**self.fault)
         if self.token and self.token not in hub.tokens:
             return self._send(401, b"{}", {"X-Error-Message": "Invalid credentials in Authorization header"})
         for pattern, verb, action in _ROUTES:
@@ -159,6 +166,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+    def _send_on(self, kind, part=b"x" * 2**16, status=200, headers=(), seconds=0.0, **_):
+        """Send a body, or headers, without end."""
+        self.close_connection = True
+        self.send_response(status)
+        for name, value in dict(headers).items():
+            self.send_header(name, value)
+        if kind == "endless":
+            self.end_headers()
+        self.wfile.flush()
+        with contextlib.suppress(OSError):
+            while not self.server.hub.is_down:
+                self.wfile.write(b"x" if kind == "drip" else part)
+                self.wfile.flush()
+                time.sleep(seconds)
 
     def _json(self, value, status=200, headers=()):
         self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json", **dict(headers)})

@@ -15,6 +15,7 @@ FOLDERS = {"kerasgan3d": ROOT / "kerasgan3d", "kerasgan3d.zoo": ROOT / "zoo", "k
 
 # What lies on one floor may import from its own room and from lower floors; the most specific name counts.
 FLOORS = [
+    ["kerasgan3d.texts"],
     ["kerasgan3d.checks", "kerasgan3d.deprecation", "kerasgan3d.files", "kerasgan3d.seeds"],
     ["kerasgan3d.phases", "kerasgan3d.folder", "kerasgan3d.crops", "kerasgan3d.palette"],
     ["kerasgan3d.io"],
@@ -34,6 +35,7 @@ WITHOUT_KERAS = (
     "kerasgan3d.checks",
     "kerasgan3d.deprecation",
     "kerasgan3d.seeds",
+    "kerasgan3d.texts",
     "kerasgan3d.crops",
     "kerasgan3d.phases",
     "kerasgan3d.palette",

@@ -176,3 +176,33 @@ def test_json_is_one_document(monkeypatch):
     zoo = type("Zoo", (), {"list_presets": staticmethod(lambda: [])})
     monkeypatch.setitem(vars(kerasgan3d), "zoo", zoo)
     assert json.loads(run("list", "--json").stdout) == []
+
+
+def test_an_error_line_is_never_long(monkeypatch):
+    failing(monkeypatch, ValueError(f"first {'x' * 10**7} last"))
+    result = run("list")
+    assert result.exit_code == 2
+    assert len(result.stderr) < 5000
+    assert result.stderr.startswith("kerasgan3d: first x")
+    assert result.stderr.endswith("x last\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_what_ends_a_program_leaves_nothing_half_written(number, code, tmp_path):
+    script = (
+        "import os, pathlib, signal, sys, time\n"
+        "import kerasgan3d\n"
+        "from kerasgan3d.cli import main\n"
+        "from kerasgan3d.files import replacing\n"
+        "class Zoo:\n"
+        "    def list_presets():\n"
+        "        with replacing(pathlib.Path('a.json')) as temporary:\n"
+        "            temporary.write_text('half')\n"
+        f"            os.kill(os.getpid(), signal.{number})\n"
+        "            time.sleep(60)\n"
+        "vars(kerasgan3d)['zoo'] = Zoo\n"
+        "main(['list'])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (code, "kerasgan3d: interrupted\n")
+    assert list(tmp_path.iterdir()) == []

@@ -234,6 +234,20 @@ def test_names_are_escaped(name):
     assert all(source.startswith("data:") for source in page.sources)
 
 
+def test_names_that_no_page_can_hold_are_shown_as_far_as_they_can(tmp_path):
+    """Of a file whose name is not UTF-8, say, and of phases that are no formulas."""
+    name = "caf\udce9\x9b\u202e $\\foo$"
+    comparison = make_comparison(phases=(name, "solid"))
+    comparison["real"]["name"] = comparison["generated"]["name"] = comparison["notes"] = name
+    comparison["notes"] = [name]
+    path = write_page(comparison, make_pictures(2), tmp_path / "a.html")
+    text = path.read_text("utf-8")
+    assert all(sign.isprintable() or sign == "\n" for sign in text)
+    page = Page(text)
+    assert page.data["real"]["name"] == name
+    assert page.headings[0].startswith("caf\N{REPLACEMENT CHARACTER}")
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_what_is_null_is_left_out_and_said():
     comparison = make_comparison(transport=False, tests=False)

@@ -1,13 +1,14 @@
 """The card and the picture of a preset folder, made from what it holds."""
 
-import json
 import re
 from pathlib import Path
 
 from kerasgan3d.data import Symmetry
 from kerasgan3d.files import replacing
-from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, architectures, read_facts, read_statistics
+from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, WEIGHTS, architectures, read_facts, read_statistics
+from kerasgan3d.texts import code, json_text, markdown, printable
 from kerasgan3d.zoo.comparison_text import comparison_text
+from kerasgan3d.zoo.hub_address import REPOSITORY
 from kerasgan3d.zoo.loading import list_presets, path
 
 _TEMPLATE = Path(__file__).resolve().parent / "card.md"
@@ -67,32 +68,41 @@ def card_text(folder, source=None):
         ValueError, FileNotFoundError: if the folder is not whole.
     """
     facts = read_facts(folder)
+    phases = facts.get("phases")
+    if not phases:
+        raise ValueError(f"{Path(folder) / CARD} must give the names of the phases. Received: none.")
     reference = read_statistics(Path(folder) / REFERENCE) if (Path(folder) / REFERENCE).is_file() else {}
+    if not isinstance(reference.get("sub_volumes", {}), dict):
+        raise ValueError(f"{Path(folder) / REFERENCE} must give an object as 'sub_volumes'.")
     training = facts.get("training", {})
     settings = training.get("recipe", {})
     size = facts.get("voxel_size")
     return _TEMPLATE.read_text("utf-8").format(
-        name=facts.get("name", Path(folder).name),
+        name=markdown(facts.get("name") or Path(folder).name),
         front_matter=_front_matter(facts, settings),
-        source=_source(folder) if source is None else source,
-        description=facts.get("description", f"A generator of {len(facts['phases'])}-phase microstructures."),
+        source=printable(_source(folder) if source is None else source),
+        description=printable(
+            facts.get("description") or f"A generator of {len(facts['phases'])}-phase microstructures."
+        ),
         preview=PREVIEW,
-        phase_list=", ".join(facts["phases"]),
+        phase_list=", ".join(map(markdown, phases)),
         voxel_size=f"{size:g} µm a voxel" if size else "a voxel size that is not known",
         stride=2 ** len(facts["generator"].get("widths", ())),
-        megabytes=f"{facts['weights']['bytes'] / 1e6:.1f}",
+        megabytes=f"{(Path(folder) / WEIGHTS).stat().st_size / 1e6:.1f}",
         measured=_compared(facts, reference),
         training=_training(training, settings),
-        crop=settings.get("crop", "few"),
-        data=facts.get("data", "The data's source is not stated."),
-        citation=f"Please cite: {_linked(facts['citation'])}" if facts.get("citation") else "No citation is stated.",
-        licence=f"Licence: {facts['licence']}" if facts.get("licence") else "No licence is stated.",
+        crop=markdown(settings.get("crop", "few")),
+        data=printable(facts.get("data") or "The data's source is not stated."),
+        citation=f"Please cite: {_linked(printable(facts['citation']))}"
+        if facts.get("citation")
+        else "No citation is stated.",
+        licence=f"Licence: {printable(facts['licence'])}" if facts.get("licence") else "No licence is stated.",
     )
 
 
 def _compared(facts, reference):
     """What is known of real and generated: a whole comparison, or else what training measured."""
-    if "comparison" in facts:
+    if facts.get("comparison"):
         return comparison_text(facts["comparison"])
     samples, judged = reference.get("sub_volumes", {}), facts.get("samples", {})
     kind = "windows of the slice" if samples.get("dimensions") == 2 else "random sub-volumes"
@@ -111,10 +121,9 @@ def _measured(facts):
     rows = ["| measure | real | generated | difference | spread, generated over real |", "|---|---|---|---|---|"]
     for key, values in facts.get("fidelity", {}).items():
         title, dimension = _title(key, unit, _dimensions(facts))
-        names = facts["phases"] if isinstance(values["real"], list) else [None]
-        for i, name in enumerate(names):
+        for i, name in _rows(values, facts["phases"]):
             a, b, a_std, b_std = (_pick(values.get(column), i) for column in _COLUMNS)
-            label = ", ".join(part for part in (title, name, dimension) if part)
+            label = ", ".join(markdown(part) for part in (title, name, dimension) if part)
             difference = f"{100 * (b - a) / a:+.1f} %" if a else ""
             spread = f"{b_std / a_std:.2f}" if a_std and b_std is not None else ""
             rows.append(f"| {label} | {a:.4g} | {b:.4g} | {difference} | {spread} |")
@@ -136,22 +145,22 @@ def _front_matter(facts, settings):
     if rows:
         lines += ["metrics:", *(f"- {key}" for key in dict.fromkeys(key for key, _, _ in rows))]
     origin = facts.get("training", {}).get("fine_tuned_from")
-    if isinstance(origin, dict) and origin.get("repo"):
+    if origin and REPOSITORY.fullmatch(origin.get("repo") or ""):
         lines += [f"base_model: {origin['repo']}", "base_model_relation: finetune"]
     if rows and data:
-        name, title = (json.dumps(text, ensure_ascii=False) for text in (facts.get("name", data), data))
+        name, title = map(json_text, (facts.get("name") or data, data))
         lines += ["model-index:", f"- name: {name}", "  results:", "  - task:"]
         lines += ["      type: unconditional-image-generation", "    dataset:", f"      type: {data}"]
         lines += [f"      name: {title}", "    metrics:"]
         for key, label, value in rows:
-            lines += [f"    - type: {key}", f"      name: {json.dumps(label, ensure_ascii=False)}"]
+            lines += [f"    - type: {key}", f"      name: {json_text(label)}"]
             lines += [f"      value: {value:.4g}"]
     return "\n".join(lines)
 
 
 def _results(facts):
     """Measures of generated samples: (key, label with the real value, value)."""
-    if "comparison" in facts:
+    if facts.get("comparison"):
         from kerasgan3d.report.record import ComparisonRecord
         from kerasgan3d.report.verdict import headline
 
@@ -163,8 +172,7 @@ def _results(facts):
         return
     for key, values in facts.get("fidelity", {}).items():
         title, _ = _title(key, dimensions=_dimensions(facts))
-        names = facts["phases"] if isinstance(values["real"], list) else [None]
-        for i, name in enumerate(names):
+        for i, name in _rows(values, facts["phases"]):
             real, generated = _pick(values["real"], i), _pick(values["generated"], i)
             label = ", ".join(part for part in (title, name) if part)
             yield key, f"{label} (real: {real:.4g})", generated
@@ -205,7 +213,7 @@ def _source(folder):
 def _correlation(facts):
     """The two-point correlation, in a sentence."""
     found = facts.get("two_point_correlation")
-    if found is None:
+    if not found or len(found) < 2:
         return ""
     return (
         f"The means of S2(r)/S2(0), the normalised two-point correlation, differ by at most {found['difference']:.3f} "
@@ -216,7 +224,7 @@ def _correlation(facts):
 def _sizes(facts):
     """The granulometry, in a sentence."""
     found = facts.get("granulometry")
-    if found is None:
+    if not found or len(found) < 2:
         return ""
     bodies = "discs" if _dimensions(facts) == 2 else "balls"
     return (
@@ -228,7 +236,7 @@ def _sizes(facts):
 def _large(facts):
     """The volume fractions of larger volumes, in a sentence."""
     found = facts.get("large_volumes")
-    if not found:
+    if not found or not {"generated", "real", "count", "size"} <= set(found):
         return ""
     shares = " / ".join(f"{share:.3f}" for share in found["generated"])
     wanted = " / ".join(f"{share:.3f}" for share in found["real"])
@@ -238,8 +246,17 @@ def _large(facts):
     )
 
 
+def _rows(values, phases):
+    """Yield (i, phase), or (0, None) where there is one number, of a measure that both sides have."""
+    sides = [values.get("real"), values.get("generated")]
+    if all(isinstance(side, list) and len(side) >= len(phases) for side in sides):
+        yield from enumerate(phases)
+    elif not any(side is None or isinstance(side, list) for side in sides):
+        yield 0, None
+
+
 def _pick(value, i):
-    return value[i] if isinstance(value, list) else value
+    return (value[i] if i < len(value) else None) if isinstance(value, list) else value
 
 
 def _training(training, settings):
@@ -247,17 +264,19 @@ def _training(training, settings):
     if not training:
         return "Not stated."
     data = training.get("data", {})
-    shape = " x ".join(str(n) for n in data.get("shape", ()))
-    symmetry = Symmetry(**training.get("symmetry", {}))
+    shape = " x ".join(markdown(n) for n in data.get("shape", ()))
+    symmetry = Symmetry(
+        **{key: value for key, value in training.get("symmetry", {}).items() if key in ("kind", "axis")}
+    )
     origin = training.get("fine_tuned_from")
     architecture = "its" if origin else architectures(settings)
     lines = [
         *([_origin(origin)] if origin else []),
-        f"Recipe `{settings.get('name')}` ({settings.get('source')}), {architecture} architecture, "
-        f"on `{data.get('file')}` ({shape} voxels), {symmetry} symmetry.",
-        f"The kept checkpoint is that of step {training.get('steps')} of {_total(settings)}, after "
-        f"{training.get('hours')} hours"
-        + (f" on {training['hardware']}" if training.get("hardware") else "")
+        f"Recipe {code(settings.get('name'))} ({printable(str(settings.get('source')))}), {markdown(architecture)} "
+        f"architecture, on {code(data.get('file'))} ({shape} voxels), {symmetry} symmetry.",
+        f"The kept checkpoint is that of step {markdown(training.get('steps'))} of {_total(settings)}, after "
+        f"{markdown(training.get('hours'))} hours"
+        + (f" on {markdown(training['hardware'])}" if training.get("hardware") else "")
         + (
             ", chosen by the morphology of the averaged generator"
             if settings.get("keep", "best") == "best"
@@ -269,23 +288,27 @@ def _training(training, settings):
     ]
     if "calibration" in training:
         before, after = (
-            " / ".join(f"{value:.3f}" for value in training["calibration"][key]) for key in ("before", "after")
+            " / ".join(f"{value:.3f}" for value in training["calibration"].get(key, ())) for key in ("before", "after")
         )
         lines.append(
             f"Its output biases were moved towards the data's volume fractions: {before} before, {after} after."
         )
     if training.get("remark"):
-        lines.append(str(training["remark"]))
+        lines.append(printable(str(training["remark"])))
     return "\n".join(lines)
 
 
 def _origin(origin):
     """Which generator it was fine-tuned from, in a sentence."""
     titles = (("repo", "repository"), ("revision", "revision"), ("sha256", "weights' sha256"))
-    facts = ", ".join(f"{title} `{origin[key]}`" for key, title in titles if origin.get(key))
-    line = f"Fine-tuned from `{origin['name']}`" if origin.get("name") else "Fine-tuned from a generator"
+    facts = ", ".join(f"{title} {code(origin[key])}" for key, title in titles if origin.get(key))
+    line = f"Fine-tuned from {code(origin['name'])}" if origin.get("name") else "Fine-tuned from a generator"
     line += f" ({facts})" if facts else ""
-    return f"{line}, which learned from the data of {origin['citation']}." if origin.get("citation") else f"{line}."
+    return (
+        f"{line}, which learned from the data of {printable(origin['citation'])}."
+        if origin.get("citation")
+        else f"{line}."
+    )
 
 
 def _total(settings):

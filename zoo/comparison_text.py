@@ -1,5 +1,11 @@
 """What the card of a preset says of its comparison with the material."""
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from kerasgan3d.texts import clipped, markdown
+
 
 def comparison_text(found):
     """Return verdicts, a table and sentences, in Markdown.
@@ -13,13 +19,42 @@ def comparison_text(found):
     from kerasgan3d.report.record import ComparisonRecord  # with SciPy, which a list of generators does not need
     from kerasgan3d.report.tellings import sentences
 
+    found = _escaped(found)
     record = ComparisonRecord.from_dict(found)
-    peers = {title: ComparisonRecord.from_dict(peer) for title, peer in found.get("peers", {}).items()}
-    lines = [_samples(record), *sentences(record)]
-    lines += [tell(found[key], record.phases) for key, tell in (("large", _large), ("solid", _solid)) if key in found]
-    lines += [_peer(title, peer) for title, peer in peers.items()]
-    parts = [*_verdicts(record), _table(record, peers), "", *(f"- {line}" for line in lines)]
-    return "\n".join(parts)
+    with odd_comparisons_refused():
+        peers = {markdown(title): ComparisonRecord.from_dict(peer) for title, peer in found.get("peers", {}).items()}
+        lines = [_samples(record), *sentences(record)]
+        lines += [
+            tell(found[key], record.phases) for key, tell in (("large", _large), ("solid", _solid)) if key in found
+        ]
+        lines += [_peer(title, peer) for title, peer in peers.items()]
+        parts = [*_verdicts(record), _table(record, peers), "", *(f"- {line}" for line in lines)]
+        return "\n".join(parts)
+
+
+@contextlib.contextmanager
+def odd_comparisons_refused() -> Iterator[None]:
+    """Refuse a comparison whose parts do not fit each other, wherever that shows: a stranger may have written it.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        why = clipped(str(error), 200)
+        raise ValueError(
+            f"`comparison` must be as kerasgan3d.compare makes it. Received: one that is not ({why})."
+        ) from error
+
+
+def _escaped(value: Any) -> Any:
+    """Return what JSON holds, its texts as Markdown takes them."""
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return markdown(value) if isinstance(value, str) else value
 
 
 def _verdicts(record):

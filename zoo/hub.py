@@ -18,10 +18,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from kerasgan3d.files import WriteError
 from kerasgan3d.folder import CARD, CONFIG, MAX_BYTES, PRESET_FILES, REFERENCE, WEIGHTS, checked_card
-from kerasgan3d.zoo.hub_address import Address
+from kerasgan3d.zoo.hub_address import REPOSITORY, Address
+from kerasgan3d.zoo.hub_answers import (
+    ANSWER_SECONDS,
+    FILES_SECONDS,
+    SLOWEST,
+    HubError,
+    NotOnHubError,
+    OfflineError,
+    Pace,
+    UnreachableError,
+    in_time,
+    session,
+    uploading,
+    within,
+)
 from kerasgan3d.zoo.hub_cache import (
     COMMIT,
     DIGEST,
@@ -42,25 +57,8 @@ FACTS = (CARD, CONFIG)  # what tells of a generator without its weights
 
 _WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before a request is tried again
 _BUSY = (408, 429, 500, 502, 503, 504)
-_MAX_LISTING = 2**24
 _MAX_PAGES = 20
 _MAX_ATTEMPTS = 50
-
-
-class HubError(OSError):
-    """What went wrong on the way to the Hub, in one line that holds no token."""
-
-
-class UnreachableError(HubError):
-    """The Hub did not answer, or not sensibly: a copy in the cache may serve."""
-
-
-class OfflineError(UnreachableError):
-    """The Hub is not asked, as the user wants it."""
-
-
-class NotOnHubError(HubError, ValueError):
-    """There is no such repository or revision, or it is not to be seen without a token."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +137,8 @@ def search(text: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         params["search"] = text
     url = f"{_endpoint()}/api/models"
     with _explained("the list of generators"):
-        found, _ = _patiently(lambda: _answer(url, params), _WAITS[:2])
-    return [_row(model) for model in found if isinstance(model, dict) and isinstance(model.get("id"), str)]
+        found, _ = within(ANSWER_SECONDS, lambda: _patiently(lambda: _answer(url, list, params), _WAITS[:2]))
+    return [_row(model) for model in found if isinstance(model, dict) and _is_name(model.get("id"))]
 
 
 def upload(folder: Path, address: Address, *, private: bool, message: str) -> tuple[str, str]:
@@ -161,22 +159,32 @@ def upload(folder: Path, address: Address, *, private: bool, message: str) -> tu
     """
     from huggingface_hub import HfApi
 
-    with _explained(address.repo, address.revision, writing=True), _without_bars():
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    with _explained(address.repo, address.revision, writing=True), _without_bars(), uploading():
         api = HfApi(**_library())
-        _patiently(lambda: api.create_repo(address.repo, private=private, exist_ok=True))
-        if private and _patiently(lambda: api.model_info(address.repo, timeout=_timeout())).private is False:
+        _by_client(
+            ANSWER_SECONDS, lambda: _patiently(lambda: api.create_repo(address.repo, private=private, exist_ok=True))
+        )
+        if private and within(ANSWER_SECONDS, lambda: _patiently(lambda: _model(address.repo))).get("private") is False:
             raise ValueError(f"{address.repo} is a public repository, and was not changed. Received: private=True.")
         if (branch := address.revision) is not None and branch != "main":
-            _patiently(lambda: api.create_branch(address.repo, branch=branch, exist_ok=True))
-        commit = api.upload_folder(
-            repo_id=address.repo,
-            folder_path=folder,
-            revision=address.revision,
-            allow_patterns=list(PRESET_FILES),
-            commit_message=message,
+            _by_client(
+                ANSWER_SECONDS,
+                lambda: _patiently(lambda: api.create_branch(address.repo, branch=branch, exist_ok=True)),
+            )
+        commit = _by_client(
+            FILES_SECONDS + size / SLOWEST,
+            lambda: api.upload_folder(
+                repo_id=address.repo,
+                folder_path=folder,
+                revision=address.revision,
+                allow_patterns=list(PRESET_FILES),
+                commit_message=message,
+            ),
         )
     page = f"{_endpoint()}/{address.repo}"
-    return (f"{page}/tree/{address.revision}" if address.revision not in (None, "main") else page), commit.oid
+    page = f"{page}/tree/{address.revision}" if address.revision not in (None, "main") else page
+    return page, _checked_commit(address.repo, commit.oid)
 
 
 # What the Hub says
@@ -184,23 +192,33 @@ def upload(folder: Path, address: Address, *, private: bool, message: str) -> tu
 
 def _listing(address, patient):
     """The commit of a revision and the files of a preset that it has at its top: (commit, name to _Entry)."""
-    from huggingface_hub import HfApi
+    waits = _WAITS if patient else _WAITS[:1]
+
+    def ask():
+        commit = _checked_commit(address.repo, _patiently(lambda: _model(address.repo, address.revision), waits)["sha"])
+        return commit, _patiently(lambda: _tree(address.repo, commit), waits)
 
     with _explained(address.repo, address.revision):
-        api = HfApi(**_library())
-        waits = _WAITS if patient else _WAITS[:1]
-        info = _patiently(lambda: api.model_info(address.repo, revision=address.revision, timeout=_timeout()), waits)
-        commit = info.sha
-        if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
-            raise HubError(f"the Hub must name {address.repo} a commit. Received: {str(commit)[:80]!r}.")
-        return commit, _patiently(lambda: _tree(address.repo, commit), waits)
+        return within(ANSWER_SECONDS, ask)
+
+
+def _model(repo, revision=None):
+    """What the Hub knows of a revision of a repository: a dict, with its commit as "sha"."""
+    of_revision = "" if revision is None else f"/revision/{quote(revision, safe='')}"
+    return {"sha": None, **_answer(f"{_endpoint()}/api/models/{repo}{of_revision}", dict)[0]}
+
+
+def _checked_commit(repo, commit):
+    if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
+        raise HubError(f"the Hub must name {repo} a commit. Received: {str(commit)[:80]!r}.")
+    return commit
 
 
 def _tree(repo, commit):
     url, params = f"{_endpoint()}/api/models/{repo}/tree/{commit}", {"recursive": "false"}
     listing = {}
     for _ in range(_MAX_PAGES):
-        entries, url = _answer(url, params)
+        entries, url = _answer(url, list, params)
         for entry in entries:
             if isinstance(entry, dict) and entry.get("type") == "file" and entry.get("path") in PRESET_FILES:
                 listing[entry["path"]] = _entry(repo, entry)
@@ -210,39 +228,60 @@ def _tree(repo, commit):
     return listing
 
 
-def _answer(url, params):
-    """A list that the Hub answers with, and the address of the next page or None."""
-    from huggingface_hub.utils import get_session, hf_raise_for_status
+def _answer(url, kind, params=None):
+    """A list or dict that the Hub answers with, and the address of the next page or None."""
+    from huggingface_hub.utils import hf_raise_for_status
 
-    with get_session().stream("GET", url, headers=_headers(), params=params, timeout=_timeout()) as response:
-        if response.status_code >= 400:
-            response.read()
+    with session().stream("GET", url, headers=_headers(), params=params, timeout=_timeout()) as response:
         hf_raise_for_status(response)
-        content = bytearray()
-        for chunk in response.iter_bytes():
-            content += chunk
-            if len(content) > _MAX_LISTING:
-                raise HubError(f"what the Hub answers is longer than {_MAX_LISTING} bytes.")
-        following = response.links.get("next", {}).get("url")
+        content, following = response.read(), response.links.get("next", {}).get("url")
     try:
-        entries = json.loads(content)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise json.JSONDecodeError(str(error), "", 0) from None
-    return (entries if isinstance(entries, list) else []), following
+        answer = json.loads(content)
+    except (ValueError, RecursionError):  # of digits or brackets without end, too
+        raise UnreachableError(f"what answers at {_endpoint()} is not the Hub: it sends no JSON.") from None
+    if not isinstance(answer, kind):
+        raise UnreachableError(
+            f"what answers at {_endpoint()} is not the Hub: it must send a {kind.__name__}. "
+            f"Received: {type(answer).__name__}."
+        )
+    return answer, following
+
+
+def _by_client(seconds, ask):
+    """What the client of the Hub makes of an answer; it reads answers of another shape as they come."""
+    from huggingface_hub.errors import HTTPError
+
+    try:
+        return within(seconds, ask)
+    except (HTTPError, OSError, json.JSONDecodeError):
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise HubError(
+            f"what answers at {_endpoint()} is not the Hub: it answers in another shape ({type(error).__name__})."
+        ) from None
 
 
 def _row(model):
-    """What `search` says of a model."""
-    tags = [tag for tag in model.get("tags") or () if isinstance(tag, str)]
-    licences = [tag.removeprefix("license:") for tag in tags if tag.startswith("license:")]
-    updated = model.get("lastModified") or model.get("createdAt")
+    """What `search` says of a model: what is not of the kind that it should be is None."""
+
+    def known(key, kind, otherwise=None):
+        return model[key] if type(model.get(key)) is kind else otherwise
+
+    licences = [tag[8:] for tag in known("tags", list, ()) if isinstance(tag, str) and tag.startswith("license:")]
+    commit, updated = known("sha", str, ""), known("lastModified", str) or known("createdAt", str)
     return {
         "name": model["id"],
-        "revision": model.get("sha"),
-        "updated": updated[:10] if isinstance(updated, str) else None,
-        **{key: model.get(key) for key in ("downloads", "likes", "private")},
-        "licence": licences[0] if licences else None,
+        "revision": commit if COMMIT.fullmatch(commit) else None,
+        "updated": updated[:10] if updated else None,
+        "downloads": known("downloads", int),
+        "likes": known("likes", int),
+        "private": known("private", bool),
+        "licence": licences[0][:80] if licences else None,
     }
+
+
+def _is_name(name):
+    return isinstance(name, str) and REPOSITORY.fullmatch(name) is not None
 
 
 def _entry(repo, entry):
@@ -275,7 +314,7 @@ def _fetch_all(address, revision, commit, listing, announce, progress):
     sizes = {name: entry.size for name, entry in listing.items()}
     snapshot = Snapshot(address.repo, revision, commit, folder, sizes)
     missing = [name for name in listing if not _is_whole(folder / name, listing[name])]
-    total, fetched = sum(sizes[name] for name in missing), 0
+    total, fetched, pace = sum(sizes[name] for name in missing), 0, Pace()
 
     def report(done):
         if progress is not None and total:
@@ -289,7 +328,9 @@ def _fetch_all(address, revision, commit, listing, announce, progress):
             if announce is not None:
                 announce(facts, snapshot)
         before = fetched
-        _fetch(address.repo, commit, name, listing[name], folder / name, lambda n, before=before: report(before + n))
+        _fetch(
+            address.repo, commit, name, listing[name], folder / name, pace, lambda n, before=before: report(before + n)
+        )
         fetched += sizes[name]
     report(total)
     note_commit(place, revision, commit)
@@ -309,7 +350,7 @@ def _check_facts(path, facts, entry):
         raise ValueError(f"{WEIGHTS} is not the file that {path} names: it has {entry.size} bytes, not {size}.")
 
 
-def _fetch(repo, commit, name, entry, pointer, progress):
+def _fetch(repo, commit, name, entry, pointer, pace, progress):
     """Fetch one file into the cache, going on where an earlier attempt was broken off."""
     from huggingface_hub.utils import WeakFileLock
 
@@ -326,12 +367,12 @@ def _fetch(repo, commit, name, entry, pointer, progress):
             if free < entry.size:
                 raise WriteError(f"{pointer} could not be written: it needs {entry.size} bytes, the disk has {free}.")
             with _explained(repo):
-                _download(repo, commit, name, entry, partial, progress)
+                _download(repo, commit, name, entry, partial, pace, progress)
             if not has_digest(partial, entry.digest):
                 # What was fetched in pieces may be pieces of different files: once more, in one.
                 partial.unlink()
                 with _explained(repo):
-                    _download(repo, commit, name, entry, partial, progress)
+                    _download(repo, commit, name, entry, partial, pace, progress)
                 if not has_digest(partial, entry.digest):
                     partial.unlink()
                     kind = "sha256" if len(entry.digest) == 64 else "hash"
@@ -343,7 +384,7 @@ def _fetch(repo, commit, name, entry, pointer, progress):
         point(pointer, blob)
 
 
-def _download(repo, commit, name, entry, partial, progress):
+def _download(repo, commit, name, entry, partial, pace, progress):
     """Fill a file up to the size that the Hub lists."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
@@ -353,7 +394,7 @@ def _download(repo, commit, name, entry, partial, progress):
     for _ in range(_MAX_ATTEMPTS):
         before, cause = _size(partial), None
         try:
-            _stream(url, entry.size, before, partial, progress)
+            _stream(url, entry.size, before, partial, pace, progress)
         except HTTPError as error:
             status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
             if status == 416:
@@ -372,26 +413,32 @@ def _download(repo, commit, name, entry, partial, progress):
     raise HubError(f"{name} of {repo} broke off at {_size(partial)} of {entry.size} bytes, again and again.")
 
 
-def _stream(url, size, before, partial, progress):
+def _stream(url, size, before, partial, pace, progress):
     """Append what is missing of a file, or write it anew where the server sends all of it."""
-    from huggingface_hub.utils import get_session, hf_raise_for_status
+    from huggingface_hub.utils import hf_raise_for_status
 
     if before > size:
         partial.unlink()
         before = 0
     if before == size and before:
         return
-    headers = {**_headers(), "Accept-Encoding": "identity"} | ({"Range": f"bytes={before}-"} if before else {})
-    with get_session().stream("GET", url, headers=headers, timeout=_timeout()) as response:
-        if response.status_code >= 400:
-            response.read()
-        hf_raise_for_status(response)
+
+    def answer():
+        headers = {**_headers(), "Accept-Encoding": "identity"} | ({"Range": f"bytes={before}-"} if before else {})
+        with session().stream("GET", url, headers=headers, timeout=_timeout()) as response:
+            hf_raise_for_status(response)
+            yield response
+            yield from response.iter_bytes()
+
+    with contextlib.closing(in_time(answer, pace, limit=MAX_BYTES[WEIGHTS])) as received:
+        response = next(received)
         resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
             f"bytes {before}-"
         )
         done = before if resumed else 0
         with open(partial, "ab" if resumed else "wb") as file:
-            for chunk in response.iter_bytes():
+            for chunk in received:
+                pace.came(len(chunk))
                 done += len(chunk)
                 if done > size:
                     file.close()

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kerasgan3d.folder import CARD, CONFIG, MAX_BYTES, WEIGHTS, read_facts
+from kerasgan3d.folder import CARD, CONFIG, PRESET_FILES, WEIGHTS, read_facts
 from kerasgan3d.zoo.hub_address import REPOSITORY, SCHEME
 
 NEEDED = (CONFIG, CARD, WEIGHTS)
@@ -53,12 +53,25 @@ class Snapshot:
 
 
 def origin_of(folder):
-    """Return "repo" and "revision" of a folder that is a snapshot in a cache of the Hub, else an empty dict."""
+    """Return "repo" and "revision" of a folder that is a snapshot in the cache of the Hub, else an empty dict.
+
+    A folder that only has such a name is none: it must lie in the cache, and each of its files be a blob of it.
+    """
     folder = Path(folder).resolve()
     kind, _, repo = folder.parent.parent.name.partition("--")
     repo = repo.replace("--", "/", 1)
-    known = folder.parent.name == "snapshots" and kind == "models" and REPOSITORY.fullmatch(repo)
-    return {"repo": repo, "revision": folder.name} if known and COMMIT.fullmatch(folder.name) else {}
+    if not (kind == "models" and REPOSITORY.fullmatch(repo) and COMMIT.fullmatch(folder.name)):
+        return {}
+    if storage(repo).resolve() / "snapshots" != folder.parent:
+        return {}
+    files = [folder / name for name in PRESET_FILES if os.path.lexists(folder / name)]
+    return {"repo": repo, "revision": folder.name} if all(map(_is_of_a_blob, files)) else {}
+
+
+def _is_of_a_blob(pointer):
+    """Whether a file of a snapshot is what a blob of its repository is named by, be it a link or a copy."""
+    blobs = pointer.parent.parent.parent / "blobs"
+    return pointer.is_file() and any((blobs / digest).is_file() for digest in _digests(pointer))
 
 
 def storage(repo):
@@ -105,9 +118,17 @@ def has_digest(path, digest):
     with open(path, "rb") as file:
         if len(digest) == 64:
             return hashlib.file_digest(file, "sha256").hexdigest() == digest
-        content = file.read(MAX_BYTES[WEIGHTS] + 1)
-    head = b"blob %d\0" % len(content)
-    return digest in (hashlib.sha1(head + content).hexdigest(), hashlib.sha1(content).hexdigest())
+    return digest in _digests(path)[1:]
+
+
+def _digests(path):
+    """The hashes that a file may be named by: sha256, git's of a blob, sha1."""
+    found = [hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size), hashlib.sha1()]
+    with open(path, "rb") as file:
+        while content := file.read(2**20):
+            for digest in found:
+                digest.update(content)
+    return [digest.hexdigest() for digest in found]
 
 
 def what_the_cache_has(repo, revision, wanted):

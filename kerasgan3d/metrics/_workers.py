@@ -39,8 +39,16 @@ def side_by_side(function, tasks, workers=None, progress=None, lazy=False):
                 progress(done, len(tasks))
         return results
     # Arguments that are computed first keep more workers busy than there are tasks.
-    with ProcessPoolExecutor(workers if lazy else min(workers, len(tasks)), mp_context=_Context()) as pool:
-        return _by_dask(function, tasks, progress, scheduler="processes", pool=pool, chunksize=1)
+    context = _Context()
+    with ProcessPoolExecutor(workers if lazy else min(workers, len(tasks)), mp_context=context) as pool:
+        try:
+            return _by_dask(function, tasks, progress, scheduler="processes", pool=pool, chunksize=1)
+        except KeyboardInterrupt:
+            # The pool would wait for what is being computed, for which nobody waits any more.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in context.started:
+                process.terminate()
+            raise
 
 
 def where_dask_says(function, tasks, workers=None, progress=None, lazy=False):
@@ -89,7 +97,13 @@ class _Process(SpawnProcess):
 class _Context(SpawnContext):
     """New interpreters, as forking one that runs threads is not safe."""
 
-    Process = _Process
+    def __init__(self):
+        super().__init__()
+        self.started = []
+
+    def Process(self, *args, **options):
+        self.started.append(_Process(*args, **options))
+        return self.started[-1]
 
 
 def _cores():

@@ -20,6 +20,7 @@ from kerasgan3d.folder import (
     PRESET_FILES,
     REFERENCE,
     WEIGHTS,
+    check_agreement,
     checked_card,
     own_file,
     read_json,
@@ -27,6 +28,7 @@ from kerasgan3d.folder import (
 )
 from kerasgan3d.models._weights_file import check_size, check_structure
 from kerasgan3d.models.generator import Generator
+from kerasgan3d.texts import clipped, shown
 
 # What a loader knows itself, and no folder may claim.
 _ORIGIN = ("repo", "revision")
@@ -106,7 +108,7 @@ def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no preset folder {folder}.")
     card, config = checked_card(folder / CARD), read_json(folder / CONFIG)
-    if isinstance(card.get("format"), int) and card["format"] > NEWER_FORMAT:
+    if (card.get("format") or 0) > NEWER_FORMAT:
         raise ValueError(
             f"{folder / CARD} must be of format {NEWER_FORMAT} or earlier; a newer kerasgan3d wrote it. "
             f"Received: {card['format']}."
@@ -124,11 +126,9 @@ def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None
     try:
         generator = Generator(**arguments)
     except ValueError as error:
-        raise ValueError(f"{folder / CONFIG} describes no generator: {error}") from error
-    if card.get("phases") is not None and tuple(card["phases"]) != generator.phases:
-        raise ValueError(
-            f"{folder / CARD} must name the phases of {CONFIG}, {list(generator.phases)}. Received: {card['phases']}."
-        )
+        raise ValueError(f"{folder / CONFIG} describes no generator: {clipped(str(error), 500)}") from error
+    made = {"phases": list(generator.phases), "voxel_size": generator.voxel_size}
+    check_agreement(folder, card, made, weights.stat().st_size)
     check_structure(weights, [tuple(weight.shape) for weight in generator.weights])
     try:
         generator.load_weights(weights)
@@ -145,7 +145,7 @@ def _checked_arguments(config: dict[str, Any], path: Path) -> dict[str, Any]:
     """The constructor's arguments from Keras's ``config.json``, refused unless they are the generator's own."""
     arguments = config.get("config")
     if config.get("class_name") != "Generator" or not isinstance(arguments, dict):
-        raise ValueError(f"{path} must describe a Generator. Received: {config.get('class_name')!r}.")
+        raise ValueError(f"{path} must describe a Generator. Received: {shown(config.get('class_name'))}.")
     names = {
         "phases",
         "latent_channels",
@@ -162,7 +162,7 @@ def _checked_arguments(config: dict[str, Any], path: Path) -> dict[str, Any]:
     ignored = {"name", "trainable", "dtype"}
     unknown = set(arguments) - names - ignored
     if unknown:
-        raise ValueError(f"{path} has hyper-parameters that a Generator does not have: {sorted(unknown)}.")
+        raise ValueError(f"{path} has hyper-parameters that a Generator does not have: {shown(sorted(unknown))}.")
     arguments = {name: value for name, value in arguments.items() if name in names}
     if not all(isinstance(arguments.get(name, []), list) for name in ("phases", "widths", "depths")):
         raise ValueError(f"{path} must give lists of phases and widths, and of depths if any.")
@@ -175,8 +175,8 @@ def _checked_initializer(initializer: Any, path: Path) -> Any:
     name = initializer.get("class_name") if isinstance(initializer, dict) else None
     settings = initializer.get("config") if isinstance(initializer, dict) else None
     if not isinstance(name, str) or name not in _INITIALIZERS or not isinstance(settings, dict):
-        raise ValueError(f"{path} must name an initializer of {sorted(_INITIALIZERS)}. Received: {initializer!r}.")
+        raise ValueError(f"{path} must name an initializer of {sorted(_INITIALIZERS)}. Received: {shown(initializer)}.")
     kept = {key: settings[key] for key in _INITIALIZERS[name] if key in settings}
     if not all(isinstance(value, int | float) and abs(value) <= 1 for value in kept.values()):
-        raise ValueError(f"{path} has an initializer out of bounds. Received: {initializer!r}.")
+        raise ValueError(f"{path} has an initializer out of bounds. Received: {shown(initializer)}.")
     return getattr(keras.initializers, name)(**kept)

@@ -11,6 +11,7 @@ from kerasgan3d.folder import read_json, write_json
 from kerasgan3d.report.page import write_page
 from kerasgan3d.report.record import ComparisonRecord, MeasureRow, Verdict
 from kerasgan3d.report.terminal import comparison_lines
+from kerasgan3d.texts import printable
 
 SUFFIXES = (".html", ".json")
 
@@ -79,7 +80,7 @@ class Comparison:
             write_page(self.record, self.pictures, path)
 
     def __str__(self) -> str:
-        return "\n".join(comparison_lines(self.record))
+        return printable("\n".join(comparison_lines(self.record)))
 
     def __repr__(self) -> str:
         record = self.record

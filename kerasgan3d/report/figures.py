@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from kerasgan3d.palette import phase_colors
 from kerasgan3d.report.names import axis_name, measure_name
 from kerasgan3d.report.slices import MICROMETRE, draw_slice
-from kerasgan3d.report.style import INK, MARGIN, STYLE, draw_legend, legend_height
+from kerasgan3d.report.style import INK, MARGIN, STYLE, draw_legend, label_text, legend_height
 
 WIDTH = 9.6
 _NEUTRAL = np.array([138, 145, 156])
@@ -117,13 +117,13 @@ def box_plots(measures, phases, label=None):
         if groups == 1:
             axes.set_xticks([-0.2, 0.2], ["real", "generated"])
         else:
-            axes.set_xticks(range(len(entries)), [axis_name(entry.get("axis")) for entry in entries])
+            axes.set_xticks(range(len(entries)), [label_text(axis_name(entry.get("axis"))) for entry in entries])
         axes.set_xlim(-0.5, len(entries) - 0.5)
         axes.tick_params(axis="x", length=0)
         _set_range(axes, entries)
     unit = measures[0].get("unit", "1")
     name = label or measure_name(measures[0]["key"])
-    figure.supylabel(name + (f" ({unit})" if unit != "1" else ""), fontsize=10)
+    figure.supylabel(label_text(name + (f" ({unit})" if unit != "1" else "")), fontsize=10)
     _legend(figure, _boxes_of_sides())
     return figure
 
@@ -163,7 +163,7 @@ def correlation_curves(correlation, phases, voxel_size=None, label="$S_2(r)\\,/\
         axes.set_xlim(0, lags[-1])
         axes.yaxis.set_major_locator(MaxNLocator(4))
         if i == 0:
-            axes.set_title("" if names[k] == "all" else f"along {names[k]}")
+            axes.set_title("" if names[k] == "all" else label_text(f"along {names[k]}"))
         if k == 0:
             axes.set_ylabel(_wrapped(phases[i], 1.9))
         if i == len(phases) - 1:
@@ -309,7 +309,7 @@ def nearest_distances(nearest):
     axes.set_ylim(-0.5, len(rows) - 0.5)
     axes.set_xlim(0, 1.06 * max(values.max() for _, _, values in rows) or 1)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(nearest.get("measure") or "distance")
+    axes.set_xlabel(label_text(nearest.get("measure") or "distance"))
     return figure
 
 
@@ -325,10 +325,8 @@ def seam_differences(seam):
         numbers = [entry.get(name) for name in ("seam", "interior", "standard_error")]
         if None not in numbers and numbers[1]:
             difference, error = (100 * (numbers[0] - numbers[1]) / numbers[1], 100 * numbers[2] / abs(numbers[1]))
-            name = (
-                ", ".join(text for text in (_wrapped(entry.get("phase"), 1.6, lines=1), entry.get("axis")) if text)
-                or "all"
-            )
+            phase, axis = _wrapped(entry.get("phase"), 1.6, lines=1), label_text(entry.get("axis") or "")
+            name = ", ".join(text for text in (phase, axis) if text) or "all"
             measure = measure_name(entry["key"])
             measure += f" at {entry['lag']} voxels" if entry.get("lag") else ""
             panels.setdefault(measure, []).append((name, difference, error))
@@ -349,7 +347,7 @@ def seam_differences(seam):
         axes.set_ylim(-0.6, len(rows) - 0.4)
         furthest = max(abs(d) + 2 * e for _, d, e in rows)
         axes.set_xlim(-1.1 * max(furthest, 1.0), 1.1 * max(furthest, 1.0))
-        axes.set_title(measure)
+        axes.set_title(label_text(measure))
         axes.set_xlabel("seam against interior (%)")
     return figure
 
@@ -544,7 +542,8 @@ def _color(phase, phases):
 
 def _wrapped(text, inches, lines=3):
     """Break a name, which has no limit, into lines that fit; what does not fit is cut."""
-    return "\n".join(textwrap.wrap(str(text or ""), max(8, int(inches / 0.085)), max_lines=lines, placeholder=" ..."))
+    width = max(8, int(inches / 0.085))
+    return label_text("\n".join(textwrap.wrap(str(text or ""), width, max_lines=lines, placeholder=" ...")))
 
 
 def _tint(color, strength):

@@ -1,9 +1,9 @@
 """How the numbers of a comparison were computed, in one sentence each, with sources."""
 
-import html
 import re
 
 from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.texts import html_text
 
 _PAPER = (
     "[1] A. Gayon-Lombardo et al., npj Computational Materials 6, 82 (2020), ",
@@ -86,7 +86,7 @@ def methods_of(record):
 
 
 def _as_html(text):
-    return re.sub(r"S2(?=\()", "S<sub>2</sub>", html.escape(text))
+    return re.sub(r"S2(?=\()", "S<sub>2</sub>", html_text(text))
 
 
 def _capital(text):

@@ -21,6 +21,7 @@ from kerasgan3d.report.style import (
     STYLE,
     TITLE_HEIGHT,
     draw_legend,
+    label_text,
     legend_height,
 )
 from kerasgan3d.volume import Volume
@@ -257,4 +258,4 @@ def _label_edge(axes, ends, text, anchor, scale):
 def _draw_title(figure, title):
     if title:
         height = figure.get_size_inches()[1]
-        figure.text(0.5, 1 - MARGIN / height, title, ha="center", va="top", fontsize=12, color=INK)
+        figure.text(0.5, 1 - MARGIN / height, label_text(title), ha="center", va="top", fontsize=12, color=INK)

@@ -1,10 +1,8 @@
 """The page of a comparison: one HTML file with its tables and figures, which needs nothing but a browser."""
 
 import base64
-import html
 import importlib.resources
 import io
-import json
 from pathlib import Path
 from string import Template
 
@@ -20,6 +18,7 @@ from kerasgan3d.report.pictures import flux_slices, label_slices
 from kerasgan3d.report.record import ComparisonRecord
 from kerasgan3d.report.tables import measure_table, table_legend
 from kerasgan3d.report.verdict import conclusion, fixed, headline, number, percent, verdict_lines, verdicts_of
+from kerasgan3d.texts import html_text, json_text
 
 SUFFIXES = (".html", ".htm")
 _RASTER_DPI = 200
@@ -80,7 +79,7 @@ def page_text(comparison, pictures=None):
     ]
     template = importlib.resources.files("kerasgan3d.report").joinpath("page.html").read_text("utf-8")
     return Template(template).substitute(
-        title=_escape(shown.title),
+        title=html_text(shown.title),
         body="\n".join(part for part in sections if part),
         data=_json(comparison),
     )
@@ -123,24 +122,24 @@ def _head(record):
     layout = "; ".join(part for part in (count, edges, _layout(record.windows)) if part)
     colors = phase_colors(record.phases)
     phases = "".join(
-        f'<span class="phase"><span class="swatch" style="background: rgb({r}, {g}, {b})"></span>{_escape(name)}</span>'
-        for name, (r, g, b) in zip(record.phases, colors.tolist(), strict=True)
+        f'<span class="phase"><span class="swatch" style="background: rgb({r}, {g}, {b})"></span>{name}</span>'
+        for name, (r, g, b) in zip(map(html_text, record.phases), colors.tolist(), strict=True)
     )
     made = [f"kerasgan3d {record.version}"] if record.version else []
     made += [f"seed {record.samples.seed}"] if record.samples.seed is not None else []
     facts = [
-        ("Real", _escape(_described(record.real))),
-        ("Generated", _escape(_described(record.generated))),
-        (record.unit_of_samples.capitalize(), _escape(layout)),
+        ("Real", html_text(_described(record.real))),
+        ("Generated", html_text(_described(record.generated))),
+        (record.unit_of_samples.capitalize(), html_text(layout)),
         ("Voxel size", f"{record.voxel_size:g} µm" if record.voxel_size else "not known"),
         ("Phases", phases),
-        ("Date", _escape(record.date)),
-        ("Made with", _escape(", ".join(made))),
+        ("Date", html_text(record.date)),
+        ("Made with", html_text(", ".join(made))),
     ]
     listed = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in facts if text)
-    text = f'<h1>{_escape(record.title)}</h1>\n<p class="quiet">A generated microstructure beside the real one.</p>\n'
+    text = f'<h1>{html_text(record.title)}</h1>\n<p class="quiet">A generated microstructure beside the real one.</p>\n'
     text += f'<dl class="facts">{listed}</dl>\n'
-    text += "".join(f'<p class="quiet">Note: {_escape(note)}.</p>\n' for note in record.notes)
+    text += "".join(f'<p class="quiet">Note: {html_text(note)}.</p>\n' for note in record.notes)
     text += _verdicts(record.verdicts, record.unit_of_samples)
     return text + measure_table(headline(record.measures)) + table_legend(record.measures, record.unit_of_samples)
 
@@ -158,11 +157,11 @@ def _verdicts(verdicts, samples):
     if not verdicts:
         return ""
     lines = "".join(
-        f'<li class="{outcome.split()[0]}"><b>{_escape(outcome)}</b> {_escape(test)}: {_escape(text)}</li>\n'
+        f'<li class="{outcome.split()[0]}"><b>{html_text(outcome)}</b> {html_text(test)}: {html_text(text)}</li>\n'
         for test, outcome, text in verdict_lines(verdicts)
     )
     return (
-        f'<p class="lead">{_escape(conclusion(verdicts, samples))}</p>\n<ul class="verdicts">\n{lines}</ul>\n'
+        f'<p class="lead">{html_text(conclusion(verdicts, samples))}</p>\n<ul class="verdicts">\n{lines}</ul>\n'
         '<p class="legend">A test passes where its effect is at most its limit: a bar that holds for any material, '
         "or (‡) twice what the same effect is between sub-volumes of two halves of the real image. It cannot be told "
         "where two standard errors are more than that.</p>\n"
@@ -183,7 +182,7 @@ def _structure(record):
         several = len({row.key for row in rows}) > 1
         figure = figures.box_plots(rows, record.phases, title.lower() if several else None)
         if figure is not None:
-            caption = _escape(f"{title}. {_BOXES.format(samples=record.unit_of_samples)} {_PANELS}")
+            caption = html_text(f"{title}. {_BOXES.format(samples=record.unit_of_samples)} {_PANELS}")
             parts.append(_figure(figure, f"Box plots of {title.lower()}, real and generated.", caption))
             if rows[0].key == "specific_surface_area" and record.delta_ssa:
                 parts.append(_surface_differences(record))
@@ -192,7 +191,7 @@ def _structure(record):
 
 def _surface_differences(record):
     shown = ", ".join(
-        f"{_escape(phase)} {percent(value / 100)}"
+        f"{html_text(phase)} {percent(value / 100)}"
         for phase, value in zip(record.phases, record.delta_ssa, strict=False)
         if value is not None
     )
@@ -214,7 +213,7 @@ def _volumes(record):
     if figure is None:
         return text
     shown = ", ".join(
-        f"{_escape(phase)} {fixed(value, 3)}"
+        f"{html_text(phase)} {fixed(value, 3)}"
         for phase, value in zip(record.phases, found.anisotropy or (), strict=False)
         if value is not None
     )
@@ -243,7 +242,7 @@ def _correlation(record):
         value, phase, axis = max(found)
         text += (
             "<p>The largest difference between the mean curves is "
-            f"{fixed(value, 3)} ({_escape(phase)}, along {_escape(axis)}).</p>\n"
+            f"{fixed(value, 3)} ({html_text(phase)}, along {html_text(axis)}).</p>\n"
         )
     caption = (
         "The chance that a point at distance r from one in the phase is in the phase too. "
@@ -267,7 +266,7 @@ def _shapes(record):
                 f"{name[:1].upper()}{name[1:]}: {label} r. At each r the band holds nine tenths of the real "
                 f"{record.unit_of_samples}."
             )
-            parts.append(_figure(figure, f"Curves of {name}, by phase, real and generated.", _escape(caption)))
+            parts.append(_figure(figure, f"Curves of {name}, by phase, real and generated.", html_text(caption)))
     return "<h2>Shapes</h2>\n" + "".join(parts) if parts else ""
 
 
@@ -276,7 +275,7 @@ def _transport(record):
     for title, rows in record.drawn("transport").items():
         figure = figures.box_plots(rows, record.phases)
         if figure is not None:
-            caption = f"{_escape(title)}. {_BOXES.format(samples=record.unit_of_samples)}"
+            caption = f"{html_text(title)}. {_BOXES.format(samples=record.unit_of_samples)}"
             parts.append(_figure(figure, f"Box plots of {title.lower()}, real and generated.", caption))
     figure = figures.diffusivity_scatter(record.measures, record.phases)
     if figure is not None:
@@ -334,7 +333,7 @@ def _classifier(record):
     ]
     notes = [f"{record.unit_of_samples.capitalize()}: {', '.join(counted)}."] if counted else []
     notes += [found.note] if found.note else []
-    return text + (f'<p class="quiet">{_escape(" ".join(notes))}</p>\n' if notes else "")
+    return text + (f'<p class="quiet">{html_text(" ".join(notes))}</p>\n' if notes else "")
 
 
 def _nearest(record):
@@ -353,13 +352,13 @@ def _nearest(record):
     )
     text = "<h3>Does it repeat what it learnt from?</h3>\n"
     smallest = "The smallest distances are" if len(closest) > 1 else "The smallest distance is"
-    text += f"<p>{smallest} {_escape(' and '.join(closest))} ones."
+    text += f"<p>{smallest} {html_text(' and '.join(closest))} ones."
     if not found.real:
         text += " The image is too small to say how near real ones are that do not overlap."
     text += "</p>\n"
     searched = f" Searched: {found.searched.rstrip('.')}." if found.searched else ""
     alt = "Distances to the nearest real sub-volume."
-    return text + _figure(figure, alt, _escape(caption + searched))
+    return text + _figure(figure, alt, html_text(caption + searched))
 
 
 def _seam(record):
@@ -399,7 +398,7 @@ def _leaning(record):
         return ""
     shown = [
         f"{side} "
-        + ", ".join(f"{_escape(phase)} {fixed(v, 3)}" for phase, v in zip(record.phases, part.largest, strict=False))
+        + ", ".join(f"{html_text(phase)} {fixed(v, 3)}" for phase, v in zip(record.phases, part.largest, strict=False))
         for side, part in sides
     ]
     text = (
@@ -449,7 +448,7 @@ def _foot(record):
         f"Every number of this page, and the value of each of the {record.unit_of_samples}, is in the page itself as "
     )
     text += f'JSON: the element with the id "comparison".{took}{hardware}'
-    return f"<footer>{_escape(text)}</footer>"
+    return f"<footer>{html_text(text)}</footer>"
 
 
 def _described(side):
@@ -467,15 +466,11 @@ def _figure(figure, alt, caption):
         figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None, "Creator": None})
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     width, height = (round(96 * side) for side in figure.get_size_inches())
-    image = f'<img src="data:image/svg+xml;base64,{data}" width="{width}" height="{height}" alt="{_escape(alt)}">'
+    image = f'<img src="data:image/svg+xml;base64,{data}" width="{width}" height="{height}" alt="{html_text(alt)}">'
     return f"<figure>{image}\n<figcaption>{caption}</figcaption></figure>\n"
 
 
 def _json(record):
     """Return JSON that may stand within a script element."""
-    text = json.dumps(record.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json_text(record.to_dict(), allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _escape(text):
-    return "" if text is None else html.escape(str(text))

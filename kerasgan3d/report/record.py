@@ -415,7 +415,12 @@ class ComparisonRecord(Record):
                 f"A comparison must be the record of kerasgan3d.compare, a dict of format 1 or {FORMAT}. "
                 f"Received: {got!r}"
             )
-        content = _of_format_1(content) if content.get("format", 1) == 1 else content
+        try:
+            content = _of_format_1(content) if content.get("format", 1) == 1 else content
+        except (TypeError, AttributeError, LookupError) as error:
+            raise ValueError(
+                f"A comparison of format 1 must be as it was written. Received: {error!r:.200}."
+            ) from error
         lacking = [key for key in ("real", "generated", "samples", "measures") if content.get(key) is None]
         if lacking:
             raise ValueError(
@@ -549,7 +554,7 @@ def _built(cls: Any, content: Any, where: str) -> Any:
         for item in dataclasses.fields(cls)
         if item.default is dataclasses.MISSING
         and item.default_factory is dataclasses.MISSING
-        and item.name not in content
+        and (item.name not in content or (content[item.name] is None and not _is_optional(hints[item.name])))
     ]
     if missing:
         raise ValueError(f"`{where}` must hold {', '.join(missing)}. Received: an object without.")
@@ -579,7 +584,7 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
             return [_checked(item, arguments[0], where) for item in value] if arguments else list(value)
         if origin is dict and isinstance(value, Mapping):
             return {str(key): _checked(item, arguments[1], where) for key, item in value.items()}
-        if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if kind is float and (isinstance(value, float) or (type(value) is int and abs(value) < 2**1000)):
             return float(value)
         if kind in (int, str, bool) and type(value) is kind:
             return value

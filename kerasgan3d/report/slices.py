@@ -3,7 +3,7 @@
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from kerasgan3d.report.style import INK, round_length
+from kerasgan3d.report.style import INK, label_text, round_length
 
 MICROMETRE = "µm"
 _PIXELS = 2048
@@ -46,7 +46,7 @@ def draw_slice(figure, box, labels, colors, *, voxel_size=None, names=("y", "x")
     for axis, inches in ((axes.xaxis, box[2]), (axes.yaxis, box[3])):
         axis.set_major_locator(MaxNLocator(nbins=max(1, min(4, int(inches / 0.45))), steps=[1, 2, 5, 10]))
     if title:
-        axes.set_title(title, pad=5, loc="center" if box[2] > 0.09 * len(title) else "left")
+        axes.set_title(label_text(title), pad=5, loc="center" if box[2] > 0.09 * len(title) else "left")
     if scale_bar:
         _draw_scale_bar(axes, columns * length, box, unit, whole=not voxel_size)
     return axes

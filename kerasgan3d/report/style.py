@@ -5,6 +5,8 @@ from typing import Any
 
 from matplotlib.patches import Patch
 
+from kerasgan3d.texts import clipped, printable
+
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -33,6 +35,12 @@ LEGEND_ROW = 0.26
 _LEGEND_ENTRIES = 24
 _LEGEND_ENTRY_WIDTH = 1.15
 _LETTER_WIDTH = 0.085
+_LONGEST_LABEL = 120
+
+
+def label_text(text):
+    """Return a name as pictures take it: as it stands, no formula, and with an end."""
+    return clipped(printable(str(text)), _LONGEST_LABEL).replace("$", r"\$")
 
 
 def legend_height(texts, width):
@@ -42,6 +50,7 @@ def legend_height(texts, width):
 
 def draw_legend(figure, texts, colors):
     """Draw one patch and text per phase at the foot of the figure; beyond 24 phases the rest is only counted."""
+    texts = [label_text(text) for text in texts]
     handles = [
         Patch(facecolor=color / 255, edgecolor=INK, linewidth=0.5, label=text)
         for color, text in zip(colors[:_LEGEND_ENTRIES], texts, strict=False)
@@ -71,5 +80,5 @@ def round_length(extent):
 
 
 def _legend_columns(texts, width):
-    longest = max(len(text) for text in texts[:_LEGEND_ENTRIES])
+    longest = max(len(label_text(text)) for text in texts[:_LEGEND_ENTRIES])
     return max(1, min(len(texts), int(width / (_LEGEND_ENTRY_WIDTH + _LETTER_WIDTH * max(0, longest - 8)))))

@@ -1,9 +1,8 @@
 """Measures of a comparison as HTML tables."""
 
-import html
-
 from kerasgan3d.report.names import axis_name, measure_name
 from kerasgan3d.report.verdict import fixed, judge, means_and_deviations, number, percent
+from kerasgan3d.texts import html_text
 
 _MARKS = {"differs": "\N{BLACK CIRCLE}", "noise": "\N{WHITE CIRCLE}", "alike": "", "unknown": ""}
 
@@ -30,15 +29,15 @@ def measure_table(entries, full=False):
         dagger = "†" if any(entry.get("estimated") for entry in mine) else ""
         several = not full and len({entry.get("axis") for entry in mine}) > 1
         unit = mine[0].get("unit") or "1"
-        name = html.escape(measure_name(key) + dagger)
-        name += f' <span class="unit">({html.escape(unit)})</span>' if unit != "1" else ""
+        name = html_text(measure_name(key) + dagger)
+        name += f' <span class="unit">({html_text(unit)})</span>' if unit != "1" else ""
         first = f'<th class="text" scope="rowgroup" rowspan="{len(mine)}">{name}</th>'
         rows = []
         for place, entry in enumerate(mine):
             axis = axis_name(entry.get("axis"))
             name = " – ".join(str(part) for part in (entry.get("phase"), entry.get("other")) if part) or "all"
-            cells = f'<td class="text">{html.escape(name + (f", {axis}" if several and axis else ""))}</td>'
-            cells += f'<td class="text">{html.escape(axis)}</td>' if full else ""
+            cells = f'<td class="text">{html_text(name + (f", {axis}" if several and axis else ""))}</td>'
+            cells += f'<td class="text">{html_text(axis)}</td>' if full else ""
             rows.append(f"<tr>{first if place == 0 else ''}{cells}{_numbers(entry, full)}</tr>")
         bodies.append("<tbody>\n" + "\n".join(rows) + "\n</tbody>")
     name = ' class="all"' if full else ""
@@ -61,7 +60,7 @@ def table_legend(entries, samples):
     )
     if any(entry.get("estimated") for entry in entries):
         text += " † estimated from slices by stereology."
-    return f'<p class="legend">{html.escape(text)}</p>'
+    return f'<p class="legend">{html_text(text)}</p>'
 
 
 def _numbers(entry, full):
@@ -77,4 +76,4 @@ def _numbers(entry, full):
     ]
     if full:
         cells.append(("number", number(entry.get("ks_p"), 2)))
-    return "".join(f'<td class="{name}">{html.escape(text)}</td>' for name, text in cells)
+    return "".join(f'<td class="{name}">{html_text(text)}</td>' for name, text in cells)

@@ -7,7 +7,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from kerasgan3d.palette import phase_colors
 from kerasgan3d.report.files import save_figure
-from kerasgan3d.report.style import INK, STYLE
+from kerasgan3d.report.style import INK, STYLE, label_text
 
 _PANELS = 6
 _DPI = 110
@@ -29,7 +29,7 @@ def draw_monitor(path, real, samples, reference, measured, rows):
     Raises:
         OSError: if it cannot be written.
     """
-    names, colors = reference["phases"], phase_colors(reference["phases"])
+    names, colors = [*map(label_text, reference["phases"])], phase_colors(reference["phases"])
     generated = [sample.take(len(sample) // 2, axis) for axis, sample in zip((0, 1, 2) * 2, samples, strict=False)]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(11, 7.2), dpi=_DPI, layout="constrained")
