@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.options import Box, NumbersCommand, overwrite_option, reading_options
-from kerasgan3d.cli.output import by, refuse_existing
+from kerasgan3d.cli.output import by, echo, refuse_existing
 
 
 @click.command(
@@ -41,4 +41,4 @@ def command(source, target, overwrite, **options):
     refuse_existing(target, overwrite)
     record = io.convert(source, target, overwrite=overwrite, **options)
     edge = "of unknown size" if record.voxel_size is None else f"of {record.voxel_size:g} µm"
-    click.echo(f"wrote {target}: {by(record.shape)} voxels {edge}, {', '.join(record.phases)}")
+    echo(f"wrote {target}: {by(record.shape)} voxels {edge}, {', '.join(record.phases)}")
