@@ -22,7 +22,7 @@ Examples:
 """,
 )
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--architecture", type=click.Choice(("compact", "wide", "paper", "deep")), help="The networks.")
+@click.option("--architecture", type=click.Choice(("deep", "compact", "paper")), help="The networks.")
 @training_options
 def command(data, **options):
     """Train a generator on a segmented image.

@@ -12,14 +12,34 @@ from kerasgan3d.cli.quiet import quiet_tensorflow
 from kerasgan3d.folder import CARD, read_json
 
 _DIRECTIONS = ("z", "y", "x")
+
+
+def _gone(instead):
+    """What refuses an option of an earlier version, and says what to use instead."""
+
+    def refuse(ctx, option, value):
+        if value is not None:
+            raise click.UsageError(f"{option.opts[0]} is of an earlier version: {instead}.", ctx)
+
+    return refuse
+
+
 _OPTIONS = (
     click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the run."),
     click.option("--normal-z", multiple=True, metavar="PATH", help="Slices normal to z, instead of DATA; rows are y."),
     click.option("--normal-y", multiple=True, metavar="PATH", help="Slices normal to y; rows are z."),
     click.option("--normal-x", multiple=True, metavar="PATH", help="Slices normal to x; rows are z."),
     click.option("--recipe", metavar="NAME", help="The training recipe."),
-    click.option("--critic", type=click.Choice(("auto", "slices", "volumes")), help="What critics see."),
-    click.option("--precision", type=click.Choice(("float32", "mixed_bfloat16")), help="What convolutions compute in."),
+    click.option(
+        "--loss",
+        type=click.Choice(("relativistic", "logistic", "wasserstein", "least-squares", "hinge")),
+        help="What critics and generator minimise, with the penalty and rates that go with it.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(("auto", "float32", "mixed_bfloat16")),
+        help="What convolutions compute in; auto is bfloat16 where the machine has it.",
+    ),
     phases_option,
     map_option,
     voxel_size_option,
@@ -47,13 +67,13 @@ _OPTIONS = (
     click.option(
         "--patience", type=click.IntRange(min=1), metavar="N", help="Stop after N measurements without a smaller error."
     ),
-    click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Samples per step."),
-    click.option("--crop", type=click.IntRange(min=1), metavar="N", help="Voxels per side of a sample."),
+    click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Generated volumes per step."),
+    click.option("--size", type=click.IntRange(min=4), metavar="N", help="Voxels per side of a generated volume."),
     click.option(
-        "--critic-warmup",
+        "--warmup",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Steps of the critics alone, before the others.",
+        help="Steps over which the generator's learning rate rises.",
     ),
     click.option("--devices", type=click.IntRange(min=1), metavar="N", help="GPUs that share each batch."),
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Seed of everything random."),
@@ -67,6 +87,14 @@ _OPTIONS = (
     click.option("--citation", metavar="TEXT", help="For the card: what to cite for the data."),
     click.option("--licence", metavar="TEXT", help="For the card: the licence of the data and the generator."),
     click.option("--dry-run", is_flag=True, help="Check everything and print the plan; do not train."),
+    *(
+        click.option(name, hidden=True, expose_value=False, is_eager=True, callback=_gone(instead))
+        for name, instead in (
+            ("--critic", "a recipe's views say what critics see"),
+            ("--crop", "--size is the edge of the volume that is trained on"),
+            ("--critic-warmup", "--warmup lets the generator's learning rate rise"),
+        )
+    ),
 )
 
 
@@ -105,11 +133,12 @@ def run_training(
     source = directions or (data[0] if len(data) == 1 else list(data))
     with quiet_tensorflow() as stderr, progress_bar("training", stderr) as bar:
 
-        def progress(report):
-            (echo if bar is None else bar.echo)(report)
+        def say(line):
+            (echo if bar is None else bar.echo)(str(line))
 
         try:
-            result = train(source, output, resume=resume, dry_run=dry_run, progress=progress, tick=bar, **given)
+            hooks = {"progress": say, "tick": bar, "say": None if dry_run else say}
+            result = train(source, output, resume=resume, dry_run=dry_run, **hooks, **given)
         except KeyboardInterrupt as error:
             raise CommandError(
                 f"interrupted; the same command goes on from the last checkpoint in {output}", exit_code=130

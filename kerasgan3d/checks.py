@@ -62,6 +62,19 @@ def check_count(value: Any, name: str) -> int:
     return operator.index(value)
 
 
+def check_number(value: Any, name: str, low: float = 0.0, high: float = math.inf) -> float:
+    """Return a finite number within low..high, both included.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+    if not number or not math.isfinite(value) or not low <= value <= high:
+        rule = f"a number of at least {low:g}" if high == math.inf else f"a number from {low:g} to {high:g}"
+        raise ValueError(f"`{name}` must be {rule}. Received: {value!r}.")
+    return float(value)
+
+
 def check_triple(value: Any, name: str, low: int | None = None) -> tuple[int, int, int]:
     """Return three integers (z, y, x) from one integer or a sequence of three.
 

@@ -251,9 +251,9 @@ class SliceSampler:
             k, image = crops.draw(rng)
             normal = None if normals is None else normals[k]
         rows, columns = (0, 1) if normal is None else self.symmetry.section_axes(normal)
-        image = image.T if rows > columns else image
+        image = image.swapaxes(0, 1) if rows > columns else image
         image = image[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
-        return image.T if self.symmetry.interchangeable(rows, columns) and rng.random() < 0.5 else image
+        return image.swapaxes(0, 1) if self.symmetry.interchangeable(rows, columns) and rng.random() < 0.5 else image
 
 
 class VolumeSampler:
@@ -302,22 +302,23 @@ class VolumeSampler:
         order = np.arange(3)
         for group in self.symmetry.groups:
             order[list(group)] = rng.permutation(group)
-        return volume.transpose(order)[tuple(slice(None, None, int(rng.choice((-1, 1)))) for _ in range(3))]
+        volume = volume.transpose((*order, *range(3, volume.ndim)))
+        return volume[tuple(slice(None, None, int(rng.choice((-1, 1)))) for _ in range(3))]
 
 
-class SamplerPair:
-    """What two samplers give, one after the other, for critics of two kinds.
+class Samplers:
+    """What several samplers give, one after the other.
 
     Args:
-        first, second: Samplers.
+        samplers: Each with a ``batch(step)`` that gives a tuple of arrays.
     """
 
-    def __init__(self, first: Any, second: Any):
-        self.first, self.second = first, second
+    def __init__(self, *samplers: Any):
+        self.samplers = samplers
 
     def batch(self, step: int) -> tuple[np.ndarray, ...]:
-        """The arrays of a step: those of the first, then those of the second, in a tuple."""
-        return (*self.first.batch(step), *self.second.batch(step))
+        """The arrays of a step: those of the first sampler, then those of the next, in a tuple."""
+        return tuple(part for sampler in self.samplers for part in sampler.batch(step))
 
 
 def exclusion(shape: Sequence[int], boxes: Any) -> np.ndarray | None:
@@ -452,7 +453,7 @@ def _normal_crops(data: LabelledData, group: Sequence[int], crop: int) -> dict[i
 
 __all__ = [
     "LabelledData",
-    "SamplerPair",
+    "Samplers",
     "SliceSampler",
     "Symmetry",
     "VolumeSampler",

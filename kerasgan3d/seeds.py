@@ -13,8 +13,9 @@ CHOSEN = 2**32
 CALIBRATION = 2**32  # by which volume fractions are set right
 MONITOR = 2**33  # by which a generator is judged as it trains
 PRETRAINED = 2**34  # by which is known what a pretrained generator makes
-# Latent fields that training steps are made of; the seed of the run is added.
-TRAINING = 2**40
+# Latent fields of the volumes of training steps; 2**24 times the seed of the run, and the number of the volume in it,
+# are added.
+TRAINING = 2**60
 # The field by which batch normalisation is made anew.
 NORMALIZATION = 2**41
 

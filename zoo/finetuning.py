@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasgan3d.models import Generator
 from kerasgan3d.training import Recipe, train
-from kerasgan3d.training.monitor import BEST
+from kerasgan3d.training.keeper import BEST
 from kerasgan3d.training.run import Data
 from kerasgan3d.zoo.card import complete
 from kerasgan3d.zoo.loading import load_generator
@@ -25,8 +25,8 @@ def finetune(
 
         folder = finetune("nmc-cathode", "my-scan.tif", "run", phases=("pore", "NMC"), voxel_size=0.2)
 
-    Architecture and weights are the pretrained generator's, whatever the recipe says; the critics are new, and learn
-    alone in the first ``critic_warmup`` steps. Phases of the same name, whatever its case, keep their kernels of the
+    Architecture and weights are the pretrained generator's, whatever the recipe says; the critics are new, and the
+    generator's learning rate rises over the first ``warmup`` steps, in which they learn the data. Phases of the same name, whatever its case, keep their kernels of the
     last layer; the rest take those of the phases whose volume fractions are closest, or new ones where there are more
     phases than before. The result has the voxel size of the data. Structures that are much longer or shorter in voxels
     than those that the generator knows have to be learned anew: ``dry_run`` tells by how much, ``resample_to`` brings
@@ -40,8 +40,8 @@ def finetune(
         recipe: Name or JSON file of a recipe, or a Recipe.
         revision: For a ``source`` that has revisions, see ``kerasgan3d.load_generator``.
         options: All others of ``kerasgan3d.train``, but ``architecture``: phases, mapping, voxel_size, symmetry,
-            exclude, mask, hold_out, resample_to, critic, precision, steps, minutes, patience, batch, crop,
-            monitor_every, critic_warmup, devices, seed, resume, name, about, dry_run, tensorboard, progress, tick.
+            exclude, mask, hold_out, resample_to, loss, precision, steps, minutes, patience, batch, size, warmup,
+            monitor_every, devices, seed, resume, name, about, dry_run, tensorboard, progress, tick, say.
 
     Returns:
         Path of the preset folder, with card and picture; for a dry run, what was found and would be done, in words.

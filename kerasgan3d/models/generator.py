@@ -33,7 +33,8 @@ from kerasgan3d.models.architectures import (
 from kerasgan3d.models.remote import Pieces
 from kerasgan3d.models.sampling import SamplingMethods
 from kerasgan3d.phases import PhaseMap
-from kerasgan3d.sampling.conditions import Conditions
+from kerasgan3d.sampling.conditions import ConditionedField, Conditions
+from kerasgan3d.sampling.field import LatentField
 
 
 class Unit(NamedTuple):
@@ -304,6 +305,16 @@ class Generator(SamplingMethods, Model):
         if self.padding == "valid":
             return cells + sum(self.margin)
         return max(1, cells - 3) if self.padding == "zeros" and self.upsampling == "transposed" else cells
+
+    def field(self, seed: int) -> LatentField | ConditionedField:
+        """Return the latent field of a seed; with the conditions of the data beside it, if it is told them."""
+        if self.conditions is None:
+            return LatentField(seed, self.latent_channels)
+        return ConditionedField(seed, self.latent_channels, self.conditions)
+
+    def with_conditions(self, conditions: Conditions) -> Generator:
+        """Return a generator with the same weights and other conditions, of as many phases."""
+        return self._copy(conditions=conditions)
 
     def with_padding(self, padding: str) -> Generator:
         """A generator with the same weights and another padding."""

@@ -1,27 +1,12 @@
 """What a run learns from: labelled images of one material, their crops and their statistics."""
 
-import numpy as np
-
 from kerasgan3d.crops import NoRoomError
-from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler
-from kerasgan3d.io.lazy import LazyArray
-from kerasgan3d.training.diffusivity import diffusivities_of
 from kerasgan3d.training.images import read_images
 from kerasgan3d.training.morphology import reference_statistics, structuring_length
-from kerasgan3d.training.physics import alike, both_diagonals, spread, statistics, volume_spread
-from kerasgan3d.training.sections import section_statistics, section_targets, section_windows
+from kerasgan3d.training.sections import section_statistics, section_windows
 
-# Statistics of data that stay in their file are those of so many sub-volumes.
-_STORED_SAMPLES = 64
 # So many windows say how large structures are.
 _STRUCTURES = 9
-# So many windows say how much windows vary, if so many have room side by side.
-_SPREAD_WINDOWS = 600
-_SPREAD_CROPS = 8
-# So many sub-volumes for each direction say how phases conduct: of a hundred the mean would be off by some percent.
-_DIFFUSIVITIES = 200
-# So many say how much sub-volumes vary.
-_VOLUMES = 400
 
 
 class Material:
@@ -82,16 +67,6 @@ class Material:
         return self.data.images
 
     @property
-    def labels(self):
-        """The same in the form in which samplers take them: an array, a list, or a dict from axis to list."""
-        if self.data.normals is not None:
-            known = dict.fromkeys(self.data.normals)
-            return {
-                axis: [i for i, k in zip(self.images, self.data.normals, strict=True) if k == axis] for axis in known
-            }
-        return self.images[0] if len(self.images) == 1 else list(self.images)
-
-    @property
     def excluded(self):
         """What training may not touch of the one image there is: bool, of its shape; or None."""
         return self.data.excluded[0]
@@ -105,22 +80,6 @@ class Material:
     def fractions(self):
         """Share of each phase in what may be used: (phases,)."""
         return self.counts / self.counts.sum()
-
-    def sampler(self, recipe, seed):
-        """What gives a recipe's batches of this material.
-
-        Raises:
-            ValueError: if the data are smaller than the crop or do not go with the critics.
-        """
-        self._check_held_out(recipe.crop)
-        if recipe.critic == "volumes":
-            return VolumeSampler(self.data, recipe.crop, recipe.batch, self.symmetry, recipe.spacing, seed)
-        per_group = [recipe.batch * recipe.slices * len(group) for group in self.symmetry.groups]
-        slices = SliceSampler(self.data, recipe.crop, per_group, self.symmetry, seed)
-        if not recipe.volume_crop:
-            return slices
-        options = {"spacing": recipe.spacing, "seed": seed}
-        return SamplerPair(slices, VolumeSampler(self.data, recipe.volume_crop, recipe.batch, self.symmetry, **options))
 
     def reference(self, size):
         """Statistics of random sub-volumes of what training sees, see ``reference_statistics``."""
@@ -160,87 +119,6 @@ class Material:
             return [window for window, _ in section_windows(self.data, size, count)]
         return self.data.random_crops(size, count)
 
-    def statistics(self, lags=(), crop=None, conducting=None, varying=None):
-        """What generators may be pulled towards, see ``kerasgan3d.training.physics``.
-
-        Args:
-            lags: Lags in voxels of the two-point correlation.
-            crop: Edge length in voxels of the windows of which "spread" is the variance. Without, and where too few of
-                them lie side by side in the data to say it, there is no "spread".
-            conducting: Edge length in voxels of the sub-volumes of which "diffusivity" is the mean. Without, and of
-                data that are slices, there is no "diffusivity".
-            varying: Edge length in voxels of the sub-volumes of which "volume_spread" is the variance. Without, of data
-                that are slices, and where too few lie side by side, there is no "volume_spread".
-        """
-        found = self._means(lags) if self.data.normals is None else self._sections(lags)
-        found = {**found, "fractions": self.fractions}
-        if crop is not None and self.crops(crop) >= _SPREAD_CROPS:
-            found["spread"] = self._spread(crop)
-        if conducting is not None and self.dimensions == 3:
-            found["diffusivity"] = self._diffusivity(conducting)
-        if varying is not None and self.dimensions == 3 and self.crops(varying) >= _SPREAD_CROPS:
-            found["volume_spread"] = volume_spread(self._sub_volumes(varying, _VOLUMES), len(self.phases))
-        return found
-
-    def _spread(self, crop):
-        """How much the area fractions of slices of a crop's size vary."""
-        sampler = SliceSampler(self.data, crop, [1] * len(self.symmetry.groups), self.symmetry)
-        drawn = [sampler.batch(i) for i in range(_SPREAD_WINDOWS)]
-        return spread([np.concatenate(parts) for parts in zip(*drawn, strict=True)], len(self.phases), self.symmetry)
-
-    def _diffusivity(self, crop):
-        """How the phases of sub-volumes conduct, on average: each in one direction, so that there may be more."""
-        drawn = self._sub_volumes(crop, 3 * _DIFFUSIVITIES)
-        found = [diffusivities_of(three, len(self.phases)) for three in zip(drawn, drawn, drawn, strict=True)]
-        return alike(np.mean(found, axis=0).T, self.symmetry).T
-
-    def _sub_volumes(self, crop, count):
-        """Sub-volumes drawn at random."""
-        # Flipped, but not turned: axes stay what they are.
-        sampler = VolumeSampler(self.data, crop, 1, Symmetry("orthotropic"))
-        return (sampler.batch(i)[0][0] for i in range(count))
-
-    def _means(self, lags):
-        """Means over images; over sub-volumes of volumes that stay in their files, and windows of one such slice."""
-        blocks, excluded = self.images, self.data.excluded
-        if isinstance(blocks[0], LazyArray) and (self.dimensions == 3 or len(blocks) == 1):
-            size = min(2 * max([32, *lags]), self.data.smallest)
-            if self.dimensions == 3:
-                blocks = list(self._sub_volumes(size, _STORED_SAMPLES))
-            else:
-                sampler = SliceSampler(self.data, size, [1])
-                blocks = [sampler.batch(i)[0][0] for i in range(_STORED_SAMPLES)]
-            excluded = (None,) * len(blocks)
-        found = [
-            statistics(np.asarray(block), len(self.phases), self.symmetry, lags=lags, excluded=beside)
-            for block, beside in zip(blocks, excluded, strict=True)
-        ]
-        if len(found) == 1:
-            return found[0]
-        weights = np.array([block.size for block in blocks], float)
-        return {key: np.average([part[key] for part in found], axis=0, weights=weights) for key in found[0]}
-
-    def _sections(self, lags):
-        """Means over windows of slices in known directions, axis by axis."""
-        windows = section_windows(self.data, min(2 * max([32, *lags]), self.data.smallest), 3 * _STORED_SAMPLES)
-        found = [(section_targets(window, len(self.phases), lags), axes) for window, axes in windows]
-
-        def along(key, axis):
-            return np.mean([values[key][:, axes.index(axis)] for values, axes in found if axis in axes], axis=0)
-
-        s2, surface = (alike(np.stack([along(key, i) for i in range(3)]), self.symmetry) for key in ("s2", "surface"))
-
-        def normal_to(key):
-            means = [np.mean([values[key] for values, axes in found if i not in axes], axis=0) for i in range(3)]
-            return alike(np.stack(means), self.symmetry)
-
-        return {
-            "s2": np.moveaxis(s2, 0, 1),
-            "diagonal": both_diagonals(normal_to("diagonal")),
-            "surface": surface.T,
-            "tpb": normal_to("tpb"),
-        }
-
     def _check_phases(self):
         if not sum(self.counts):
             raise ValueError(
@@ -254,7 +132,8 @@ class Material:
                 "out of `phases` or `mapping` (--phases, --map), or give data that hold it."
             )
 
-    def _check_held_out(self, crop):
+    def check_held_out(self, crop):
+        """Check that a sub-volume of so many voxels per side has room in what is held out."""
         shape = [part.stop - part.start for part in self.held_out or ()]
         if min(shape, default=crop) < crop:
             raise ValueError(

@@ -1,26 +1,26 @@
-"""Watching a run: measuring, keeping the best, and writing down everything from which it can go on."""
+"""Watching a run: measuring, reporting, stopping; what is kept is the keeper's."""
+
+from __future__ import annotations
 
 import importlib.util
-import json
-import re
-import shutil
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from kerasgan3d.folder import CARD, read_json
-from kerasgan3d.models.preset import save_preset
 from kerasgan3d.seeds import MONITOR
-from kerasgan3d.training.gan3d import read_state
-from kerasgan3d.training.log import log_row, read_log, write_log
-from kerasgan3d.training.morphology import EARLIER_ERROR_OF, fidelity, fidelity_facts, spread, summarise
-from kerasgan3d.training.normalization import renew_statistics
+from kerasgan3d.training.keeper import BEST, Keeper
+from kerasgan3d.training.log import log_row
+from kerasgan3d.training.morphology import ERROR_OF, fidelity, fidelity_facts, spread, summarise
 
-STATE, LOG, BEST, PICTURE, TENSORBOARD = "state.npz", "log.csv", "best", "monitor.png", "tensorboard"
+PICTURE, TENSORBOARD = "monitor.png", "tensorboard"
 SAMPLES = {"count": 16, "seed": MONITOR}  # the volumes by which a generator is judged as it trains
+EDGE = 96  # voxels: their edge, where data and training have room for it
+_FIRST = 30.0  # seconds that a measurement may take, before one is done
 
 
 class Report(NamedTuple):
@@ -51,160 +51,140 @@ class Report(NamedTuple):
         return line if self.spread is None else f"{line}, spread {self.spread:.2f} of the data's"
 
 
-class Monitor(keras.callbacks.Callback):
-    """Measures the averaged generator after each epoch, keeps the best (or the last), writes state, log and picture.
+@dataclass
+class Limits:
+    """When a run ends before its last step.
 
-    The state is what counts: it holds the line of the log and says which step is the kept one, so that log and best
-    generator, which are written after it, can be made good from it after an end at any moment.
+    Attributes:
+        minutes: After so many minutes, the last measurement and what comes after it included; or None.
+        patience: After so many measurements without a smaller error; or None.
+    """
+
+    minutes: float | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        self._started, self._measuring = time.monotonic(), _FIRST
+
+    def measured(self, seconds: float) -> None:
+        """Note how long a measurement took, which says how long the end will take."""
+        self._measuring = seconds
+
+    @property
+    def time_is_out(self) -> bool:
+        """Whether what is left of the minutes is what the end of a run takes: to measure twice, and write."""
+        left = None if self.minutes is None else 60 * self.minutes - (time.monotonic() - self._started)
+        return left is not None and left <= 2.5 * self._measuring
+
+    def patience_is_out(self, rows: list[dict[str, str]]) -> bool:
+        """Whether so many lines of a log passed without a smaller error; of equal ones the later counts."""
+        errors = [float(row["error"]) for row in rows]
+        return self.patience is not None and errors[::-1].index(min(errors)) >= self.patience if errors else False
+
+
+class Monitor(keras.callbacks.Callback):
+    """Measures the averaged generator after each epoch, has the state and the best written, draws and tells.
 
     Args:
         gan: The GAN3D.
-        recipe: The Recipe.
+        steps: Steps of the whole run.
+        keeper: The Keeper; where it has resumed, the run goes on from its step.
         reference: Statistics of the data, see ``kerasgan3d.training.morphology.reference_statistics``.
-        output: Folder of the run.
         card: dict, what the card of the kept generator says.
+        limits: The Limits.
         real: Labels of the data to draw beside generated ones: a list of square slices.
-        minutes: Stop after so many minutes.
-        patience: Stop after so many measurements without a smaller error.
         progress: A function of a Report, called after each measurement.
         tick: A function of (steps done, steps of the whole run), called after each step.
-        resuming: Whether to go on with what is in the folder.
 
     Attributes:
-        step: Steps done.
         stopped: Whether the run shall end here.
     """
 
     def __init__(
         self,
-        gan,
-        recipe,
-        reference,
-        output,
-        card,
+        gan: Any,
+        steps: int,
+        keeper: Keeper,
+        reference: dict[str, Any],
+        card: dict[str, Any],
+        limits: Limits,
         *,
-        real=(),
-        minutes=None,
-        patience=None,
-        progress=None,
-        tick=None,
-        resuming=False,
+        real: list[np.ndarray] | None = None,
+        progress: Callable[[Report], Any] | None = None,
+        tick: Callable[[int, int], Any] | None = None,
     ):
         super().__init__()
-        self.gan, self.recipe, self.reference, self.output, self.card = gan, recipe, reference, Path(output), card
-        self.real, self.minutes, self.patience, self.progress, self.tick = list(real), minutes, patience, progress, tick
-        self.step, self.seconds, self.best, self.best_step, self.stopped = 0, 0.0, None, None, False
-        self._error_of = card["training"].get("error_of", EARLIER_ERROR_OF)
-        self.rows = []
-        if resuming:
-            self._restore()
-        self._started = self._since = time.monotonic()
+        self.gan, self.steps, self.keeper, self.reference, self.card = gan, steps, keeper, reference, card
+        self.limits, self.real, self.progress, self.tick = limits, list(real or ()), progress, tick
+        self.stopped = limits.patience_is_out(keeper.rows)
+        self._since = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
+        self.keeper.step += 1
         if self.tick is not None:
-            self.tick(self.step + batch + 1, self.recipe.total_steps)
+            self.tick(self.keeper.step, self.steps)
+        if self.limits.time_is_out:
+            self.stopped = self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
-        self.step += self.params["steps"]
-        self.seconds += time.monotonic() - self._since
-        self._since = time.monotonic()
-        losses = {key: float(value) for key, value in (logs or {}).items()}
+        keeper, losses = self.keeper, {key: float(value) for key, value in (logs or {}).items()}
         if not all(np.isfinite(value) for value in losses.values()):
             raise ValueError(
-                f"training diverged at step {self.step}: {losses}. {self.output / BEST} holds the best so far, if any; "
-                "another recipe or smaller learning rates may do better."
+                f"training diverged at step {keeper.step}: {losses}. {keeper.folder / BEST} holds the best so far, if "
+                "any; another loss or smaller learning rates may do better."
             )
-        renew_statistics(self.gan.average, self.recipe.crop, self.gan.equivariance)
-        samples, measured = measure(self.gan.average, self.recipe.crop, self.reference)
-        found, differ = fidelity(self.reference, measured, self._error_of), spread(self.reference, samples)
-        self.seconds += time.monotonic() - self._since
-        self._since = time.monotonic()
-        if self.best is None or found["error"] <= self.best or self.recipe.keep == "last":
-            self.best_step = self.step
-            self.best = found["error"] if self.best is None else min(self.best, found["error"])
-        row = log_row(self.step, self.seconds, losses, measured, found, differ)
-        self._write(row, measured)
+        before = time.monotonic()
+        samples, measured = self.measured()
+        found, differ = fidelity(self.reference, measured), spread(self.reference, samples)
+        now = time.monotonic()
+        self.limits.measured(now - before)
+        keeper.seconds, self._since = keeper.seconds + now - self._since, now
+        row = log_row(keeper.step, keeper.seconds, losses, measured, found, differ)
+        if keeper.record(self.gan.state(), row, found["error"]):
+            self.keep(measured)
         self._draw(samples, measured)
         if logs is not None:
             # Callbacks that follow, such as TensorBoard's, see what was measured.
             logs.update({key: float(value) for key, value in row.items() if key not in ("step", "seconds")})
         if self.progress is not None:
-            self.progress(Report(self.step, self.recipe.total_steps, self.seconds, losses, found, self.best, differ))
-        late = self.minutes is not None and time.monotonic() - self._started >= 60 * self.minutes
-        if late or self.patience_is_out:
+            self.progress(Report(keeper.step, self.steps, keeper.seconds, losses, found, keeper.best or 0.0, differ))
+        if self.limits.patience_is_out(keeper.rows):
             self.stopped = self.model.stop_training = True
 
-    @property
-    def patience_is_out(self):
-        """Whether as many measurements as ``patience`` have passed without a smaller error."""
-        if self.patience is None or not self.rows:
-            return False
-        # The best step is another where the recipe keeps the last. Of equal ones the later counts.
-        least = min(reversed(self.rows), key=lambda row: float(row["error"]))
-        return self.step - int(least["step"]) >= self.patience * self.recipe.monitor_every
+    def measured(self) -> tuple[list[np.ndarray], dict[str, Any]]:
+        """Return volumes of the averaged generator and their morphology, its normalisation made anew."""
+        self.gan.average.renew_statistics(self.gan.size)
+        return measure(self.gan.average.generator, self.reference)
 
-    def _write(self, row, measured):
-        """Write the state, then what follows from it."""
-        self.gan.save_state(
-            self.output / STATE,
-            step=self.step,
-            seconds=self.seconds,
-            best=self.best,
-            best_step=self.best_step,
-            row=json.dumps(row),
-        )
-        self.rows.append(row)
-        write_log(self.rows, self.output / LOG)
-        if self.best_step == self.step:
-            self._keep(measured)
-
-    def _keep(self, measured):
+    def keep(self, measured: dict[str, Any] | None = None) -> None:
         """Make the averaged generator the best one."""
-        card = {**self.card, **fidelity_facts(self.reference, measured)}
-        dimensions = self.reference["sub_volumes"]["dimensions"]
-        card["samples"] = {**SAMPLES, "size": self.recipe.crop, "compared_in": dimensions}
-        card["training"] = {**card["training"], "steps": self.step, "hours": round(self.seconds / 3600, 3)}
-        save_preset(self.gan.average, self.output / BEST, card, self.reference)
-
-    def _restore(self):
-        """Go on from the state; make log and best generator what they are at that step."""
-        extra = self.gan.load_state(self.output / STATE)
-        self.step, self.seconds = int(extra["step"]), float(extra["seconds"])
-        self.best = float(extra["best"]) if np.isfinite(extra["best"]) else None
-        self.rows = [row for row in read_log(self.output / LOG) if int(row["step"]) <= self.step]
-        if "row" in extra and (not self.rows or int(self.rows[-1]["step"]) < self.step):
-            self.rows.append(json.loads(str(extra["row"])))
-        write_log(self.rows, self.output / LOG)
-        best = self.output / BEST
-        if "best_step" in extra:
-            self.best_step = int(extra["best_step"])
-            if steps_of(best) != self.best_step:
-                if self.best_step == self.step:
-                    self._keep(measure(self.gan.average, self.recipe.crop, self.reference)[1])
-                else:
-                    recover(best, self.best_step)
-        else:  # of the first version: the best generator alone says which step it is of
-            if steps_of(best) is None:
-                recover(best)
-            self.best_step = steps_of(best)
-        remove_temporaries(self.output)
+        measured = self.measured()[1] if measured is None else measured
+        card = {**self.card, **measurement_facts(self.reference, measured)}
+        self.keeper.keep(self.gan.average.generator.with_padding("valid"), card, self.reference)
 
     def _draw(self, samples, measured):
         # Pictures need matplotlib, which a run that draws none shall not wait for.
         from kerasgan3d.training.monitor_figure import draw_monitor
 
-        draw_monitor(self.output / PICTURE, self.real, samples, self.reference, measured, self.rows)
+        draw_monitor(self.keeper.folder / PICTURE, self.real, samples, self.reference, measured, self.keeper.rows)
 
 
-def measure(generator, size, reference):
-    """The volumes by which a generator is judged, and their morphology: (list of labels, what ``summarise`` gives)."""
-    dimensions = reference["sub_volumes"]["dimensions"]
-    samples = [generator.sample(size, seed=SAMPLES["seed"] + i).labels for i in range(SAMPLES["count"])]
-    return samples, summarise(samples, len(generator.phases), generator.voxel_size, dimensions)
+def measure(generator: Any, reference: dict[str, Any]) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Return the volumes by which a generator is judged, and their morphology: (labels, what ``summarise`` gives)."""
+    of = reference["sub_volumes"]
+    samples = [generator.sample(of["size"], seed=SAMPLES["seed"] + i).labels for i in range(SAMPLES["count"])]
+    return samples, summarise(samples, len(generator.phases), generator.voxel_size, of["dimensions"])
 
 
-def tensorboard_callback(folder):
-    """A callback that writes what is measured for TensorBoard.
+def measurement_facts(reference: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
+    """Return what a card says of these volumes."""
+    of = reference["sub_volumes"]
+    samples = {**SAMPLES, "size": of["size"], "compared_in": of["dimensions"]}
+    return {**fidelity_facts(reference, measured), "samples": samples}
+
+
+def tensorboard_callback(folder: Path) -> Any:
+    """Return a callback that writes what is measured for TensorBoard.
 
     Raises:
         ValueError: if TensorBoard is not installed.
@@ -217,55 +197,4 @@ def tensorboard_callback(folder):
     return keras.callbacks.TensorBoard(log_dir=str(folder), write_graph=False)
 
 
-def steps_in(state):
-    """After how many steps a state was saved.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
-    return int(read_state(state, ["extra step"])["extra step"])
-
-
-def steps_of(folder):
-    """After how many steps the generator in a preset folder was kept; None where there is none."""
-    try:
-        return int(read_json(folder / CARD)["training"]["steps"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def recover(best, step=None):
-    """Put back the best generator where an end came while it was being replaced.
-
-    It then lies whole beside its place, under a temporary name.
-
-    Args:
-        best: Where it belongs.
-        step: After how many steps it was kept; the latest if None.
-
-    Raises:
-        ValueError: if it is not there.
-    """
-    places = [path for path in _temporaries(best.parent) if path.is_dir()]
-    found = {steps: path for path in places if (steps := steps_of(path)) is not None}
-    step = max(found, default=None) if step is None else step
-    if step not in found:
-        raise ValueError(
-            f"{best} must hold the best generator of the run, {f'that of step {step}' if step else 'a preset'}. "
-            f"Received: {'that of step ' + str(steps_of(best)) if steps_of(best) else 'none'}. Put it back, or start "
-            "afresh with resume=False (--restart)."
-        )
-    if best.exists():
-        shutil.rmtree(best)
-    found[step].replace(best)
-
-
-def remove_temporaries(folder):
-    """Remove what an end at a bad moment left half written."""
-    for path in _temporaries(folder):
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def _temporaries(folder):
-    """What ``kerasgan3d.files.replacing`` has not moved into place."""
-    return [path for path in folder.iterdir() if re.fullmatch(r"\.[0-9a-f]{32}\.tmp", path.name)]
+__all__ = ["ERROR_OF", "Limits", "Monitor", "Report", "measure", "measurement_facts", "tensorboard_callback"]

@@ -1,61 +1,145 @@
-"""What a run would do, in words, before it does it."""
+"""What a run would do, in words and as settings, before it does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kerasgan3d.folder import architectures
 from kerasgan3d.models import ARCHITECTURES
+from kerasgan3d.sampling.conditions import Conditions
 from kerasgan3d.training.log import read_log
+from kerasgan3d.training.material import Material
+from kerasgan3d.training.morphology import ERROR_OF
+from kerasgan3d.training.pretrained import Pretrained
+from kerasgan3d.training.recipe import Recipe
+from kerasgan3d.training.terms import Term
 
-# Seconds per step and gigabytes on two CPU cores, 8 volumes of 64^3 voxels a step, one update of each player.
-_COSTS = {"compact": (0.9, 0.6), "wide": (1.7, 0.9), "deep": (2.0, 0.8), "paper": (10.0, 1.3)}
-_BASE_GIGABYTES = 0.6
+ROOM = 2  # the number of the training room whose runs it can resume
+# Seconds and gigabytes of a step of one volume of 128^3 voxels on two CPU cores, what critics see included.
+_COSTS = {"compact": (3.0, 2.2), "wide": (4.5, 2.6), "deep": (3.0, 2.2), "paper": (20.0, 4.0)}
+_BASE_GIGABYTES = 0.9
 # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), ask for sub-volumes that hold so many structuring elements.
 _STRUCTURES = 2
 # Structures whose lengths differ by less than this factor are of one scale.
 _ALIKE = 1.5
 
 
-def describe(material, recipe, output, log, resuming, pretrained=None):
-    """Say what was found in the data and what would be done.
+@dataclass(frozen=True)
+class Plan:
+    """A run, with everything decided.
 
-    Args:
+    Attributes:
         material: The Material.
-        recipe: The Recipe, with nothing left open.
-        output: Folder of the run.
-        log: Path of its log.
-        resuming: Whether a run in the folder would go on.
-        pretrained: The Pretrained that training would start from, or None.
-
-    Returns:
-        str of several lines.
+        recipe: The Recipe, its views such that the data can fill them, its edges and precision numbers and names.
+        source: The Pretrained that training would start from, or None.
+        conditions: What the generator is told of the data, or None.
+        terms: The statistics that apply, by name: (weight, Term).
+        notes: What of the recipe does not apply, and why, in words.
+        size: Edge length in voxels of the volumes by which generators are judged.
+        seed: That of the run.
+        open_precision: Whether the precision was left to the machine.
     """
-    shape = (
-        " x ".join(map(str, material.images[0].shape))
-        if len(material.images) == 1
-        else f"{sum(image.size for image in material.images)}"
-    )
-    size = f"{material.voxel_size:g} µm" if material.voxel_size else "unknown (voxel_size would say it)"
-    shares = ", ".join(f"{name} {x:.3f}" for name, x in zip(material.phases, material.fractions, strict=True))
-    rows = [
-        ("data", f"{material.name}: {shape} voxels of size {size}" + _left_out(material)),
-        ("phases", shares),
-        (
-            "crops",
-            f"{material.crops(recipe.crop)} of {recipe.crop} voxels per side that do not overlap; "
-            f"{material.symmetry} symmetry",
-        ),
-        ("size", _structures(material, recipe.crop)),
-        *(
-            []
-            if pretrained is None
-            else [("start", _start(material, pretrained)), ("scale", _scale(material, recipe.crop, pretrained))]
-        ),
-        ("recipe", f"{recipe.name}: {architectures(recipe.to_dict())} generator, {_critics(recipe)}"),
-        ("steps", _steps(recipe)),
-        ("cost", _cost(recipe, read_log(log) if resuming else [], pretrained)),
-        ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
-    ]
-    return "\n".join(f"{key:<8}{value}" for key, value in rows)
+
+    material: Material
+    recipe: Recipe
+    source: Pretrained | None
+    conditions: Conditions | None
+    terms: Mapping[str, tuple[float, Term]]
+    notes: tuple[str, ...]
+    size: int
+    seed: int
+    open_precision: bool
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What identifies the run, for JSON: of a run that is resumed it must be the same."""
+        material = self.material
+        settings = {
+            "room": ROOM,
+            "recipe": self.recipe.to_dict(),
+            "symmetry": {"kind": material.symmetry.kind, "axis": material.symmetry.axis},
+            "seed": self.seed,
+            "phases": list(material.phases),
+            "voxel_size": material.voxel_size,
+            "data": material.facts,
+            "terms": {name: weight for name, (weight, _) in self.terms.items()},
+            "notes": list(self.notes),
+            "error_of": list(ERROR_OF),
+        }
+        if self.source is not None:
+            settings["fine_tuned_from"] = self.source.facts(material.phases, material.fractions)
+        return settings
+
+    def describe(self, output: Path, log: Path, resuming: bool) -> str:
+        """Return what was found in the data and what would be done: several lines.
+
+        Args:
+            output: Folder of the run.
+            log: Path of its log.
+            resuming: Whether a run in the folder would go on.
+        """
+        material, recipe = self.material, self.recipe
+        images = material.images
+        shape = " x ".join(map(str, images[0].shape)) if len(images) == 1 else f"{sum(image.size for image in images)}"
+        size = f"{material.voxel_size:g} µm" if material.voxel_size else "unknown (voxel_size would say it)"
+        shares = ", ".join(f"{name} {x:.3f}" for name, x in zip(material.phases, material.fractions, strict=True))
+        crop = min(recipe.size, material.data.smallest)
+        start = [] if self.source is None else [("start", _start(material, self.source)), ("scale", self._scale(crop))]
+        told = "told local volume fractions" if self.conditions is not None else "not told volume fractions"
+        rows = [
+            ("data", f"{material.name}: {shape} voxels of size {size}" + _left_out(material)),
+            ("phases", shares),
+            (
+                "crops",
+                f"{material.crops(crop)} of {crop} voxels per side that do not overlap; {material.symmetry} symmetry",
+            ),
+            ("size", _structures(material, crop)),
+            *start,
+            ("recipe", f"{recipe.name}: {architectures(recipe.to_dict())} generator, {told}; {recipe.loss} loss"),
+            ("critics", f"of {', of '.join(map(str, recipe.views))}; edges are given {recipe.edges:g}"),
+            ("terms", ", ".join(f"{name} {weight:g}" for name, (weight, _) in self.terms.items()) or "none"),
+            *(("note", note) for note in self.notes),
+            (
+                "steps",
+                f"{recipe.steps} of {recipe.batch} x {recipe.size}^3 voxels, measured every {recipe.monitor_every}",
+            ),
+            ("cost", self._cost(read_log(log) if resuming else [])),
+            ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
+        ]
+        return "\n".join(f"{key:<9}{value}" for key, value in rows)
+
+    def _scale(self, crop):
+        """How long structures are in voxels, against those that the generator to start from makes now."""
+        assert self.source is not None
+        ours, theirs = self.material.structuring_length(crop), self.source.structuring_length
+        if not (np.isfinite(ours) and np.isfinite(theirs)):
+            which = "generator" if np.isfinite(ours) else "data"
+            return f"structures are too long to be compared: those of the {which}"
+        factor, size = ours / theirs, self.material.voxel_size
+        line = f"structures are {factor:.2g} times as long as the generator's, {ours:.0f} voxels against {theirs:.0f}"
+        if factor > _ALIKE and size:
+            return f"{line}: another scale to learn, or resample_to={size * factor:.3g} (--resample-to)"
+        return f"{line}: another scale to learn" if max(factor, 1 / factor) > _ALIKE else line
+
+    def _cost(self, rows):
+        """Time and memory: of the run so far if there is one, else estimated."""
+        recipe = self.recipe
+        kind = recipe.architecture if self.source is None else _like(self.source.generator)
+        seconds, gigabytes = _COSTS[kind]
+        load = recipe.batch * (recipe.size / 128) ** 3
+        memory = f"some {_BASE_GIGABYTES + gigabytes * load:.1f} GB of memory and what the data take"
+        if rows:
+            done, so_far = int(rows[-1]["step"]), float(rows[-1]["seconds"])
+            left = so_far / done * max(0, recipe.steps - done)
+            return f"{_time(left)} more, as fast as until now; {memory}"
+        updates = (recipe.critic_updates + recipe.generator_updates) / 2 * recipe.steps
+        whole = _time(seconds * load * updates)
+        return f"about {whole} on two CPU cores, less on more cores or a GPU; {memory} (estimates)"
 
 
 def _left_out(material):
@@ -81,19 +165,6 @@ def _structures(material, crop):
     )
 
 
-def _critics(recipe):
-    return f"critics of {recipe.critic}{_beside(recipe)}" if recipe.critic_weight else "no critics"
-
-
-def _beside(recipe):
-    return f" and of sub-volumes of {recipe.volume_crop}" if recipe.volume_crop else ""
-
-
-def _steps(recipe):
-    before = f"{recipe.critic_warmup} of the critics alone, then " if recipe.critic_warmup else ""
-    return f"{before}{recipe.steps} of {recipe.batch} volumes, measured every {recipe.monitor_every}"
-
-
 def _start(material, pretrained):
     """Which generator training starts from, and which of its phases become which."""
     old = pretrained.generator
@@ -103,34 +174,6 @@ def _start(material, pretrained):
         f"{name} from {'none' if j is None else old.phases[j]}" for name, j in zip(material.phases, found, strict=True)
     )
     return f"{old.card.get('name', 'a generator')} ({'/'.join(old.phases)}, {size}): {', '.join(pairs)}"
-
-
-def _scale(material, crop, pretrained):
-    """How long structures are in voxels, against those that the generator makes now."""
-    ours, theirs = material.structuring_length(crop), pretrained.structuring_length
-    if not (np.isfinite(ours) and np.isfinite(theirs)):
-        return f"structures are too long to be compared: those of the {'generator' if np.isfinite(ours) else 'data'}"
-    factor = ours / theirs
-    line = f"structures are {factor:.2g} times as long as the generator's, {ours:.0f} voxels against {theirs:.0f}"
-    if factor > _ALIKE and material.voxel_size:
-        return f"{line}: another scale to learn, or resample_to={material.voxel_size * factor:.3g} (--resample-to)"
-    return f"{line}: another scale to learn" if max(factor, 1 / factor) > _ALIKE else line
-
-
-def _cost(recipe, rows, pretrained=None):
-    """Time and memory: of the run so far if there is one, else estimated."""
-    load = recipe.batch / 8 * (recipe.crop / 64) ** 3
-    seconds = gigabytes = 0.0
-    for stretch in recipe.stretches():
-        costs = _COSTS[stretch.architecture if pretrained is None else _like(pretrained.generator)]
-        updates = (recipe.critic_updates + (0 if stretch.held else recipe.generator_updates)) / 2 * stretch.steps
-        seconds, gigabytes = seconds + costs[0] * updates, max(gigabytes, costs[1])
-    memory = f"some {_BASE_GIGABYTES + gigabytes * load:.1f} GB of memory and what the data take"
-    if rows:
-        done, so_far = int(rows[-1]["step"]), float(rows[-1]["seconds"])
-        left = so_far / done * max(0, recipe.total_steps - done)
-        return f"{_time(left)} more, as fast as until now; {memory}"
-    return f"about {_time(seconds * load)} on two CPU cores, less on more cores or a GPU; {memory} (estimates)"
 
 
 def _like(generator):

@@ -45,18 +45,13 @@ class Pretrained:
                 "`pretrained` must have normalization 'batch', which training needs. Received: "
                 f"{generator.normalization!r}. Take the generator that was folded."
             )
-        if generator.conditions is not None:
-            raise ValueError(
-                "`pretrained` must be a generator that is not told local volume fractions: training cannot go on with "
-                "one that is, yet. Received: one with conditions."
-            )
         self.generator, self._size = generator.with_padding("valid"), int(size)
 
     @cached_property
     def samples(self):
         """Some of its volumes: a list of labels (z, y, x)."""
         seeds = range(_SAMPLES["seed"], _SAMPLES["seed"] + _SAMPLES["count"])
-        return [self.generator.sample(2 * self._size, seed=seed).labels for seed in seeds]
+        return [self.generator.sample(self._size, seed=seed).labels for seed in seeds]
 
     @property
     def fractions(self):
@@ -95,7 +90,7 @@ class Pretrained:
                 found[open_[i]] = left[j]
         return found
 
-    def start(self, phases, voxel_size, fractions, *, seed=0):
+    def start(self, phases, voxel_size, fractions, *, conditions=None, seed=0):
         """A generator of another material's phases to begin training with.
 
         All weights are the pretrained ones, but in the last layer. There phases have the kernels of their counterparts;
@@ -107,15 +102,23 @@ class Pretrained:
             phases: Names of the phases.
             voxel_size: µm, or None.
             fractions: Volume fractions of the data, (phases,).
+            conditions: What it is told of the data, where the pretrained one is told local fractions; else None.
             seed: Non-negative int, for kernels that are drawn.
 
         Returns:
             Generator.
         """
-        new = remade(self.generator, phases=list(phases), voxel_size=voxel_size)
-        for mine, theirs in zip(_inner(new), _inner(self.generator), strict=True):
-            mine.set_weights(theirs.get_weights())
+        told = None if conditions is None else conditions.to_json()
+        new = remade(self.generator, phases=list(phases), voxel_size=voxel_size, conditions=told)
         chosen, rng = self.counterparts(phases, fractions), np.random.default_rng([seed, 0])
+        mine, theirs = _inner(new), _inner(self.generator)
+        if told is not None:  # the first kernel has inputs for the phases, after those for the latents
+            first, at = mine.pop(0), self.generator.latent_channels
+            kernel = theirs.pop(0).kernel.numpy()
+            by_phase = _taken_over(kernel[..., at:, :], chosen, -2, None)
+            first.kernel.assign(np.concatenate([kernel[..., :at, :], by_phase], axis=-2))
+        for layer, other in zip(mine, theirs, strict=True):
+            layer.set_weights(other.get_weights())
         last, old = new.convolutions[-1], self.generator.convolutions[-1]
         axis = -2 if isinstance(last, TransposedConv3D) else -1
         last.kernel.assign(_taken_over(old.kernel.numpy(), chosen, axis, rng))
@@ -164,8 +167,8 @@ def remade(generator, **changes):
 
 def median_lead(generator, size):
     """How far the likeliest phase is ahead of the next, in logits: median over a volume of ``size`` voxels a side."""
-    shape = (1, *(generator.latents_for(size),) * 3, generator.latent_channels)
-    latents = np.random.default_rng(_SAMPLES["seed"]).normal(size=shape).astype("float32")
+    edge = generator.latents_for(size)
+    latents = generator.field(_SAMPLES["seed"]).window((0, 0, 0), (edge,) * 3)[np.newaxis]
     logits = np.sort(np.asarray(ops.convert_to_numpy(generator.logits(latents)), "float64"), axis=-1)
     return float(np.median(logits[..., -1] - logits[..., -2]))
 

@@ -1,78 +1,139 @@
 """A whole training run: from a file of labels to a preset folder."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from kerasgan3d.checks import is_integer
+from kerasgan3d.checks import check_count, check_integer, check_number
 from kerasgan3d.data import Symmetry
 from kerasgan3d.folder import CARD, read_json, write_json
 from kerasgan3d.models import Generator
 from kerasgan3d.models.preset import load_preset, save_preset
 from kerasgan3d.seeds import CHOSEN
-from kerasgan3d.training.assemble import make_gan
-from kerasgan3d.training.calibrate import calibrate
+from kerasgan3d.training.answers import with_answers
+from kerasgan3d.training.assemble import make_gan, make_generator
+from kerasgan3d.training.backend import precision_of
+from kerasgan3d.training.edges import largest_share
+from kerasgan3d.training.keeper import BEST, LOG, STATE, Keeper, remove_temporaries
+from kerasgan3d.training.local_fractions import fit_conditions
 from kerasgan3d.training.material import Material
 from kerasgan3d.training.monitor import (
-    BEST,
-    LOG,
-    STATE,
+    EDGE,
     TENSORBOARD,
+    Limits,
     Monitor,
     Report,
     measure,
-    remove_temporaries,
-    steps_in,
+    measurement_facts,
     tensorboard_callback,
 )
-from kerasgan3d.training.morphology import EARLIER_ERROR_OF, ERROR_OF, fidelity, fidelity_facts
-from kerasgan3d.training.plan import describe
+from kerasgan3d.training.morphology import fidelity, fidelity_facts
+from kerasgan3d.training.plan import ROOM, Plan
 from kerasgan3d.training.pretrained import Pretrained
 from kerasgan3d.training.recipe import PRETRAINED, Recipe, load_recipe
-from kerasgan3d.training.widening import widen
+from kerasgan3d.training.terms import applied
+from kerasgan3d.training.views import fitted, real_views
 
 _SETTINGS = "run.json"
+_GONE = {
+    "critic": "a recipe's `views` say what critics see",
+    "crop": "`size` (--size) is the edge of the periodic volume that is trained on",
+    "critic_warmup": "`warmup` (--warmup) lets the generator's learning rate rise",
+}
 Source = str | os.PathLike[str]
 Data = Source | Sequence[Source] | Mapping[str, Source | Sequence[Source]]
 Box = Sequence[Sequence[int] | None]  # (start, stop) per axis, None for all of it
+
+
+class DataSettings(TypedDict, total=False):
+    """What is said of the data."""
+
+    phases: Iterable[str] | None
+    mapping: Mapping[int, str] | None
+    voxel_size: float | None
+    symmetry: str | Symmetry
+    exclude: Iterable[Box] | None
+    mask: Source | None
+    hold_out: Box | None
+    resample_to: float | None
+
+
+class RecipeSettings(TypedDict, total=False):
+    """What of a recipe is overridden."""
+
+    architecture: str | None
+    loss: str | None
+    precision: str | None
+    steps: int | None
+    batch: int | None
+    size: int | None
+    warmup: int | None
+    monitor_every: int | None
+
+
+class RunSettings(TypedDict, total=False):
+    """How a run goes."""
+
+    minutes: float | None
+    patience: int | None
+    devices: int | None
+    seed: int
+    resume: bool
+    name: str | None
+    about: Mapping[str, Any] | None
+    dry_run: bool
+    tensorboard: bool
+    progress: Callable[[Report], Any] | None
+    tick: Callable[[int, int], Any] | None
+    say: Callable[[str], Any] | None
+
+
+class Settings(DataSettings, RecipeSettings, RunSettings, total=False):
+    """All keywords of ``train`` but the recipe and the pretrained generator."""
+
+
+@dataclass
+class _Options:
+    """How a run goes, checked; the attributes are those of RunSettings."""
+
+    minutes: float | None = None
+    patience: int | None = None
+    devices: int | None = None
+    seed: int = 0
+    resume: bool = True
+    name: str | None = None
+    about: Mapping[str, Any] | None = None
+    dry_run: bool = False
+    tensorboard: bool = False
+    progress: Callable[[Report], Any] | None = None
+    tick: Callable[[int, int], Any] | None = None
+    say: Callable[[str], Any] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        check_integer(self.seed, "seed", 0, CHOSEN - 1)
+        if self.minutes is not None and not check_number(self.minutes, "minutes", 0):
+            raise ValueError(f"`minutes` must be positive. Received: {self.minutes!r}.")
+        if self.patience is not None:
+            check_count(self.patience, "patience")
+
+    def tell(self, line: str) -> None:
+        """Say a line, where somebody listens."""
+        if self.say is not None:
+            self.say(line)
 
 
 def train(
     data: Data,
     output: Source,
     *,
-    recipe: Source | Recipe = "r1-slices",
+    recipe: Source | Recipe = "default",
     pretrained: Generator | None = None,
-    phases: Iterable[str] | None = None,
-    mapping: Mapping[int, str] | None = None,
-    voxel_size: float | None = None,
-    symmetry: str | Symmetry = "isotropic",
-    exclude: Iterable[Box] | None = None,
-    mask: Source | None = None,
-    hold_out: Box | None = None,
-    resample_to: float | None = None,
-    architecture: str | None = None,
-    critic: str | None = None,
-    precision: str | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
-    patience: int | None = None,
-    batch: int | None = None,
-    crop: int | None = None,
-    monitor_every: int | None = None,
-    critic_warmup: int | None = None,
-    devices: int | None = None,
-    seed: int = 0,
-    resume: bool = True,
-    name: str | None = None,
-    about: Mapping[str, Any] | None = None,
-    dry_run: bool = False,
-    tensorboard: bool = False,
-    progress: Callable[[Report], Any] | None = None,
-    tick: Callable[[int, int], Any] | None = None,
+    **settings: Unpack[Settings],
 ) -> Path | str:
     """Train a generator of the material in an image.
 
@@ -100,10 +161,11 @@ def train(
             "held_out".
         resample_to: Edge length in µm to which voxels are resampled, nearest label; voxels need not be cubes then.
             Boxes and mask are in voxels of the file.
-        architecture, critic, precision, steps, batch, crop, monitor_every, critic_warmup: Override the recipe's.
+        architecture, loss, precision, steps, batch, size, warmup, monitor_every: Override the recipe's; with another
+            loss, what goes with it changes too, see ``Recipe.with_changes``.
         devices: How many devices share each batch (GPUs where there are any, else the logical devices of the
             processor); the TensorFlow backend only. One if None.
-        minutes: Stop after so many minutes of this call, at the next measurement.
+        minutes: Stop after so many minutes of this call, the last measurement included.
         patience: Stop after so many measurements without a smaller error.
         seed: Non-negative int.
         resume: Whether to go on with an interrupted run in ``output``; False starts afresh.
@@ -113,158 +175,122 @@ def train(
         tensorboard: Whether to log for TensorBoard, into ``output/tensorboard``.
         progress: A function, called with a Report after each measurement.
         tick: A function, called with the steps done and those of the whole run after each step.
+        say: A function, called with a line whenever a part of the work begins.
 
     Returns:
         Path of the preset folder; for a dry run, what was found and would be done, in words.
 
     Raises:
-        ValueError: if the data, the recipe or an option is not of the above.
+        TypeError: if there is no such keyword.
+        ValueError: if the data, the recipe or an option is not of the above, or the time was over before anything was
+            learned.
         OSError: if a file cannot be read or written.
     """
-    recipe = _with_architecture(load_recipe(recipe), architecture, pretrained).with_changes(
-        critic=critic,
-        precision=precision,
-        steps=steps,
-        batch=batch,
-        crop=crop,
-        monitor_every=monitor_every,
-        critic_warmup=critic_warmup,
-    )
-    symmetry = _symmetry(symmetry)
-    if not is_integer(seed) or not 0 <= seed < CHOSEN:
-        raise ValueError(f"`seed` must be an integer from 0 to 2**32 - 1. Received: {seed!r}.")
-    if minutes is not None and not minutes > 0:
-        raise ValueError(f"`minutes` must be positive. Received: {minutes!r}.")
-    if patience is not None and not (type(patience) is int and patience >= 1):
-        raise ValueError(f"`patience` must be a positive number of measurements. Received: {patience!r}.")
     output = Path(output)
-    source = None if pretrained is None else Pretrained(pretrained, recipe.crop)
-    followers = [tensorboard_callback(output / TENSORBOARD)] if tensorboard else []
-    material = Material(
-        data,
-        symmetry,
-        phases=phases,
-        mapping=mapping,
-        voxel_size=voxel_size,
-        exclude=exclude,
-        mask=mask,
-        hold_out=hold_out,
-        resample_to=resample_to,
-    )
-    recipe = recipe.for_data(material.dimensions)
-    sampler = material.sampler(recipe, seed)
-    settings = {
-        "recipe": recipe.to_dict(),
-        "symmetry": {"kind": symmetry.kind, "axis": symmetry.axis},
-        "seed": seed,
-        "phases": list(material.phases),
-        "voxel_size": material.voxel_size,
-        "data": material.facts,
-    }
-    if source is not None:
-        settings["fine_tuned_from"] = source.facts(material.phases, material.fractions)
+    _check_room(output, settings.get("resume", True))
+    of_data, of_recipe, options = _sorted(settings)
+    recipe = _with_architecture(load_recipe(recipe), of_recipe.pop("architecture", None), pretrained)
+    recipe = recipe.with_changes(**of_recipe)
+    source = None if pretrained is None else Pretrained(pretrained, recipe.size)
+    followers = [tensorboard_callback(output / TENSORBOARD)] if options.tensorboard else []
+    symmetry = _symmetry(of_data.pop("symmetry", "isotropic"))
+    options.tell("reading the data")
+    material = Material(data, symmetry, **of_data)
+    plan = _plan(material, recipe, source, options)
     _check_folder(output)
-    resuming = resume and (output / STATE).is_file()
-    settings["error_of"] = list(ERROR_OF)
+    resuming = options.resume and (output / STATE).is_file()
     if resuming:
-        before = read_json(output / _SETTINGS)
-        settings["error_of"] = before.setdefault("error_of", list(EARLIER_ERROR_OF))  # its best error is of these
-        _check_same_run(before, settings, output)
-    if dry_run:
-        return describe(material, recipe, output, output / LOG, resuming, source)
+        plan = _resumed(plan, output)
+    if options.dry_run:
+        return plan.describe(output, output / LOG, resuming)
     output.mkdir(parents=True, exist_ok=True)
     if not resuming:
         remove_temporaries(output)
         for file in (STATE, LOG):
             (output / file).unlink(missing_ok=True)
-    write_json(settings, output / _SETTINGS)
-
-    start = source and source.start(material.phases, material.voxel_size, material.fractions, seed=seed)
-    statistics = material.statistics(
-        recipe.s2_lags,
-        recipe.crop if recipe.spread_weight else None,
-        recipe.crop if recipe.diffusivity_weight else None,
-        recipe.crop if recipe.volume_spread_weight else None,
-    )
-
-    def make(architecture):
-        of_stage = replace(recipe, architecture=architecture)
-        return make_gan(of_stage, material.phases, material.voxel_size, symmetry, seed, statistics, devices, start)
-
-    done = steps_in(output / STATE) if resuming and recipe.widens else 0
-    gan = make(recipe.architecture_after(done))
-    monitor = Monitor(
-        gan,
-        recipe,
-        material.reference(recipe.crop),
-        output,
-        {
-            "name": name or output.resolve().name,
-            **(about or {}),
-            "training": {**settings, "equivariant": gan.equivariance is not None},
-        },
-        real=material.slices(recipe.crop),
-        minutes=minutes,
-        patience=patience,
-        progress=progress,
-        tick=tick,
-        resuming=resuming,
-    )
-    _fit(make, sampler, recipe, monitor, followers)
-    return _finish(output / BEST, recipe, monitor.reference, material)
+    write_json(plan.settings, output / _SETTINGS)
+    options.tell(plan.describe(output, output / LOG, resuming))
+    folder = _fit(plan, output, options, followers, resuming)
+    return _finish(folder, material, options)
 
 
-def _fit(make, sampler, recipe, monitor, followers):
-    """Train from where the monitor stands: in epochs that end with a measurement.
-
-    The first is that of the critics alone where the recipe has one, the last of a stage may be shorter than the others.
-    ``make`` makes the model of an architecture.
-    """
-    epoch = step = 0
-    before, narrower = None, recipe.architecture
-    for steps, held, settings, layers, architecture in recipe.stretches():
-        stage, (whole, rest) = step, (0, steps) if held else divmod(steps, recipe.monitor_every)
-        for count, length in ((whole, recipe.monitor_every), (1, rest)):
-            if not (count and length):
-                continue
-            done, epoch, step = epoch + max(0, monitor.step - step) // length, epoch + count, step + count * length
-            if monitor.step < step and not (monitor.stopped or monitor.patience_is_out):
-                if architecture != narrower and monitor.step == stage:
-                    wide = make(architecture)
-                    widen(monitor.gan, wide, wide.seed)
-                    monitor.gan = wide
-                gan = monitor.gan
-                gan.generator_held = held
-                gan.retune(**settings)
-                if layers != before and monitor.step == stage:
-                    gan.take_average()
-                gan.learning_layers = layers
-                gan.fit(
-                    gan.batches(sampler, first=monitor.step),
-                    initial_epoch=done,
-                    epochs=epoch,
-                    steps_per_epoch=length,
-                    callbacks=[monitor, *followers],
-                    shuffle=False,
-                    verbose=0,
-                )
-        before, narrower = layers, architecture
+def _plan(material, recipe, source, options):
+    """Everything that a run needs to know: which views the data can fill, how soft edges are, what is matched."""
+    size = min(EDGE, recipe.size, material.data.smallest)
+    material.check_held_out(size)
+    views, notes = fitted(recipe.views, material.data, recipe.size)
+    share, _ = largest_share(material.data, EDGE)
+    edges = share if recipe.edges == "auto" else min(recipe.edges, share)
+    if edges != recipe.edges:
+        notes.append(f"edges are given {edges:g}: more would change labels of the data")
+    opened = recipe.precision == "auto"
+    recipe = replace(recipe, views=tuple(views), edges=edges, precision=precision_of(recipe.precision))
+    told = recipe.conditional and (source is None or source.generator.conditions is not None)
+    if source is None:
+        stride = Generator.from_architecture(recipe.architecture, phases=len(material.phases)).stride
+    else:
+        stride = source.generator.stride
+    conditions = fit_conditions(material.data, stride) if told else None
+    terms, more = applied(recipe.terms, material.data, conditions, stride)
+    return Plan(material, recipe, source, conditions, terms, tuple(notes + more), size, options.seed, opened)
 
 
-def _finish(folder, recipe, reference, material):
-    """Calibrate the best generator where the recipe says so; compare it with what was held out; return its folder."""
-    generator = load_preset(folder)
-    calibrated = "calibration" in generator.card["training"]
-    if recipe.calibrate and generator.output_bias and not calibrated:
-        limit: dict[str, Any] = {} if recipe.calibrate is True else {"limit": float(recipe.calibrate)}
-        found = calibrate(generator, reference["bulk"]["volume_fraction"], **limit)
-        _, measured = measure(generator, recipe.crop, reference)
-        card = {key: value for key, value in generator.card.items() if key != "sha256"}
-        card["training"] = {**card["training"], "calibration": found}
-        save_preset(generator, folder, {**card, **fidelity_facts(reference, measured)}, reference)
+def _fit(plan, output, options, followers, resuming):
+    """Train from where the run stands, in epochs that end with a measurement; return the best generator's folder."""
+    recipe, material = plan.recipe, plan.material
+    options.tell("preparing the networks")
+    if plan.source is None:
+        generator = make_generator(recipe, material.phases, material.voxel_size, plan.conditions, options.seed)
+    else:
+        facts = (material.phases, material.voxel_size, material.fractions)
+        generator = plan.source.start(*facts, conditions=plan.conditions, seed=options.seed)
+    gan = make_gan(recipe, generator, material.symmetry, plan.terms, options.seed, options.devices)
+    reals = real_views(material.data, recipe.views, recipe.edges, recipe.batch, options.seed)
+    options.tell("measuring the data")
+    reference, keeper = material.reference(plan.size), Keeper(output)
+    card = {"name": options.name or output.resolve().name, **(options.about or {}), "training": dict(plan.settings)}
+    limits = Limits(options.minutes, options.patience)
+    shown = {"real": material.slices(plan.size), "progress": options.progress, "tick": options.tick}
+    monitor = Monitor(gan, recipe.steps, keeper, reference, card, limits, **shown)
+    if resuming:
+        keeper.resume(gan.state(), monitor.keep)
+        monitor.stopped = limits.patience_is_out(keeper.rows)
+    options.tell(f"training from step {keeper.step}")
+    while keeper.step < recipe.steps and not monitor.stopped:
+        length = min(recipe.steps - keeper.step, recipe.monitor_every - keeper.step % recipe.monitor_every)
+        callbacks = [monitor, *followers]
+        epoch = keeper.step // recipe.monitor_every
+        gan.fit(
+            gan.batches(reals, first=keeper.step),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            steps_per_epoch=length,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        )
+    if keeper.best_step is None:
+        raise ValueError(
+            f"`minutes` must leave time to learn. Received: {options.minutes:g}, over before a step was done: "
+            "nothing was learned, and there is no best generator."
+        )
+    return output / BEST
+
+
+def _finish(folder, material, options):
+    """Measure what the best generator answers to wishes; compare it with what was held out; return its folder."""
+    generator, reference = load_preset(folder), read_json(folder / "reference.json")
+    card = dict(generator.card)
+    if generator.conditions is not None and "answers" not in card["training"]:
+        options.tell("measuring what the generator makes of wishes")
+        generator, answers = with_answers(generator)
+        measured = measure(generator, reference)[1]
+        card = {key: value for key, value in card.items() if key != "sha256"}
+        card |= {"training": {**card["training"], "answers": answers}, **measurement_facts(reference, measured)}
+        save_preset(generator, folder, card, reference)
     if material.held_out is not None and "held_out" not in read_json(folder / CARD):
-        _, measured = measure(load_preset(folder), recipe.crop, reference)
-        unseen = material.held_out_reference(recipe.crop)
+        measured = measure(load_preset(folder), reference)[1]
+        unseen = material.held_out_reference(reference["sub_volumes"]["size"])
         facts = {
             "box": material.facts["held_out"],
             **fidelity_facts(unseen, measured),
@@ -276,11 +302,25 @@ def _finish(folder, recipe, reference, material):
     return folder
 
 
+def _sorted(settings):
+    """Keywords as those of the data, of the recipe, and of the run."""
+    kinds = (DataSettings, RecipeSettings, RunSettings)
+    for name in settings:
+        if name in _GONE:
+            raise TypeError(f"`{name}` is of an earlier version: {_GONE[name]}.")
+        if not any(name in kind.__annotations__ for kind in kinds):
+            raise TypeError(f"train() has no keyword {name!r}.")
+    of_data, of_recipe, of_run = (
+        {name: value for name, value in settings.items() if name in kind.__annotations__} for kind in kinds
+    )
+    return of_data, of_recipe, _Options(**of_run)
+
+
 def _with_architecture(recipe, architecture, pretrained):
     """The recipe with the architecture that is asked for, or the pretrained generator's."""
     if pretrained is None:
         recipe = recipe.with_changes(architecture=architecture)
-        if recipe.architecture == PRETRAINED or not recipe.critic_weight:
+        if recipe.architecture == PRETRAINED:
             raise ValueError(
                 f"recipe {recipe.name} starts from a generator. Received: none. Use `kerasgan3d.finetune`, or pass "
                 "an `architecture`."
@@ -304,6 +344,22 @@ def _symmetry(symmetry):
     return kinds[symmetry]
 
 
+def _check_room(output, resume):
+    """Refuse a run of an earlier version before anything else is checked."""
+    if not resume or not (output / STATE).is_file():
+        return
+    if not (output / _SETTINGS).is_file():
+        raise ValueError(
+            f"{output} holds the state of a run without its settings, {_SETTINGS}. Put the file back, or start afresh "
+            "with resume=False (--restart)."
+        )
+    if read_json(output / _SETTINGS).get("room") != ROOM:
+        raise ValueError(
+            f"{output} holds a run of kerasgan3d 0.1, which that version resumes. Its {BEST} can be sampled, published "
+            "and fine-tuned; give another folder, or start afresh with resume=False (--restart)."
+        )
+
+
 def _check_folder(output):
     """Check that a folder can be made or written, without making it."""
     parent = output
@@ -313,6 +369,15 @@ def _check_folder(output):
         raise NotADirectoryError(f"the output must be a folder. Received: {output}; {parent} is a file.")
     if not os.access(parent, os.W_OK):
         raise PermissionError(f"the output must be a folder that can be written. Received: {output}.")
+
+
+def _resumed(plan, output):
+    """The plan of the run in a folder, which must be the same; precision is what was decided when it began."""
+    before = read_json(output / _SETTINGS)
+    if plan.open_precision:
+        plan = replace(plan, recipe=replace(plan.recipe, precision=before["recipe"].get("precision", "float32")))
+    _check_same_run(before, plan.settings, output)
+    return plan
 
 
 def _check_same_run(old, new, output):

@@ -5,8 +5,7 @@ import math
 import numpy as np
 
 from kerasgan3d import data
-from kerasgan3d.training.morphology import correlation, facts_of, measure_sample, normalised
-from kerasgan3d.training.physics import changes, diagonals, triple_points
+from kerasgan3d.training.morphology import facts_of, measure_sample, normalised
 
 
 def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=102, seed=0, counts=None):
@@ -68,16 +67,6 @@ def section_windows(images, size, count, seed=0):
             _, window = crops.draw(rng, always=True)
             found.append((window.T if turned else window, axes))
     return found
-
-
-def section_targets(window, phases, lags):
-    """Of a slice: "s2" (phases, 2, lags) at these lags, and "diagonal" (lags, phases); "surface" (phases, 2), shares of
-    the pixel edges at which a phase ends; "tpb", the share of the pixel corners at which three phases meet.
-    """
-    s2 = correlation(window, phases, max([0, *lags]))[..., list(lags)]
-    surface = np.stack([changes(window, axis, phases) for axis in range(2)], axis=1)
-    diagonal = np.array([diagonals(window, (0, 1), lag, phases) for lag in lags]).reshape(len(lags), phases)
-    return {"s2": s2, "diagonal": diagonal, "surface": surface, "tpb": triple_points(window, (0, 1), phases)}
 
 
 def _along(axis, correlations, axes):

@@ -1,4 +1,4 @@
-"""The relative diffusivity of probabilities, which has a gradient: what a generator's transport is pulled by.
+"""The relative diffusivity of probabilities.
 
 Steady diffusion through a volume between two opposite faces, with nothing through the others, on a coarse grid. A cell
 conducts as much as it holds of a phase, the face between two cells as much as the product of theirs. Of all potentials
@@ -7,10 +7,10 @@ Heterogeneous Materials, 2002, 13.3), so that the slope of the diffusivity by co
 potential, and a solution that is nearly right has an error of second order.
 """
 
+from typing import Any
+
 import numpy as np
 from keras import ops
-
-from kerasgan3d.training.gradient_step import without_gradients
 
 # Cells per side, at most; and how much of a voxel conducts where nothing of the phase is, so that potentials are known
 # everywhere.
@@ -30,7 +30,7 @@ def soft_diffusivity(shares):
     """
     cells = LEAK + (1.0 - LEAK) * shares
     faces, first, last = _conductances(cells)
-    potential = without_gradients(lambda: _potential(*map(ops.stop_gradient, (*faces, first, last))))
+    potential = _potential(*map(ops.stop_gradient, (*faces, first, last)))
     lost = sum(
         ops.sum(face * ops.square(difference), axis=(1, 2, 3))
         for face, difference in zip(faces, _differences(potential), strict=True)
@@ -51,30 +51,18 @@ def coarse(volumes):
     return volumes if factor == 1 else ops.average_pool(volumes, factor)
 
 
-def diffusivities(volumes):
-    """Relative diffusivities, (phases, 3): along z of the first of the volumes, along y of the second, and so on.
+def relative_diffusivities(volumes: Any) -> Any:
+    """Return relative diffusivities along the axes: (phases, 3).
 
     Args:
-        volumes: Cubes of sharpened probabilities, (count, edge, edge, edge, phases); where there are fewer than three,
-            some serve for several directions.
+        volumes: Cubes of probabilities, (batch, edge, edge, edge, phases); what flows leaves by opposite faces.
     """
-    cells, n = coarse(volumes[:3]), volumes.shape[-1]
-    # Phases side by side, the direction first: all are solved together.
-    turned = [
-        ops.transpose(cells[axis % cells.shape[0]], (3, axis, *(i for i in range(3) if i != axis))) for axis in range(3)
-    ]
-    return ops.transpose(ops.reshape(soft_diffusivity(ops.concatenate(turned, axis=0)), (3, n)))
-
-
-def diffusivities_of(labels, phases):
-    """The same of labelled data: float64 array (phases, 3).
-
-    Args:
-        labels: Cubes (count, edge, edge, edge), 0..phases-1: one for each direction, or one for all.
-        phases: Number of phases.
-    """
-    volumes = np.eye(phases, dtype="float32")[np.asarray(labels)]
-    return np.asarray(ops.convert_to_numpy(diffusivities(ops.convert_to_tensor(volumes))), float)
+    cells, n = coarse(volumes), volumes.shape[-1]
+    # Phases and volumes side by side, the direction first: all are solved together.
+    turned = [ops.transpose(cells, (4, 0, axis + 1, *(i + 1 for i in range(3) if i != axis))) for axis in range(3)]
+    shares = [ops.reshape(part, (-1, *part.shape[2:])) for part in turned]
+    found = ops.reshape(soft_diffusivity(ops.concatenate(shares, axis=0)), (3, n, -1))
+    return ops.transpose(ops.mean(found, axis=-1))
 
 
 def _conductances(cells):

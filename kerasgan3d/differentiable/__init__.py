@@ -1,0 +1,24 @@
+"""Measures of probabilities, with gradients: what training matches and steering follows.
+
+Where probabilities are 0 or 1 they are those of ``kerasgan3d.metrics``, per voxel instead of per µm.
+"""
+
+from kerasgan3d.differentiable.counts import (
+    likeliest,
+    local_fractions,
+    surface_areas,
+    triple_phase_boundaries,
+    two_point_correlation,
+    volume_fractions,
+)
+from kerasgan3d.differentiable.diffusivity import relative_diffusivities
+
+__all__ = [
+    "likeliest",
+    "local_fractions",
+    "relative_diffusivities",
+    "surface_areas",
+    "triple_phase_boundaries",
+    "two_point_correlation",
+    "volume_fractions",
+]

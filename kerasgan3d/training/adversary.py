@@ -1,0 +1,174 @@
+"""The adversary: critics, what they see, and the gradients that they and the generator learn by."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasgan3d.data import Symmetry
+from kerasgan3d.training.backend import backend
+from kerasgan3d.training.edges import FULL
+from kerasgan3d.training.losses import LOSSES, PENALTIES
+from kerasgan3d.training.spectral import SpectralNorm
+from kerasgan3d.training.views import View, generated_views, pooled
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How critics judge.
+
+    Attributes:
+        loss: An object of ``kerasgan3d.training.losses``.
+        penalty, weight, every: One of ``PENALTIES`` or None, its weight, and every how many updates it is computed.
+        softening: What one-hot labels are moved by, see ``Recipe``.
+        noise: Standard deviation of noise on what critics see.
+    """
+
+    loss: Any = LOSSES["relativistic"]()
+    penalty: str | None = "r1+r2"
+    weight: float = 0.3
+    every: int = 4
+    softening: float = 0.02
+    noise: float = 0.0
+
+
+class Adversary:
+    """Critics and the views that they judge by.
+
+    Args:
+        critics: Built networks, from (count, ..., phases) to logits (count,): for each view, one per group of axes.
+        views: The Views.
+        symmetry: The Symmetry of the material.
+        seed: Non-negative int.
+        spectral: Whether kernels are divided by their largest singular value.
+
+    Attributes:
+        rules: The Rules.
+
+    Raises:
+        ValueError: if there are not as many critics as views ask for.
+    """
+
+    def __init__(
+        self, critics: Sequence[Any], views: Sequence[View], symmetry: Symmetry, seed: int = 0, spectral: bool = False
+    ):
+        self.critics, self.views, self.symmetry, self.rules = list(critics), tuple(views), symmetry, Rules()
+        groups = [(view, group) for view in views for group in view.groups(symmetry)]
+        if len(groups) != len(self.critics):
+            raise ValueError(
+                f"`critics` must be one for each view and group of axes, {len(groups)}. Received: {len(self.critics)}."
+            )
+        self._pools = [view.pool for view, _ in groups]
+        self._shares = [view.weight * (len(group) / 3 if group else 1.0) for view, group in groups]
+        self._penalties = [share * view.penalty for share, (view, _) in zip(self._shares, groups, strict=True)]
+        self._norms = [SpectralNorm(critic, (seed, i)) for i, critic in enumerate(self.critics)] if spectral else []
+        self._noise = keras.random.SeedGenerator(seed)
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """What the critics learn."""
+        return [v for critic in self.critics for v in critic.trainable_variables]
+
+    @property
+    def variables(self) -> list[Any]:
+        """Everything that changes in training."""
+        vectors = [vector for norm in self._norms for vector in norm.vectors]
+        return [*(v for critic in self.critics for v in critic.variables), *vectors, self._noise.state]
+
+    def see(self, volumes: Any) -> list[Any]:
+        """Return what the critics see of periodic volumes, one array (count, ..., phases) each."""
+        return generated_views(volumes, self.views, self.symmetry)
+
+    def soft(self, parts: Sequence[Any]) -> list[Any]:
+        """Return what they see of real data, of uint8 arrays (count, ..., phases) at full resolution."""
+        s = self.rules.softening
+        scale, n = (1.0 - s * parts[0].shape[-1]) / FULL, self._pools
+        return [pooled(ops.cast(part, "float32"), pool) * scale + s for part, pool in zip(parts, n, strict=True)]
+
+    def update(
+        self, optimizer: Any, reals: Sequence[Any], fakes: Sequence[Any], mix: Sequence[Any], answer: bool
+    ) -> tuple[list[Any] | None, dict[str, Any]]:
+        """Let the critics learn from a step's data; return the generator's gradient at the fakes, and a report.
+
+        Args:
+            optimizer: That of the critics.
+            reals, fakes: What critics see of real data and of generated volumes.
+            mix: Where between them "gradient" penalises, (count,) each; empty for other penalties.
+            answer: Whether the generator's gradient is wanted.
+
+        Returns:
+            The gradients, one per critic, or None; and a dict of scalars.
+        """
+        engine, rules, variables = backend(), self.rules, self.trainable_variables
+        for norm in self._norms:
+            norm.iterate()
+        reals, fakes = self._noisy(reals), [engine.leaf(fake) for fake in self._noisy(fakes)]
+        total, report, logits = 0.0, {}, []
+        with engine.recording(*fakes) as tape:
+            for i, share in enumerate(self._shares):
+                real, fake = self.judge(i, reals[i]), self.judge(i, fakes[i])
+                total += share * rules.loss.critic(real, fake)
+                logits.append((real, fake))
+        factors = [rules.loss.factor(*pair) for pair in logits]
+        shared = answer and all(factor is not None for factor in factors)
+        found = engine.gradients(tape, [total], [*variables, *(fakes if shared else ())], [ops.ones_like(total)])
+        gradients, of_fakes = found[: len(variables)], found[len(variables) :]
+        if shared:
+            of_fakes = [
+                g * ops.reshape(factor, (-1,) + (1,) * (len(g.shape) - 1))
+                for g, factor in zip(of_fakes, factors, strict=True)
+            ]
+        elif answer:
+            of_fakes = self.answer(reals, fakes)
+        real, fake = (sum(ops.mean(pair[k]) for pair in logits) / len(logits) for k in range(2))
+        report = {"critic_loss": total, "real": real, "fake": fake}
+        if rules.penalty is not None:
+            gradients = self._penalised(engine, optimizer, gradients, reals, fakes, mix)
+        engine.apply(optimizer, gradients, variables)
+        return (of_fakes if answer else None), report
+
+    def answer(self, reals: Sequence[Any], fakes: Sequence[Any]) -> list[Any]:
+        """Return the generator's gradient at the fakes, by a pass of its own."""
+        engine = backend()
+        fakes = [engine.leaf(fake) for fake in fakes]
+        with engine.recording(*fakes) as tape:
+            total = sum(
+                share * self.rules.loss.generator(ops.stop_gradient(self.judge(i, reals[i])), self.judge(i, fakes[i]))
+                for i, share in enumerate(self._shares)
+            )
+        return engine.gradients(tape, [total], fakes, [ops.ones_like(total)])
+
+    def judge(self, i: int, data: Any) -> Any:
+        """Return the logits of the i-th critic: (count,)."""
+        with self._norms[i].scope() if self._norms else contextlib.nullcontext():
+            return self.critics[i](data, training=True)
+
+    def _noisy(self, parts):
+        if not self.rules.noise:
+            return list(parts)
+        return [part + self.rules.noise * keras.random.normal(ops.shape(part), seed=self._noise) for part in parts]
+
+    def _penalised(self, engine, optimizer, gradients, reals, fakes, mix):
+        """The critics' gradients, with those of the penalty where it is due."""
+        rules, variables = self.rules, self.trainable_variables
+
+        def of_penalty():
+            with engine.recording() as tape:
+                total = 0.0
+                for i, share in enumerate(self._penalties):
+                    slopes = partial(engine.slopes, partial(self.judge, i))
+                    between = mix[i] if len(mix) else None
+                    total += share * PENALTIES[rules.penalty](reals[i], fakes[i], between, slopes)
+                total = total * (rules.weight * rules.every)
+            found = engine.gradients(tape, [total], variables, [ops.ones_like(total)])
+            return [ops.zeros_like(v) if g is None else g for g, v in zip(found, variables, strict=True)]
+
+        due = ops.equal(ops.cast(optimizer.iterations, "int32") % rules.every, 0)
+        more = engine.where_due(due, of_penalty, variables)
+        return [a + b for a, b in zip(gradients, more, strict=True)]

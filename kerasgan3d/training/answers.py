@@ -1,0 +1,59 @@
+"""What a conditional generator makes of wishes, measured once: asked and got."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kerasgan3d.models import Generator
+from kerasgan3d.seeds import CALIBRATION
+
+_EDGE = 8  # lattice steps: the edge of the volumes
+_LEAST = 0.1  # a slope below which a generator does not heed wishes
+
+
+def with_answers(generator: Generator, count: int = 24, seed: int = CALIBRATION) -> tuple[Generator, dict[str, Any]]:
+    """Ask a generator for volume fractions across the range that training covered, and correct it by what it makes.
+
+    Periodic volumes are asked for uniform fractions, drawn as those of the data vary but wider. Of each phase the line
+    got = mean + gain (asked - mean) + shift is fitted by least squares; wishes are corrected by it from then on, so
+    that the slope is one.
+
+    Args:
+        generator: A Generator that is told local fractions; not changed.
+        count: Volumes.
+        seed: Seed of the first.
+
+    Returns:
+        The generator with gain and shift; and a dict for its card: "asked" and "got", (count, phases), "slope", "shift"
+        and "rms_error", (phases,), the last of what is left once wishes are corrected.
+    """
+    conditions = generator.conditions
+    assert conditions is not None
+    plain = replace(conditions, gain=(1.0,) * conditions.n_phases, shift=(0.0,) * conditions.n_phases)
+    generator = generator.with_conditions(plain)
+    mean, rng = np.array(plain.mean), np.random.default_rng(seed)
+    drawn = rng.standard_normal((count, plain.n_phases)) @ np.array(plain.root).T * 1.5
+    wishes = np.clip(mean + drawn * np.array(plain.deviation), plain.lowest, plain.highest)
+    wishes /= wishes.sum(1, keepdims=True)
+    got = np.array([_made(generator, wish, seed + i) for i, wish in enumerate(wishes)])
+    off = wishes - mean
+    slope = np.maximum(((got - got.mean(0)) * (off - off.mean(0))).sum(0) / np.square(off - off.mean(0)).sum(0), _LEAST)
+    shift = got.mean(0) - mean - slope * off.mean(0)
+    left = (got - mean - shift) / slope - off
+    found = replace(plain, gain=tuple(slope.tolist()), shift=tuple(shift.tolist()))
+    return generator.with_conditions(found), {
+        "asked": wishes.round(5).tolist(),
+        "got": got.round(5).tolist(),
+        "slope": slope.tolist(),
+        "shift": shift.tolist(),
+        "rms_error": np.sqrt(np.square(left).mean(0)).tolist(),
+    }
+
+
+def _made(generator, wish, seed):
+    asked = dict(zip(generator.phases, wish.tolist(), strict=True))
+    options = {"periodic": True, "seed": seed, "fractions": asked, "beyond": True}
+    return generator.sample(_EDGE * generator.stride, **options).fractions

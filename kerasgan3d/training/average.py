@@ -1,0 +1,70 @@
+"""The moving average of a generator's weights, which is the generator to keep."""
+
+from typing import Any
+
+from keras import ops
+
+from kerasgan3d.models import Generator
+from kerasgan3d.seeds import NORMALIZATION
+from kerasgan3d.training.backend import backend
+
+_VOXELS = 6 * 128**3
+
+
+class MovingAverage:
+    """An exponential moving average of a generator's weights.
+
+    Args:
+        generator: The Generator that learns.
+        decay: Per step.
+        ramp: Whether the average follows faster in the first steps, as suits weights drawn at random; a pretrained
+            generator's are good from the start.
+
+    Attributes:
+        generator: The average, a Generator of the same settings.
+    """
+
+    def __init__(self, generator: Generator, decay: float = 0.999, ramp: bool = True):
+        self.decay, self.ramp, self._source = float(decay), bool(ramp), generator
+        self.generator = generator.with_padding(generator.padding)
+
+    def update(self, step: Any) -> None:
+        """Move the average towards the generator, after so many steps (a scalar tensor)."""
+        decay = self.decay
+        if self.ramp:
+            step = ops.cast(step, "float32")
+            decay = ops.minimum(decay, (1.0 + step) / (10.0 + step))
+        for mean, value in zip(self.generator.variables, self._source.variables, strict=True):
+            if mean.dtype == value.dtype and "float" in str(mean.dtype):
+                mean.assign(decay * mean.value + (1.0 - decay) * value.value)
+
+    def renew_statistics(self, size: int) -> None:
+        """Set the moving means and variances of batch normalisation to those that the average's weights have.
+
+        An average of weights has other activations than the generators whose moving statistics were averaged with it;
+        with those, its volume fractions are off by several percent and swing as training goes on. (The same is done for
+        averages of weights by Izmailov et al., UAI 2018, 3.2.) Layer by layer, for each sees what the ones before it
+        now make. Volumes are periodic, and their conditions those of the data.
+
+        Args:
+            size: Edge length in voxels of the volumes that it is done by.
+        """
+        generator = self.generator
+        if not generator.normalizations:
+            return
+        n, volumes = size // generator.stride, min(64, max(2, round(_VOXELS / size**3)))
+        # Rows of cells, one after another: what is drawn varies along them as it does in large volumes.
+        field = generator.field(NORMALIZATION)
+        latents = field.window((0, 0, 0), (volumes * n, n, n)).reshape(volumes, n, n, n, generator.input_channels)
+        backend().without_gradients(lambda: _renew(generator, latents))
+
+
+def _renew(generator, latents):
+    x = ops.convert_to_tensor(latents)
+    for unit in generator.units:
+        y = unit.convolve(x)
+        if unit.normalization is not None:
+            mean, variance = ops.moments(ops.cast(y, "float32"), axes=(0, 1, 2, 3))
+            unit.normalization.moving_mean.assign(mean)
+            unit.normalization.moving_variance.assign(variance)
+        x = unit.finish(x, y)

@@ -1,0 +1,73 @@
+"""The state of a run: everything that training changes, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from keras import ops
+
+from kerasgan3d.files import replacing
+
+_DIGEST, _EXTRA = "digest", "extra "
+
+
+def save_state(path: str | os.PathLike[str], variables: Sequence[Any], **extra: Any) -> None:
+    """Write variables and numbers or texts to an uncompressed .npz, whole or not at all, with a digest of it all."""
+    arrays = {f"{i:04d} {v.path}": np.asarray(ops.convert_to_numpy(v.value)) for i, v in enumerate(variables)}
+    arrays |= {_EXTRA + key: np.asarray(value) for key, value in extra.items()}
+    with replacing(Path(path)) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays, **{_DIGEST: np.asarray(_digest(arrays))})
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_state(path: str | os.PathLike[str], variables: Sequence[Any]) -> dict[str, Any]:
+    """Read into variables what ``save_state`` wrote of them; return the numbers and texts.
+
+    Raises:
+        ValueError: if the file is damaged or belongs to another model.
+    """
+    arrays = read_state(path)
+    extra = {name.removeprefix(_EXTRA): arrays.pop(name) for name in list(arrays) if name.startswith(_EXTRA)}
+    # By place, not by name: names count the models that the process made before.
+    values = [arrays[name] for name in sorted(arrays)]
+    if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
+        raise ValueError(f"{path} holds the state of another model or recipe.")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    return extra
+
+
+def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Return the arrays that ``save_state`` wrote, by name.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (EOFError, BadZipFile, NotImplementedError, ValueError, KeyError, zlib.error) as error:
+        raise ValueError(f"{path} is damaged: {error}. {_ADVICE}") from error
+    digest = arrays.pop(_DIGEST, None)
+    if digest is None or str(digest) != _digest(arrays):
+        raise ValueError(f"{path} is damaged: its content is not that of its digest. {_ADVICE}")
+    return arrays
+
+
+_ADVICE = "What the run kept in best/ is not touched; start afresh with resume=False (--restart) or in another folder."
+
+
+def _digest(arrays):
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        total.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        total.update(np.ascontiguousarray(arrays[name]).data)
+    return total.hexdigest()

@@ -1,0 +1,196 @@
+"""Statistics that training matches beside what critics say: objects of one interface, in one registry.
+
+A recipe weights them by name. Each knows which data and generators it applies to, what it is in the data, and its loss;
+its measure is one of ``kerasgan3d.differentiable``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasgan3d import differentiable
+from kerasgan3d.data import LabelledData
+from kerasgan3d.sampling.conditions import Conditions
+from kerasgan3d.training.local_fractions import BOX
+
+_CROPS, _EDGE = 48, 64  # what statistics of the data are measured on
+_DECAY = 0.95  # of running means, per update
+_LIMIT = 0.1  # errors beyond so many of their units pull no harder
+_SMALL = 1e-6
+
+
+class Term:
+    """A statistic of generated volumes that shall be that of the data.
+
+    Args:
+        target: What ``of_data`` gives.
+
+    Attributes:
+        variables: What of it changes in training.
+    """
+
+    def __init__(self, target: Any):
+        self.target = np.asarray(target, "float32")
+        self.variables: list[keras.Variable] = []
+
+    @classmethod
+    def reason_against(cls, data: LabelledData, conditions: Conditions | None) -> str | None:
+        """Return why the term does not apply to data, or to a generator that is told ``conditions``; else None."""
+        return None
+
+    @classmethod
+    def of_data(cls, data: LabelledData, conditions: Conditions | None, stride: int) -> np.ndarray:
+        """Return what the statistic is in the data."""
+        raise NotImplementedError
+
+    def loss(self, labels: Any, asked: Any) -> tuple[Any, Any]:
+        """Return what the generator minimises, and the error to report: two scalars.
+
+        Args:
+            labels: Periodic volumes (batch, z, y, x, phases): 1 for the likeliest phase, see
+                ``kerasgan3d.differentiable.likeliest``.
+            asked: The conditions y that they were made for, (batch, z, y, x, phases) at the lattice points; or None.
+        """
+        raise NotImplementedError
+
+
+class VolumeFractions(Term):
+    """Volume fractions: the sum of squared errors."""
+
+    @classmethod
+    def of_data(cls, data, conditions, stride):
+        counts = data.counts()
+        return counts / counts.sum()
+
+    def loss(self, labels, asked):
+        error = ops.sum(ops.square(differentiable.volume_fractions(labels) - self.target))
+        return error, error
+
+
+class LocalFractions(Term):
+    """The fractions around each lattice point that the generator was asked for: pseudo-Huber, in deviations."""
+
+    @classmethod
+    def reason_against(cls, data, conditions):
+        return "the generator is not told local fractions" if conditions is None else None
+
+    @classmethod
+    def of_data(cls, data, conditions, stride):
+        return np.array([conditions.mean, conditions.deviation])
+
+    def loss(self, labels, asked):
+        stride = labels.shape[1] // asked.shape[1]
+        found = differentiable.local_fractions(labels, stride, BOX)
+        off = (found - self.target[0]) / self.target[1] - asked
+        loss = labels.shape[-1] * ops.mean(ops.sqrt(1.0 + ops.square(off)) - 1.0)
+        return loss, ops.mean(ops.abs(off))
+
+
+class Average(Term):
+    """A statistic whose mean over many volumes shall be that of the data, while single ones differ.
+
+    The loss has the gradient of the squared relative error of a running mean; an error beyond a tenth pulls no harder
+    than one of a tenth, so that it does not drown the critics.
+    """
+
+    def __init__(self, target):
+        super().__init__(target)
+        self._scale = np.maximum(np.mean(self.target, axis=-1, keepdims=True), _SMALL).astype("float32")
+        self._running = keras.Variable(self.target, trainable=False, dtype="float32", name=type(self).__name__)
+        self.variables = [self._running]
+
+    @staticmethod
+    def measure(volumes: Any, periodic: bool) -> Any:
+        """Return the statistic of probabilities (batch, z, y, x, phases): (k, axes)."""
+        raise NotImplementedError
+
+    @classmethod
+    def of_data(cls, data, conditions, stride):
+        """Return the mean over random crops, shared by axes that are alike."""
+        rng, edge = np.random.default_rng(0), min(_EDGE, data.smallest)
+        parts = [data] if data.normals is None else [data.normal_to((axis,)) for axis in sorted(set(data.normals))]
+        found = []
+        for part in parts:
+            crops = part.crops((edge,) * data.dimensions)
+            for _ in range(-(-_CROPS // len(parts))):
+                k, crop = crops.draw(rng)
+                normal = 0 if part.normals is None else part.normals[k]
+                volume = crop if crop.ndim == 3 else np.expand_dims(crop, normal)
+                hot = np.eye(data.n_phases or 1, dtype="float32")[volume][np.newaxis]
+                found.append(ops.convert_to_numpy(cls.measure(ops.convert_to_tensor(hot), False)))
+        mean = np.nanmean(np.array(found, float), axis=0)  # along the normal of slices there is nothing: not a number
+        for group in data.symmetry.groups:
+            mean[:, list(group)] = np.nanmean(mean[:, list(group)], axis=1, keepdims=True)
+        return mean
+
+    def loss(self, labels, asked):
+        found, before = self.measure(labels, True), ops.convert_to_tensor(self._running)
+        residual = (before - self.target) / self._scale
+        slope = 2.0 * ops.clip(residual, -_LIMIT, _LIMIT) / self._scale
+        known = ops.stop_gradient(found)
+        self._running.assign(_DECAY * before + (1.0 - _DECAY) * known)
+        error = ops.mean(ops.square(residual))
+        return error + ops.mean(slope * (found - known)), error
+
+
+class SurfaceAreas(Average):
+    """Surface areas of the phases, by the faces normal to each axis."""
+
+    measure = staticmethod(differentiable.surface_areas)
+
+
+class TriplePhaseBoundaries(Average):
+    """Lengths of triple-phase boundaries along each axis."""
+
+    measure = staticmethod(differentiable.triple_phase_boundaries)
+
+    @classmethod
+    def reason_against(cls, data, conditions):
+        return "phases do not meet three at a time" if not np.any(cls.of_data(data, conditions, 1)) else None
+
+
+class RelativeDiffusivities(Average):
+    """Relative diffusivities of the phases along each axis."""
+
+    @staticmethod
+    def measure(volumes, periodic):
+        return differentiable.relative_diffusivities(volumes)
+
+    @classmethod
+    def reason_against(cls, data, conditions):
+        return "slices do not tell it" if data.dimensions == 2 else None
+
+
+TERMS: dict[str, type[Term]] = {
+    "volume_fractions": VolumeFractions,
+    "local_fractions": LocalFractions,
+    "surface_areas": SurfaceAreas,
+    "triple_phase_boundaries": TriplePhaseBoundaries,
+    "relative_diffusivities": RelativeDiffusivities,
+}
+
+
+def applied(
+    weights: Mapping[str, float], data: LabelledData, conditions: Conditions | None, stride: int
+) -> tuple[dict[str, tuple[float, Term]], list[str]]:
+    """Return the terms that apply, with their weights, and why the others do not, in words.
+
+    Args:
+        weights: dict from names of ``TERMS`` to weights.
+        data: The LabelledData.
+        conditions: What the generator is told, or None.
+        stride: Voxels per lattice step.
+    """
+    found, notes = {}, []
+    for name, weight in weights.items():
+        reason = TERMS[name].reason_against(data, conditions)
+        if reason is None:
+            found[name] = (float(weight), TERMS[name](TERMS[name].of_data(data, conditions, stride)))
+        else:
+            notes.append(f"no {name.replace('_', ' ')}: {reason}")
+    return found, notes

@@ -1,0 +1,224 @@
+"""Views: what critics see of the data and of generated volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasgan3d.checks import check_count, check_number
+from kerasgan3d.data import LabelledData, Samplers, SliceSampler, Symmetry, VolumeSampler
+from kerasgan3d.models import SliceDiscriminator, VolumeDiscriminator
+from kerasgan3d.training.edges import softened
+
+KINDS = ("slices", "volumes")
+POOLS = (1, 2, 4)
+_WIDTHS = {"slices": (32, 64, 128, 256), "volumes": (32, 64, 128, 256)}
+_LEFT = 4  # voxels per side that a critic's last convolution sees
+
+
+@dataclass(frozen=True)
+class View:
+    """What one kind of critic sees.
+
+    Attributes:
+        kind: "slices", of which there is a critic for each group of axes that are alike, or "volumes", sub-volumes.
+        size: Edge length in voxels.
+        pool: Mean over blocks of so many voxels per side: 1, 2 or 4.
+        count: Slices of each axis, or sub-volumes, of every generated volume.
+        weight: Of the critics' loss, in all: groups of axes share it by their axes.
+        penalty: Of the gradient penalty of these critics, times that of the recipe.
+        widths: Channels of the critics; None for as many as the view has room for.
+
+    Raises:
+        ValueError: if an attribute is not of the above.
+    """
+
+    kind: str
+    size: int
+    pool: int = 1
+    count: int = 16
+    weight: float = 1.0
+    penalty: float = 1.0
+    widths: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"`kind` of a view must be one of {', '.join(KINDS)}. Received: {self.kind!r}.")
+        if self.pool not in POOLS:
+            raise ValueError(f"`pool` of a view must be 1, 2 or 4. Received: {self.pool!r}.")
+        for name in ("size", "count"):
+            check_count(getattr(self, name), name)
+        for name in ("weight", "penalty"):
+            check_number(getattr(self, name), name, 0)
+        if self.size % self.pool or self.size // self.pool < _LEFT:
+            raise ValueError(
+                f"`size` of a view must be a multiple of its `pool`, and {_LEFT} times it or more. "
+                f"Received: {self.size} and {self.pool}."
+            )
+        if self.widths is not None:
+            object.__setattr__(self, "widths", tuple(check_count(width, "widths") for width in self.widths))
+
+    def __str__(self) -> str:
+        edges = " x ".join([str(self.size)] * (2 if self.kind == "slices" else 3))
+        return f"{self.kind} of {edges}" + (f" pooled by {self.pool}" if self.pool > 1 else "")
+
+    @classmethod
+    def of(cls, settings: Any) -> View:
+        """Return the view of a dict of its attributes, as recipes hold it.
+
+        Raises:
+            ValueError: if an attribute is missing, unknown or not of the above.
+        """
+        if isinstance(settings, View):
+            return settings
+        known = set(cls.__dataclass_fields__)
+        if not isinstance(settings, dict) or not {"kind", "size"} <= set(settings) <= known:
+            raise ValueError(
+                f"a view must be a dict with `kind` and `size`, and of {', '.join(sorted(known))} what differs from "
+                f"the default. Received: {settings!r:.200}."
+            )
+        return cls(**settings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as recipes hold them."""
+        return asdict(self)
+
+    def groups(self, symmetry: Symmetry) -> tuple[tuple[int, ...], ...]:
+        """Return the axes that each critic's slices are normal to; one empty group for sub-volumes."""
+        return symmetry.groups if self.kind == "slices" else ((),)
+
+    def shrunk(self, room: int) -> View | None:
+        """Return the view in data and volumes that have room for so many voxels per side; None where there is none."""
+        size = min(self.size, room // self.pool * self.pool)
+        return replace(self, size=size) if size // self.pool >= _LEFT else None
+
+    def critic(self, n_phases: int, initializer: Any = "glorot_uniform") -> keras.Model:
+        """Return an untrained critic of the view."""
+        halvings = max(1, (self.size // self.pool // _LEFT).bit_length() - 1)
+        widths = (self.widths or _WIDTHS[self.kind])[:halvings]
+        if self.kind == "slices":
+            return SliceDiscriminator(n_phases, widths)
+        return VolumeDiscriminator(n_phases, widths, initializer=initializer)
+
+
+def fitted(views: Sequence[View], data: LabelledData, size: int) -> tuple[list[View], list[str]]:
+    """Return the views that data and generated volumes can fill, and what was changed to that end, in words.
+
+    Args:
+        views: The Views.
+        data: The LabelledData.
+        size: Edge length of a generated volume in voxels.
+
+    Raises:
+        ValueError: if none is left.
+    """
+    found, notes = [], []
+    room = min(size, data.smallest)
+    for view in views:
+        flat = view.kind == "volumes" and data.dimensions == 2
+        fits = None if flat else view.shrunk(room)
+        why = "the data are slices" if flat else f"there is room for {room} voxels"
+        if fits is None:
+            notes.append(f"no {view}: {why}")
+            continue
+        found.append(fits)
+        if fits != view:
+            notes.append(f"{fits} instead of {view}: {why}")
+    if not found:
+        raise ValueError(f"critics must see something. Received: data and volumes that hold none of {notes}.")
+    return found, notes
+
+
+def real_views(data: LabelledData, views: Sequence[View], share: float, volumes: int, seed: int) -> Samplers:
+    """Return what draws what critics see of the data: random crops with soft edges, augmented by the symmetries.
+
+    Args:
+        data: The LabelledData, its number of phases known.
+        views: The Views, see ``fitted``.
+        share: What a voxel's neighbours along an axis get of its label, see ``kerasgan3d.training.edges``.
+        volumes: Generated volumes per step, to which as much real data belongs.
+        seed: Non-negative int.
+
+    Returns:
+        Samplers whose ``batch(step)``, a pure function of seed and step, gives a uint8 array (count, ..., phases) for
+        each critic, 255 for one.
+
+    Raises:
+        ValueError: if slices do not say which way they lie in a material that is not isotropic, or no crop is left
+            beside what is excluded.
+    """
+    soft, found = softened(data, share), []
+    for i, view in enumerate(views):
+        own, count = seed + (i << 40), volumes * view.count  # views draw independently of each other
+        if view.kind == "volumes":
+            found.append(VolumeSampler(soft, view.size, count, data.symmetry, seed=own))
+        else:
+            counts = [count * len(group) for group in data.symmetry.groups]
+            found.append(SliceSampler(soft, view.size, counts, data.symmetry, seed=own))
+    return Samplers(*found)
+
+
+def generated_views(volumes: Any, views: Sequence[View], symmetry: Symmetry) -> list[Any]:
+    """Return what critics see of periodic volumes: evenly spaced slices and sub-volumes, pooled.
+
+    Rolled at random beforehand, the volumes are seen everywhere, across their faces too.
+
+    Args:
+        volumes: (batch, size, size, size, phases).
+        views: The Views.
+        symmetry: A Symmetry.
+
+    Returns:
+        list of arrays (count, ..., phases), one for each critic.
+    """
+    found = []
+    for view in views:
+        if view.kind == "volumes":
+            found.append(_sub_volumes(volumes, view))
+            continue
+        for group in symmetry.groups:
+            found.append(_joined([_slices(volumes, view, normal, symmetry) for normal in group]))
+    return found
+
+
+def pooled(x: Any, pool: int) -> Any:
+    """Return means over blocks of ``pool`` voxels per side of (count, ..., phases)."""
+    for _ in range(pool.bit_length() - 1):
+        for axis in range(1, len(x.shape) - 1):
+            at = (slice(None),) * axis
+            x = x[(*at, slice(0, None, 2))] + x[(*at, slice(1, None, 2))]
+        x = x * 0.5 ** (len(x.shape) - 2)
+    return x
+
+
+def _slices(volumes, view, normal, symmetry):
+    """Slices normal to an axis, of all volumes; where a plane holds several windows, each plane gives another one."""
+    size, phases, m = volumes.shape[1], volumes.shape[-1], view.size
+    at = (slice(None),) * (normal + 1)
+    if size % view.count:
+        planes = ops.take(volumes, np.arange(view.count) * size // view.count, axis=normal + 1)
+    else:  # the gradient of evenly spaced planes is faster
+        planes = volumes[(*at, slice(0, None, size // view.count))]
+    rows, columns = symmetry.section_axes(normal)
+    planes = ops.transpose(planes, (normal + 1, 0, rows + 1, columns + 1, 4))
+    per_axis = size // m
+    windows = [divmod(i, per_axis) for i in range(min(view.count, per_axis**2))]
+    parts = [planes[i :: len(windows), :, y * m : (y + 1) * m, x * m : (x + 1) * m] for i, (y, x) in enumerate(windows)]
+    return pooled(_joined([ops.reshape(part, (-1, m, m, phases)) for part in parts]), view.pool)
+
+
+def _sub_volumes(volumes, view):
+    """Sub-volumes that lie side by side, as many of each volume as the view counts."""
+    n, m = volumes.shape[1] // view.size, view.size // view.pool
+    volumes = pooled(volumes, view.pool)
+    corners = np.array(np.unravel_index(np.arange(view.count) % n**3, (n, n, n))).T * m
+    return _joined([volumes[:, z : z + m, y : y + m, x : x + m] for z, y, x in corners.tolist()])
+
+
+def _joined(parts):
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts)
