@@ -71,12 +71,16 @@ class Feed:
         }
 
     def parts(self, step: int, count: int) -> list[dict[str, Any]]:
-        """Return the arrays of a step, shared among devices: a list of ``count``, each with its part of the volumes."""
+        """Return the arrays of a step, shared among devices: a list of ``count``, each with its part of the volumes.
+
+        What critics see of generated volumes lies place by place, and of each place volume by volume. Real data are
+        shared likewise, so that whatever the devices, real and generated data meet in the same pairs.
+        """
         whole = self.batch(step)
 
         def part(values, i):
-            share = values.shape[1] // count
-            return values[:, i * share : (i + 1) * share]
+            lying = values.reshape(len(values), -1, count, self.volumes // count, *values.shape[2:])[:, :, i]
+            return lying.reshape(len(values), -1, *values.shape[2:])
 
         return [
             {
