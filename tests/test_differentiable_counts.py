@@ -102,8 +102,8 @@ def test_local_fractions_are_those_of_boxes_around_lattice_points(stride, box):
     labels = structure((16, 24, 16))
     found = numbers(differentiable.local_fractions(hot(labels, 3), stride, box))[0]
     assert found.shape == (16 // stride, 24 // stride, 16 // stride, 3)
-    width, half = stride * box, stride * box // 2
-    cells = np.eye(3)[labels].reshape(16 // stride, stride, 24 // stride, stride, 16 // stride, stride, 3).mean((1, 3, 5))
+    blocks = np.eye(3)[labels].reshape(16 // stride, stride, 24 // stride, stride, 16 // stride, stride, 3)
+    cells = blocks.mean((1, 3, 5))
     reach = box // 2
     weights = np.array([0.5, *(1,) * (box - 1), 0.5]) / box  # half of the cells at the ends
     for place in ((0, 0, 0), (1, 3, 2)):
