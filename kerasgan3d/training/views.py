@@ -18,7 +18,8 @@ from kerasgan3d.training.edges import softened
 KINDS = ("slices", "volumes")
 POOLS = (1, 2, 4)
 _WIDTHS = {"slices": (32, 64, 128, 256), "volumes": (32, 64, 128, 256)}
-_LEFT = 4  # voxels per side that a critic's last convolution sees
+_LEFT = 4  # voxels per side that a critic's last convolution sees, at least
+_LEAST = 2 * _LEFT  # that a critic sees: one of its layers halves them, or more do
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class View:
             check_count(getattr(self, name), name)
         for name in ("weight", "penalty"):
             check_number(getattr(self, name), name, 0)
-        if self.size % self.pool or self.size // self.pool < _LEFT:
+        if self.size % self.pool or self.size // self.pool < _LEAST:
             raise ValueError(
-                f"`size` of a view must be a multiple of its `pool`, and {_LEFT} times it or more. "
+                f"`size` of a view must be a multiple of its `pool`, and {_LEAST} times it or more. "
                 f"Received: {self.size} and {self.pool}."
             )
         if self.widths is not None:
@@ -95,11 +96,11 @@ class View:
     def shrunk(self, room: int) -> View | None:
         """Return the view in data and volumes that have room for so many voxels per side; None where there is none."""
         size = min(self.size, room // self.pool * self.pool)
-        return replace(self, size=size) if size // self.pool >= _LEFT else None
+        return replace(self, size=size) if size // self.pool >= _LEAST else None
 
     def critic(self, n_phases: int, initializer: Any = "glorot_uniform") -> keras.Model:
         """Return an untrained critic of the view."""
-        halvings = max(1, (self.size // self.pool // _LEFT).bit_length() - 1)
+        halvings = (self.size // self.pool // _LEFT).bit_length() - 1
         widths = (self.widths or _WIDTHS[self.kind])[:halvings]
         if self.kind == "slices":
             return SliceDiscriminator(n_phases, widths)
