@@ -123,9 +123,10 @@ class Average(Term):
                 volume = crop if crop.ndim == 3 else np.expand_dims(crop, normal)
                 hot = np.eye(data.n_phases or 1, dtype="float32")[volume][np.newaxis]
                 found.append(ops.convert_to_numpy(cls.measure(ops.convert_to_tensor(hot), False)))
-        mean = np.nanmean(np.array(found, float), axis=0)  # along the normal of slices there is nothing: not a number
-        for group in data.symmetry.groups:
-            mean[:, list(group)] = np.nanmean(mean[:, list(group)], axis=1, keepdims=True)
+        known = ~np.isnan(found)  # along the normal of slices there is nothing: not a number
+        sums, counts, mean = np.nansum(found, axis=0), known.sum(axis=0), np.zeros(known.shape[1:])
+        for axes in map(list, data.symmetry.groups):
+            mean[:, axes] = (sums[:, axes].sum(1) / np.maximum(counts[:, axes].sum(1), 1))[:, np.newaxis]
         return mean
 
     def loss(self, labels, asked):
