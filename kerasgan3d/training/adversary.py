@@ -125,7 +125,7 @@ class Adversary:
                 for g, factor in zip(of_fakes, factors, strict=True)
             ]
         elif answer:
-            of_fakes = self.answer(reals, fakes)
+            of_fakes = self._answer(reals, fakes)
         real, fake = (sum(ops.mean(pair[k]) for pair in logits) / len(logits) for k in range(2))
         report = {"critic_loss": total, "real": real, "fake": fake}
         if rules.penalty is not None:
@@ -135,6 +135,14 @@ class Adversary:
 
     def answer(self, reals: Sequence[Any], fakes: Sequence[Any]) -> list[Any]:
         """Return the generator's gradient at the fakes, by a pass of its own."""
+        return self._answer(self._noisy(reals), self._noisy(fakes))
+
+    def judge(self, i: int, data: Any) -> Any:
+        """Return the logits of the i-th critic: (count,)."""
+        with self._norms[i].scope() if self._norms else contextlib.nullcontext():
+            return self.critics[i](data, training=True)
+
+    def _answer(self, reals, fakes):
         engine = backend()
         fakes = [engine.leaf(fake) for fake in fakes]
         with engine.recording(*fakes) as tape:
@@ -143,11 +151,6 @@ class Adversary:
                 for i, share in enumerate(self._shares)
             )
         return engine.gradients(tape, [total], fakes, [ops.ones_like(total)])
-
-    def judge(self, i: int, data: Any) -> Any:
-        """Return the logits of the i-th critic: (count,)."""
-        with self._norms[i].scope() if self._norms else contextlib.nullcontext():
-            return self.critics[i](data, training=True)
 
     def _noisy(self, parts):
         if not self.rules.noise:

@@ -12,7 +12,7 @@ from keras import ops
 
 # Given real data, generated data, shares between them, and a function that gives the gradient of a critic at data.
 Slopes = Callable[[Any], Any]
-_FAR = 12.0  # logits beyond which a factor grows no more
+_FAR = 40.0  # logits beyond which a factor grows no more; up to there the generator's slope does not saturate
 
 
 class RelativisticLoss:
