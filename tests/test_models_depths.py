@@ -13,8 +13,7 @@ from kerasgan3d.models import ARCHITECTURES, Generator, _sampler, _stem
 from kerasgan3d.models.preset import load_preset, save_preset
 from kerasgan3d.sampling import LatentField, plan_tiles
 from kerasgan3d.sampling.generate import generate
-from kerasgan3d.training.equivariance import FlipEquivariance
-from kerasgan3d.training.normalization import renew_statistics
+from kerasgan3d.training.average import MovingAverage
 
 DEPTHS = pytest.mark.parametrize("depths", [(2, 1), (1, 0), (0, 1), (0, 3), (1, 2)], ids=str)
 paddings = pytest.mark.parametrize("padding", ["valid", "circular", "zeros"])
@@ -453,25 +452,10 @@ def test_the_fused_choice_is_the_same(make_generator, monkeypatch):
 # ---------------------------------------------------------------- training
 
 
-def test_a_generator_with_residuals_can_commute_with_flips(make_generator):
-    generator = Generator(3, 9, (16, 8), depths=(1, 2))
-    equivariance = FlipEquivariance(generator)
-    rng = np.random.default_rng(0)
-    for weight in generator.weights:
-        weight.assign(
-            rng.uniform(0.2, 1.0, weight.shape) * rng.choice([-1, 1], weight.shape) ** (len(weight.shape) > 1)
-        )
-    equivariance.draw(generator)
-    assert equivariance.breach(generator) == 0
-    z = latents(13, 13, 13, channels=9)
-    exchanged = np.concatenate([z[..., np.arange(8) ^ 4], z[..., 8:]], axis=-1)
-    found, expected = np.array(generator.logits(exchanged[:, ::-1])), np.array(generator.logits(z))[:, ::-1]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
-
-
 def test_statistics_of_residuals_are_renewed(make_generator):
-    generator = make_generator(depths=(1, 1))
-    renew_statistics(generator, 32)
+    average = MovingAverage(make_generator(depths=(1, 1), padding="circular"))
+    average.renew_statistics(32)
+    generator = average.generator
     x = latents(40, 40, 40, seed=3)
     for unit in generator.units[:-1]:
         y = unit.convolve(x)

@@ -11,6 +11,7 @@ from kerasgan3d.layers import CircularPad3D, PaddedConv3D, TransposedConv3D, Ups
 from kerasgan3d.models import Generator, SliceDiscriminator, VolumeDiscriminator
 from kerasgan3d.training import GAN3D
 from kerasgan3d.training.schedule import HoldThenFall
+from kerasgan3d.training.views import View
 
 SMALL = {"phases": ("pore", "Ni", "YSZ"), "latent_channels": 5, "widths": (6, 4), "voxel_size": 0.065}
 VOLUME, LATENTS = (2, 4, 5, 6, 3), (2, 5, 6, 7, 5)
@@ -129,31 +130,19 @@ def test_initialisers_survive(initializer):
     assert again.get_config()["initializer"] == built.get_config()["initializer"]
 
 
-@pytest.mark.parametrize("volumetric", [True, False], ids=["volumes", "slices"])
-def test_a_gan_survives_a_keras_file(volumetric, tmp_path):
-    symmetry = Symmetry("axial", 2)
-    critics = VolumeDiscriminator(3, (4,)) if volumetric else [SliceDiscriminator(3, (4,)) for _ in symmetry.groups]
-    gan = GAN3D(Generator(**SMALL), critics, symmetry=symmetry, crop=16, slices=3, seed=7)
-    gan.compile(
-        keras.optimizers.Adam(HoldThenFall(1e-3, 5, 10, 0.1), beta_1=0.0),
-        keras.optimizers.Adam(2e-3),
-        r1=0.5,
-        r1_every=4,
-        softening=0.02,
-        targets={"fractions": [0.2, 0.3, 0.5], "s2": np.full((3, 3, 2), 0.1), "surface": np.full((3, 3), 0.2)},
-        fraction_weight=20.0,
-        s2_lags=(1, 3),
-        s2_weight=2.0,
-        lattice_weight=3.0,
-        statistics_decay=0.5,
-        generator_updates=2,
-    )
+def test_a_gan_survives_a_keras_file(tmp_path):
+    symmetry, views = Symmetry("axial", 2), (View("slices", 8, count=3), View("volumes", 8, 1, 2, 0.5))
+    critics = [view.critic(3) for view in views for _ in view.groups(symmetry)]
+    gan = GAN3D(Generator(**SMALL, padding="circular"), critics, views, symmetry, size=16, spectral=True, seed=7)
+    gan.compile(keras.optimizers.Adam(HoldThenFall(1e-3, 5, 10, 0.1), beta_1=0.0), keras.optimizers.Adam(2e-3))
     gan.save(tmp_path / "gan.keras")
     again = keras.saving.load_model(tmp_path / "gan.keras")
-    assert again.get_compile_config() == gan.get_compile_config()
-    assert (again.crop, again.slices, again.seed, again.symmetry) == (16, 3, 7, symmetry)
+    assert again.get_config() == gan.get_config()
+    assert (again.size, again.spectral, again.seed, again.symmetry) == (16, True, 7, symmetry)
+    assert again.adversary.views == views
     latents = np.random.default_rng(0).normal(size=(1, 6, 6, 6, 5)).astype("float32")
     np.testing.assert_array_equal(np.array(again(latents)), np.array(gan(latents)))
-    for ours, theirs in zip([gan.generator, *gan.critics], [again.generator, *again.critics], strict=True):
-        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+    ours, theirs = ([one.generator, *one.adversary.critics] for one in (gan, again))
+    for one, other in zip(ours, theirs, strict=True):
+        for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)

@@ -62,6 +62,7 @@ class GAN3D(keras.Model):
         self.spectral, self.seed = bool(spectral), int(seed)
         self.adversary = Adversary(critics, [View.of(view) for view in views], symmetry, self.seed, self.spectral)
         self.average = MovingAverage(generator)
+        self._networks = [*self.adversary.critics, self.average.generator]  # where Keras finds them when it saves
         self.terms: dict[str, tuple[float, Term]] = {}
         self.strategy: Any = None
         self._trackers: dict[str, Any] = {}

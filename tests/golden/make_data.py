@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler
+from kerasgan3d.data import Samplers, SliceSampler, Symmetry, VolumeSampler
 from kerasgan3d.metrics.ensemble import random_windows
 from kerasgan3d.report.sources import real_source
-from kerasgan3d.training import load_recipe
 from kerasgan3d.training.material import Material
 
 NAMES = ("pore", "Ni", "YSZ")
@@ -61,7 +60,7 @@ def samplers():
         found[f"slices by direction, {name}"] = batches(SliceSampler(stack, 12, counts, symmetry, seed=8))
     found["one slice"] = batches(SliceSampler(volume[0], 12, [5], seed=9))
     found["several slices"] = batches(SliceSampler([volume[0], volume[:, 0], volume[1]], 12, [5], seed=10))
-    pair = SamplerPair(SliceSampler(volume, 12, [5], seed=11), VolumeSampler(volume, 8, 2, seed=11))
+    pair = Samplers(SliceSampler(volume, 12, [5], seed=11), VolumeSampler(volume, 8, 2, seed=11))
     return {**found, "pair": batches(pair)}
 
 
@@ -99,17 +98,15 @@ def kept(statistics):
 
 def described(material):
     """What is known of a material."""
-    recipe = load_recipe("r1-slices").with_changes(crop=16, batch=2, slices=2)
-    targets = material.statistics((1, 3), crop=8, varying=8)
+    per_group = [4 * len(group) for group in material.symmetry.groups]
     return {
         "facts": material.facts,
         "counts": material.counts.tolist(),
         "crops": material.crops(8),
         "slices": digest(material.slices(10)),
-        "batches": batches(material.sampler(recipe, 3)),
+        "batches": batches(SliceSampler(material.data, 16, per_group, material.symmetry, 3)),
         "structuring_length": material.structuring_length(10),
         "reference": kept(material.reference(10)),
-        "statistics": {key: np.asarray(value).tolist() for key, value in targets.items()},
     }
 
 
