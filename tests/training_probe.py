@@ -11,83 +11,76 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasgan3d.data import SamplerPair, SliceSampler, Symmetry, VolumeSampler
+from kerasgan3d.data import LabelledData, Symmetry
 from kerasgan3d.models import ARCHITECTURES, Generator
-from kerasgan3d.training import list_recipes, load_recipe, physics
-from kerasgan3d.training.assemble import draw_weights, make_gan
+from kerasgan3d.training import list_recipes, load_recipe
+from kerasgan3d.training.assemble import make_gan, make_generator
+from kerasgan3d.training.initial import drawn
+from kerasgan3d.training.local_fractions import fit_conditions
+from kerasgan3d.training.losses import LOSSES
 from kerasgan3d.training.pretrained import Pretrained
+from kerasgan3d.training.state import load_state, save_state
+from kerasgan3d.training.terms import TERMS, applied
+from kerasgan3d.training.views import View, fitted, real_views
 
-WIDTHS = {"latent_channels": 4, "widths": (6, 4, 4, 4)}
-TERMS = {"s2_weight": 1.0, "s2_lags": (1, 4), "surface_weight": 1.0, "tpb_weight": 1.0, "spread_weight": 1.0}
-TERMS |= {"diagonal_weight": 1.0, "lattice_weight": 1.0, "diffusivity_weight": 1.0, "statistics_decay": 0.5}
+SMALL = {"latent_channels": 4, "widths": (6, 4, 4, 4)}
+VIEWS = (View("slices", 16, count=2, widths=(4,)), View("volumes", 32, 2, 1, 0.5, widths=(4, 5)))
+RESUMED = ("default", "hinge")
 
 
 def main(folder, states=None):
     folder = Path(folder)
     for name in ARCHITECTURES:
-        ARCHITECTURES[name] = {**ARCHITECTURES[name], **WIDTHS}
+        ARCHITECTURES[name] = {**ARCHITECTURES[name], **SMALL}
     record = {
         "backend": keras.backend.backend(),
         "recipes": {f"{name}, {n}D": losses(*tiny(name, n), 0, 2) for name in list_recipes() for n in (2, 3)},
-        "paper": losses(*tiny("paper", 3), 0, 20),
-        "resumed": {name: resumed(name, folder) for name in ("r1", "sn-hinge")},
-        "symmetries": losses(*tiny("r1-slices", 3, symmetry=Symmetry("axial", 1), **TERMS), 0, 2),
-        "equivariant": equivariant(),
-        "beside": losses(*tiny("r1-slices", 3, volume_crop=16), 0, 3),
-        "held": held(),
+        "losses": {name: losses(*tiny(loss=name), 0, 2) for name in LOSSES},
+        "paper": losses(*tiny("paper"), 0, 12),
+        "resumed": {name: resumed(name, folder) for name in RESUMED},
+        "terms": losses(*tiny(symmetry=Symmetry("axial", 1), terms=dict.fromkeys(TERMS, 1.0)), 0, 3),
+        "four": losses(*tiny(phases=4), 0, 2),
+        "finetuned": losses(*finetuned(), 0, 2),
         "precision": mixed(),
     }
     if states is not None:
-        gan, sampler = tiny("sn-hinge", 3)
-        gan.load_state(Path(states) / "sn-hinge.npz")
-        record["continued"] = losses(gan, sampler, 3, 1)
+        gan, sampler = of_name("hinge")
+        load_state(Path(states) / "hinge.npz", gan.state())
+        record["continued"] = losses(gan, sampler, 2, 1)
     (folder / "record.json").write_text(json.dumps(record), "utf-8")
 
 
-def tiny(name, dimensions, symmetry=Symmetry(), **changes):  # noqa: B008
-    """A small GAN of a recipe, and the sampler of its data."""
-    labels = np.random.default_rng(0).integers(0, 3, (9,) * dimensions).astype("uint8")
+def material(dimensions=3, symmetry=Symmetry(), phases=3, seed=0):  # noqa: B008
+    """Blocks of noise."""
+    labels = np.random.default_rng(seed).integers(0, phases, (9,) * dimensions).astype("uint8")
     for axis in range(dimensions):
         labels = labels.repeat(4, axis)
-    recipe = load_recipe(name).with_changes(crop=32, batch=2, slices=2, critic_widths=(4, 5), **changes)
-    recipe = recipe.for_data(dimensions)
-    found = {**physics.statistics(labels, 3, symmetry, lags=recipe.s2_lags), "spread": np.full((3, 3), 0.01)}
-    found["diffusivity"] = np.full((3, 3), 0.1)
-    gan = make_gan(recipe, ("pore", "Ni", "YSZ"), None, symmetry, 0, found)
-    if recipe.critic == "volumes":
-        return gan, VolumeSampler(labels, 32, recipe.batch, symmetry)
-    sampler = SliceSampler(labels, 32, [recipe.batch * 2 * len(group) for group in symmetry.groups], symmetry)
-    if not recipe.volume_crop:
-        return gan, sampler
-    return gan, SamplerPair(sampler, VolumeSampler(labels, recipe.volume_crop, recipe.batch, symmetry))
+    return LabelledData.of(labels, symmetry, n_phases=phases)
 
 
-def held():
-    """Losses of two steps of the critics alone, from a pretrained generator, and of two of both."""
-    labels = np.random.default_rng(1).integers(0, 4, (9, 9, 9)).astype("uint8").repeat(4, 0).repeat(4, 1).repeat(4, 2)
-    old = Generator.from_architecture("compact", ("pore", "Ni", "YSZ"))
-    draw_weights(old, 5)
-    recipe = load_recipe("finetune").with_changes(crop=32, batch=2, slices=2, critic_widths=(4, 5))
-    found = {**physics.statistics(labels, 4, Symmetry(), lags=recipe.s2_lags), "spread": np.full((4, 3), 0.01)}
-    start = Pretrained(old, 32).start(("pore", "YSZ", "Ni", "CGO"), None, found["fractions"])
-    gan = make_gan(recipe, start.phases, None, Symmetry(), 0, found, None, start)
-    sampler, reports = SliceSampler(labels, 32, [12]), []
-    for first, alone in ((0, True), (2, False)):
-        gan.generator_held = alone
-        reports += losses(gan, sampler, first, 2)
-    return reports
+def tiny(name="default", dimensions=3, symmetry=Symmetry(), phases=3, source=None, **changes):  # noqa: B008
+    """A small GAN of a recipe, and the sampler of its data."""
+    data = material(dimensions, symmetry, phases)
+    recipe = load_recipe(name).with_changes(**{"size": 32, "views": VIEWS, "precision": "float32", **changes})
+    recipe = recipe.with_changes(views=tuple(fitted(recipe.views, data, 32)[0]), edges=0.05)
+    conditions = fit_conditions(data, 16) if recipe.conditional else None
+    names = tuple("abcd"[:phases])
+    generator = source or make_generator(recipe, names, None, conditions, 0)
+    terms, _ = applied(recipe.terms, data, generator.conditions, 16)
+    gan = make_gan(recipe, generator, symmetry, terms)
+    return gan, real_views(data, recipe.views, recipe.edges, recipe.batch, 0)
 
 
-def equivariant():
-    """Losses of three steps of a generator that commutes with flips, and by how much it then fails to."""
-    before = ARCHITECTURES["compact"]
-    ARCHITECTURES["compact"] = {**before, "latent_channels": 8, "widths": (16, 8, 8, 9)}
-    gan, sampler = tiny("r1-slices", 3, equivariant=True)
-    ARCHITECTURES["compact"] = before
-    reports = losses(gan, sampler, 0, 3)
-    tied = gan.equivariance.tied(gan.generator)
-    kernels = [(keras.ops.convert_to_numpy(v.value), orbits) for v, orbits in tied if v.trainable]
-    return {"reports": reports, "breach": float(max(np.abs(k - orbits.first(k)).max() for k, orbits in kernels))}
+def of_name(name):
+    """A GAN of a loss or a recipe."""
+    return tiny(loss=name) if name in LOSSES else tiny(name)
+
+
+def finetuned():
+    """A GAN that begins with a generator of other phases."""
+    old = drawn(Generator.from_architecture("compact", ("a", "b", "d")), 5)
+    fractions = np.full(3, 1 / 3)
+    return tiny("finetune", source=Pretrained(old, 32).start(("a", "b", "c"), None, fractions))
 
 
 def mixed():
@@ -96,7 +89,7 @@ def mixed():
     On processors without AVX-512 its convolutions of bfloat16 fall back to one that takes no gradient of such kernels.
     """
     try:
-        return losses(*tiny("r1-slices", 2, precision="mixed_bfloat16"), 0, 2)
+        return losses(*tiny(dimensions=2, precision="mixed_bfloat16"), 0, 2)
     except RuntimeError as error:
         if "slow_conv2d: grad_weight must be contiguous" not in str(error):
             raise
@@ -114,19 +107,19 @@ def losses(gan, sampler, first, count):
 
 
 def resumed(name, folder):
-    """Six steps at once against three, a reload, and three: losses of the last three, and whether all is the same."""
-    straight, sampler = tiny(name, 3)
-    whole = losses(straight, sampler, 0, 6)
-    first, _ = tiny(name, 3)
-    losses(first, sampler, 0, 3)
-    first.save_state(folder / f"{name}.npz")
-    second, _ = tiny(name, 3)
-    second.load_state(folder / f"{name}.npz")
-    again = losses(second, sampler, 3, 3)
-    pairs = zip(straight.state(), second.state(), strict=True)
+    """Four steps at once against two, a reload, and two: losses of the last two, and whether all is the same."""
+    straight, sampler = of_name(name)
+    whole = losses(straight, sampler, 0, 4)
+    first, _ = of_name(name)
+    losses(first, sampler, 0, 2)
+    save_state(folder / f"{name}.npz", first.state())
+    second, _ = of_name(name)
+    load_state(folder / f"{name}.npz", second.state())
+    again = losses(second, sampler, 2, 2)
     array = keras.ops.convert_to_numpy
-    same = all(np.array_equal(array(a.value), array(b.value)) for (_, a), (_, b) in pairs)
-    return {"straight": whole[3:], "resumed": again, "same": same}
+    pairs = zip(straight.state(), second.state(), strict=True)
+    same = all(np.array_equal(array(a.value), array(b.value)) for a, b in pairs)
+    return {"straight": whole[2:], "resumed": again, "same": same}
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ class _Torch(Backend):
         places = [source.value if isinstance(source, keras.Variable) else source for source in sources]
         pairs = zip(upstream, targets, strict=True)
         known = [ops.convert_to_tensor(gradient, target.dtype) for gradient, target in pairs]
-        return list(torch.autograd.grad(list(targets), places, known, retain_graph=True))
+        return list(torch.autograd.grad(list(targets), places, known, retain_graph=True, allow_unused=True))
 
     def slopes(self, function, x):
         import torch  # pyright: ignore[reportMissingImports]

@@ -68,7 +68,7 @@ class VolumeFractions(Term):
         return counts / counts.sum()
 
     def loss(self, labels, asked):
-        error = ops.sum(ops.square(differentiable.volume_fractions(labels) - self.target))
+        error = ops.sum(ops.square(differentiable.volume_fractions(labels) - ops.convert_to_tensor(self.target)))
         return error, error
 
 
@@ -86,7 +86,8 @@ class LocalFractions(Term):
     def loss(self, labels, asked):
         stride = labels.shape[1] // asked.shape[1]
         found = differentiable.local_fractions(labels, stride, BOX)
-        off = (found - self.target[0]) / self.target[1] - asked
+        mean, deviation = map(ops.convert_to_tensor, self.target)
+        off = (found - mean) / deviation - asked
         loss = labels.shape[-1] * ops.mean(ops.sqrt(1.0 + ops.square(off)) - 1.0)
         return loss, ops.mean(ops.abs(off))
 
@@ -131,8 +132,9 @@ class Average(Term):
 
     def loss(self, labels, asked):
         found, before = self.measure(labels, True), ops.convert_to_tensor(self._running)
-        residual = (before - self.target) / self._scale
-        slope = 2.0 * ops.clip(residual, -_LIMIT, _LIMIT) / self._scale
+        scale = ops.convert_to_tensor(self._scale)
+        residual = (before - ops.convert_to_tensor(self.target)) / scale
+        slope = 2.0 * ops.clip(residual, -_LIMIT, _LIMIT) / scale
         known = ops.stop_gradient(found)
         self._running.assign(_DECAY * before + (1.0 - _DECAY) * known)
         error = ops.mean(ops.square(residual))
