@@ -1,7 +1,9 @@
-"""A progress bar for long work."""
+"""A progress bar for long work, or a line now and then where there is no terminal to draw it on."""
 
 import contextlib
 import sys
+import threading
+import time
 from collections.abc import Iterator
 
 from kerasgan3d.cli.output import echo
@@ -31,6 +33,67 @@ class ProgressBar:
             self._progress.console.print(printable(str(text)), markup=False, highlight=False, soft_wrap=True)
         else:
             echo(text)
+
+
+class Heartbeat:
+    """Lines that say what is going on, whenever nothing else was said for a while.
+
+    Args:
+        description: What is being done, one word or two.
+        stream: Text stream to write on.
+        every: Seconds without a line after which there is one.
+    """
+
+    def __init__(self, description, stream, every=50.0):
+        self._description, self._stream, self._every = description, stream, every
+        self._progress, self._part, self._ended = None, None, threading.Event()
+        self._started = self._said = time.monotonic()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __call__(self, done, total):
+        """Note that `done` of `total` is done."""
+        self._progress = (done, total)
+
+    def echo(self, text):
+        """Print a line to stdout: what has come of it, or which part begins."""
+        self._part, self._said = str(text).splitlines()[0], time.monotonic()
+        click.echo(text)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._ended.set()
+        self._thread.join()
+
+    def _beat(self):
+        while not self._ended.wait(max(0.0, self._said + self._every - time.monotonic())):
+            now = time.monotonic()
+            if now - self._said >= self._every:
+                self._said = now
+                self._stream.write(f"{self._description}: {self._state()}, {(now - self._started) / 60:.1f} min so far\n")
+                self._stream.flush()
+
+    def _state(self):
+        if self._progress is not None:
+            return "{} of {} done".format(*self._progress)
+        return self._part or "begun"
+
+
+@contextlib.contextmanager
+def heartbeat(description, stream) -> Iterator[ProgressBar | Heartbeat | None]:
+    """Show a progress bar where `stream` is a terminal, and where it is none write at least one line a minute.
+
+    Yields:
+        A ProgressBar or a Heartbeat, which are used alike; None where there is no stream.
+    """
+    with progress_bar(description, stream) as bar:
+        if bar is not None or stream is None:
+            yield bar
+            return
+        with Heartbeat(description, stream) as beat:
+            yield beat
 
 
 @contextlib.contextmanager

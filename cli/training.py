@@ -7,7 +7,7 @@ import click
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.options import Box, exclude_option, map_option, phases_option, voxel_size_option
 from kerasgan3d.cli.output import echo
-from kerasgan3d.cli.progress import progress_bar
+from kerasgan3d.cli.progress import heartbeat
 from kerasgan3d.cli.quiet import quiet_tensorflow
 from kerasgan3d.folder import CARD, read_json
 
@@ -108,7 +108,7 @@ def training_options(command):
 def run_training(
     train, data, *, output, normal_z, normal_y, normal_x, isotropic, axial, orthotropic, resume, dry_run, **options
 ):
-    """Train, with a bar and a line per measurement, and say what came of it.
+    """Train, with a bar or a heartbeat and a line per measurement, and say what came of it.
 
     Args:
         train: A function with the arguments of ``kerasgan3d.train``; it returns a folder that is whole, card included.
@@ -131,7 +131,7 @@ def run_training(
     if axial or orthotropic:
         given["symmetry"] = f"axial-{axial}" if axial else "orthotropic"
     source = directions or (data[0] if len(data) == 1 else list(data))
-    with quiet_tensorflow() as stderr, progress_bar("training", stderr) as bar:
+    with quiet_tensorflow() as stderr, heartbeat("training", stderr) as bar:
 
         def say(line):
             (echo if bar is None else bar.echo)(str(line))

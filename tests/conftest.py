@@ -59,6 +59,49 @@ def make_generator():
 
 
 @pytest.fixture(scope="session")
+def shrink():
+    """A function that makes, of a MonkeyPatch, whole runs of seconds: tiny networks, few volumes, no pictures.
+
+    Steps are not traced, which takes longer than a few of them; those who want it say so.
+    """
+
+    def make(monkeypatch, traced=False):
+        from functools import partial
+
+        from kerasgan3d.models import ARCHITECTURES
+        from kerasgan3d.training import GAN3D, answers, material, monitor, morphology, run, sections
+
+        tiny = {"latent_channels": 4, "widths": (6, 4), "depths": (1, 1)}
+        monkeypatch.setitem(ARCHITECTURES, "deep", {**ARCHITECTURES["deep"], **tiny})
+        monkeypatch.setattr(monitor, "SAMPLES", {"count": 2, "seed": 2**33})
+        monkeypatch.setattr(run, "with_answers", partial(answers.with_answers, count=4))
+        few = partial(morphology.reference_statistics, count=20)
+        monkeypatch.setattr(material, "reference_statistics", few)
+        monkeypatch.setattr(material, "section_statistics", partial(sections.section_statistics, count=20))
+        monkeypatch.setattr("kerasgan3d.training.monitor_figure.draw_monitor", lambda *args: None)
+        if not traced:
+            compiled = GAN3D.compile
+            monkeypatch.setattr(GAN3D, "compile", lambda *args, **given: compiled(*args, run_eagerly=True, **given))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_recipes():
+    """Recipes for such runs: "full", with views of both kinds, conditions and terms, and "plain", with one view."""
+    from kerasgan3d.training import load_recipe
+
+    slices = {"kind": "slices", "size": 16, "count": 2, "widths": (4, 5)}
+    volumes = {"kind": "volumes", "size": 16, "pool": 2, "count": 1, "widths": (4,)}
+    terms = {"local_fractions": 0.15, "surface_areas": 1.0}
+    tiny = load_recipe("default").with_changes(size=16, steps=4, monitor_every=2, precision="float32")
+    return {
+        "full": tiny.with_changes(views=(slices, volumes), terms=terms),
+        "plain": tiny.with_changes(views=({**slices, "widths": (4,)},), terms={}, conditional=False),
+    }
+
+
+@pytest.fixture(scope="session")
 def small_preset(make_generator, tmp_path_factory):
     """A preset folder that lacks nothing, its network as small as they get; not to be changed."""
     from kerasgan3d.models.preset import save_preset

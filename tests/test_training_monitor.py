@@ -1,6 +1,5 @@
 """Measuring, keeping and going on: whatever the moment of an end, nothing that was kept is lost."""
 
-import importlib
 import json
 import os
 import resource
@@ -11,56 +10,51 @@ import sys
 import numpy as np
 import pytest
 
-from kerasgan3d.data import Symmetry
 from kerasgan3d.files import WriteError
 from kerasgan3d.io import write
-from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.models.preset import load_preset
-from kerasgan3d.training import load_recipe, train
-from kerasgan3d.training.assemble import make_gan
+from kerasgan3d.training import monitor, train
+from kerasgan3d.training.keeper import Keeper
 from kerasgan3d.training.log import read_log, write_log
-from kerasgan3d.training.material import Material
+from kerasgan3d.training.monitor import Limits, Report
 from kerasgan3d.training.morphology import spread
+from kerasgan3d.training.state import read_state
 from kerasgan3d.volume import Volume
 from kerasgan3d.zoo.card import card_text
 
-module = importlib.import_module("kerasgan3d.training.monitor")
 NAMES = ("pore", "solid")
-TINY = load_recipe("r1-slices").with_changes(
-    crop=32, batch=1, slices=2, critic_widths=(4,), steps=6, monitor_every=2, calibrate=False
-)
-SMALL = {"latent_channels": 4, "widths": (6, 4, 4, 4)}
 
 
 def noise(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 2, shape).astype("uint8")
 
 
-def make_small(monkeypatch):
-    """The compact generator and what is measured of it, made tiny; pictures left out."""
-    monkeypatch.setitem(ARCHITECTURES, "compact", {**ARCHITECTURES["compact"], **SMALL})
-    monkeypatch.setattr(module, "SAMPLES", {"count": 2, "seed": 2**33})
-    monkeypatch.setattr("kerasgan3d.training.monitor_figure.draw_monitor", lambda *args: None)
-
-
 @pytest.fixture(autouse=True)
-def _small(monkeypatch):
-    make_small(monkeypatch)
+def _small(monkeypatch, shrink):
+    shrink(monkeypatch)
 
 
 @pytest.fixture(scope="module")
-def moments(tmp_path_factory):
-    """A run, and its folder as it was before and after every file of it came into place."""
+def tiny(tiny_recipes):
+    return tiny_recipes["plain"].with_changes(steps=6)
+
+
+def errors_are(monkeypatch, *errors):
+    """Let measurements find these errors, one after another."""
+    found, fidelity = iter(errors), monitor.fidelity
+    monkeypatch.setattr(monitor, "fidelity", lambda *args: {**fidelity(*args), "error": next(found)})
+
+
+@pytest.fixture(scope="module")
+def moments(tmp_path_factory, shrink, tiny):
+    """A run, its folder as it was before and after every file of it came into place, and its GAN."""
     folder = tmp_path_factory.mktemp("run")
     write(Volume(noise(36, 36, 36), NAMES, 0.5), folder / "scan.npy")
-    found = []
+    found, gans = [], []
     with pytest.MonkeyPatch.context() as monkeypatch:
-        make_small(monkeypatch)
-        # Errors that fall, rise and fall: the best is kept at steps 2 and 6.
-        errors = iter([0.5, 0.75, 0.25])
-        fidelity = module.fidelity
-        monkeypatch.setattr(module, "fidelity", lambda *args: {**fidelity(*args), "error": next(errors)})
-        replace = os.replace
+        shrink(monkeypatch)
+        errors_are(monkeypatch, 0.5, 0.75, 0.25)  # that fall, rise and fall: the best is kept at steps 2 and 6
+        replace, state = os.replace, monitor.Monitor.__init__
 
         def watched(source, target):
             look()
@@ -72,29 +66,29 @@ def moments(tmp_path_factory):
                 found.append(folder / "moments" / f"{len(found):03d}")
                 shutil.copytree(folder / "run", found[-1])
 
+        def noted(self, gan, *args, **options):
+            gans.append(gan)
+            state(self, gan, *args, **options)
+
         monkeypatch.setattr("os.replace", watched)
-        train(folder / "scan.npy", folder / "run", recipe=TINY)
-    return folder, found
+        monkeypatch.setattr(monitor.Monitor, "__init__", noted)
+        train(folder / "scan.npy", folder / "run", recipe=tiny)
+    return folder, found, gans[0]
 
 
-@pytest.fixture(scope="module")
-def parts(moments):
-    """What a monitor is made of: model, recipe, statistics of the data."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        make_small(monkeypatch)
-        material = Material(moments[0] / "scan.npy", Symmetry())
-        gan = make_gan(TINY.for_data(3), material.phases, 0.5, Symmetry(), 0, material.statistics(TINY.s2_lags), None)
-        return gan, TINY, material.reference(32)
-
-
-def restored(parts, folder):
-    gan, recipe, reference = parts
+def resumed(gan, folder):
+    """The monitor and keeper of a run that goes on in a folder."""
+    reference = json.loads((folder.parent / "reference.json").read_text("utf-8"))
+    keeper = Keeper(folder)
     card = {"training": json.loads((folder / "run.json").read_text("utf-8"))}
-    return module.Monitor(gan, recipe, reference, folder, card, resuming=True)
+    watching = monitor.Monitor(gan, 6, keeper, reference, card, Limits())
+    keeper.resume(gan.state(), watching.keep)
+    return watching, keeper
 
 
-def test_whatever_the_moment_of_an_end_the_run_goes_on_from_its_state(moments, parts, tmp_path):
-    folder, found = moments
+def test_whatever_the_moment_of_an_end_the_run_goes_on_from_its_state(moments, tmp_path):
+    folder, found, gan = moments
+    shutil.copy(folder / "run" / "best" / "reference.json", tmp_path)
     final = read_log(folder / "run" / "log.csv")
     assert [row["step"] for row in final] == ["2", "4", "6"]
     kept, seen = {}, set()
@@ -102,88 +96,96 @@ def test_whatever_the_moment_of_an_end_the_run_goes_on_from_its_state(moments, p
         if not (moment / "state.npz").exists():
             continue
         here = shutil.copytree(moment, tmp_path / str(k))
-        monitor = restored(parts, here)
-        seen.add(monitor.step)
+        _, keeper = resumed(gan, here)
+        seen.add(keeper.step)
         # The log ends with the state, line by line that of the run that was not interrupted.
-        assert monitor.rows == final[: monitor.step // 2] == read_log(here / "log.csv")
-        assert monitor.best_step == {2: 2, 4: 2, 6: 6}[monitor.step]
-        assert monitor.best == {2: 0.5, 4: 0.5, 6: 0.25}[monitor.step]
+        assert keeper.rows == final[: keeper.step // 2] == read_log(here / "log.csv")
+        assert keeper.best_step == {2: 2, 4: 2, 6: 6}[keeper.step]
+        assert keeper.best == {2: 0.5, 4: 0.5, 6: 0.25}[keeper.step]
         best = load_preset(here / "best")
-        assert best.card["training"]["steps"] == monitor.best_step
-        weights = kept.setdefault(monitor.best_step, best.get_weights())
+        assert best.card["training"]["steps"] == keeper.best_step
+        weights = kept.setdefault(keeper.best_step, best.get_weights())
         for a, b in zip(best.get_weights(), weights, strict=True):
             np.testing.assert_array_equal(a, b)
-        if monitor.best_step == monitor.step:
-            for a, b in zip(best.get_weights(), parts[0].average.get_weights(), strict=True):
+        if keeper.best_step == keeper.step:
+            for a, b in zip(best.get_weights(), gan.average.generator.get_weights(), strict=True):
                 np.testing.assert_array_equal(a, b)
         assert not [path for path in here.iterdir() if path.name.endswith(".tmp")]
     assert seen == {2, 4, 6}
     assert len(found) > 20
 
 
-def test_a_state_of_the_first_version_is_gone_on_from(moments, parts, tmp_path):
-    here = shutil.copytree(moments[0] / "run", tmp_path / "run")
-    gan, _, _ = parts
-    with np.load(here / "state.npz") as file:
-        arrays = {name: file[name] for name in file if name not in ("extra row", "extra best_step")}
-    np.savez(here / "state.npz", **arrays)
-    rows = read_log(here / "log.csv")
-    write_log([{key: row[key] for key in row if key != "spread"} for row in rows], here / "log.csv")
-    monitor = restored(parts, here)
-    assert (monitor.step, monitor.best, monitor.best_step, len(monitor.rows)) == (6, 0.25, 6, 3)
-
-
-def test_a_best_generator_that_is_gone_is_told(moments, parts, tmp_path):
-    here = shutil.copytree(next(m for m in reversed(moments[1]) if state_step(m) == 4), tmp_path / "run")
+def test_a_best_generator_that_is_gone_is_told(moments, tmp_path):
+    folder, found, gan = moments
+    shutil.copy(folder / "run" / "best" / "reference.json", tmp_path)
+    here = shutil.copytree(next(m for m in reversed(found) if state_step(m) == 4), tmp_path / "run")
     for path in here.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
     with pytest.raises(ValueError, match=r"best must hold the best generator .* that of step 2. Received: none"):
-        restored(parts, here)
+        resumed(gan, here)
 
 
 def state_step(folder):
     if not (folder / "state.npz").exists():
         return None
-    with np.load(folder / "state.npz") as file:
-        return int(file["extra step"])
+    return int(read_state(folder / "state.npz")["extra step"])
 
 
-def test_a_full_disk_leaves_the_last_checkpoint(moments, parts, tmp_path):
+def test_a_full_disk_leaves_the_last_checkpoint(moments, tmp_path):
     here = shutil.copytree(moments[0] / "run", tmp_path / "run")
-    monitor = restored(parts, here)
+    shutil.copy(here / "best" / "reference.json", tmp_path)
+    _, keeper = resumed(moments[2], here)
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
-    monitor.step += 2
+    keeper.step += 2
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
     try:
         with pytest.raises(WriteError, match=r"state.npz could not be written whole.* Is there room on the disk\?"):
-            monitor._write({"step": "8"}, None)
+            keeper.record(moments[2].state(), {"step": "8"}, 0.1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
 
 
+def test_every_flip_of_a_state_is_found_or_harmless(moments, tmp_path):
+    path = tmp_path / "state.npz"
+    data = (moments[0] / "run" / "state.npz").read_bytes()
+    expected, rng, refused = read_state(moments[0] / "run" / "state.npz"), np.random.default_rng(0), 0
+    for place in rng.integers(0, len(data), 60):
+        spoiled = bytearray(data)
+        spoiled[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(spoiled)
+        try:
+            found = read_state(path)
+        except ValueError as error:
+            assert "state.npz is damaged" in str(error)
+            refused += 1
+            continue
+        assert set(found) == set(expected)
+        assert all(np.array_equal(found[name], expected[name]) for name in found)
+    assert refused > 20
+
+
 _KILLED = """
-import importlib, os, signal, sys
+import os, signal, sys
 from kerasgan3d.models import ARCHITECTURES
-from kerasgan3d.training import load_recipe, train
-module = importlib.import_module("kerasgan3d.training.monitor")
-folder, names, latest = sys.argv[1], {small}, int(sys.argv[2])
-ARCHITECTURES["compact"] = {{**ARCHITECTURES["compact"], **names}}
-module.SAMPLES = {{"count": 2, "seed": 2**33}}
-recipe = load_recipe("r1-slices").with_changes(
-    crop=32, batch=1, slices=2, critic_widths=(4,), steps=6, monitor_every=2, calibrate=False)
-savez, saved = module.np.savez, []
-def savez_and_die(file, **arrays):
-    saved.append(1)
-    if len(saved) == latest:
-        file.write(b"half")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    savez(file, **arrays)
-module.np.savez = savez_and_die
-train(folder + "/scan.npy", folder + "/run", recipe=recipe)
+from kerasgan3d.training import load_recipe, monitor, train
+folder, when = sys.argv[1:]
+ARCHITECTURES["deep"] = {**ARCHITECTURES["deep"], "latent_channels": 4, "widths": (6, 4), "depths": (1, 1)}
+monitor.SAMPLES = {"count": 2, "seed": 2**33}
+recipe = load_recipe(folder + "/recipe.json")
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+summarise, measured = monitor.summarise, []
+def killed(*args):
+    measured.append(1)
+    if when == "measuring" and len(measured) == 2:
+        die()
+    return summarise(*args)
+monitor.summarise = killed
+train(folder + "/scan.npy", folder + "/run", recipe=recipe,
+      tick=lambda done, steps: die() if when == "training" and done == 3 else None)
 """
 
 
@@ -192,27 +194,29 @@ def without_time(rows):
 
 
 def state_of(folder):
-    """The variables of a state, in order."""
-    with np.load(folder / "state.npz") as file:
-        return [file[name] for name in sorted(file) if not name.startswith("extra ")]
+    """The variables of a state, in order: their names count the models that a process made."""
+    arrays = read_state(folder / "state.npz")
+    return [arrays[name] for name in sorted(arrays) if not name.startswith("extra ")]
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
+def test_a_killed_run_ends_as_one_that_was_not(tmp_path, shrink, tiny_recipes):
     write(Volume(noise(36, 36, 36), NAMES, 0.5), tmp_path / "scan.npy")
-    ends = []
-    for latest in (2, 1, 0):  # killed while the second checkpoint is written, then the one after it; then not
-        command = [sys.executable, "-c", _KILLED.format(small=SMALL), str(tmp_path), str(latest)]
-        ends.append(subprocess.run(command, capture_output=True, check=False).returncode)
-        assert (tmp_path / "run" / "state.npz").exists()
-    assert ends == [-9, -9, 0]
-    whole = train(tmp_path / "scan.npy", tmp_path / "whole", recipe=TINY)
+    recipe = tiny_recipes["full"].with_changes(steps=6)
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe.to_dict()), "utf-8")
+    for when, step in (("training", 2), ("measuring", 4)):  # after the first checkpoint; before the third
+        command = [sys.executable, "-c", _KILLED, str(tmp_path), when]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == -9
+        assert state_step(tmp_path / "run") == step
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        shrink(monkeypatch, traced=True)
+        for name in ("run", "whole"):
+            train(tmp_path / "scan.npy", tmp_path / name, recipe=recipe)
     one, other = (read_log(tmp_path / name / "log.csv") for name in ("run", "whole"))
     assert without_time(one) == without_time(other)
-    one, other = (load_preset(folder).get_weights() for folder in (tmp_path / "run" / "best", whole))
+    one, other = (load_preset(tmp_path / name / "best").get_weights() for name in ("run", "whole"))
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
-    # Names of variables count the models that a process made: states are alike place by place.
     one, other = (state_of(tmp_path / name) for name in ("run", "whole"))
     assert len(one) == len(other) > 10
     for a, b in zip(one, other, strict=True):
@@ -224,49 +228,46 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
 # Stopping early, spread, log, TensorBoard
 
 
-def test_patience_counts_measurements_without_a_smaller_error(moments, parts, tmp_path):
-    monitor = restored(parts, shutil.copytree(moments[0] / "run", tmp_path / "run"))
-    for row, error in zip(monitor.rows, (0.25, 0.5, 0.5), strict=True):
-        row["error"] = str(error)
+def test_patience_counts_measurements_without_a_smaller_error():
+    rows = [{"step": str(step), "error": error} for step, error in ((2, "0.25"), (4, "0.5"), (5, "0.5"))]
     for patience, out in ((None, False), (1, True), (2, True), (3, False)):
-        monitor.patience = patience
-        assert monitor.patience_is_out == out, patience
-    monitor.patience = 1
-    monitor.rows[-1]["error"] = "0.25"  # as small as the smallest: the count begins anew
-    assert not monitor.patience_is_out
-    monitor.rows.clear()
-    assert not monitor.patience_is_out
+        assert Limits(patience=patience).patience_is_out(rows) == out, patience
+    rows[-1]["error"] = "0.25"  # as small as the smallest: the count begins anew
+    assert not Limits(patience=1).patience_is_out(rows)
+    assert not Limits(patience=1).patience_is_out([])
 
 
-@pytest.mark.parametrize(("keep", "step"), [("best", 2), ("last", 4)])
-def test_the_last_generator_is_kept_where_the_recipe_says_so(moments, tmp_path, monkeypatch, keep, step):
-    errors = iter([0.25, 0.75])
-    fidelity = module.fidelity
-    monkeypatch.setattr(module, "fidelity", lambda *args: {**fidelity(*args), "error": next(errors)})
-    recipe = TINY.with_changes(keep=keep, steps=4)
-    train(moments[0] / "scan.npy", tmp_path / "run", recipe=recipe)
+def test_the_generator_that_is_kept_is_the_best_and_the_card_says_so(moments, tmp_path, monkeypatch, tiny):
+    errors_are(monkeypatch, 0.25, 0.75)
+    train(moments[0] / "scan.npy", tmp_path / "run", recipe=tiny, steps=4)
     card = load_preset(tmp_path / "run" / "best").card
-    assert card["training"]["steps"] == step
-    said = "chosen by the morphology" if keep == "best" else "the last that was measured"
-    assert said in card_text(tmp_path / "run" / "best")
-    with np.load(tmp_path / "run" / "state.npz") as file:
-        assert file["extra best"] == 0.25
+    assert card["training"]["steps"] == 2
+    assert "chosen by the morphology" in card_text(tmp_path / "run" / "best")
+    assert read_state(tmp_path / "run" / "state.npz")["extra best"] == 0.25
 
 
-def test_a_run_without_progress_stops(moments, tmp_path, monkeypatch):
-    errors = iter([0.5, 0.75, 0.25])
-    fidelity = module.fidelity
-    monkeypatch.setattr(module, "fidelity", lambda *args: {**fidelity(*args), "error": next(errors)})
+def test_a_run_without_progress_stops(moments, tmp_path, monkeypatch, tiny):
+    errors_are(monkeypatch, 0.5, 0.75, 0.25)
     ticks = []
     scan = moments[0] / "scan.npy"
-    train(scan, tmp_path / "run", recipe=TINY, patience=1, tick=lambda *done: ticks.append(done))
+    train(scan, tmp_path / "run", recipe=tiny, patience=1, tick=lambda *done: ticks.append(done))
     assert [row["step"] for row in read_log(tmp_path / "run" / "log.csv")] == ["2", "4"]
     assert ticks == [(step, 6) for step in range(1, 5)]
     # The same again is over at once; more patience goes on.
-    train(scan, tmp_path / "run", recipe=TINY, patience=1)
+    train(scan, tmp_path / "run", recipe=tiny, patience=1)
     assert len(read_log(tmp_path / "run" / "log.csv")) == 2
-    train(scan, tmp_path / "run", recipe=TINY, patience=2)
+    train(scan, tmp_path / "run", recipe=tiny, patience=2)
     assert len(read_log(tmp_path / "run" / "log.csv")) == 3
+
+
+def test_a_run_that_diverges_keeps_what_it_had(moments, tmp_path):
+    here = shutil.copytree(moments[0] / "run", tmp_path / "run")
+    shutil.copy(here / "best" / "reference.json", tmp_path)
+    watching, _ = resumed(moments[2], here)
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=r"training diverged at step 6: .*nan.* best holds the best so far"):
+        watching.on_epoch_end(3, {"critic_loss": float("nan")})
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
 
 
 def test_spread_is_that_of_the_data():
@@ -291,6 +292,12 @@ def test_slices_are_compared_with_slices():
     assert spread(reference, [sample] * 2) == pytest.approx(np.std(shares, ddof=1) / 0.5)
 
 
+def test_a_report_is_a_line():
+    report = Report(100, 200, 90.0, {}, {"error": 0.5}, 0.25)
+    assert str(report) == "step 100 of 200, 1.5 min: error 0.500, best 0.250"
+    assert str(report._replace(spread=0.9)).endswith("best 0.250, spread 0.90 of the data's")
+
+
 def test_a_log_keeps_the_lines_of_older_versions(tmp_path):
     (tmp_path / "log.csv").write_text("step,error\n2,0.5\n4,0.25\nbroken", "utf-8")
     rows = [*read_log(tmp_path / "log.csv"), {"step": "6", "error": "0.1", "spread": "0.9"}]
@@ -299,14 +306,14 @@ def test_a_log_keeps_the_lines_of_older_versions(tmp_path):
     assert read_log(tmp_path / "nothing.csv") == []
 
 
-def test_tensorboard_is_asked_for_where_it_is_missing(moments, tmp_path, monkeypatch):
+def test_tensorboard_is_asked_for_where_it_is_missing(moments, tmp_path, monkeypatch, tiny):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install tensorboard"):
-        train(moments[0] / "scan.npy", tmp_path / "run", recipe=TINY, tensorboard=True)
+        train(moments[0] / "scan.npy", tmp_path / "run", recipe=tiny, tensorboard=True)
     assert not (tmp_path / "run").exists()
 
 
-def test_tensorboard_is_told_what_was_measured(moments, tmp_path):
+def test_tensorboard_is_told_what_was_measured(moments, tmp_path, tiny):
     pytest.importorskip("tensorboard")
-    train(moments[0] / "scan.npy", tmp_path / "run", recipe=TINY.with_changes(steps=2), tensorboard=True)
+    train(moments[0] / "scan.npy", tmp_path / "run", recipe=tiny, steps=1, tensorboard=True)
     assert any(b"epoch_error" in path.read_bytes() for path in (tmp_path / "run" / "tensorboard").rglob("events*"))

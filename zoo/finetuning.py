@@ -7,7 +7,7 @@ from typing import Any
 from kerasgan3d.models import Generator
 from kerasgan3d.training import Recipe, train
 from kerasgan3d.training.keeper import BEST
-from kerasgan3d.training.run import Data
+from kerasgan3d.training.run import Data, check_room
 from kerasgan3d.zoo.card import complete
 from kerasgan3d.zoo.loading import load_generator
 
@@ -26,11 +26,11 @@ def finetune(
         folder = finetune("nmc-cathode", "my-scan.tif", "run", phases=("pore", "NMC"), voxel_size=0.2)
 
     Architecture and weights are the pretrained generator's, whatever the recipe says; the critics are new, and the
-    generator's learning rate rises over the first ``warmup`` steps, in which they learn the data. Phases of the same name, whatever its case, keep their kernels of the
-    last layer; the rest take those of the phases whose volume fractions are closest, or new ones where there are more
-    phases than before. The result has the voxel size of the data. Structures that are much longer or shorter in voxels
-    than those that the generator knows have to be learned anew: ``dry_run`` tells by how much, ``resample_to`` brings
-    the data to another voxel size.
+    generator's learning rate rises over the first ``warmup`` steps, in which they learn the data. Phases of the same
+    name, whatever its case, keep their kernels of the last layer; the rest take those of the phases whose volume
+    fractions are closest, or new ones where there are more phases than before. The result has the voxel size of the
+    data. Structures that are much longer or shorter in voxels than those that the generator knows have to be learned
+    anew: ``dry_run`` tells by how much, ``resample_to`` brings the data to another voxel size.
 
     Args:
         source: A name of ``kerasgan3d.zoo.list_presets()``, a preset folder, or a Generator, which is not changed.
@@ -50,6 +50,7 @@ def finetune(
         ValueError: if there is no such generator, or the data, the recipe or an option is not of the above.
         OSError: if a file cannot be read or written.
     """
+    check_room(Path(output), options.get("resume", True))
     if isinstance(source, Generator):
         if revision is not None:
             raise ValueError(f"`revision` must be None where `source` is a Generator. Received: {revision!r}.")

@@ -1,8 +1,11 @@
 """The log of a run: one line of a CSV file per measurement."""
 
 import csv
+import math
 
 from kerasgan3d.files import replacing
+
+_LONGEST = 2**16  # characters of a line
 
 
 def log_row(step, seconds, losses, measured, found, spread):
@@ -32,11 +35,20 @@ def log_row(step, seconds, losses, measured, found, spread):
 
 
 def read_log(path):
-    """The lines of a log: a list of dicts from column to text; empty where there is none."""
+    """The lines of a log that can be read: a list of dicts from column to text; empty where there is none."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        lines = (line for line in file.read().replace("\0", "").splitlines() if len(line) < _LONGEST)
+        return [row for row in csv.DictReader(lines) if _is_row(row)]
+
+
+def _is_row(row):
+    """Tell whether a line says a step and its error."""
+    try:
+        return (row.get("step") or "").isdecimal() and math.isfinite(float(row.get("error") or "nan"))
+    except ValueError:
+        return False
 
 
 def write_log(rows, path):

@@ -7,6 +7,7 @@ from kerasgan3d.training.sections import section_statistics, section_windows
 
 # So many windows say how large structures are.
 _STRUCTURES = 9
+_LEAST = 4  # voxels per side: no crop is smaller
 
 
 class Material:
@@ -87,6 +88,19 @@ class Material:
         if self.data.normals is not None:
             return section_statistics(self.data, self.phases, self.voxel_size, self.symmetry, **options)
         return reference_statistics(self.data, self.phases, self.voxel_size, **options)
+
+    def room(self, most):
+        """The edge of the largest crop, of at most so many voxels, that lies beside what is excluded."""
+        fits, high = _LEAST, min(most, self.data.smallest)
+        edge = high  # most data have nothing excluded
+        while fits < high:
+            try:
+                self.data.crops((edge,) * self.dimensions)
+                fits = edge
+            except NoRoomError:
+                high = edge - 1
+            edge = (fits + high + 1) // 2
+        return fits
 
     def structuring_length(self, crop):
         """Length of the largest structuring element in voxels, see ``structuring_length``; of some larger windows."""

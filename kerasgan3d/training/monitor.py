@@ -20,7 +20,6 @@ from kerasgan3d.training.morphology import ERROR_OF, fidelity, fidelity_facts, s
 PICTURE, TENSORBOARD = "monitor.png", "tensorboard"
 SAMPLES = {"count": 16, "seed": MONITOR}  # the volumes by which a generator is judged as it trains
 EDGE = 96  # voxels: their edge, where data and training have room for it
-_FIRST = 30.0  # seconds that a measurement may take, before one is done
 
 
 class Report(NamedTuple):
@@ -56,25 +55,25 @@ class Limits:
     """When a run ends before its last step.
 
     Attributes:
-        minutes: After so many minutes, the last measurement and what comes after it included; or None.
+        minutes: After so many minutes from now, the last measurement and what comes after it included; or None.
         patience: After so many measurements without a smaller error; or None.
+        measuring: Seconds that a measurement takes.
+        comparing: Seconds that comparing with what was held out takes besides.
     """
 
     minutes: float | None = None
     patience: int | None = None
+    measuring: float = 0.0
+    comparing: float = 0.0
 
     def __post_init__(self) -> None:
-        self._started, self._measuring = time.monotonic(), _FIRST
-
-    def measured(self, seconds: float) -> None:
-        """Note how long a measurement took, which says how long the end will take."""
-        self._measuring = seconds
+        self._started = time.monotonic()
 
     @property
     def time_is_out(self) -> bool:
         """Whether what is left of the minutes is what the end of a run takes: to measure twice, and write."""
         left = None if self.minutes is None else 60 * self.minutes - (time.monotonic() - self._started)
-        return left is not None and left <= 2.5 * self._measuring
+        return left is not None and left <= 2.5 * self.measuring + self.comparing
 
     def patience_is_out(self, rows: list[dict[str, str]]) -> bool:
         """Whether so many lines of a log passed without a smaller error; of equal ones the later counts."""
@@ -137,7 +136,7 @@ class Monitor(keras.callbacks.Callback):
         samples, measured = self.measured()
         found, differ = fidelity(self.reference, measured), spread(self.reference, samples)
         now = time.monotonic()
-        self.limits.measured(now - before)
+        self.limits.measuring = now - before
         keeper.seconds, self._since = keeper.seconds + now - self._since, now
         row = log_row(keeper.step, keeper.seconds, losses, measured, found, differ)
         if keeper.record(self.gan.state(), row, found["error"]):

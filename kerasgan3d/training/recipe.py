@@ -23,7 +23,8 @@ PRETRAINED = "pretrained"
 # Recipes of earlier versions, and what to use instead.
 _REPLACED = {
     **dict.fromkeys(
-        ("r1-slices", "r1", "slices", "volume-slices", "wide-slices"), "recipe='default' (--recipe default)"
+        ("r1-slices", "r1", "slices", "volume-slices", "wide-slices", "equivariant-slices"),
+        "recipe='default' (--recipe default)",
     ),
     "lsgan": "loss='least-squares' (--loss least-squares)",
     "wgan-gp": "loss='wasserstein' (--loss wasserstein)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -120,6 +121,7 @@ class _Options:
             raise ValueError(f"`minutes` must be positive. Received: {self.minutes!r}.")
         if self.patience is not None:
             check_count(self.patience, "patience")
+        self.limits = Limits(self.minutes, self.patience)  # whose time runs from here on
 
     def tell(self, line: str) -> None:
         """Say a line, where somebody listens."""
@@ -187,7 +189,7 @@ def train(
         OSError: if a file cannot be read or written.
     """
     output = Path(output)
-    _check_room(output, settings.get("resume", True))
+    check_room(output, settings.get("resume", True))
     of_data, of_recipe, options = _sorted(settings)
     recipe = _with_architecture(load_recipe(recipe), of_recipe.pop("architecture", None), pretrained)
     recipe = recipe.with_changes(**of_recipe)
@@ -216,10 +218,12 @@ def train(
 
 def _plan(material, recipe, source, options):
     """Everything that a run needs to know: which views the data can fill, how soft edges are, what is matched."""
-    size = min(EDGE, recipe.size, material.data.smallest)
+    room = material.room(recipe.size)
+    size = min(EDGE, room)
     material.check_held_out(size)
-    views, notes = fitted(recipe.views, material.data, recipe.size)
-    share, _ = largest_share(material.data, EDGE)
+    options.tell("measuring its edges and local volume fractions")
+    views, notes = fitted(recipe.views, material.data, room)
+    share, _ = largest_share(material.data, size)
     edges = share if recipe.edges == "auto" else min(recipe.edges, share)
     if edges != recipe.edges:
         notes.append(f"edges are given {edges:g}: more would change labels of the data")
@@ -247,16 +251,18 @@ def _fit(plan, output, options, followers, resuming):
     gan = make_gan(recipe, generator, material.symmetry, plan.terms, options.seed, options.devices)
     reals = real_views(material.data, recipe.views, recipe.edges, recipe.batch, options.seed)
     options.tell("measuring the data")
+    before, limits = time.monotonic(), options.limits
     reference, keeper = material.reference(plan.size), Keeper(output)
+    took = time.monotonic() - before  # of many sub-volumes; those of a measurement are few, but have to be sampled
+    limits.measuring, limits.comparing = took / 2, took if material.held_out is not None else 0.0
     card = {"name": options.name or output.resolve().name, **(options.about or {}), "training": dict(plan.settings)}
-    limits = Limits(options.minutes, options.patience)
     shown = {"real": material.slices(plan.size), "progress": options.progress, "tick": options.tick}
     monitor = Monitor(gan, recipe.steps, keeper, reference, card, limits, **shown)
     if resuming:
         keeper.resume(gan.state(), monitor.keep)
         monitor.stopped = limits.patience_is_out(keeper.rows)
     options.tell(f"training from step {keeper.step}")
-    while keeper.step < recipe.steps and not monitor.stopped:
+    while keeper.step < recipe.steps and not monitor.stopped and not limits.time_is_out:
         length = min(recipe.steps - keeper.step, recipe.monitor_every - keeper.step % recipe.monitor_every)
         callbacks = [monitor, *followers]
         epoch = keeper.step // recipe.monitor_every
@@ -271,8 +277,8 @@ def _fit(plan, output, options, followers, resuming):
         )
     if keeper.best_step is None:
         raise ValueError(
-            f"`minutes` must leave time to learn. Received: {options.minutes:g}, over before a step was done: "
-            "nothing was learned, and there is no best generator."
+            f"`minutes` must leave time to learn. Received: {options.minutes:g}, which reading and measuring the data "
+            "and the end of a run take: nothing was learned, and there is no best generator. Give more."
         )
     return output / BEST
 
@@ -344,9 +350,20 @@ def _symmetry(symmetry):
     return kinds[symmetry]
 
 
-def _check_room(output, resume):
-    """Refuse a run of an earlier version before anything else is checked."""
-    if not resume or not (output / STATE).is_file():
+def check_room(output: Path, resume: bool) -> None:
+    """Refuse a folder with a run of an earlier version, or one whose state is gone.
+
+    Raises:
+        ValueError: if it is to be resumed and cannot be.
+    """
+    if not resume:
+        return
+    if not (output / STATE).is_file():
+        if (output / BEST).exists():
+            raise ValueError(
+                f"{output / BEST} is of a run whose state, {STATE}, is missing. Put that back, give another folder, or "
+                "start afresh with resume=False (--restart)."
+            )
         return
     if not (output / _SETTINGS).is_file():
         raise ValueError(
