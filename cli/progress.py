@@ -72,7 +72,8 @@ class Heartbeat:
             now = time.monotonic()
             if now - self._said >= self._every:
                 self._said = now
-                self._stream.write(f"{self._description}: {self._state()}, {(now - self._started) / 60:.1f} min so far\n")
+                minutes = (now - self._started) / 60
+                self._stream.write(f"{self._description}: {self._state()}, {minutes:.1f} min so far\n")
                 self._stream.flush()
 
     def _state(self):

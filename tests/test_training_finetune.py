@@ -1,35 +1,38 @@
-"""Starting from a pretrained generator: its last layer, the critics' first steps, and whole runs."""
+"""Starting from a pretrained generator: its last layer, rates that rise, and whole runs."""
 
 import csv
-import importlib
 import json
 
 import numpy as np
 import pytest
 
 import kerasgan3d
-from kerasgan3d.data import Symmetry
+from kerasgan3d.data import LabelledData, Symmetry
 from kerasgan3d.io import write
 from kerasgan3d.models.preset import load_preset, save_preset
-from kerasgan3d.training import load_recipe, physics, train
+from kerasgan3d.sampling.conditions import Conditions
+from kerasgan3d.training import load_recipe, train
 from kerasgan3d.training.assemble import make_gan
-from kerasgan3d.training.normalization import renew_statistics
 from kerasgan3d.training.pretrained import Pretrained, median_lead
+from kerasgan3d.training.state import read_state
+from kerasgan3d.training.views import real_views
 from kerasgan3d.volume import Volume
 from kerasgan3d.zoo.card import card_text
 
-monitor = importlib.import_module("kerasgan3d.training.monitor")
-WIDTHS = {"latent_channels": 4, "widths": (6, 4, 4, 4)}
-TINY = load_recipe("finetune").with_changes(
-    crop=32, batch=1, slices=2, critic_widths=(4, 5), critic_warmup=3, steps=5, monitor_every=2, calibrate=False
-)
+WIDTHS = {"latent_channels": 4, "widths": (6, 4)}
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch):
-    monkeypatch.setattr(monitor, "SAMPLES", {"count": 2, "seed": 2**33})
-    monkeypatch.setattr("kerasgan3d.training.monitor_figure.draw_monitor", lambda *args: None)
+def _small(monkeypatch, shrink):
+    shrink(monkeypatch)
     monkeypatch.setattr("kerasgan3d.zoo.finetuning.complete", lambda folder: folder)
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_recipes):
+    plain = tiny_recipes["plain"]
+    own = {"views": plain.views, "size": 16, "precision": "float32", "warmup": 3, "steps": 5, "monitor_every": 2}
+    return load_recipe("finetune").with_changes(**own)
 
 
 @pytest.fixture(scope="module")
@@ -174,12 +177,11 @@ def test_padding_is_no_matter(old):
     assert other.facts(old.phases, [1 / 3] * 3) == Pretrained(old, 8).facts(old.phases, [1 / 3] * 3)
 
 
-def make(start, **changes):
-    recipe = TINY.with_changes(**changes)
-    labels = blocks(3)
-    found = physics.statistics(labels, 3, Symmetry(), lags=recipe.s2_lags)
-    gan = make_gan(recipe, start.phases, 0.5, Symmetry(), 0, found, None, start)
-    return gan, recipe, kerasgan3d.data.SliceSampler(labels, 32, [6])
+def make(start, tiny, **changes):
+    recipe = tiny.with_changes(**changes)
+    data = LabelledData.of(blocks(3), n_phases=3)
+    gan = make_gan(recipe, start, Symmetry(), {})
+    return gan, recipe, real_views(data, recipe.views, 0.0, recipe.batch, 0)
 
 
 def values(model):
@@ -191,46 +193,33 @@ def assert_same(a, b):
         np.testing.assert_array_equal(x, y)
 
 
-def test_held_steps_teach_the_critics_alone(old):
-    gan, _, sampler = make(old, critic_updates=2)
+def test_the_average_leaves_pretrained_weights_slowly(old, tiny):
+    gan, _, reals = make(old, tiny, average_decay=0.75)
     assert_same(values(gan.generator), values(old))
-    for held in (True, False):
-        trained, average, critic = gan.generator.trainable_variables, values(gan.average), values(gan.critics[0])
-        before = [weight.numpy().copy() for weight in trained]
-        gan.generator_held = held
-        gan.fit(gan.batches(sampler), steps_per_epoch=2, shuffle=False, verbose=0)
-        still = [np.array_equal(a, b.numpy()) for a, b in zip(before, trained, strict=True)]
-        assert all(still) if held else not any(still)
-        assert np.array_equal(average[0], values(gan.average)[0]) is held
-        assert not np.array_equal(critic[0], values(gan.critics[0])[0])
-    # An update of the critics of held steps is like any other.
-    assert (int(gan.generator_optimizer.iterations), int(gan.critic_optimizer.iterations)) == (2, 8)
-
-
-def test_the_average_leaves_pretrained_weights_slowly(old):
-    gan, _, sampler = make(old, average_decay=0.75)
-    gan.fit(gan.batches(sampler), steps_per_epoch=1, shuffle=False, verbose=0)
-    for before, now, mean in zip(values(old), values(gan.generator), values(gan.average), strict=True):
+    gan.fit(gan.batches(reals), steps_per_epoch=1, shuffle=False, verbose=0)
+    assert not np.array_equal(values(gan.generator)[0], values(old)[0])
+    for before, now, mean in zip(values(old), values(gan.generator), values(gan.average.generator), strict=True):
         np.testing.assert_allclose(mean, 0.75 * before + 0.25 * now, rtol=1e-5, atol=1e-6)
 
 
-def test_rates_of_the_critics_fall_when_the_generators_do(old):
-    gan, recipe, _ = make(old, critic_updates=2, steps=10, decay_from=0.5)
+def test_the_generators_rate_rises_while_new_critics_learn(old, tiny):
+    gan, _, _ = make(old, tiny, critic_updates=2, steps=10, decay_from=0.5, warmup=4)
     ours, theirs = gan.generator_optimizer._learning_rate, gan.critic_optimizer._learning_rate
-    assert (ours.hold, ours.steps) == (5, 10)
-    assert (theirs.hold, theirs.steps) == (2 * (recipe.critic_warmup + 5), 2 * (recipe.critic_warmup + 10))
+    assert (ours.warmup, ours.hold, ours.steps) == (4, 5, 10)
+    assert (theirs.warmup, theirs.hold, theirs.steps) == (0, 10, 20)
+    assert float(ours(0)) == pytest.approx(3e-4 / 4)
+    assert float(theirs(0)) == pytest.approx(4e-4)
 
 
 @pytest.fixture(scope="module")
-def finished(preset, scan, tmp_path_factory):
+def finished(preset, scan, tmp_path_factory, shrink, tiny):
     """A whole run: its folder and what it reported."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(monitor, "SAMPLES", {"count": 2, "seed": 2**33})
-        monkeypatch.setattr("kerasgan3d.training.monitor_figure.draw_monitor", lambda *args: None)
+        shrink(monkeypatch)
         monkeypatch.setattr("kerasgan3d.zoo.finetuning.complete", lambda folder: folder)
         output, reports, ticks = tmp_path_factory.mktemp("runs") / "run", [], []
         kerasgan3d.finetune(
-            preset, scan, output, recipe=TINY, progress=reports.append, tick=lambda *step: ticks.append(step)
+            preset, scan, output, recipe=tiny, progress=reports.append, tick=lambda *step: ticks.append(step)
         )
     return output, reports, ticks
 
@@ -245,8 +234,8 @@ def test_a_run_makes_a_generator_of_the_data(finished, preset, old):
     generator = load_preset(output / "best")
     assert (generator.phases, generator.voxel_size) == (("Pore", "CGO", "Ni", "YSZ"), 0.25)
     assert generator.widths == old.widths
-    assert [(report.step, report.steps) for report in reports] == [(3, 8), (5, 8), (7, 8), (8, 8)]
-    assert ticks == [(i, 8) for i in range(1, 9)]
+    assert [(report.step, report.steps) for report in reports] == [(2, 5), (4, 5), (5, 5)]
+    assert ticks == [(i, 5) for i in range(1, 6)]
     assert (output / "best" / "reference.json").is_file()
     origin = generator.card["training"]["fine_tuned_from"]
     assert origin["name"] == "old"
@@ -264,80 +253,119 @@ def test_the_card_says_what_it_was_fine_tuned_from(finished, preset):
     assert (
         f"Fine-tuned from `old` (weights' sha256 `{digest}`), which learned from the data of A. Author (2020)." in text
     )
-    assert " of 8, after " in text
+    assert " of 5, after " in text
     assert "its architecture" in text
 
 
-def test_nothing_but_the_critics_moves_before_the_first_measurement(finished, preset, scan):
-    output, reports, _ = finished
-    start = Pretrained(load_preset(preset), 32).start(
-        ("Pore", "CGO", "Ni", "YSZ"), 0.25, np.bincount(blocks(4).ravel()) / blocks(4).size
-    )
-    renew_statistics(start, 32)
-    reference = json.loads((output / "best" / "reference.json").read_text("utf-8"))
-    _, measured = monitor.measure(start, 32, reference)
-    assert [float(log_of(output)[0][f"fraction_{i}"]) for i in range(4)] == pytest.approx(
-        measured["mean"]["volume_fraction"], rel=1e-3
-    )
-    assert reports[0].losses["generator_loss"] == 0
-    assert reports[1].losses["generator_loss"] != 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("parts", [1, 2], ids=["after the critics' steps", "later"])
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, preset, scan, tmp_path, parts):
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, preset, scan, tmp_path, tiny):
     output, steps = finished[0], []
-    for _ in range(parts):
-        kerasgan3d.finetune(preset, scan, tmp_path / "run", recipe=TINY, minutes=1e-9, progress=steps.append)
-    kerasgan3d.finetune(preset, scan, tmp_path / "run", recipe=TINY, progress=steps.append)
-    assert [report.step for report in steps] == [3, 5, 7, 8]
+
+    def interrupt(done, steps):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    options = {"recipe": tiny, "progress": steps.append}
+    with pytest.raises(KeyboardInterrupt):
+        kerasgan3d.finetune(preset, scan, tmp_path / "run", tick=interrupt, **options)
+    kerasgan3d.finetune(preset, scan, tmp_path / "run", **options)
+    assert [report.step for report in steps] == [2, 4, 5]
     assert log_of(tmp_path / "run") == log_of(output)
-    with np.load(tmp_path / "run" / "state.npz") as ours, np.load(output / "state.npz") as theirs:
-        # Names count the models that the process made before.
-        for a, b in zip(sorted(ours.files), sorted(theirs.files), strict=True):
-            if "seconds" not in a and "row" not in a:
-                np.testing.assert_array_equal(ours[a], theirs[b])
+    ours, theirs = (read_state(folder / "state.npz") for folder in (tmp_path / "run", output))
+    # Names count the models that the process made before.
+    for a, b in zip(sorted(ours), sorted(theirs), strict=True):
+        if "seconds" not in a and "row" not in a:
+            np.testing.assert_array_equal(ours[a], theirs[b])
     assert_same(load_preset(tmp_path / "run" / "best").get_weights(), load_preset(output / "best").get_weights())
 
 
-def test_another_start_is_no_resumption(finished, preset, old, scan, tmp_path):
+def test_another_start_is_no_resumption(finished, preset, old, scan, tmp_path, tiny):
     output, reports, _ = finished
     before = (output / "state.npz").read_bytes()
     changed = save_preset(old.with_padding("valid"), tmp_path / "changed", {"name": "changed"})
     generator = load_preset(changed)
     generator.normalizations[0].gamma.assign(2 * generator.normalizations[0].gamma.numpy())
     with pytest.raises(ValueError, match="holds a run with other settings: .*fine_tuned_from.digest"):
-        kerasgan3d.finetune(generator, scan, output, recipe=TINY)
+        kerasgan3d.finetune(generator, scan, output, recipe=tiny)
     with pytest.raises(ValueError, match="holds a run with other settings: recipe.architecture 'pretrained'"):
-        train(scan, output, recipe=TINY)
+        train(scan, output, recipe=tiny)
     assert (output / "state.npz").read_bytes() == before
     # The same start goes on, or is left as it is, wherever it is taken from.
     later = []
-    assert kerasgan3d.finetune(preset, scan, output, recipe=TINY, progress=later.append) == output / "best"
+    assert kerasgan3d.finetune(preset, scan, output, recipe=tiny, progress=later.append) == output / "best"
     assert later == []
 
 
-def test_a_dry_run_tells_what_follows_what_and_the_scale(preset, scan, tmp_path):
-    text = kerasgan3d.finetune(preset, scan, tmp_path / "run", recipe=TINY, dry_run=True)
+def test_a_dry_run_tells_what_follows_what_and_the_scale(preset, scan, tmp_path, tiny):
+    text = kerasgan3d.finetune(preset, scan, tmp_path / "run", recipe=tiny, dry_run=True)
     assert "old (pore/Ni/YSZ, 0.5 µm): Pore from pore, CGO from none, Ni from Ni, YSZ from YSZ" in text
     assert "times as long as the generator's, " in text
-    assert "3 of the critics alone, then 5 of 1 volumes, measured every 2" in text
-    assert "finetune: pretrained generator, critics of slices" in text
+    assert "5 of 1 x 16^3 voxels, measured every 2" in text
+    assert "finetune: pretrained generator, not told volume fractions; relativistic loss" in text
+    assert "no local fractions: the generator is not told local fractions" in text
     assert not (tmp_path / "run").exists()
 
 
-def test_a_dry_run_tells_where_no_critics_are_asked(preset, scan, tmp_path):
-    recipe = TINY.with_changes(critic_weight=0.0)
-    text = kerasgan3d.finetune(preset, scan, tmp_path / "run", recipe=recipe, dry_run=True)
-    assert "finetune: pretrained generator, no critics" in text
+# Generators that are told local volume fractions
 
 
-def test_a_run_without_critics_goes_through(preset, scan, tmp_path):
-    recipe = TINY.with_changes(critic_weight=0.0, critic_warmup=0, steps=2, calibrate=0.1)
-    best = kerasgan3d.finetune(preset, scan, tmp_path / "run", recipe=recipe)
-    card = json.loads((best / "kerasgan3d.json").read_text("utf-8"))
-    assert card["training"]["recipe"]["critic_weight"] == 0
-    assert np.abs(card["training"]["calibration"]["shift"]).max() <= 0.1 + 1e-6
+@pytest.fixture(scope="module")
+def told(make_generator):
+    """A deep generator that is told local volume fractions, of other data."""
+    conditions = Conditions(
+        mean=(0.5, 0.2, 0.3),
+        deviation=(0.1, 0.1, 0.1),
+        root=tuple(map(tuple, np.eye(3).tolist())),
+        taps=((0.6, 0.8, 0.0),) * 3,
+        lowest=(0.2, 0.0, 0.1),
+        highest=(0.8, 0.4, 0.5),
+        gain=(1.3, 0.8, 1.1),
+        shift=(0.01, 0.0, -0.01),
+    )
+    phases = ("pore", "Ni", "YSZ")
+    return make_generator(phases=phases, voxel_size=0.5, seed=4, depths=(1, 1), conditions=conditions, **WIDTHS)
+
+
+def test_inputs_for_fractions_follow_their_phases(told):
+    names, fractions = ("YSZ", "CGO", "PORE", "Ni"), (0.25,) * 4
+    conditions = Conditions.from_json(
+        {
+            **told.conditions.to_json(),
+            **{key: [0.25] * 4 for key in ("mean", "deviation", "lowest", "highest")},
+            "root": np.eye(4).tolist(),
+            "gain": [1.0] * 4,
+            "shift": [0.0] * 4,
+        }
+    )
+    new = Pretrained(told, 16).start(names, 0.1, fractions, conditions=conditions)
+    assert new.conditions == conditions
+    mine, theirs = new.convolutions[0].kernel.numpy(), told.convolutions[0].kernel.numpy()
+    assert mine.shape[-2] == theirs.shape[-2] + 1
+    np.testing.assert_array_equal(mine[..., :4, :], theirs[..., :4, :])
+    for i, j in ((0, 2), (2, 0), (3, 1)):
+        np.testing.assert_array_equal(mine[..., 4 + i, :], theirs[..., 4 + j, :])
+    np.testing.assert_allclose(mine[..., 5, :], theirs[..., 4:, :].mean(-2), atol=1e-6)
+    for a, b in zip(new.residual_convolutions, told.residual_convolutions, strict=True):
+        assert_same(a.get_weights(), b.get_weights())
+
+
+def test_a_generator_that_is_told_fractions_is_told_those_of_the_data(told, scan, tmp_path, tiny):
+    recipe = tiny.with_changes(conditional=True)
+    best = kerasgan3d.finetune(told, scan, tmp_path / "run", recipe=recipe, steps=1)
+    generator = load_preset(best)
+    share = np.bincount(blocks(4).ravel()) / blocks(4).size
+    np.testing.assert_allclose(generator.conditions.mean, share)
+    assert generator.conditions.gain == pytest.approx(generator.card["training"]["answers"]["slope"])
+    assert set(generator.card["training"]["terms"]) == {"volume_fractions", "local_fractions"}
+    wish = {"CGO": generator.conditions.mean[1]}
+    assert generator.sample(16, periodic=True, seed=0, fractions=wish).phases == generator.phases
+
+
+def test_a_shipped_generator_of_an_earlier_version_is_begun_with(tmp_path, tiny):
+    write(Volume(blocks(3, 9), ("pore", "NMC", "CBD"), 0.4), tmp_path / "scan.tif")
+    recipe = tiny.with_changes(size=32, steps=1)
+    text = kerasgan3d.finetune("nmc-cathode", tmp_path / "scan.tif", tmp_path / "run", recipe=recipe, dry_run=True)
+    assert "nmc-cathode (pore/NMC/CBD, 0.398 µm): pore from pore, NMC from NMC, CBD from CBD" in text
+    assert "not told volume fractions" in text
 
 
 @pytest.mark.parametrize(
@@ -351,10 +379,10 @@ def test_a_run_without_critics_goes_through(preset, scan, tmp_path):
     ],
     ids=["alike", "nearly", "longer", "shorter", "endless"],
 )
-def test_structures_of_another_scale_are_told(monkeypatch, old, scan, tmp_path, length, message):
+def test_structures_of_another_scale_are_told(monkeypatch, old, scan, tmp_path, length, message, tiny):
     monkeypatch.setattr("kerasgan3d.training.material.Material.structuring_length", lambda *args: 6.0)
     monkeypatch.setattr(Pretrained, "structuring_length", length)
-    assert message in kerasgan3d.finetune(old, scan, tmp_path / "run", recipe=TINY, dry_run=True)
+    assert message in kerasgan3d.finetune(old, scan, tmp_path / "run", recipe=tiny, dry_run=True)
 
 
 @pytest.mark.parametrize(
@@ -362,42 +390,70 @@ def test_structures_of_another_scale_are_told(monkeypatch, old, scan, tmp_path, 
     [
         ({"architecture": "paper"}, "`architecture` must be None where training starts from a generator.*'paper'"),
         ({"revision": "main"}, "`revision` must be None where `source` is a Generator. Received: 'main'"),
-        ({"critic_warmup": -1}, "`critic_warmup` must be a number of steps, 0 or more. Received: -1"),
+        ({"warmup": -1}, "`warmup` must be an integer of at least 0. Received: -1"),
         ({"recipe": "best"}, "`recipe` must be one of"),
-        ({"crop": 64}, "at least as large as a crop of 64 voxels"),
+        ({"size": 18}, "`size` must be a multiple of 4"),
+        ({"minutes": 0}, "`minutes` must be positive"),
     ],
     ids=str,
 )
-def test_mistakes_leave_no_folder(old, scan, tmp_path, options, message):
+def test_mistakes_leave_no_folder(old, scan, tmp_path, options, message, tiny):
     with pytest.raises(ValueError, match=message):
-        kerasgan3d.finetune(old, scan, tmp_path / "run", **{"recipe": TINY, **options})
+        kerasgan3d.finetune(old, scan, tmp_path / "run", **{"recipe": tiny, **options})
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("part", [".", "best"])
-def test_the_start_is_not_replaced(finished, scan, part):
+def test_the_start_is_not_replaced(finished, scan, part, tiny):
     output = finished[0]
     before = (output / "best" / "model.weights.h5").read_bytes()
     with pytest.raises(ValueError, match="`output` must be another folder than that of the generator to start from"):
-        kerasgan3d.finetune(output / part, scan, output, recipe=TINY, resume=False)
+        kerasgan3d.finetune(output / part, scan, output, recipe=tiny, resume=False)
     assert (output / "best" / "model.weights.h5").read_bytes() == before
 
 
-def test_a_generator_that_is_not_there(scan, tmp_path):
+def test_a_generator_that_is_not_there(scan, tmp_path, tiny):
     with pytest.raises(ValueError, match="there is no generator 'nowhere'"):
-        kerasgan3d.finetune("nowhere", scan, tmp_path / "run", recipe=TINY)
+        kerasgan3d.finetune("nowhere", scan, tmp_path / "run", recipe=tiny)
 
 
-def test_a_recipe_that_needs_a_start_is_refused_without_one(scan, tmp_path):
+def test_a_recipe_that_needs_a_start_is_refused_without_one(scan, tmp_path, tiny):
     with pytest.raises(ValueError, match="recipe finetune starts from a generator. Received: none. Use `kerasgan3d.f"):
-        train(scan, tmp_path / "run", recipe=TINY.with_changes(architecture="pretrained"))
+        train(scan, tmp_path / "run", recipe=tiny.with_changes(architecture="pretrained"))
     assert not (tmp_path / "run").exists()
 
 
-def test_the_folder_is_completed(monkeypatch, old, scan, tmp_path):
+def test_the_folder_is_completed(monkeypatch, old, scan, tmp_path, tiny):
     completed = []
     monkeypatch.setattr("kerasgan3d.zoo.finetuning.complete", lambda folder: completed.append(folder) or folder)
-    best = kerasgan3d.finetune(old, scan, tmp_path / "run", recipe=TINY, steps=1, critic_warmup=0, name="mine")
+    best = kerasgan3d.finetune(old, scan, tmp_path / "run", recipe=tiny, steps=1, name="mine")
     assert completed == [best] == [tmp_path / "run" / "best"]
     assert json.loads((best / "kerasgan3d.json").read_text("utf-8"))["name"] == "mine"
     assert len(log_of(tmp_path / "run")) == 1
+
+
+def test_keywords_of_earlier_versions_name_what_replaces_them(old, scan, tmp_path, tiny):
+    with pytest.raises(TypeError, match=r"`critic_warmup` is of an earlier version: `warmup` \(--warmup\)"):
+        kerasgan3d.finetune(old, scan, tmp_path / "run", recipe=tiny, critic_warmup=3)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_an_earlier_version_is_refused_before_anything_else_and_its_best_is_begun_with(
+    preset, scan, tmp_path, tiny
+):
+    import shutil
+
+    earlier = tmp_path / "earlier"
+    shutil.copytree(preset, earlier / "best")
+    np.savez(earlier / "state.npz", a=np.zeros(3))
+    (earlier / "run.json").write_text('{"recipe": {"name": "finetune", "critic_warmup": 100}}', "utf-8")
+    with pytest.raises(ValueError, match="holds a run of kerasgan3d 0.1, which that version resumes"):
+        kerasgan3d.finetune("nowhere", scan, earlier)
+    text = kerasgan3d.finetune(earlier / "best", scan, tmp_path / "run", recipe=tiny, dry_run=True)
+    assert "old (pore/Ni/YSZ, 0.5 µm): Pore from pore" in text
+
+
+def test_a_run_that_has_no_time_to_learn_keeps_nothing(old, scan, tmp_path, tiny):
+    with pytest.raises(ValueError, match="`minutes` must leave time to learn"):
+        kerasgan3d.finetune(old, scan, tmp_path / "run", recipe=tiny, minutes=1e-9)
+    assert not (tmp_path / "run" / "best").exists()

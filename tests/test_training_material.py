@@ -9,15 +9,19 @@ import tifffile
 
 from kerasgan3d.data import Symmetry, exclusion
 from kerasgan3d.io import write
-from kerasgan3d.training import load_recipe
 from kerasgan3d.training.material import Material
-from kerasgan3d.training.physics import statistics
 from kerasgan3d.training.resampling import resampled, resampled_range
+from kerasgan3d.training.views import View, real_views
 from kerasgan3d.volume import Volume
 
 NAMES = ("pore", "Ni", "YSZ")
 AXIAL = Symmetry("axial", 0)
-RECIPE = load_recipe("r1-slices").with_changes(crop=16, batch=1, slices=2)
+SLICES = (View("slices", 16, count=2),)
+
+
+def drawn(material, seed=0, step=0, views=SLICES):
+    """What critics see of the data in a step, as labels: one array for each critic."""
+    return [part.argmax(-1) for part in real_views(material.data, views, 0.0, 1, seed).batch(step)]
 
 
 def noise(*shape, n=3, seed=0):
@@ -40,7 +44,7 @@ def scan(tmp_path):
 
 def test_one_image(scan):
     material = Material(scan, AXIAL)
-    np.testing.assert_array_equal(material.labels, noise(20, 24, 28))
+    np.testing.assert_array_equal(material.images[0], noise(20, 24, 28))
     assert (material.phases, material.voxel_size, material.dimensions) == (NAMES, 0.5, 3)
     assert set(material.facts) == {"file", "shape", "sha256"}
     np.testing.assert_array_equal(material.counts, np.bincount(noise(20, 24, 28).ravel()))
@@ -49,31 +53,22 @@ def test_one_image(scan):
 
 
 @pytest.mark.parametrize("suffix", ["tif", "npy", "zarr"])
-@pytest.mark.parametrize("critic", ["slices", "volumes"])
-def test_an_image_that_stays_in_its_file_trains_alike(tmp_path, suffix, critic):
+@pytest.mark.parametrize("kind", ["slices", "volumes"])
+def test_an_image_that_stays_in_its_file_trains_alike(tmp_path, suffix, kind):
     path = tmp_path / f"scan.{suffix}"
     write(Volume(noise(20, 24, 28), NAMES, 0.5), path)
-    recipe = RECIPE.with_changes(critic=critic, critic_widths=(4, 4))
+    views = (View(kind, 16, count=2),)
     options = {"exclude": [((0, 2), None, (3, 9))], "hold_out": (None, None, (12, 28))}
     read, stays = (Material(path, AXIAL, in_memory=size, **options) for size in (2**31, 0))
-    assert not isinstance(stays.labels, np.ndarray)
+    assert not isinstance(stays.images[0], np.ndarray)
     assert stays.facts == read.facts
     np.testing.assert_array_equal(stays.counts, read.counts)
     with pytest.raises(ValueError, match="Exclude less"):
-        read.sampler(recipe, 0)
+        drawn(read, views=views)
     read, stays = (Material(path, AXIAL, in_memory=size, exclude=[((18, 20), None, (3, 9))]) for size in (2**31, 0))
-    for a, b in zip(read.sampler(recipe, 3).batch(5), stays.sampler(recipe, 3).batch(5), strict=True):
+    for a, b in zip(drawn(read, 3, 5, views), drawn(stays, 3, 5, views), strict=True):
         np.testing.assert_array_equal(a, b)
     assert stays.reference(8) == read.reference(8)
-
-
-def test_targets_of_an_image_that_stays_in_its_file_are_near(scan):
-    read, stays = (Material(scan, AXIAL, in_memory=size).statistics((1, 2), 8) for size in (2**31, 0))
-    np.testing.assert_array_equal(read["fractions"], stays["fractions"])
-    np.testing.assert_array_equal(read["spread"], stays["spread"])
-    for key in ("s2", "diagonal", "surface", "tpb"):
-        assert read[key].shape == stays[key].shape
-        np.testing.assert_allclose(stays[key], read[key], atol=0.02)
 
 
 def test_phases_that_do_not_occur_are_refused(scan, tmp_path):
@@ -143,7 +138,7 @@ def test_boxes_are_of_one_image(tmp_path, where):
 
 def test_a_held_out_block_must_hold_a_crop(scan):
     with pytest.raises(ValueError, match="`hold_out` must be at least as large as .* of 16 .* Received: 8 x 24 x 28"):
-        Material(scan, AXIAL, hold_out=((0, 8), None, None)).sampler(RECIPE, 0)
+        Material(scan, AXIAL, hold_out=((0, 8), None, None)).check_held_out(16)
     with pytest.raises(ValueError, match=r"one \(start, stop\) per axis"):
         Material(scan, AXIAL, hold_out=((0, 99), None, None))
 
@@ -155,68 +150,16 @@ def test_slices_of_different_sizes(tmp_path):
     shapes = [(20, 30), (40, 16), (16, 16)]
     paths = [saved(tmp_path / f"{k}.tif", noise(*shape, seed=k)) for k, shape in enumerate(shapes)]
     material = Material(paths, Symmetry(), phases=NAMES, voxel_size=0.1)
-    assert [image.shape for image in material.labels] == shapes
+    assert [image.shape for image in material.images] == shapes
     assert (material.dimensions, material.name, material.voxel_size) == (2, "3 images", 0.1)
     assert [part["shape"] for part in material.facts["images"]] == [list(shape) for shape in shapes]
-    (batch,) = material.sampler(RECIPE, 0).batch(0)
+    (batch,) = drawn(material)
     assert batch.shape == (6, 16, 16)
     assert material.crops(16) == 1 + 2 + 1
     assert len(material.slices(16)) == 6
     reference = material.reference(16)
     assert reference["sub_volumes"] == {"count": 100, "size": 16, "dimensions": 2, "seed": 0}
     np.testing.assert_allclose(reference["bulk"]["volume_fraction"], material.fractions)
-    found = material.statistics((1,))
-    parts = [statistics(noise(*s, seed=k), 3, Symmetry(), lags=(1,)) for k, s in enumerate(shapes)]
-    expected = np.average([p["s2"] for p in parts], axis=0, weights=[np.prod(s) for s in shapes])
-    np.testing.assert_allclose(found["s2"], expected)
-
-
-def test_how_much_windows_vary_is_known_where_there_are_enough(tmp_path):
-    # Rows of blocks normal to z, each of one phase: slices normal to z vary most.
-    labels = np.random.default_rng(0).integers(0, 2, (32, 1, 1)).astype("uint8").repeat(32, 1).repeat(32, 2)
-    path = saved(tmp_path / "layers.tif", labels)
-    found = Material(path, AXIAL, phases=NAMES[:2]).statistics((1,), 16)["spread"]
-    share = labels.mean()
-    assert found.shape == (2, 3)
-    np.testing.assert_allclose(found[:, 0], share * (1 - share), rtol=0.2)
-    np.testing.assert_array_equal(found[:, 1], found[:, 2])
-    assert 0 < found[0, 1] < found[0, 0]
-    # Seven crops or fewer do not say it.
-    assert "spread" not in Material(path, AXIAL, phases=NAMES[:2], exclude=[((0, 16), (0, 16), (0, 16))]).statistics(
-        (1,), 16
-    )
-
-
-def test_how_much_sub_volumes_vary_is_known_where_there_are_enough(tmp_path):
-    # Cubes of one phase each, as large as the sub-volumes: most hold some of several.
-    labels = np.random.default_rng(0).integers(0, 2, (3, 3, 3)).astype("uint8")
-    for axis in range(3):
-        labels = labels.repeat(16, axis)
-    material = Material(saved(tmp_path / "cubes.tif", labels), AXIAL, phases=NAMES[:2])
-    found = material.statistics((1,), varying=16)["volume_spread"]
-    assert found.shape == (2, 2)
-    np.testing.assert_allclose(found[0], found[1])
-    share = labels.mean()
-    # Of a sub-volume the mean over 1 to 8 cubes.
-    assert share * (1 - share) / 8 < found[0, 0] < share * (1 - share)
-    assert 0 < found[0, 1] < 1 / 32**2
-    assert "volume_spread" not in material.statistics((1,))
-    assert "volume_spread" not in material.statistics((1,), varying=32)
-
-
-def test_how_phases_conduct_is_known_of_volumes(tmp_path):
-    # Columns along z, each of one phase: they conduct along z as much as there is of them, and hardly across.
-    labels = np.random.default_rng(0).integers(0, 2, (8, 8)).astype("uint8").repeat(4, 0).repeat(4, 1)
-    path = saved(tmp_path / "columns.tif", np.stack([labels] * 32))
-    material = Material(path, AXIAL, phases=NAMES[:2])
-    found = material.statistics((1,), conducting=16)["diffusivity"]
-    assert found.shape == (2, 3)
-    np.testing.assert_allclose(found[:, 0], material.fractions, rtol=0.1)
-    np.testing.assert_array_equal(found[:, 1], found[:, 2])
-    assert (found[:, 1] < 0.8 * found[:, 0]).all()
-    assert "diffusivity" not in material.statistics((1,))
-    one = Material(saved(tmp_path / "one.tif", labels), AXIAL, phases=NAMES[:2])
-    assert "diffusivity" not in one.statistics((1,), conducting=16)
 
 
 # Several volumes
@@ -246,26 +189,14 @@ def test_several_volumes_of_one_material(volumes, in_memory):
     assert reference["sub_volumes"] == {"count": 100, "size": 16, "dimensions": 3, "seed": 0}
     assert material.held_out_reference(16) is None
     assert material.structuring_length(8) > 0
-    for recipe in (RECIPE, RECIPE.with_changes(critic="volumes", critic_widths=(4, 4))):
-        drawn = material.sampler(recipe, 0).batch(0)
-        assert all(part.shape[1:] in ((16, 16), (16, 16, 16)) for part in drawn)
-
-
-@pytest.mark.parametrize("in_memory", [0, 2**31], ids=["stored", "read"])
-def test_statistics_of_several_volumes_weigh_voxels(volumes, in_memory):
-    found = Material(volumes, AXIAL, in_memory=in_memory).statistics((1, 2), 8, varying=8)
-    parts = [statistics(labels, 3, AXIAL, lags=(1, 2)) for labels in VOLUMES.values()]
-    weights = [labels.size for labels in VOLUMES.values()]
-    for key in ("fractions", "s2", "diagonal", "surface", "tpb"):
-        expected = np.average([part[key] for part in parts], axis=0, weights=weights)
-        np.testing.assert_allclose(found[key], expected, atol=1e-12 if in_memory or key == "fractions" else 0.02)
-    assert (found["spread"].shape, found["volume_spread"].shape) == ((3, 3), (3, 2))
+    across, along, solid = drawn(material, views=(*SLICES, View("volumes", 16, count=3)))
+    assert (across.shape, along.shape, solid.shape) == ((2, 16, 16), (4, 16, 16), (3, 16, 16, 16))
 
 
 def test_several_volumes_that_stay_in_their_files_are_drawn_alike(volumes):
     read, stays = (Material(volumes, AXIAL, in_memory=size) for size in (2**31, 0))
     assert stays.reference(8) == read.reference(8)
-    for a, b in zip(read.sampler(RECIPE, 3).batch(5), stays.sampler(RECIPE, 3).batch(5), strict=True):
+    for a, b in zip(drawn(read, 3, 5), drawn(stays, 3, 5), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -283,7 +214,7 @@ def test_images_of_several_voxel_sizes_must_be_resampled(tmp_path):
     with pytest.raises(ValueError, match="one voxel size. Received: 0.5 µm in .*0.h5 and 1 µm in .*1.h5"):
         Material(paths, Symmetry())
     material = Material(paths, Symmetry(), resample_to=1.0)
-    assert [image.shape for image in material.labels] == [(20, 20), (40, 40)]
+    assert [image.shape for image in material.images] == [(20, 20), (40, 40)]
     assert material.voxel_size == 1.0
 
 
@@ -301,26 +232,15 @@ def test_slices_by_direction_lie_as_they_should(tmp_path):
     saved(tmp_path / "top1.tif", np.ones((24, 20), "uint8"))
     side = saved(tmp_path / "side.tif", stripes(20, 30, 0))
     material = Material({"z": str(tmp_path / "top*.tif"), "x": side}, AXIAL, phases=NAMES[:2])
-    assert {normal: len(images) for normal, images in material.labels.items()} == {0: 2, 2: 1}
+    assert material.data.normals == (0, 0, 2)
     assert [part["normal"] for part in material.facts["images"]] == ["z", "z", "x"]
-    across, along = material.sampler(RECIPE, 0).batch(0)
+    across, along = drawn(material)
     assert all(len(np.unique(image)) == 1 for image in across)
     assert all((image == image[:, :1]).all() and len(np.unique(image)) == 2 for image in along)
     s2 = np.array(material.reference(16)["mean"]["two_point_correlation"])
     assert s2.shape == (2, 3, 16)
     np.testing.assert_allclose(s2[:, 1:], 1)
     assert s2[:, 0].min() < 0.1
-    targets = material.statistics((1, 2))
-    np.testing.assert_allclose(targets["surface"][:, 1:], 0)
-    assert targets["surface"][0, 1] == targets["surface"][0, 2]
-    np.testing.assert_array_equal(targets["tpb"], [0, 0, 0])
-    assert targets["surface"][0, 0] == pytest.approx(0.5, abs=0.05)
-    assert targets["s2"].shape == (2, 3, 2)
-    assert targets["diagonal"].shape == (2, 3, 2, 2)
-    np.testing.assert_allclose(targets["diagonal"][:, 0].sum(0), 1)  # along the layers: always the same phase
-    np.testing.assert_allclose(
-        targets["diagonal"][:, 1:], targets["s2"][:, :1, None].repeat(2, 1).repeat(2, 2), atol=0.05
-    )
 
 
 @pytest.mark.parametrize("axis", [1, 2])
@@ -338,14 +258,14 @@ def test_one_section_stands_for_those_that_are_alike(tmp_path, axis):
     others = [a for a in range(3) if a != axis]
     np.testing.assert_allclose(s2[0, others], 1)
     assert s2[0, axis].min() < 0.2
-    for image in material.sampler(RECIPE, 0).batch(0)[1]:
+    for image in drawn(material)[1]:
         assert (image == image[:, :1]).all()
 
 
 def test_missing_directions_are_named(tmp_path):
     top = saved(tmp_path / "top.tif", noise(20, 20))
     with pytest.raises(ValueError, match="slices normal to y or x in a material of axial along z symmetry"):
-        Material({"z": top}, AXIAL, phases=NAMES).sampler(RECIPE, 0)
+        drawn(Material({"z": top}, AXIAL, phases=NAMES))
     with pytest.raises(ValueError, match="there must be slices to learn from"):
         Material({"z": str(tmp_path / "no*.tif")}, AXIAL)
 
@@ -354,8 +274,8 @@ def test_a_stack_by_direction_is_its_slices(tmp_path):
     stack = saved(tmp_path / "stack.tif", noise(5, 20, 20))
     for size in (0, 2**31):
         material = Material({"z": [stack]}, Symmetry(), phases=NAMES, in_memory=size)
-        assert len(material.labels[0]) == 5
-        np.testing.assert_array_equal(material.labels[0][3][:, 2:9], noise(5, 20, 20)[3][:, 2:9])
+        assert len(material.images) == 5
+        np.testing.assert_array_equal(material.images[3][:, 2:9], noise(5, 20, 20)[3][:, 2:9])
         assert material.crops(16) == 5
 
 
@@ -375,9 +295,9 @@ def test_stored_images_resample_alike(tmp_path, voxel_size):
     np.save(tmp_path / "a.npy", noise(12, 10, 8))
     options = {"phases": NAMES, "voxel_size": 1.0, "resample_to": voxel_size}
     read, stays = (Material(tmp_path / "a.npy", Symmetry(), in_memory=size, **options) for size in (2**31, 0))
-    assert stays.labels.shape == read.labels.shape
+    assert stays.images[0].shape == read.images[0].shape
     for window in (np.s_[:, :, :], np.s_[1:3, 0:2, 0:1], np.s_[1, :, 0:2]):
-        np.testing.assert_array_equal(stays.labels[window], read.labels[window])
+        np.testing.assert_array_equal(stays.images[0][window], read.images[0][window])
 
 
 @pytest.mark.parametrize("voxel_size", [0.4, 1.0, 2.5])
@@ -393,10 +313,10 @@ def test_boxes_are_in_voxels_of_the_file(tmp_path, voxel_size):
         resample_to=voxel_size,
         hold_out=((0, 5), None),
     )
-    inside = material.labels == 2
+    inside = material.images[0] == 2
     start, stop = resampled_range(6, 11, 20, 1.0, voxel_size)
     assert inside[start:stop].all()
-    assert inside.sum() == (stop - start) * material.labels.shape[1]
+    assert inside.sum() == (stop - start) * material.images[0].shape[1]
     assert material.held_out[0] == slice(*resampled_range(0, 5, 20, 1.0, voxel_size))
 
 
@@ -418,7 +338,7 @@ def test_voxels_that_are_no_cubes_can_be_resampled(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("a", data=noise(12, 10, 8)).attrs["element_size_um"] = [1.0, 0.5, 0.5]
     material = Material(tmp_path / "a.h5", Symmetry(), phases=NAMES, resample_to=0.5)
-    np.testing.assert_array_equal(material.labels, noise(12, 10, 8).repeat(2, 0))
+    np.testing.assert_array_equal(material.images[0], noise(12, 10, 8).repeat(2, 0))
 
 
 # How large structures are

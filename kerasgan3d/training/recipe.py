@@ -132,10 +132,9 @@ class Recipe:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        views = self.views if isinstance(self.views, list | tuple) else ()
-        object.__setattr__(self, "views", tuple(View.of(view) for view in views))
-        if not self.views:
+        if not isinstance(self.views, list | tuple) or not self.views:
             raise ValueError(f"`views` must be a list of views. Received: {self.views!r:.200}.")
+        object.__setattr__(self, "views", tuple(View.of(view) for view in self.views))
         for name, known in (
             ("architecture", (*ARCHITECTURES, PRETRAINED)),
             ("loss", tuple(LOSSES)),
