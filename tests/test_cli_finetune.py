@@ -40,24 +40,23 @@ def test_what_is_not_given_is_left_to_the_defaults_of_finetune(calls):
     result = run("nmc-cathode scan.tif -o run")
     assert (result.exit_code, result.stderr) == (0, "")
     (call,) = calls
-    assert callable(call.pop("progress"))
+    assert all(callable(call.pop(hook)) for hook in ("progress", "say", "tick"))
     assert call == {
         "source": "nmc-cathode",
         "data": Path("scan.tif"),
         "output": Path("run"),
         "resume": True,
         "dry_run": False,
-        "tick": None,
     }
     best = Path("run") / "best"
     assert f"wrote {best}\ntry   kerasgan3d sample {best} --size 128 -o sample.tif\n" in result.stdout
 
 
 def test_what_is_given_reaches_finetune(calls):
-    run("./mine a.tif b.tif -o run --phases pore,Ni --critic-warmup 0 --minutes 2 --axial y --name other --seed 0")
+    run("./mine a.tif b.tif -o run --phases pore,Ni --warmup 0 --minutes 2 --axial y --name other --seed 0")
     (call,) = calls
     assert (call["source"], call["data"]) == ("./mine", [Path("a.tif"), Path("b.tif")])
-    expected = {"phases": ("pore", "Ni"), "critic_warmup": 0, "minutes": 2, "symmetry": "axial-y", "name": "other"}
+    expected = {"phases": ("pore", "Ni"), "warmup": 0, "minutes": 2, "symmetry": "axial-y", "name": "other"}
     assert expected.items() <= call.items()
 
 
@@ -86,7 +85,10 @@ def test_what_was_held_out_is_told_at_the_end(monkeypatch, tmp_path):
         ("nmc-cathode scan.tif", "Missing option '-o'"),
         ("nmc-cathode -o run", "Either DATA, or slices by direction"),
         ("nmc-cathode scan.tif -o run --architecture paper", "No such option '--architecture'"),
-        ("nmc-cathode scan.tif -o run --critic-warmup -1", "Invalid value for '--critic-warmup'"),
+        ("nmc-cathode scan.tif -o run --warmup -1", "Invalid value for '--warmup'"),
+        ("nmc-cathode scan.tif -o run --critic-warmup 0", "--critic-warmup is of an earlier version: --warmup lets"),
+        ("nmc-cathode scan.tif -o run --critic slices", "--critic is of an earlier version: a recipe's views say"),
+        ("nmc-cathode scan.tif -o run --crop 64", "--crop is of an earlier version: --size is the edge of the volume"),
         ("nmc-cathode scan.tif -o run --isotropic --axial z", "not two of them"),
     ],
 )

@@ -1,6 +1,10 @@
 import io
+import threading
+import time
 
-from kerasgan3d.cli.progress import progress_bar
+import pytest
+
+from kerasgan3d.cli.progress import Heartbeat, heartbeat, progress_bar
 
 
 class Terminal(io.StringIO):
@@ -60,3 +64,48 @@ def test_the_time_left_is_told_though_steps_are_minutes_apart(monkeypatch):
             now[0] += 100.0
             progress(step, 450)
     assert "0:02:30" in stream.getvalue()
+
+
+def lines_within(stream, count, seconds=5.0):
+    """The lines of a stream, once there are so many."""
+    end = time.monotonic() + seconds
+    while stream.getvalue().count("\n") < count and time.monotonic() < end:
+        time.sleep(0.01)
+    return stream.getvalue().splitlines()
+
+
+def test_silence_is_broken_by_a_line_that_says_how_far_it_is(capsys):
+    stream = io.StringIO()
+    with Heartbeat("training", stream, every=0.05) as beat:
+        assert lines_within(stream, 1)[0] == "training: begun, 0.0 min so far"
+        beat.echo("data  scan.tif\nphases  pore")
+        assert "training: data  scan.tif, 0.0 min so far" in lines_within(stream, 4)
+        beat(3, 10)
+        assert lines_within(stream, 8)[-1] == "training: 3 of 10 done, 0.0 min so far"
+    assert capsys.readouterr().out == "data  scan.tif\nphases  pore\n"
+    said = stream.getvalue()
+    time.sleep(0.15)
+    assert stream.getvalue() == said
+
+
+def test_what_is_said_counts_as_a_line():
+    stream = io.StringIO()
+    with Heartbeat("training", stream, every=0.5) as beat:
+        for _ in range(10):
+            time.sleep(0.1)
+            beat.echo("step")
+    assert stream.getvalue() == ""
+
+
+def test_there_is_a_line_a_minute_at_least():
+    beat = Heartbeat("training", io.StringIO())
+    assert beat._every < 60
+
+
+@pytest.mark.parametrize(("stream", "kind"), [(io.StringIO(), "Heartbeat"), (Terminal(), "ProgressBar"), (None, None)])
+def test_bars_are_for_terminals_and_heartbeats_for_the_rest(monkeypatch, stream, kind):
+    monkeypatch.setenv("TERM", "xterm")
+    before = set(threading.enumerate())
+    with heartbeat("training", stream) as shown:
+        assert (None if shown is None else type(shown).__name__) == kind
+    assert not [thread for thread in set(threading.enumerate()) - before if "_beat" in thread.name]

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from click.testing import CliRunner
 
 import kerasgan3d
 from kerasgan3d.cli import main
+from kerasgan3d.cli.progress import Heartbeat
 from kerasgan3d.folder import CARD, write_json
 from kerasgan3d.training.monitor import Report
 
@@ -44,8 +46,8 @@ def test_what_is_not_given_is_left_to_the_defaults_of_train(calls, completed):
     result = run("scan.tif -o run")
     assert (result.exit_code, result.stderr) == (0, "")
     (call,) = calls
-    assert callable(call.pop("progress"))
-    assert call == {"data": Path("scan.tif"), "output": Path("run"), "resume": True, "dry_run": False, "tick": None}
+    assert all(callable(call.pop(hook)) for hook in ("progress", "say", "tick"))
+    assert call == {"data": Path("scan.tif"), "output": Path("run"), "resume": True, "dry_run": False}
     generator = Path("run") / "generator"
     assert completed == [generator]
     assert f"wrote {generator}\n" in result.stdout
@@ -55,12 +57,12 @@ def test_what_is_not_given_is_left_to_the_defaults_of_train(calls, completed):
 def test_what_is_given_reaches_train(calls):
     run(
         "scan.tif -o run --recipe compact-slices --architecture paper --phases pore,Ni --map 0=pore,9=Ni "
-        "--voxel-size 0.065 --axial z --steps 10 --minutes 1.5 --batch 4 --crop 32 --seed 5 --restart "
-        "--monitor-every 2 --name anode --description fired --citation us --patience 3 --critic volumes "
+        "--voxel-size 0.065 --axial z --steps 10 --minutes 1.5 --batch 4 --size 32 --seed 5 --restart "
+        "--monitor-every 2 --name anode --description fired --citation us --patience 3 --loss hinge --warmup 7 "
         "--precision mixed_bfloat16 --devices 2 --mask m.tif --hold-out 0:8,:,2:9 --resample-to 0.5 --tensorboard"
     )
     (call,) = calls
-    assert callable(call.pop("progress"))
+    assert all(callable(call.pop(hook)) for hook in ("progress", "say", "tick"))
     assert call == {
         "data": Path("scan.tif"),
         "output": Path("run"),
@@ -73,21 +75,21 @@ def test_what_is_given_reaches_train(calls):
         "steps": 10,
         "minutes": 1.5,
         "batch": 4,
-        "crop": 32,
+        "size": 32,
         "seed": 5,
         "resume": False,
         "monitor_every": 2,
         "name": "anode",
         "about": {"description": "fired", "citation": "us"},
         "patience": 3,
-        "critic": "volumes",
+        "loss": "hinge",
+        "warmup": 7,
         "precision": "mixed_bfloat16",
         "devices": 2,
         "mask": Path("m.tif"),
         "hold_out": ((0, 8), None, (2, 9)),
         "resample_to": 0.5,
         "tensorboard": True,
-        "tick": None,
         "dry_run": False,
     }
 
@@ -156,6 +158,13 @@ def test_a_dry_run_prints_the_plan(calls, completed):
         ("scan.tif -o run --steps 0", "Invalid value for '--steps'"),
         ("scan.tif -o run --minutes 0", "Invalid value for '--minutes'"),
         ("scan.tif -o run --architecture huge", "Invalid value for '--architecture'"),
+        ("scan.tif -o run --architecture wide", "Invalid value for '--architecture'"),
+        ("scan.tif -o run --loss huber", "Invalid value for '--loss'"),
+        ("scan.tif -o run --warmup -1", "Invalid value for '--warmup'"),
+        ("scan.tif -o run --critic volumes", "--critic is of an earlier version: a recipe's views say what critics"),
+        ("scan.tif -o run --crop 64", "--crop is of an earlier version: --size is the edge of the volume"),
+        ("scan.tif -o run --critic-warmup 9", "--critic-warmup is of an earlier version: --warmup lets the generator"),
+        ("scan.tif -o run --crop", "--crop"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_trained(calls, text, message):
@@ -168,8 +177,50 @@ def test_mistakes_are_one_line_and_nothing_is_trained(calls, text, message):
 
 def test_what_train_refuses_is_one_line(monkeypatch):
     def train(data, output, **options):
-        raise ValueError(f"`crop` must fit into {data}. Received: 64")
+        raise ValueError(f"`size` must fit into {data}. Received: 64")
 
     monkeypatch.setitem(vars(kerasgan3d), "train", train)
     result = run("scan.tif -o run")
-    assert (result.exit_code, result.stderr) == (2, "kerasgan3d: `crop` must fit into scan.tif. Received: 64\n")
+    assert (result.exit_code, result.stderr) == (2, "kerasgan3d: `size` must fit into scan.tif. Received: 64\n")
+
+
+@pytest.mark.parametrize("name", ["r1-slices", "equivariant-slices", "wgan-gp", "settle"])
+def test_recipes_of_earlier_versions_name_what_replaces_them(tmp_path, name):
+    result = run(f"{tmp_path}/scan.tif -o {tmp_path}/run --recipe {name}")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert f"recipe {name!r} is of an earlier version. Use " in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_an_earlier_version_is_one_line_before_anything_else(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.npz").write_bytes(b"of another version")
+    write_json({"recipe": {"name": "r1-slices", "crop": 64}}, tmp_path / "run" / "run.json")
+    for command in ("train", "finetune nowhere"):
+        text = f"{command} {tmp_path}/nothing.tif -o {tmp_path}/run --recipe r1-slices"
+        result = CliRunner().invoke(main, text.split(), catch_exceptions=False)
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert "holds a run of kerasgan3d 0.1, which that version resumes" in result.stderr
+
+
+def test_parts_of_the_work_are_said_and_silence_is_broken(monkeypatch):
+    def train(data, output, *, say, tick, progress, **options):
+        say("data     scan.tif\nphases   pore 1.000")
+        say("measuring the data")
+        time.sleep(0.3)
+        tick(1, 40)
+        time.sleep(0.3)
+        return Path(output) / "best"
+
+    monkeypatch.setitem(vars(kerasgan3d), "train", train)
+    monkeypatch.setattr(Heartbeat.__init__, "__defaults__", (0.1,))
+    result = run("scan.tif -o run")
+    assert result.stdout.startswith("data     scan.tif\nphases   pore 1.000\nmeasuring the data\nwrote run")
+    said = result.stderr.splitlines()
+    assert "training: measuring the data, 0.0 min so far" in said
+    assert "training: 1 of 40 done, 0.0 min so far" in said
+
+
+def test_a_dry_run_has_no_parts_to_say(calls):
+    run("scan.tif -o run --dry-run")
+    assert calls[0]["say"] is None

@@ -248,7 +248,9 @@ def test_time_that_is_out_ends_a_run_between_measurements(finished, scan, tmp_pa
 
 def test_a_run_that_has_no_time_to_learn_keeps_nothing(scan, tmp_path, plain):
     for _ in range(2):
-        with pytest.raises(ValueError, match="`minutes` must leave time to learn. Received: 1e-09, .* Give mo") as error:
+        with pytest.raises(
+            ValueError, match="`minutes` must leave time to learn. Received: 1e-09, .* Give mo"
+        ) as error:
             train(scan, tmp_path / "run", recipe=plain, minutes=1e-9)
         assert "\n" not in str(error.value)
         assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.json"]
@@ -435,7 +437,9 @@ def earlier(tmp_path, small_preset):
 )
 def test_a_run_of_an_earlier_version_is_refused_before_anything_else(earlier, scan, options):
     before = content(earlier)
-    with pytest.raises(ValueError, match="holds a run of kerasgan3d 0.1, which that version resumes. Its best ") as error:
+    with pytest.raises(
+        ValueError, match="holds a run of kerasgan3d 0.1, which that version resumes. Its best "
+    ) as error:
         train(**{"data": scan, "output": earlier, **options})
     assert "\n" not in str(error.value)
     assert content(earlier) == before
