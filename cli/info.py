@@ -116,7 +116,8 @@ def _entry(key, value):
     """Return an entry of a group of facts as text."""
     if key == "recipe" and isinstance(value, dict) and "name" in value:
         known = {**value, "architecture": architectures(value)} if "architecture" in value else value
-        shown = [f"{key} {known[key]}" for key in ("architecture", "steps", "batch", "crop") if key in known]
+        keys = ("architecture", "loss", "steps", "batch", "crop", "size")
+        shown = [f"{key} {known[key]}" for key in keys if key in known]
         return ", ".join([str(value["name"]), *shown]) + " (all settings: --json)"
     if key == "symmetry" and isinstance(value, dict) and "kind" in value:
         along = f" along {'zyx'[value['axis']]}" if value["kind"] == "axial" and value.get("axis") in (0, 1, 2) else ""

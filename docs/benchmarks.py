@@ -184,7 +184,8 @@ def training(result):
         "",
         "`python tests/benchmarks/training.py --repeats 5 --json docs/benchmarks/training.json`: the paper's networks "
         "and its step (two updates of the generator, one of the critic), the same in plain PyTorch, the same step with "
-        "the compact generator, and a step of the default recipe, in which the compact generator is updated once. "
+        "the compact generator, and a step of `r1-slices`, the default recipe then, in which the generator is updated "
+        "once. "
         f"{result['processor']}, {result['cores']} cores. The paper's networks train {theirs / ours:.2f} times as fast "
         f"as in PyTorch (wanted: 1); compact {ours / compact:.1f} times as fast as paper in the paper's step, and "
         f"{ours / default:.1f} times in its own (wanted: 4).",

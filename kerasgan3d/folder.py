@@ -39,10 +39,11 @@ _SIDES = dict.fromkeys(("real", "generated", "real_std", "generated_std"), _PER_
 _OF_SAMPLES = {"count": _NUMBER, "size": _NUMBER}
 _WRITTEN = {
     "training": {
-        "recipe": {"stages": _LIST, "steps": _NUMBER, "critic_warmup": _NUMBER},
+        "recipe": {"stages": _LIST, "steps": _NUMBER, "critic_warmup": _NUMBER, "views": _LIST},
         "data": {"shape": _LIST},
         "symmetry": {"kind": _TEXT, "axis": _NUMBER},
         "calibration": {"before": _NUMBERS, "after": _NUMBERS},
+        "answers": {"count": _NUMBER, "rms_error": _NUMBERS},
         "fine_tuned_from": dict.fromkeys(("name", "repo", "revision", "sha256", "citation"), _TEXT),
     },
     "fidelity": {"*": _SIDES},

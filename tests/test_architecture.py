@@ -24,7 +24,7 @@ FLOORS = [
     # What every picture is drawn with, that of a training run too.
     + ["kerasgan3d.report.style", "kerasgan3d.report.files"],
     ["kerasgan3d.data", "kerasgan3d.sampling"],
-    ["kerasgan3d.models"],
+    ["kerasgan3d.models", "kerasgan3d.differentiable"],
     ["kerasgan3d.training"],
     ["kerasgan3d.report"],
     ["kerasgan3d.zoo"],
@@ -229,8 +229,8 @@ def test_volumes_load_no_library_of_files_before_they_need_one():
 
 def test_one_file_is_specific_to_a_backend_in_training():
     users = {n for n in MODULES for imported, _ in imports(MODULES[n]) if imported.split(".")[0] in HEAVY - {"keras"}}
-    assert {n for n in users if room(n) == "kerasgan3d.training"} == {"kerasgan3d.training.gradient_step"}
-    assert not {n for n in users if room(n) == "kerasgan3d.layers"}
+    assert {n for n in users if room(n) == "kerasgan3d.training"} == {"kerasgan3d.training.backend"}
+    assert not {n for n in users if room(n) in ("kerasgan3d.layers", "kerasgan3d.differentiable")}
 
 
 def test_nobody_imports_zoo_or_cli_by_their_bare_names():

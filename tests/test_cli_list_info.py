@@ -105,6 +105,13 @@ def test_info_of_a_trained_generator_names_its_source_and_sums_up_its_recipe(mon
         assert line in lines
 
 
+def test_info_sums_up_a_recipe_of_views(monkeypatch):
+    recipe = {"name": "default", "architecture": "deep", "loss": "hinge", "size": 64, "views": [{"kind": "slices"}]}
+    monkeypatch.setitem(FACTS, "bare", {"training": {"recipe": recipe}})
+    text = run("info", "bare").stdout
+    assert "recipe  default, architecture deep, loss hinge, size 64 (all settings: --json)" in text
+
+
 def test_info_tells_of_the_architectures_that_a_run_went_through(monkeypatch):
     recipe = {"name": "mine", "architecture": "compact", "stages": [{"from": 9}, {"from": 10, "architecture": "wide"}]}
     monkeypatch.setitem(FACTS, "bare", {"training": {"recipe": recipe}})

@@ -463,12 +463,3 @@ def test_statistics_of_residuals_are_renewed(make_generator):
         np.testing.assert_allclose(unit.normalization.moving_mean.numpy(), mean, atol=0.1 * variance.max() ** 0.5)
         np.testing.assert_allclose(unit.normalization.moving_variance.numpy(), variance, rtol=0.2)
         x = unit.finish(x, y)
-
-
-def test_layers_are_counted_in_the_order_of_the_network(make_generator):
-    generator = make_generator(depths=(1, 1))
-    names = [layer.name for layer in generator.first_layers(3)]
-    assert names == [
-        *("convolution_0", "residual_convolution_0_0", "convolution_1"),
-        *("normalization_0", "residual_normalization_0_0", "normalization_1"),
-    ]

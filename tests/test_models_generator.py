@@ -204,8 +204,10 @@ def test_other_arguments_are_refused(arguments, message):
 
 
 def test_other_architectures_are_refused():
-    with pytest.raises(ValueError, match="`name` must be one of 'compact', 'wide', 'paper', 'deep'. Received: 'large'"):
+    with pytest.raises(ValueError, match="`name` must be one of 'compact', 'paper', 'deep'. Received: 'large'"):
         Generator.from_architecture("large")
+    with pytest.raises(ValueError, match="architecture 'wide' is of an earlier version. Use 'deep' instead."):
+        Generator.from_architecture("wide")
 
 
 def test_the_old_names_say_the_new_ones():

@@ -57,12 +57,13 @@ def test_other_materials_train_and_sample_with_the_same_commands(name, phases, v
         with zipfile.ZipFile(path) as archive:
             (member,) = (entry for entry in archive.namelist() if entry.endswith((".tif", ".tiff")))
             path = Path(archive.extract(member, tmp_path))
-    # Calibration samples many volumes: left out, for a generator of three steps.
+    # The views of the default made smaller, for a generator of three steps.
     recipe = tmp_path / "recipe.json"
-    recipe.write_text(json.dumps({**load_recipe("r1-slices").to_dict(), "calibrate": False}))
+    views = [{"kind": "slices", "size": 32, "count": 4}, {"kind": "volumes", "size": 32, "pool": 2, "count": 1}]
+    recipe.write_text(json.dumps({**load_recipe("default").to_dict(), "views": views}))
     run, output = tmp_path / "run", tmp_path / "volume.tif"
     options = ["--recipe", str(recipe), "--phases", phases, "--voxel-size", str(voxel_size)]
-    options += ["--steps", "3", "--monitor-every", "3", "--batch", "1", "--crop", "32"]
+    options += ["--steps", "3", "--monitor-every", "3", "--batch", "1", "--size", "32"]
     trained = CliRunner().invoke(main, ["train", str(path), "-o", str(run), *options], catch_exceptions=False)
     assert trained.exit_code == 0, trained.stderr
     sampled = CliRunner().invoke(

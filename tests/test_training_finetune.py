@@ -85,8 +85,8 @@ def test_phases_follow_those_of_their_name_then_those_of_their_share(old, names,
 
 def test_the_fractions_are_those_of_its_volumes(old):
     pretrained = Pretrained(old, 8)
-    assert [sample.shape for sample in pretrained.samples] == [(16, 16, 16)] * 4
-    share = np.mean([np.bincount(sample.ravel(), minlength=3) / 16**3 for sample in pretrained.samples], 0)
+    assert [sample.shape for sample in pretrained.samples] == [(8, 8, 8)] * 4
+    share = np.mean([np.bincount(sample.ravel(), minlength=3) / 8**3 for sample in pretrained.samples], 0)
     np.testing.assert_allclose(pretrained.fractions, share)
 
 

@@ -112,6 +112,28 @@ def test_the_card_tells_how_the_generator_was_trained(folder, tmp_path):
     assert "\nIn two stretches.\n" in text
 
 
+@pytest.mark.parametrize(
+    ("recipe", "largest"),
+    [
+        ({"crop": 64}, "64"),
+        ({}, "few"),
+        ({"views": [{"kind": "slices", "size": 48}, {"kind": "slices", "size": 128, "pool": 2}]}, "128"),
+    ],
+    ids=["earlier", "none", "views"],
+)
+def test_the_card_tells_how_much_critics_saw(folder, tmp_path, recipe, largest):
+    again = shutil.copytree(folder, tmp_path / "again")
+    write_json({**read_facts(again), "training": {"recipe": recipe}}, again / CARD)
+    assert f"larger than the {largest} voxels that its critics saw" in card_text(again)
+
+
+def test_the_card_tells_what_is_made_of_wishes(folder, tmp_path):
+    again = shutil.copytree(folder, tmp_path / "again")
+    answers = {"asked": [[0.5, 0.5]] * 3, "got": [[0.5, 0.5]] * 3, "rms_error": [0.0123, 0.04]}
+    write_json({**read_facts(again), "training": {"answers": answers}}, again / CARD)
+    assert "what it made of those for 3 volumes; what is left is 0.012 / 0.040 by phase" in card_text(again)
+
+
 @pytest.fixture(scope="module")
 def found(folder):
     """A preset compared with a slice, and volumes of others with it."""

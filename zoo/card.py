@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from kerasgan3d.checks import is_integer
 from kerasgan3d.data import Symmetry
 from kerasgan3d.files import replacing
 from kerasgan3d.folder import CARD, PREVIEW, README, REFERENCE, WEIGHTS, architectures, read_facts, read_statistics
@@ -91,7 +92,7 @@ def card_text(folder, source=None):
         megabytes=f"{(Path(folder) / WEIGHTS).stat().st_size / 1e6:.1f}",
         measured=_compared(facts, reference),
         training=_training(training, settings),
-        crop=markdown(settings.get("crop", "few")),
+        crop=markdown(_seen(settings)),
         data=printable(facts.get("data") or "The data's source is not stated."),
         citation=f"Please cite: {_linked(printable(facts['citation']))}"
         if facts.get("citation")
@@ -259,6 +260,12 @@ def _pick(value, i):
     return (value[i] if i < len(value) else None) if isinstance(value, list) else value
 
 
+def _seen(settings):
+    """How many voxels critics see along an axis, by a recipe of today or of an earlier version."""
+    sizes = [view.get("size") for view in settings.get("views") or () if isinstance(view, dict)]
+    return max((size for size in sizes if is_integer(size)), default=settings.get("crop", "few"))
+
+
 def _training(training, settings):
     """How it was trained, in sentences."""
     if not training:
@@ -292,6 +299,12 @@ def _training(training, settings):
         )
         lines.append(
             f"Its output biases were moved towards the data's volume fractions: {before} before, {after} after."
+        )
+    if "rms_error" in training.get("answers", ()):
+        left = " / ".join(f"{value:.3f}" for value in training["answers"]["rms_error"])
+        lines.append(
+            "It is told local volume fractions. Wishes are corrected by what it made of those for "
+            f"{training['answers'].get('count', 'some')} volumes; what is left is {left} by phase (root mean square)."
         )
     if training.get("remark"):
         lines.append(printable(str(training["remark"])))

@@ -12,8 +12,6 @@ from kerasgan3d.phases import PhaseMap, default_names
 _OURS = {"latent_channels": 64, "upsampling": "resize", "output_bias": True, "initializer": "he_normal"}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "compact": {**_OURS, "widths": (192, 96, 48, 24)},
-    # More than twice the weights.
-    "wide": {**_OURS, "widths": (320, 160, 64, 32)},
     # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), Table 4; weights drawn as for DCGAN (Radford et al. 2016).
     "paper": {
         "latent_channels": 100,
@@ -25,6 +23,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     # As many multiplications as `compact`, more of them where the resolution is low.
     "deep": {**_OURS, "widths": (160, 80, 40, 20), "depths": (2, 1, 0, 0)},
 }
+_GONE = {"wide": "deep"}  # names of earlier versions, and what to use instead
 LIMITS = {"phases": 255, "latent_channels": 4096, "widths": 4096, "layers": 8, "depths": 16, "weights": 2**28}
 
 
@@ -34,6 +33,8 @@ def architecture(name: str) -> dict[str, Any]:
     Raises:
         ValueError: if there is none of that name.
     """
+    if isinstance(name, str) and name in _GONE:
+        raise ValueError(f"architecture {name!r} is of an earlier version. Use {_GONE[name]!r} instead.")
     return ARCHITECTURES[check_one_of(name, "name", tuple(ARCHITECTURES))]
 
 

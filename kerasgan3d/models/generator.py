@@ -183,12 +183,12 @@ class Generator(SamplingMethods, Model):
 
     @classmethod
     def from_architecture(cls, name: str, phases: int | PhaseMap | Sequence[str] = 3, **overrides: Any) -> Generator:
-        """Make an untrained generator: "compact", "wide", "deep" (ours) or "paper" (Table 4 of Gayon-Lombardo 2020).
+        """Make an untrained generator: "deep", "compact" (ours) or "paper" (Table 4 of Gayon-Lombardo 2020).
 
         Trained ones are presets, which ``kerasgan3d.load_generator`` loads.
 
         Args:
-            name: "compact", "wide", "deep" or "paper".
+            name: "deep", "compact" or "paper".
             phases: Names of the phases, or their number.
             overrides: Any other argument of the class, such as ``padding="zeros"``.
 
@@ -259,12 +259,6 @@ class Generator(SamplingMethods, Model):
             found.append(Unit(convolution, normalization, False, i < len(self.widths), cropped))
             found += [Unit(*layers, True, True, 0) for layers in islice(residuals, self._depths[i])]
         return found
-
-    def first_layers(self, n: int) -> list[Any]:
-        """The first ``n`` convolutions of the network, and the batch normalisations that follow them."""
-        units = self.units[:n]
-        convolutions = [unit.convolution for unit in units]
-        return convolutions + [unit.normalization for unit in units if unit.normalization is not None]
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Make the weights; done by the constructor."""

@@ -27,7 +27,7 @@ def with_answers(generator: Generator, count: int = 24, seed: int = CALIBRATION)
         seed: Seed of the first.
 
     Returns:
-        The generator with gain and shift; and a dict for its card: "asked" and "got", (count, phases), "slope", "shift"
+        The generator with gain and shift; and a dict for its card: "count", "asked" and "got", (count, phases), "slope", "shift"
         and "rms_error", (phases,), the last of what is left once wishes are corrected.
     """
     conditions = generator.conditions
@@ -45,6 +45,7 @@ def with_answers(generator: Generator, count: int = 24, seed: int = CALIBRATION)
     left = (got - mean - shift) / slope - off
     found = replace(plain, gain=tuple(slope.tolist()), shift=tuple(shift.tolist()))
     return generator.with_conditions(found), {
+        "count": count,
         "asked": wishes.round(5).tolist(),
         "got": got.round(5).tolist(),
         "slope": slope.tolist(),

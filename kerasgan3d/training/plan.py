@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from kerasgan3d.folder import architectures
-from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.sampling.conditions import Conditions
 from kerasgan3d.training.log import read_log
 from kerasgan3d.training.material import Material
@@ -21,7 +20,7 @@ from kerasgan3d.training.terms import Term
 
 ROOM = 2  # the number of the training room whose runs it can resume
 # Seconds and gigabytes of a step of one volume of 128^3 voxels on two CPU cores, what critics see included.
-_COSTS = {"compact": (3.0, 2.2), "wide": (4.5, 2.6), "deep": (3.0, 2.2), "paper": (20.0, 4.0)}
+_COSTS = {"compact": (3.0, 2.2), "deep": (3.0, 2.2), "paper": (20.0, 4.0)}
 _BASE_GIGABYTES = 0.9
 # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), ask for sub-volumes that hold so many structuring elements.
 _STRUCTURES = 2
@@ -180,10 +179,7 @@ def _like(generator):
     """The preset that costs about as much as a generator."""
     if generator.upsampling == "transposed":
         return "paper"
-    if generator.depths:
-        return "deep"
-    wide, compact = (sum(ARCHITECTURES[name]["widths"]) for name in ("wide", "compact"))
-    return "wide" if sum(generator.widths) > (wide + compact) / 2 else "compact"
+    return "deep" if generator.depths else "compact"
 
 
 def _time(seconds):

@@ -6,7 +6,6 @@ its measure is one of ``kerasgan3d.differentiable``.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 

@@ -26,7 +26,7 @@ from kerasgan3d.training.morphology import fidelity, summarise
 
 PARTS = {
     "error": "error",
-    "volume_fractions": "volume fractions",
+    "volume_fraction": "volume fractions",
     "specific_surface_area": "surface areas",
     "triple_phase_boundary_density": "triple-phase boundaries",
     "two_point_correlation": "two-point correlation",
@@ -50,8 +50,8 @@ def main(arguments=None):
     parser.add_argument("--minutes", type=float, default=30, help="of either run (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--recipe", default="finetune", help="of fine-tuning (default: %(default)s)")
-    parser.add_argument("--scratch-recipe", default="r1-slices", help="of the other (default: %(default)s)")
-    for name in ("steps", "batch", "crop", "monitor-every"):
+    parser.add_argument("--scratch-recipe", default="default", help="of the other (default: %(default)s)")
+    for name in ("steps", "batch", "size", "monitor-every"):
         parser.add_argument(f"--{name}", type=int, metavar="N", help="of both, instead of the recipes'")
     given = parser.parse_args(arguments)
     try:
@@ -73,7 +73,7 @@ def benchmark(given):
         "seed": given.seed,
         "steps": given.steps,
         "batch": given.batch,
-        "crop": given.crop,
+        "size": given.size,
         "monitor_every": given.monitor_every,
     }
     given.output.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def benchmark(given):
         "processor": processor(),
         "curves": {name: curve(given.output / name) for name in RUNS},
     }
-    result["results"] = {name: measured(given.output / name / "best", given.crop or 64) for name in RUNS}
+    result["results"] = {name: measured(given.output / name / "best") for name in RUNS}
     result["first_minute_as_good"] = as_good(result["curves"])
     write_json(result, given.output / "curves.json")
     write_table(result["curves"], given.output / "curves.csv")
@@ -120,7 +120,7 @@ def train(given, name, function, options):
 
 def curve(folder):
     """The measurements of a run: a list of dicts, the error's parts as the largest of each kind."""
-    real = np.array(read_json(folder / "best" / REFERENCE)["mean"]["volume_fractions"])
+    real = np.array(read_json(folder / "best" / REFERENCE)["mean"]["volume_fraction"])
     rows = []
     for row in read_log(folder):
         shares = np.array([float(row[f"fraction_{i}"]) for i in range(len(real))])
@@ -130,7 +130,7 @@ def curve(folder):
                 "minutes": round(float(row["seconds"]) / 60, 3),
                 "step": int(row["step"]),
                 "error": float(row["error"]),
-                "volume_fractions": float(np.abs(shares / real - 1).max()),
+                "volume_fraction": float(np.abs(shares / real - 1).max()),
                 "specific_surface_area": max(surfaces),
                 "triple_phase_boundary_density": abs(float(row["tpb_error"])),
                 "two_point_correlation": float(row["s2_error"]),
@@ -139,9 +139,10 @@ def curve(folder):
     return rows
 
 
-def measured(folder, size):
+def measured(folder):
     """What came of a run, measured on more volumes than while it ran, and others: the error and its parts."""
     generator, reference = load_preset(folder), read_json(folder / REFERENCE)
+    size = reference["sub_volumes"]["size"]
     samples = [generator.sample(size, seed=SEED + i).labels for i in range(VOLUMES)]
     found = fidelity(reference, summarise(samples, len(generator.phases), generator.voxel_size))
     largest = {key: float(np.abs(found[key]).max()) for key in PARTS if key in found}
