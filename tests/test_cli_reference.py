@@ -18,8 +18,10 @@ def test_every_command_and_option_has_its_place(name):
     section = reference().split(f"\n## {name}\n")[1].split("\n## ")[0]
     assert f"kerasgan3d {name} [OPTIONS]" in section
     for param in main.get_command(click.Context(main), name).params:
-        if isinstance(param, click.Option):
+        if isinstance(param, click.Option) and not param.hidden:
             assert param.opts[-1] in section
+        elif isinstance(param, click.Option):  # of an earlier version
+            assert f"`{param.opts[-1]}" not in section
 
 
 def test_the_page_does_not_depend_on_the_terminal(monkeypatch):

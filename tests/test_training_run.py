@@ -317,11 +317,11 @@ def test_a_run_on_slices_by_direction(tmp_path, plain):
 
 
 def test_what_is_asked_for_and_cannot_be_is_told_and_recorded(scan, tmp_path, plain):
-    views = (*plain.views, {"kind": "slices", "size": 64, "pool": 4}, {"kind": "volumes", "size": 4})
+    views = (*plain.views, {"kind": "slices", "size": 64, "pool": 2})
     terms = {"local_fractions": 1.0, "volume_fractions": 2.0}
     text = train(scan, tmp_path / "run", recipe=plain.with_changes(views=views, terms=terms, edges=0.1), dry_run=True)
     for line in (
-        "note     slices of 16 x 16 pooled by 4 instead of slices of 64 x 64 pooled by 4: there is room for 16 voxels",
+        "note     slices of 16 x 16 pooled by 2 instead of slices of 64 x 64 pooled by 2: there is room for 16 voxels",
         "note     no local fractions: the generator is not told local fractions",
         "terms    volume_fractions 2\n",
         "not told volume fractions; relativistic loss",
