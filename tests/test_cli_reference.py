@@ -21,7 +21,7 @@ def test_every_command_and_option_has_its_place(name):
         if isinstance(param, click.Option) and not param.hidden:
             assert param.opts[-1] in section
         elif isinstance(param, click.Option):  # of an earlier version
-            assert f"`{param.opts[-1]}" not in section
+            assert f"`{param.opts[-1]} " not in section
 
 
 def test_the_page_does_not_depend_on_the_terminal(monkeypatch):
