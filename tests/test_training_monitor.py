@@ -30,8 +30,8 @@ def noise(*shape, seed=0):
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch, shrink):
-    shrink(monkeypatch)
+def _small(monkeypatch, shrink, request):
+    shrink(monkeypatch, traced=request.node.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def state_of(folder):
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_one_that_was_not(tmp_path, shrink, tiny_recipes):
+def test_a_killed_run_ends_as_one_that_was_not(tmp_path, tiny_recipes):
     write(Volume(noise(36, 36, 36), NAMES, 0.5), tmp_path / "scan.npy")
     recipe = tiny_recipes["plain"].with_changes(terms={"surface_areas": 1.0})
     (tmp_path / "recipe.json").write_text(json.dumps(recipe.to_dict()), "utf-8")
@@ -208,10 +208,8 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path, shrink, tiny_recipes):
         command = [sys.executable, "-c", _KILLED, str(tmp_path), when]
         assert subprocess.run(command, capture_output=True, check=False).returncode == -9
         assert state_step(tmp_path / "run") == 2
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        shrink(monkeypatch, traced=True)
-        for name in ("run", "whole"):
-            train(tmp_path / "scan.npy", tmp_path / name, recipe=recipe)
+    for name in ("run", "whole"):
+        train(tmp_path / "scan.npy", tmp_path / name, recipe=recipe)
     one, other = (read_log(tmp_path / name / "log.csv") for name in ("run", "whole"))
     assert without_time(one) == without_time(other)
     one, other = (load_preset(tmp_path / name / "best").get_weights() for name in ("run", "whole"))

@@ -15,10 +15,8 @@ from kerasgan3d.metrics.registry import MEASURES, MONITORED, MONITORED_CURVES, s
 # of diameter D, whose autocovariance is 1 - 3/2 (r/D) + 1/2 (r/D)^3 (Debye et al., J. Appl. Phys. 28 (1957) 679), that
 # is 0.9 D.
 COVARIANCE_LEVEL = math.exp(-1)
-# What the error of a generator is the mean of: what short tables show. Runs that began before sizes were watched go on
-# without them, as their best error so far is.
+# What the error of a generator is the mean of: what short tables show.
 ERROR_OF = (*(key for key, row in MONITORED.items() if row.headline), *MONITORED_CURVES)
-EARLIER_ERROR_OF = tuple(key for key in ERROR_OF if key != "granulometry")
 _ROWS = {**MONITORED, **MONITORED_CURVES}
 _OF_SLICES_ALONE = {key: row for key, row in _ROWS.items() if not row.stereology}
 _OF_VOLUMES_TOO = {key: row for key, row in _ROWS.items() if row.stereology}

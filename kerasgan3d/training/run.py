@@ -308,7 +308,7 @@ def _finish(folder, material, options):
     return folder
 
 
-def _sorted(settings):
+def _sorted(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], _Options]:
     """Keywords as those of the data, of the recipe, and of the run."""
     kinds = (DataSettings, RecipeSettings, RunSettings)
     for name in settings:
