@@ -57,7 +57,7 @@ class Heartbeat:
     def echo(self, text):
         """Print a line to stdout: what has come of it, or which part begins."""
         self._part, self._progress, self._said = str(text).splitlines()[0], None, time.monotonic()
-        click.echo(text)
+        echo(text)
 
     def __enter__(self):
         self._thread.start()

@@ -27,8 +27,8 @@ def with_answers(generator: Generator, count: int = 24, seed: int = CALIBRATION)
         seed: Seed of the first.
 
     Returns:
-        The generator with gain and shift; and a dict for its card: "count", "asked" and "got", (count, phases), "slope", "shift"
-        and "rms_error", (phases,), the last of what is left once wishes are corrected.
+        The generator with gain and shift; and a dict for its card: "count", "asked" and "got", (count, phases),
+        "slope", "shift" and "rms_error", (phases,), the last of what is left once wishes are corrected.
     """
     conditions = generator.conditions
     assert conditions is not None
