@@ -69,7 +69,7 @@ def check_number(value: Any, name: str, low: float = 0.0, high: float = math.inf
         ValueError: If it is none.
     """
     number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
-    if not number or not math.isfinite(value) or not low <= value <= high:
+    if not number or not math.isfinite(value) or not low <= float(value) <= high:
         rule = f"a number of at least {low:g}" if high == math.inf else f"a number from {low:g} to {high:g}"
         raise ValueError(f"`{name}` must be {rule}. Received: {value!r}.")
     return float(value)

@@ -262,8 +262,9 @@ def _pick(value, i):
 
 def _seen(settings):
     """How many voxels critics see along an axis, by a recipe of today or of an earlier version."""
-    sizes = [view.get("size") for view in settings.get("views") or () if isinstance(view, dict)]
-    return max((size for size in sizes if is_integer(size)), default=settings.get("crop", "few"))
+    views = [view for view in settings.get("views") or () if isinstance(view, dict)]
+    sizes = [int(view["size"]) for view in views if is_integer(view.get("size"))]
+    return max(sizes) if sizes else settings.get("crop", "few")
 
 
 def _training(training, settings):

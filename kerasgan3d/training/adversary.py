@@ -93,7 +93,7 @@ class Adversary:
 
     def update(
         self, optimizer: Any, reals: Sequence[Any], fakes: Sequence[Any], mix: Sequence[Any], answer: bool
-    ) -> tuple[list[Any] | None, dict[str, Any]]:
+    ) -> tuple[list[Any], dict[str, Any]]:
         """Let the critics learn from a step's data; return the generator's gradient at the fakes, and a report.
 
         Args:
@@ -103,7 +103,7 @@ class Adversary:
             answer: Whether the generator's gradient is wanted.
 
         Returns:
-            The gradients, one per critic, or None; and a dict of scalars.
+            The gradients, one per critic, or none; and a dict of scalars.
         """
         engine, rules, variables = backend(), self.rules, self.trainable_variables
         for norm in self._norms:
@@ -131,7 +131,7 @@ class Adversary:
         if rules.penalty is not None:
             gradients = self._penalised(engine, optimizer, gradients, reals, fakes, mix)
         engine.apply(optimizer, gradients, variables)
-        return (of_fakes if answer else None), report
+        return (of_fakes if answer else []), report
 
     def answer(self, reals: Sequence[Any], fakes: Sequence[Any]) -> list[Any]:
         """Return the generator's gradient at the fakes, by a pass of its own."""
@@ -159,7 +159,7 @@ class Adversary:
 
     def _penalised(self, engine, optimizer, gradients, reals, fakes, mix):
         """The critics' gradients, with those of the penalty where it is due."""
-        rules, variables = self.rules, self.trainable_variables
+        rules, variables, penalty = self.rules, self.trainable_variables, PENALTIES[str(self.rules.penalty)]
 
         def of_penalty():
             with engine.recording() as tape:
@@ -167,7 +167,7 @@ class Adversary:
                 for i, share in enumerate(self._penalties):
                     slopes = partial(engine.slopes, partial(self.judge, i))
                     between = mix[i] if len(mix) else None
-                    total += share * PENALTIES[rules.penalty](reals[i], fakes[i], between, slopes)
+                    total += share * penalty(reals[i], fakes[i], between, slopes)
                 total = total * (rules.weight * rules.every)
             found = engine.gradients(tape, [total], variables, [ops.ones_like(total)])
             return [ops.zeros_like(v) if g is None else g for g, v in zip(found, variables, strict=True)]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasgan3d import differentiable
+import kerasgan3d.differentiable as differentiable
 from kerasgan3d.data import Symmetry, batches
 from kerasgan3d.models import Generator
 from kerasgan3d.training.adversary import Adversary, Rules
@@ -96,7 +96,7 @@ class GAN3D(keras.Model):
         self.critic_optimizer = keras.optimizers.get(critic_optimizer)
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.critic_optimizer.build(self.adversary.trainable_variables)
-        self.adversary.rules, self.terms, self.updates = rules, dict(terms or {}), tuple(updates)
+        self.adversary.rules, self.terms, self.updates = rules, dict(terms or {}), (updates[0], updates[1])
         self.average.decay, self.average.ramp = float(average_decay), bool(average_ramp)
         names = ("critic_loss", "real", "fake", *(f"{name}_error" for name in self.terms))
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
@@ -143,8 +143,8 @@ class GAN3D(keras.Model):
         report: dict[str, Any] = {}
         critics, generators = self.updates
         for i in range(critics - 1):
-            volumes = backend().without_gradients(lambda i=i: self._volumes(data, i))
-            report |= self._challenge(data, i, self.adversary.see(ops.stop_gradient(volumes)), answer=False)[1]
+            fakes = backend().without_gradients(lambda i=i: self._seen(data, i, self._volumes(data, i)))
+            report |= self._challenge(data, i, [ops.stop_gradient(fake) for fake in fakes], answer=False)[1]
         for i in range(critics - 1, critics - 1 + generators):
             report |= self._learn(data, i, judged=i == critics - 1)
         self._step.assign(self._step + 1)
@@ -158,7 +158,7 @@ class GAN3D(keras.Model):
         engine, variables = backend(), self.generator.trainable_variables
         with engine.recording() as tape:
             volumes = self._volumes(data, i)
-            fakes = self.adversary.see(volumes)
+            fakes = self._seen(data, i, volumes)
             matched, report = self._match(volumes, data["latents"][i])
         if judged:
             answers, found = self._challenge(data, i, fakes, answer=True)
@@ -170,8 +170,11 @@ class GAN3D(keras.Model):
         return report
 
     def _volumes(self, data, i):
-        volumes = self.generator(data["latents"][i], training=True)
-        return backend().rolled(volumes, data["shifts"][i])
+        return self.generator(data["latents"][i], training=True)
+
+    def _seen(self, data, i, volumes):
+        """What critics see of volumes, once these are rolled by some voxels."""
+        return self.adversary.see(backend().rolled(volumes, data["shifts"][i]))
 
     def _reals(self, data, i):
         return self.adversary.soft([part[i] for part in data["reals"]])

@@ -21,7 +21,8 @@ def save_state(path: str | os.PathLike[str], variables: Sequence[Any], **extra: 
     arrays = {f"{i:04d} {v.path}": np.asarray(ops.convert_to_numpy(v.value)) for i, v in enumerate(variables)}
     arrays |= {_EXTRA + key: np.asarray(value) for key, value in extra.items()}
     with replacing(Path(path)) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays, **{_DIGEST: np.asarray(_digest(arrays))})
+        named: dict[str, Any] = {**arrays, _DIGEST: np.asarray(_digest(arrays))}
+        np.savez(file, **named)
         file.flush()
         os.fsync(file.fileno())
 

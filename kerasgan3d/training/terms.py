@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasgan3d import differentiable
+import kerasgan3d.differentiable as differentiable
 from kerasgan3d.data import LabelledData
 from kerasgan3d.sampling.conditions import Conditions
 from kerasgan3d.training.local_fractions import BOX
@@ -81,6 +81,7 @@ class LocalFractions(Term):
 
     @classmethod
     def of_data(cls, data, conditions, stride):
+        assert conditions is not None
         return np.array([conditions.mean, conditions.deviation])
 
     def loss(self, labels, asked):
