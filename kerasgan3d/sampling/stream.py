@@ -50,10 +50,14 @@ class Streamed(NamedTuple):
     seconds: float
 
 
-def parts(size: Sequence[int], tile: Sequence[int]) -> list[Window]:
-    """The parts (start, shape) in which a volume is computed and written: tiles rounded up to whole blocks of 128."""
-    edges = tuple(-(-min(t, n) // BLOCK) * BLOCK for t, n in zip(tile, size, strict=True))
-    return list(blocks(size, edges))
+def part_edges(size: Sequence[int], tile: Sequence[int]) -> tuple[int, ...]:
+    """The voxels per side of the parts in which a volume is computed and written: tiles as whole blocks of 128."""
+    return tuple(-(-min(t, n) // BLOCK) * BLOCK for t, n in zip(tile, size, strict=True))
+
+
+def parts(size: Sequence[int], tile: Sequence[int]) -> Iterator[Window]:
+    """The parts (start, shape) in which a volume is computed and written, one after the other."""
+    return blocks(size, part_edges(size, tile))
 
 
 def stream(
@@ -88,14 +92,14 @@ def stream(
         ValueError, OSError: as `VolumeWriter`.
     """
     began, seed = time.perf_counter(), check_seed(job.seed)
-    writer = VolumeWriter(path, record, identity=identity, resume=resume, overwrite=overwrite)
     tile = job.tile or (DEFAULT_TILE if client is None else DEFAULT_TILE // 2, DEFAULT_TILE, DEFAULT_TILE)
-    todo = [missing for part in parts(job.size, tile) for missing in writer.missing(*part)]
-    total, left = math.prod(job.size), sum(math.prod(shape) for _, shape in todo)
-    done = total - left
+    writer = VolumeWriter(path, record, identity=identity, resume=resume, overwrite=overwrite)
+    total, done = math.prod(job.size), writer.voxels
+    left = total - done
+    todo = (missing for part in parts(job.size, tile) for missing in writer.missing(*part))
     source = _computed_here(compute, todo) if client is None else _computed_there(compute, todo, client)
     # Writing, and what it compresses, goes on while the next part is computed.
-    with ThreadPoolExecutor(1) as pool, contextlib.closing(source):
+    with contextlib.closing(writer), ThreadPoolExecutor(1) as pool, contextlib.closing(source):
         waiting = collections.deque()
 
         def settle(count):
@@ -111,8 +115,8 @@ def stream(
             waiting.append((pool.submit(writer.write, start, labels), labels.size))
             settle(_AHEAD - 1)
         settle(0)
-    fractions = tuple(writer.fractions.tolist())
-    return Streamed(writer.path, seed, fractions, writer.finish(), left, time.perf_counter() - began)
+        fractions = tuple(writer.fractions.tolist())
+        return Streamed(writer.path, seed, fractions, writer.finish(), left, time.perf_counter() - began)
 
 
 def _computed_here(compute: Callable[..., np.ndarray], todo: Iterable[Window]) -> Parts:
