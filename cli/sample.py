@@ -106,6 +106,8 @@ def command(
     job = _job(name, size, periodic=periodic_axes or periodic, offset=offset, seed=seed, tile=tile, batch=batch)
     outputs = _check_outputs(output, probabilities, overwrite, dry_run)
     streams = _streams(job, output, probabilities, workers, dask)
+    if not (streams or dry_run):
+        job.check_memory()
 
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)

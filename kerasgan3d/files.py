@@ -82,3 +82,14 @@ def _writing(path):
             f"{path} could not be written whole, and was not written at all. Is there room on the disk? "
             f"Received: {error.strerror or error}"
         ) from error
+
+
+def check_room(folder, needed):
+    """Check that a folder's disk has room for so many bytes.
+
+    Raises:
+        OSError: if it has less, as when the disk is full.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(errno.ENOSPC, f"{needed} bytes are needed, and {free} are free")

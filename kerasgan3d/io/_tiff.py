@@ -1,17 +1,15 @@
 """TIFF files of volumes and slices."""
 
 import contextlib
-import errno
 import json
 import logging
 import math
 import os
-import shutil
 from xml.etree import ElementTree
 
 import numpy as np
 
-from kerasgan3d.files import replacing, sync
+from kerasgan3d.files import check_room, replacing, sync
 from kerasgan3d.io._common import KEY, UNITS, FileError, Opened, check_array, parsed, reading
 from kerasgan3d.io.lazy import LazyArray
 
@@ -59,10 +57,8 @@ class StreamedTiff:
     def __init__(self, path, place, record, chunk, *, exists=False):
         self._path, self._shape = path, tuple(record["shape"])
         n, frame = math.prod(self._shape), path.with_name("frame.tif")
-        free = shutil.disk_usage(path.parent).free
-        if not exists and n > free:
-            # Before anything enumerates its pages.
-            raise OSError(errno.ENOSPC, f"{n} bytes are needed, and {free} are free")
+        if not exists:
+            check_room(path.parent, n)  # before anything enumerates its pages
         self._offset = self._create(frame, record, _is_ome(place))
         if exists:
             _copy_frame(frame, path, self._offset, n)

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasgan3d.files import remove, replacing, sync
+from kerasgan3d.files import check_room, remove, replacing, sync
 from kerasgan3d.io._common import KEY, UNITS, FileError, Opened, check_array, opened_axes, reading
 
 CHUNK = 128
 # No label has this value, so that a chunk that got lost shows up instead of turning into phase 0.
 FILL = 255
 _KIND = "a Zarr image"
+_LEAST = 512  # bytes that a chunk takes on a disk at least, however well it is compressed
 
 
 def is_zarr(path):
@@ -50,6 +51,8 @@ class StreamedZarr:
             for node in (*path.iterdir(), *(path / "0").glob("*"), *(path / "0").rglob("*.partial")):
                 if node not in (path / "0", path / "0" / "c"):
                     remove(node)
+        else:
+            check_room(path.parent, _LEAST * math.prod(-(-n // chunk) for n in record["shape"]))
         attributes = {"ome": {"version": "0.5", "multiscales": [_multiscales(place.stem, record, 1)]}, KEY: record}
         group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
         self._array = _create_array(group, "0", record["shape"], chunk)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import distributed
 
 Parts = Generator[tuple[tuple[int, ...], np.ndarray], None, None]  # start and labels of each
+_MOST_CHUNKS = 10**6  # some 2 GB of Dask's graph
 _AHEAD = 2  # parts that wait to be written, or for each worker are computed or on their way
 
 
@@ -93,8 +94,9 @@ def stream(
     """
     began, seed = time.perf_counter(), check_seed(job.seed)
     tile = job.tile or (DEFAULT_TILE if client is None else DEFAULT_TILE // 2, DEFAULT_TILE, DEFAULT_TILE)
+    total = job.plan.bytes_output  # one a voxel
     writer = VolumeWriter(path, record, identity=identity, resume=resume, overwrite=overwrite)
-    total, done = math.prod(job.size), writer.voxels
+    done = writer.voxels
     left = total - done
     todo = (missing for part in parts(job.size, tile) for missing in writer.missing(*part))
     source = _computed_here(compute, todo) if client is None else _computed_there(compute, todo, client)
@@ -180,11 +182,21 @@ def lazily(job: SamplingJob, compute: Callable[..., Any]) -> dask.array.Array:
     Args:
         job: The SamplingJob; its tiles, of 256 voxels per side where it names none, are the chunks.
         compute: A function (start, shape) to a Dask object of labels.
+
+    Raises:
+        ValueError: if there would be more chunks than Dask can list.
     """
     import dask.array
 
     edges = job.tile or (DEFAULT_TILE,) * 3
-    grid = np.empty([-(-n // edge) for n, edge in zip(job.size, edges, strict=True)], object)
-    for index, (start, shape) in zip(np.ndindex(*grid.shape), blocks(job.size, edges), strict=True):
+    size = job.plan.size
+    counts = [-(-n // edge) for n, edge in zip(size, edges, strict=True)]
+    if math.prod(counts) > _MOST_CHUNKS:
+        raise ValueError(
+            f"Dask lists all chunks of an array, at most {_MOST_CHUNKS} here. Received: {math.prod(counts)} of {edges} "
+            f"voxels in {size}. Choose larger `chunks`, or take part of the volume (`size` and `offset`)."
+        )
+    grid = np.empty(counts, object)
+    for index, (start, shape) in zip(np.ndindex(*grid.shape), blocks(size, edges), strict=True):
         grid[index] = dask.array.from_delayed(compute(start, shape), shape, np.uint8)
     return dask.array.block(grid.tolist())
