@@ -1,8 +1,11 @@
 """A group of commands that are imported when called, and whose errors are one line each."""
 
+import contextlib
 import importlib
 import io
+import signal
 import sys
+import threading
 
 import click
 
@@ -10,6 +13,7 @@ from kerasgan3d.cli.output import printable
 
 # What a command may be told wrongly, or the machine may lack. Everything else is a defect and keeps its traceback.
 USER_ERRORS = (ValueError, OSError, MemoryError)
+_BACKENDS = ("jax", "openvino", "tensorflow", "torch")
 
 
 class CommandGroup(click.Group):
@@ -58,7 +62,7 @@ class CommandGroup(click.Group):
             raise CommandError("interrupted", exit_code=130) from error
         except BrokenPipeError:
             raise
-        except USER_ERRORS as error:
+        except (*USER_ERRORS, ModuleNotFoundError) as error:
             if ctx.params.get("debug"):
                 raise
             raise CommandError(_message(error)) from error
@@ -71,6 +75,16 @@ class CommandGroup(click.Group):
             # A terminal that cannot show "µ" is no reason to lose the result.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
+        if sys.flags.optimize > 1:
+            _report(
+                "python -OO drops the texts of the help and what libraries need of theirs: use python, or python -O"
+            )
+            sys.exit(2)
+        with _terminable() as exit_code:
+            self._run(args, prog_name, extra, exit_code)
+
+    def _run(self, args, prog_name, extra, exit_code):
+        """Run the program and end it in `SystemExit`; ``exit_code()`` is that of an interrupt."""
         try:
             result = super().main(args, prog_name, standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -78,10 +92,10 @@ class CommandGroup(click.Group):
             sys.exit(error.exit_code)
         except click.ClickException as error:
             _report(_with_hint(error))
-            sys.exit(error.exit_code)
+            sys.exit(error.exit_code if error.exit_code != 130 else exit_code())
         except click.Abort:
             _report("interrupted")
-            sys.exit(130)
+            sys.exit(exit_code())
         sys.exit(result if isinstance(result, int) else 0)
 
 
@@ -91,6 +105,29 @@ class CommandError(click.ClickException):
     def __init__(self, message: str, exit_code: int = 2) -> None:
         super().__init__(message)
         self.exit_code = exit_code  # pyright: ignore[reportAttributeAccessIssue] click reads it of the instance
+
+
+@contextlib.contextmanager
+def _terminable():
+    """Let SIGTERM end a command as Ctrl-C does: what it began is kept or taken away, and its workers end.
+
+    Yields:
+        A function that gives the exit code of an interrupt: 143 after SIGTERM, else 130.
+    """
+    received = []
+
+    def stop(number, frame):
+        received.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 130
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield lambda: 143 if received else 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report(message):
@@ -106,6 +143,9 @@ def _with_hint(error):
 def _message(error):
     if isinstance(error, MemoryError):
         return f"not enough memory; a smaller --size, --tile or --batch needs less. {error}"
+    if isinstance(error, ModuleNotFoundError):
+        named = ", which KERAS_BACKEND or keras.json names," if error.name in _BACKENDS else ""
+        return f"the package {error.name}{named} is not installed: pip install {error.name}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     return str(error) or type(error).__name__

@@ -10,7 +10,9 @@ from typing import Any
 from kerasgan3d.checks import is_integer
 from kerasgan3d.data import Symmetry
 from kerasgan3d.folder import CARD, read_json, write_json
+from kerasgan3d.lock import FolderLock
 from kerasgan3d.models import Generator
+from kerasgan3d.models._process import check_settings
 from kerasgan3d.models.preset import load_preset, save_preset
 from kerasgan3d.seeds import CHOSEN
 from kerasgan3d.training.assemble import make_gan
@@ -164,6 +166,8 @@ def train(
     if source is not None:
         settings["fine_tuned_from"] = source.facts(material.phases, material.fractions)
     _check_folder(output)
+    check_settings()
+    lock = None if dry_run else FolderLock(output, output)  # noqa: F841  held until the run returns
     resuming = resume and (output / STATE).is_file()
     settings["error_of"] = list(ERROR_OF)
     if resuming:
@@ -172,7 +176,6 @@ def train(
         _check_same_run(before, settings, output)
     if dry_run:
         return describe(material, recipe, output, output / LOG, resuming, source)
-    output.mkdir(parents=True, exist_ok=True)
     if not resuming:
         remove_temporaries(output)
         for file in (STATE, LOG):
