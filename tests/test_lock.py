@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 from kerasgan3d.files import WriteError
@@ -72,3 +73,14 @@ def test_what_else_lies_in_the_folder_stays(tmp_path):
     (tmp_path / "log.csv").write_text("step")
     FolderLock(tmp_path, "run").release()
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
+def test_two_trainings_never_write_one_folder(tmp_path, holder, monkeypatch):
+    from kerasgan3d.training import train
+
+    monkeypatch.chdir(tmp_path)
+    np.save("labels.npy", np.random.default_rng(0).integers(0, 2, (80, 80, 80)).astype("uint8"))
+    with pytest.raises(WriteError, match="another process is writing run. Wait until it has ended"):
+        train("labels.npy", "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+    assert "steps" in train("labels.npy", "run", dry_run=True)
