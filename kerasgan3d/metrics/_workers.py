@@ -56,14 +56,12 @@ def side_by_side(function, tasks, workers=None, progress=None, lazy=False):
 
 def _end_with_parent():
     """Let this process end when the one that started it has: a kill does not tell it."""
-    parent = parent_process()
 
-    def watch():
+    def watch(parent):
         connection.wait([parent.sentinel])
         os._exit(1)
 
-    if parent is not None:
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, args=[parent_process()], daemon=True).start()
 
 
 def where_dask_says(function, tasks, workers=None, progress=None, lazy=False):
