@@ -16,6 +16,7 @@ USER_ERRORS = (ValueError, OSError, MemoryError)
 _INTERRUPTED = 130
 _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _LONGEST_ERROR = 4000  # characters: what is wrong may be all of a file
+_BACKENDS = ("jax", "openvino", "tensorflow", "torch")
 
 
 class CommandGroup(click.Group):
@@ -66,7 +67,7 @@ class CommandGroup(click.Group):
             raise CommandError("interrupted", exit_code=_INTERRUPTED) from error
         except BrokenPipeError:
             raise
-        except USER_ERRORS as error:
+        except (*USER_ERRORS, ModuleNotFoundError) as error:
             if ctx.params.get("debug"):
                 raise
             raise CommandError(_message(error)) from error
@@ -79,19 +80,28 @@ class CommandGroup(click.Group):
             # A terminal that cannot show "µ" is no reason to lose the result.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
+        if sys.flags.optimize > 1:
+            _report(
+                "python -OO drops the texts of the help and what libraries need of theirs: use python, or python -O"
+            )
+            sys.exit(2)
         with _ending_as_interrupted() as came:
-            try:
-                result = super().main(args, prog_name, standalone_mode=False, **extra)
-            except click.exceptions.NoArgsIsHelpError as error:
-                error.show()
-                sys.exit(error.exit_code)
-            except click.ClickException as error:
-                _report(_with_hint(error))
-                sys.exit(128 + came[0] if came and error.exit_code == _INTERRUPTED else error.exit_code)
-            except click.Abort:
-                _report("interrupted")
-                sys.exit(128 + came[0] if came else _INTERRUPTED)
-            sys.exit(result if isinstance(result, int) else 0)
+            self._run(args, prog_name, extra, came)
+
+    def _run(self, args, prog_name, extra, came):
+        """Run the program and end it in `SystemExit`; ``came`` holds the signals that ended it."""
+        try:
+            result = super().main(args, prog_name, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            _report(_with_hint(error))
+            sys.exit(128 + came[0] if came and error.exit_code == _INTERRUPTED else error.exit_code)
+        except click.Abort:
+            _report("interrupted")
+            sys.exit(128 + came[0] if came else _INTERRUPTED)
+        sys.exit(result if isinstance(result, int) else 0)
 
 
 @contextlib.contextmanager
@@ -154,6 +164,9 @@ def _with_hint(error):
 def _message(error):
     if isinstance(error, MemoryError):
         return f"not enough memory; a smaller --size, --tile or --batch needs less. {error}"
+    if isinstance(error, ModuleNotFoundError):
+        named = ", which KERAS_BACKEND or keras.json names," if error.name in _BACKENDS else ""
+        return f"the package {error.name}{named} is not installed: pip install {error.name}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     return str(error) or type(error).__name__

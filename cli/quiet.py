@@ -42,7 +42,15 @@ def quiet_tensorflow():
         os.dup2(messages.fileno(), 2)
         try:
             yield stream
-        except (click.ClickException, click.Abort, ValueError, OSError, MemoryError, KeyboardInterrupt):
+        except (
+            click.ClickException,
+            click.Abort,
+            ModuleNotFoundError,
+            ValueError,
+            OSError,
+            MemoryError,
+            KeyboardInterrupt,
+        ):
             raise
         except BaseException:
             messages.seek(0)

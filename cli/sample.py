@@ -104,8 +104,10 @@ def command(
     import kerasgan3d
 
     job = _job(name, size, periodic=periodic_axes or periodic, offset=offset, seed=seed, tile=tile, batch=batch)
-    outputs = _check_outputs(output, probabilities, overwrite, dry_run)
     streams = _streams(job, output, probabilities, workers, dask)
+    outputs = _check_outputs(output, probabilities, overwrite, dry_run, streams)
+    if not (streams or dry_run):
+        job.check_memory()
 
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)
@@ -204,8 +206,10 @@ def _job(name, size, **options):
     return kerasgan3d.sampling.SamplingJob(size, stride=stride, **options)
 
 
-def _check_outputs(output, probabilities, overwrite, dry_run):
+def _check_outputs(output, probabilities, overwrite, dry_run, streams):
     """Return the files to be written.
+
+    A stream that was ended while it was moved into its place goes on, though its file is there.
 
     Raises:
         click.UsageError: no output was given.
@@ -222,8 +226,9 @@ def _check_outputs(output, probabilities, overwrite, dry_run):
     if probabilities:
         outputs.append(output.with_name(f"{output.stem}-probabilities{output.suffix}"))
         kerasgan3d.io.check_writable(outputs[1], suffixes=kerasgan3d.io.PROBABILITY_SUFFIXES)
+    begun = streams and kerasgan3d.io.partial_path(output).exists()
     for path in outputs:
-        refuse_existing(path, overwrite)
+        refuse_existing(path, overwrite or begun)
     return outputs
 
 

@@ -236,6 +236,39 @@ def _finetune(result, title, command, picture):
     return "\n".join([*lines, "", f"![Curves of both](images/{picture})", ""])
 
 
+def streams(rows):
+    """What it costs that a stream can be relied on."""
+    lines = [
+        "## What it costs that a stream can be relied on",
+        "",
+        "`python tests/benchmarks/streams.py --json docs/benchmarks/streams.json`: two parts of 256³ voxels, computed "
+        "by `nmc-cathode` and written, with and without waiting for the disk and reading every block back. Writing "
+        "takes place while the next part is computed, so that the share is the most that it can cost.",
+        "",
+        "| file | computed in | written in | without | share |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['file'].removeprefix('a')} | {row['computing']:.0f} s | {row['safe']:.2f} s | {row['bare']:.2f} s "
+            f"| {100 * row['share']:.1f} % |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def soak_streams(found):
+    """Streams that were killed and whose remains were damaged."""
+    damages = ", ".join(f"{kind} {n}" for kind, n in found["damages"].items())
+    return (
+        "## Streams, killed and damaged\n\n"
+        "`python tests/soak/streams.py --seconds 55 --json docs/benchmarks/soak-streams.json`: processes that stream a "
+        f"volume, killed at random moments; {sum(found['damages'].values())} times something in the folder that was "
+        f"left was then damaged ({damages}). The next process goes on, or refuses by name what is there.\n\n"
+        "| volumes | kills | right in the end | refused by name on the way | lost |\n|---|---|---|---|---|\n"
+        f"| {found['volumes']} | {found['kills']} | {found['right']} | {found['refused']} | {found['lost']} |\n"
+    )
+
+
 def _seconds(run):
     return f"{run['seconds']:.2g} s" if run["seconds"] < 10 else f"{run['seconds']:.0f} s"
 
@@ -251,6 +284,8 @@ SECTIONS = {
     "measure": measure,
     "blocks": blocks,
     "shapes": shapes,
+    "streams": streams,
+    "soak-streams": soak_streams,
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -170,6 +171,24 @@ def box_window(box: Any, shape: Sequence[int]) -> tuple[slice, ...]:
             f"Received: {box!r}."
         )
     return tuple(slice(*pair) for pair in pairs)
+
+
+def check_memory(needed: int, advice: str) -> None:
+    """Check that the machine has so much memory at all, in use or not.
+
+    Args:
+        needed: Bytes.
+        advice: What needs less, a sentence for the message.
+
+    Raises:
+        MemoryError: If it has less.
+    """
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return  # the system does not tell
+    if needed > there > 0:
+        raise MemoryError(f"{needed} bytes are needed, and this machine has {there}. {advice}")
 
 
 def axis_letters(periodic: Sequence[bool]) -> str:

@@ -1,4 +1,4 @@
-"""Writing files at once or not at all."""
+"""Writing files at once or not at all, and what is there to stay."""
 
 import contextlib
 import errno
@@ -45,10 +45,27 @@ def replacing(path):
         else:
             os.replace(temporary, target)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        remove(temporary)
+
+
+def remove(path):
+    """Take away a file, a link or a folder, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync(path):
+    """Have what was written to a file, or the names in a folder, reach the disk."""
+    folder = path.is_dir()
+    if folder and os.name == "nt":
+        return  # Windows opens no folders
+    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -65,3 +82,14 @@ def _writing(path):
             f"{path} could not be written whole, and was not written at all. Is there room on the disk? "
             f"Received: {error.strerror or error}"
         ) from error
+
+
+def check_room(folder, needed):
+    """Check that a folder's disk has room for so many bytes.
+
+    Raises:
+        OSError: if it has less, as when the disk is full.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(errno.ENOSPC, f"{needed} bytes are needed, and {free} are free")

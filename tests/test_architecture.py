@@ -17,7 +17,7 @@ FOLDERS = {"kerasgan3d": ROOT / "kerasgan3d", "kerasgan3d.zoo": ROOT / "zoo", "k
 FLOORS = [
     ["kerasgan3d.texts"],
     ["kerasgan3d.checks", "kerasgan3d.deprecation", "kerasgan3d.files", "kerasgan3d.seeds"],
-    ["kerasgan3d.phases", "kerasgan3d.folder", "kerasgan3d.crops", "kerasgan3d.palette"],
+    ["kerasgan3d.phases", "kerasgan3d.folder", "kerasgan3d.crops", "kerasgan3d.palette", "kerasgan3d.lock"],
     ["kerasgan3d.io"],
     ["kerasgan3d.volume"],
     ["kerasgan3d.layers", "kerasgan3d.metrics"]
@@ -42,6 +42,7 @@ WITHOUT_KERAS = (
     "kerasgan3d.volume",
     "kerasgan3d.files",
     "kerasgan3d.folder",
+    "kerasgan3d.lock",
     "kerasgan3d.io",
 )
 WITHOUT_KERAS += ("kerasgan3d.metrics", "kerasgan3d.sampling", "kerasgan3d.report", "kerasgan3d.cli")

@@ -301,3 +301,18 @@ def test_an_interrupt_leaves_no_file(tmp_path, monkeypatch):
     result = run("nmc --size 16 -o a.tif")
     assert (result.exit_code, result.stderr) == (130, "kerasgan3d: interrupted\n")
     assert files(tmp_path) == []
+
+
+def test_a_stream_that_was_ended_while_it_was_moved_into_place_is_not_refused(tmp_path):
+    (tmp_path / "a.tif").write_text("whole")
+    assert "exists already" in run("nmc --size 512 --seed 1 -o a.tif").stderr
+    (tmp_path / "a.tif.partial").mkdir()
+    assert run("nmc --size 512 --seed 1 -o a.tif").exit_code == 0
+    assert json.loads((tmp_path / "a.tif").read_text())["overwrite"] is False
+
+
+def test_what_was_begun_is_no_permission_to_replace_a_file_at_once(tmp_path):
+    (tmp_path / "a.tif").write_text("mine")
+    (tmp_path / "a.tif.partial").mkdir()
+    assert "exists already" in run("nmc --size 16 --seed 1 -o a.tif").stderr
+    assert (tmp_path / "a.tif").read_text() == "mine"

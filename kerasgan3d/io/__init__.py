@@ -21,7 +21,7 @@ from kerasgan3d.io.reading import (
     read_labels,
     source_name,
 )
-from kerasgan3d.io.streaming import VolumeWriter, blocks, checksum, partial_record
+from kerasgan3d.io.streaming import VolumeWriter, blocks, checksum, partial_path, partial_record
 from kerasgan3d.io.volume import StoredVolume, Volume, VolumeRecord, open_volume, read, write
 from kerasgan3d.io.writing import check_writable, write_probabilities
 
@@ -49,6 +49,7 @@ __all__ = [
     "open_image",
     "open_labels",
     "open_volume",
+    "partial_path",
     "partial_record",
     "raw_path",
     "read",

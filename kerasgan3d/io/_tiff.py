@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from kerasgan3d.files import replacing
+from kerasgan3d.files import check_room, replacing, sync
 from kerasgan3d.io._common import KEY, FileError, micrometres, parsed, reading
 from kerasgan3d.io._inflate import SMALL, check_inflated, check_sizes
 from kerasgan3d.io._stated import arranged, judged, on_disk, opened
@@ -51,11 +51,11 @@ class StreamedTiff:
     """A TIFF file of labels that is written piece by piece; all its room is reserved when it is made.
 
     Args:
-        path: Path of the file, where it is written; where its first voxel lies is noted beside it, in "offset".
+        path: Path of the file, where it is written.
         place: Path where it will be; its name says whether it is an OME-TIFF.
         record: kerasgan3d's note, which tells shape, phases and voxel size.
         chunk: Nothing to TIFF: all voxels follow in one piece.
-        exists: Whether to go on with what is there.
+        exists: Whether to go on with what is there: with its voxels, what stands around them is written anew.
 
     Raises:
         OSError: if there is no room.
@@ -63,34 +63,59 @@ class StreamedTiff:
 
     def __init__(self, path, place, record, chunk, *, exists=False):
         self._path, self._shape = path, tuple(record["shape"])
-        offset = path.with_name("offset")
+        n, frame = math.prod(self._shape), path.with_name("frame.tif")
         if not exists:
-            offset.write_text(str(self._create(record, _is_ome(place))), "utf-8")
-        self._offset = int(offset.read_text("utf-8"))
+            check_room(path.parent, n)  # before anything enumerates its pages
+        self._offset = self._create(frame, record, _is_ome(place))
+        if exists:
+            _copy_frame(frame, path, self._offset, n)
+            frame.unlink()
+        else:
+            os.replace(frame, path)
+        # Holes would be filled as they are written: on a full disk, a mapped page without room ends the process.
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
-    def _create(self, record, ome):
+    def _create(self, path, record, ome):
+        """Make a file whose voxels are holes; return where the first lies."""
         import tifffile
 
         display = _display(record)
         options = _options(self._shape, math.prod(self._shape), "ZYX", record, display, None, ome=ome)
-        mapped = tifffile.memmap(self._path, shape=self._shape, dtype=np.uint8, **options)
-        offset = int(mapped.offset)
-        del mapped
-        # Holes would be filled as they are written: on a full disk, a mapped page without room ends the process.
-        if hasattr(os, "posix_fallocate"):
-            with self._path.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, self._path.stat().st_size)
-        return offset
+        path.unlink(missing_ok=True)
+        return int(tifffile.memmap(path, shape=self._shape, dtype=np.uint8, **options).offset)
 
     def write(self, window, labels):
-        """Write the labels of a window."""
-        # Mapped for each part anew: pages of a mapping that lasts would count as memory in use.
-        mapped = np.memmap(self._path, np.uint8, "r+", self._offset, self._shape)
+        """Write the labels of a window; return when they are on the disk."""
+        mapped = self._mapped("r+")
         mapped[window] = labels
         mapped.flush()
 
+    def read(self, window):
+        """The labels of a window."""
+        return self._mapped("r")[window]
+
+    def _mapped(self, mode):
+        # Mapped for each part anew: pages of a mapping that lasts would count as memory in use.
+        return np.memmap(self._path, np.uint8, mode, self._offset, self._shape)
+
+    def forget(self, start):
+        """Nothing is in the way of what will be written."""
+
     def finish(self):
-        """Nothing is left to be done."""
+        """Have all of it reach the disk."""
+        sync(self._path)
+
+
+def _copy_frame(source, target, offset, n):
+    """Copy what a file holds around its voxels, n bytes from `offset`, and make the other file as long."""
+    with source.open("rb") as file, target.open("r+b") as other:
+        other.truncate(source.stat().st_size)
+        for start, length in ((0, offset), (offset + n, -1)):
+            file.seek(start)
+            other.seek(start)
+            other.write(file.read(length))
 
 
 def _display(record):

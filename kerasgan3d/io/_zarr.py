@@ -5,11 +5,12 @@ import math
 import os
 import stat
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasgan3d.files import replacing
+from kerasgan3d.files import check_room, remove, replacing, sync
 from kerasgan3d.io._common import KEY, FileError, reading
 from kerasgan3d.io._gridded import gridded, xarray_variables
 from kerasgan3d.io._inflate import check_inflated
@@ -24,6 +25,7 @@ _KIND = "a Zarr image"
 _LARGE, _DENSEST = 2**28, 2**15
 _CODECS = {"bytes", "endian", "transpose", "sharding_indexed", "crc32c", "shuffle", "delta", "packbits"}
 _COMPRESSORS = {"blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2"}
+_LEAST = 512  # bytes that a chunk takes on a disk at least, however well it is compressed
 
 
 def is_zarr(path):
@@ -55,20 +57,43 @@ class StreamedZarr:
 
         self._path, self._chunk = path, chunk
         if exists:
-            self._array = _opened(path, "r+")["0"]
-            return
+            # Metadata, which are not known to be whole, a pyramid that was begun, and chunks that were being written.
+            for node in (*path.iterdir(), *(path / "0").glob("*"), *(path / "0").rglob("*.partial")):
+                if node not in (path / "0", path / "0" / "c"):
+                    remove(node)
+        else:
+            check_room(path.parent, _LEAST * math.prod(-(-n // chunk) for n in record["shape"]))
         multiscales, shown = [_multiscales(place.stem, record, 1)], _image_label(record)
         attributes = {"ome": {"version": "0.5", "multiscales": multiscales, "image-label": shown}, KEY: record}
         group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
         self._array = _create_array(group, "0", record["shape"], chunk)
 
     def write(self, window, labels):
-        """Write the labels of a window."""
+        """Write the labels of a window; return when they are on the disk."""
         self._array[window] = labels
+        ranges = (range(*part.indices(n)) for part, n in zip(window, self._array.shape, strict=True))
+        chunks = [self._file(start) for start in product(*(part[:: self._chunk] for part in ranges))]
+        for path in dict.fromkeys((*chunks, *(folder for chunk in chunks for folder in list(chunk.parents)[:3]))):
+            sync(path)
+
+    def read(self, window):
+        """The labels of a window."""
+        return self._array[window]
+
+    def forget(self, start):
+        """Take away the chunk that begins at a voxel."""
+        remove(self._file(start))
+
+    def _file(self, start):
+        """The file of the chunk that begins at a voxel."""
+        return self._path.joinpath("0", "c", *(str(a // self._chunk) for a in start))
 
     def finish(self):
-        """Add what can only be made when all is written."""
+        """Add what can only be made when all is written, and have it reach the disk."""
         add_pyramid(self._path, self._chunk)
+        for folder, _, names in os.walk(self._path):
+            for path in (*(os.path.join(folder, name) for name in names), folder):
+                sync(Path(path))
 
 
 def add_pyramid(path, chunk):

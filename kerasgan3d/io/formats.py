@@ -35,8 +35,8 @@ class Format(NamedTuple):
         open: (path) -> `Opened`; where a file holds `datasets`, (path, name of the dataset or None).
         write: (path, labels, record), complete or not at all; None where it is only read.
         write_probabilities: (path, probabilities (z, y, x, n), record), or None.
-        stream: (path, place, record, chunk, exists=) -> what has `write(window, labels)` and `finish()`, for volumes
-            larger than memory; or None.
+        stream: (path, place, record, chunk, exists=) -> what has `write(window, labels)`, `read(window)`,
+            `forget(start)` of a damaged chunk, and `finish()`, for volumes larger than memory; or None.
         is_folder: Where its files are folders, a function that tells whether a folder is one of them.
         datasets: Whether a path may go on within the file, as in "scan.h5:/group/dataset".
     """

@@ -5,22 +5,27 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
-import shutil
 from collections.abc import Iterator, Sequence
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasgan3d.files import WriteError
-from kerasgan3d.io.formats import STREAM_SUFFIXES, ability
+from kerasgan3d.files import WriteError, remove, sync
+from kerasgan3d.io.formats import STREAM_SUFFIXES, ability, open_file
 from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.io.writing import check_writable
+from kerasgan3d.lock import LOCK, FolderLock
 
 BLOCK = 128  # voxels per side of what is written, and known to be written, as one; the chunk of a Zarr array
 _JOURNAL = "journal.jsonl"
+_HEADER = "header.sha256"  # the digest of the journal's first line
+_NEW = "journal.new"
+_REPLACED = "replaced"  # the folder that the volume takes the place of, for the moment of the exchange
+# "frame.tif" is what a TIFF file has around its voxels, while it is made; "offset" is an earlier version's.
+_OURS = (_JOURNAL, _HEADER, _NEW, _REPLACED, LOCK, "frame.tif", "offset")
 
 Window = tuple[tuple[int, ...], tuple[int, ...]]  # start and shape, voxels (z, y, x)
 
@@ -33,7 +38,9 @@ def blocks(shape: Sequence[int], edge: int | Sequence[int] = BLOCK) -> Iterator[
         edge: Voxels per side of a block, an int or (z, y, x).
     """
     edges = (edge,) * 3 if isinstance(edge, int | np.integer) else tuple(edge)
-    for start in product(*map(range, (0,) * 3, shape, edges)):
+    zs, ys, xs = map(range, (0,) * 3, shape, edges)
+    # No itertools.product, which would list the whole of each range first.
+    for start in ((z, y, x) for z in zs for y in ys for x in xs):
         yield start, tuple(min(n, length - a) for n, length, a in zip(edges, shape, start, strict=True))
 
 
@@ -56,8 +63,9 @@ def checksum(labels: Any) -> str:
 class VolumeWriter:
     """Writes a volume block by block, into a folder beside its place; moves it there when it is complete.
 
-    What was written before an interruption counts, however it came: each block is noted in a journal once it is in the
-    file. The folder has the name of the file and ``.partial``.
+    What was written before an interruption counts, however it came: each block is noted in a journal with its sha256
+    once it is on the disk. Whoever goes on reads every block again: what is not what was noted is missing. The folder
+    has the name of the file and ``.partial``; one process at a time writes there.
 
     Args:
         path: Path of the file to be: .zarr, .tif or .tiff.
@@ -70,8 +78,9 @@ class VolumeWriter:
         done: The starts (z, y, x) of the blocks that are written.
 
     Raises:
-        ValueError: if something is left of another volume, and `resume` is true.
-        OSError: as `check_writable`, or if there is no room, or something else lies where it would be written.
+        ValueError: if what is left is of another volume, or damaged beyond use, and `resume` is true.
+        OSError: as `check_writable`, or if there is no room, something else lies where it would be written, or another
+            process is writing there.
     """
 
     def __init__(
@@ -83,33 +92,92 @@ class VolumeWriter:
         resume: bool = True,
         overwrite: bool = False,
     ):
-        self.path = check_writable(path, overwrite=overwrite, suffixes=STREAM_SUFFIXES)
+        self.path = check_writable(path, suffixes=STREAM_SUFFIXES)
         self.shape, self._n_phases = record.shape, len(record.phases)
         self._partial = partial_path(self.path)
-        header = {"record": record.to_json(), "identity": identity}
-        if not resume:
-            _clear(self._partial)
-        old, self._digests, self._counts = _journal(self._partial)
-        if old is not None and old != json.loads(json.dumps(header)):
+        self._data = self._partial / f"volume{self.path.suffix.lower()}"
+        self._header = json.loads(json.dumps({"record": record.to_json(), "identity": identity}))
+        self._digests, self._counts = {}, {}
+        self._file: Any = None  # stays None where the volume lies in its place already
+        _check_ours(self._partial)
+        self._lock = FolderLock(self._partial, self.path)
+        try:
+            self._begin(resume, overwrite)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, resume, overwrite):
+        """Find what is done, and open the file."""
+        if (self._partial / _REPLACED).exists() and not self.path.exists():
+            os.replace(self._partial / _REPLACED, self.path)
+        old, entries = _journal(self._partial) if resume else (None, {})
+        if old is not None and old != self._header:
             raise ValueError(
-                f"{self._partial} holds the beginning of another volume ({_difference(old, header)}). Delete it, give "
-                "another path, or start afresh with resume=False (--restart on the command line)."
+                f"{self._partial} holds the beginning of another volume ({_difference(old, self._header)}). Delete it, "
+                "give another path, or start afresh with resume=False (--restart on the command line)."
             )
+        self._digests = {place: digest for place, digest in entries.items() if self._is_block(place)}
+        if old is not None and self._in_place():
+            return
+        check_writable(self.path, overwrite=overwrite)
         if old is None:
             _clear(self._partial)
-            self._partial.mkdir()
-        self._data = self._partial / f"volume{self.path.suffix.lower()}"
         with self._keeping():
-            stream = ability(self.path, "stream")
-            self._file = stream(self._data, self.path, header["record"], BLOCK, exists=old is not None)
-            if old is None:
-                # Last: a folder without a journal is one in which nothing can be relied on.
-                (self._partial / _JOURNAL).write_text(json.dumps(header) + "\n", "utf-8")
+            stream, exists = ability(self.path, "stream"), old is not None and self._data.exists()
+            self._file = stream(self._data, self.path, self._header["record"], BLOCK, exists=exists)
+            for start in self._damaged(self._file.read):
+                del self._digests[start]
+                self._file.forget(start)
+            self._note_all()
+
+    def close(self) -> None:
+        """Let others write there; what is done stays. `finish` does so too."""
+        self._lock.release()
+
+    def _is_block(self, place):
+        return len(place) == 3 and all(a % BLOCK == 0 and 0 <= a < n for a, n in zip(place, self.shape, strict=True))
+
+    def _in_place(self):
+        """Whether the volume was moved into its place, and only what lies beside it was left."""
+        if self._data.exists() or not self.path.exists() or self._missing() is not None:
+            return False
+        try:
+            found = open_file(self.path)
+        except (OSError, ValueError):
+            return False  # it is something else
+        return found.record == self._header["record"] and not self._damaged(found.array.__getitem__)
+
+    def _damaged(self, read):
+        """The starts of the blocks that are not what was noted; the others are counted."""
+        damaged = []
+        for start, digest in self._digests.items():
+            window = tuple(slice(a, min(a + BLOCK, n)) for a, n in zip(start, self.shape, strict=True))
+            try:
+                block = np.asarray(read(window))
+                intact = _digest(block) == digest
+            except Exception:  # whatever a library makes of a damaged file
+                intact = False
+            if intact:
+                self._counts[start] = self._count(block)
+            else:
+                damaged.append(start)
+                self._counts.pop(start, None)
+        return damaged
+
+    def _missing(self):
+        """Where the first block that is not written begins; None if all are."""
+        return next((start for start, _ in blocks(self.shape) if start not in self._digests), None)
 
     @property
     def done(self) -> set[tuple[int, ...]]:
         """The starts of the blocks that are written."""
         return set(self._digests)
+
+    @property
+    def voxels(self) -> int:
+        """How many voxels are written."""
+        return sum(map(sum, self._counts.values()))
 
     def missing(self, start: tuple[int, ...], shape: tuple[int, ...]) -> list[Window]:
         """What is not written of a part (start, shape) of the volume: the part, some blocks of it, or nothing."""
@@ -131,16 +199,14 @@ class VolumeWriter:
         window = tuple(slice(a, b) for a, b in zip(start, end, strict=True))
         with self._keeping():
             self._file.write(window, labels)
-            lines = []
+            places = []
             for first, shape in blocks(labels.shape):
                 inside = tuple(slice(a, a + n) for a, n in zip(first, shape, strict=True))
-                place = tuple(a + b for a, b in zip(start, first, strict=True))
+                places.append(tuple(a + b for a, b in zip(start, first, strict=True)))
                 block = labels[inside]
-                self._digests[place], self._counts[place] = _digest(block), self._count(block)
-                entry = {"block": place, "sha256": self._digests[place].hex(), "counts": self._counts[place]}
-                lines.append(json.dumps(entry) + "\n")
+                self._digests[places[-1]], self._counts[places[-1]] = _digest(block), self._count(block)
             with (self._partial / _JOURNAL).open("a", encoding="utf-8") as journal:
-                journal.write("".join(lines))
+                journal.write(self._entries(places))
                 journal.flush()
                 os.fsync(journal.fileno())
 
@@ -154,18 +220,55 @@ class VolumeWriter:
             ValueError: if blocks are missing.
             OSError: if it cannot be written.
         """
-        missing = [start for start, _ in blocks(self.shape) if start not in self._digests]
-        if missing:
-            raise ValueError(
-                f"{self.path} cannot be finished: {len(missing)} blocks are missing, the first {missing[0]}."
+        missing = self._missing()
+        if missing is not None:
+            count = math.prod(-(-n // BLOCK) for n in self.shape) - len(self._digests)
+            raise ValueError(f"{self.path} cannot be finished: {count} blocks are missing, the first {missing}.")
+        if self._file is not None:
+            self._move()
+        for name in (*_OURS[1:], _JOURNAL):
+            if name != LOCK:
+                remove(self._partial / name)
+        self.close()
+        return _combined(self.shape, (self._digests[start] for start, _ in blocks(self.shape)))
+
+    def _move(self):
+        """Complete the file, once all of it is what was written, and move it into its place."""
+        damaged = self._damaged(self._file.read)
+        if damaged:
+            raise WriteError(
+                f"{len(damaged)} blocks of {self._data} are not what was written there, the first {damaged[0]}: the "
+                "disk, or another program, changed them. The same command computes them again."
             )
         with self._keeping():
             self._file.finish()
-        if self.path.is_dir():
-            shutil.rmtree(self.path)
-        os.replace(self._data, self.path)
-        shutil.rmtree(self._partial)
-        return _combined(self.shape, (self._digests[start] for start, _ in blocks(self.shape)))
+            if self.path.is_dir():
+                os.replace(self.path, self._partial / _REPLACED)
+            os.replace(self._data, self.path)
+            sync(self.path.resolve().parent)
+
+    def _entries(self, places):
+        """The journal's lines of blocks."""
+        entries = (
+            {"block": place, "sha256": self._digests[place].hex(), "counts": self._counts[place]} for place in places
+        )
+        return "".join(json.dumps(entry) + "\n" for entry in entries)
+
+    def _note_all(self):
+        """Write the journal as it should be, if it is not: at once or not at all."""
+        first = json.dumps(self._header) + "\n"
+        content = (first + self._entries(self._digests)).encode()
+        journal, new = self._partial / _JOURNAL, self._partial / _NEW
+        if not journal.is_file() or journal.read_bytes() != content:
+            # Last: a folder without a journal is one in which nothing can be relied on.
+            for path, text in (
+                (self._partial / _HEADER, hashlib.sha256(first.encode()).hexdigest().encode()),
+                (new, content),
+            ):
+                path.write_bytes(text)
+                sync(path)
+            os.replace(new, journal)
+            sync(self._partial)
 
     @property
     def fractions(self) -> np.ndarray:
@@ -193,7 +296,7 @@ class _Keeping:
         if isinstance(error, OSError) and not isinstance(error, WriteError):
             begun = (self._partial / _JOURNAL).is_file()
             if not begun:
-                shutil.rmtree(self._partial, ignore_errors=True)
+                _clear(self._partial)
             if error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 kept = f"What was written is kept in {self._partial}: the same command goes on from there. "
                 raise WriteError(
@@ -209,51 +312,77 @@ def partial_path(path: str | os.PathLike[str]) -> Path:
 
 
 def partial_record(path: str | os.PathLike[str]) -> VolumeRecord | None:
-    """What an interrupted write to a path was of; None where there is none."""
+    """What an interrupted write to a path was of; None where there is none.
+
+    Raises:
+        ValueError: if what it left is damaged beyond use.
+    """
     header = _journal(partial_path(path))[0]
     return None if header is None else VolumeRecord.from_json(header["record"])
 
 
-def _clear(folder):
-    """Take away what an interrupted write left; nothing else.
+def _check_ours(folder):
+    """Check that a folder holds nothing but what an interrupted write left, if it is there.
 
     Raises:
         FileExistsError: if the folder holds something else, or is none.
     """
-    if not folder.exists():
-        return
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else [folder.name]
-    strange = [name for name in names if name not in (_JOURNAL, "offset") and Path(name).stem != "volume"]
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else [folder.name] if folder.exists() else []
+    strange = [name for name in names if name not in _OURS and Path(name).stem != "volume"]
     if strange:
         raise FileExistsError(
             f"{folder} must hold nothing but a volume that was begun. Received: {strange[0]}. Move it away."
         )
-    shutil.rmtree(folder)
+
+
+def _clear(folder):
+    """Take away what an interrupted write left, the lock excepted."""
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            remove(path)
 
 
 def _journal(folder):
-    """The first line of a folder's journal, or None, and by place the digests and counts of what is done."""
+    """The first line of a folder's journal, None where there is no journal, and the digests by place that it lists.
+
+    Lines that are cut off or garbled are passed over: their blocks are missing.
+
+    Raises:
+        ValueError: if the first line is damaged, which says what the volume is.
+    """
     try:
-        lines = (folder / _JOURNAL).read_text("utf-8").splitlines(keepends=True)
-        header = json.loads(lines[0])
-    except (OSError, ValueError, IndexError):
-        return None, {}, {}
-    digests, counts = {}, {}
-    for line in lines[1:]:
-        # The last line may have been cut off.
-        if line.endswith("\n"):
-            entry = json.loads(line)
-            place = tuple(entry["block"])
-            digests[place], counts[place] = bytes.fromhex(entry["sha256"]), entry["counts"]
-    if lines and not lines[-1].endswith("\n"):
-        (folder / _JOURNAL).write_text("".join(line for line in lines if line.endswith("\n")), "utf-8")
-    return header, digests, counts
+        first, *lines = (folder / _JOURNAL).read_bytes().splitlines(keepends=True) or [b""]
+    except (FileNotFoundError, NotADirectoryError):
+        return None, {}
+    noted = folder / _HEADER
+    try:
+        header = json.loads(first)
+        VolumeRecord.from_json(header["record"])
+        intact = not noted.is_file() or noted.read_bytes() == hashlib.sha256(first).hexdigest().encode()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        intact = False
+    if not intact:
+        raise ValueError(
+            f"{folder / _JOURNAL} is damaged in its first line, which says what volume was begun. Start afresh with "
+            "resume=False (--restart on the command line)."
+        )
+    return header, dict(filter(None, map(_entry, lines)))
+
+
+def _entry(line):
+    """The place and the digest in a line of a journal, None where it is garbled."""
+    try:
+        entry = json.loads(line)
+        place, digest = tuple(entry["block"]), bytes.fromhex(entry["sha256"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return (place, digest) if line.endswith(b"\n") and all(type(a) is int for a in place) else None
 
 
 def _difference(old, new):
     """Which entries of two journals' headers differ, in words."""
     a, b = ({**header["record"], **header["record"].get("provenance", {})} for header in (old, new))
-    keys = [key for key in b if key != "provenance" and a.get(key) != json.loads(json.dumps(b[key]))]
+    keys = [key for key in b if key != "provenance" and a.get(key) != b[key]]
     return "; ".join(f"{key} {a.get(key)!r:.60}, now {b[key]!r:.60}" for key in keys) or "other weights"
 
 

@@ -28,7 +28,7 @@ def convolve(x: Any, kernel: Any, strides: int = 1, padding: str = "valid") -> A
     """
     taps = tuple(kernel.shape[:-2])
     if not (_is_slow() and _is_large(x, kernel)) or (strides == 2 and (padding, set(taps)) != ("same", {4})):
-        return ops.conv(x, kernel, strides=strides, padding=padding)
+        return ops.conv(x, kernel, strides=strides, padding=padding, data_format="channels_last")
     # A tensor, of a variable too: gradients of functions are of their arguments.
     kernel = ops.reshape(kernel, kernel.shape)
     if strides == 2:
@@ -53,7 +53,7 @@ def _convolve(x, kernel):
         swapped = ops.transpose(ops.flip(kernel, axes), (*axes, len(taps) + 1, len(taps)))
         return _convolve(ops.pad(upstream, around), swapped), _kernel_gradient(x, upstream, taps)
 
-    return ops.conv(x, kernel, padding="valid"), gradients
+    return ops.conv(x, kernel, padding="valid", data_format="channels_last"), gradients
 
 
 def _kernel_gradient(x, upstream, taps):

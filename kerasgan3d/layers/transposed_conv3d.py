@@ -100,7 +100,8 @@ class TransposedConv3D(BoundaryConvolution):
 
     def convolve(self, inputs: Any, bias: Any) -> Any:
         if self.strides == 1 and self.padding == "zeros":
-            return biased(ops.conv_transpose(inputs, self.kernel, strides=1, padding="valid"), bias)
+            y = ops.conv_transpose(inputs, self.kernel, strides=1, padding="valid", data_format="channels_last")
+            return biased(y, bias)
         kernel = ops.cast(self.kernel, inputs.dtype)
         if self.strides == 2:
             return transposed_conv3d(inputs, eighths(kernel, swapped=True), bias, self.padding)

@@ -10,10 +10,14 @@ coarse problem is solved by up to two steps of conjugate gradients, which find t
 from functools import cache
 
 import numpy as np
-from pyamg.relaxation.relaxation import gauss_seidel
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
+
+try:
+    from pyamg.relaxation.relaxation import gauss_seidel
+except TypeError as error:  # it adds to its docstrings
+    raise ImportError("pyamg, which kerasgan3d measures with, does not load under python -OO: use python.") from error
 
 _SMALL = 1000  # nodes: a direct solve of fewer takes less time than another level
 _ENOUGH = 0.25  # a coarse residual that one step reduces to this gets no second step (Notay and Vassilevski)

@@ -3,7 +3,10 @@
 import contextlib
 import os
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection, parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 
 from kerasgan3d.checks import check_integer
@@ -27,6 +30,7 @@ def side_by_side(function, tasks, workers=None, progress=None, lazy=False):
 
     Raises:
         ValueError: If `workers` is not a positive integer.
+        ChildProcessError: If one of them was ended from outside.
     """
     workers = _cores() if workers is None else check_integer(workers, "workers", 1, None)
     if workers == 1 and lazy:
@@ -39,8 +43,8 @@ def side_by_side(function, tasks, workers=None, progress=None, lazy=False):
                 progress(done, len(tasks))
         return results
     # Arguments that are computed first keep more workers busy than there are tasks.
-    context = _Context()
-    with ProcessPoolExecutor(workers if lazy else min(workers, len(tasks)), mp_context=context) as pool:
+    context, count = _Context(), workers if lazy else min(workers, len(tasks))
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
         try:
             return _by_dask(function, tasks, progress, scheduler="processes", pool=pool, chunksize=1)
         except KeyboardInterrupt:
@@ -49,6 +53,21 @@ def side_by_side(function, tasks, workers=None, progress=None, lazy=False):
             for process in context.started:
                 process.terminate()
             raise
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                f"one of {count} worker processes was ended from outside, as systems do that run out of memory. Fewer "
+                "workers, or smaller blocks, need less."
+            ) from error
+
+
+def _end_with_parent():
+    """Let this process end when the one that started it has: a kill does not tell it."""
+
+    def watch(parent):
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, args=[parent_process()], daemon=True).start()
 
 
 def where_dask_says(function, tasks, workers=None, progress=None, lazy=False):

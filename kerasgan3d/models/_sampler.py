@@ -141,7 +141,7 @@ class Sampler:
         x, last = latents, len(self._stages) - 1
         for i, stage in enumerate(self._stages):
             kernel, bias = weights[2 * i : 2 * i + 2]
-            y = ops.add(ops.conv(x, kernel, padding="valid"), bias)
+            y = ops.add(ops.conv(x, kernel, padding="valid", data_format="channels_last"), bias)
             if i == last:
                 return y
             x = ops.relu(ops.add(y, crop(x, 1)) if stage.kind == "residual" else y)

@@ -16,7 +16,7 @@ import numpy as np
 from kerasgan3d import io
 from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.sampling.job import SamplingJob
-from kerasgan3d.sampling.stream import parts
+from kerasgan3d.sampling.stream import part_edges
 from kerasgan3d.volume import Volume
 
 _WAITING = 3  # parts of a stream in memory: one is computed, one waits, one is written
@@ -57,8 +57,8 @@ def estimate(
         Estimate.
     """
     plan = job.plan
-    whole = parts(plan.size, plan.tile_shape) if streams else [((0, 0, 0), tuple(map(min, plan.tile_shape, plan.size)))]
-    start, shape = max(whole, key=lambda part: math.prod(part[1]))
+    start, edges = (0, 0, 0), part_edges(plan.size, plan.tile_shape) if streams else plan.tile_shape
+    shape = tuple(map(min, edges, plan.size))
     compute(start, shape)  # compiles
     began = time.perf_counter()
     labels = compute(start, shape)

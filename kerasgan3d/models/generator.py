@@ -19,6 +19,7 @@ from kerasgan3d.checks import check_integer, check_voxel_size
 from kerasgan3d.layers import PaddedConv3D, TransposedConv3D, UpsampleConv3D
 from kerasgan3d.layers._padding import check_padding, crop
 from kerasgan3d.models._model import Model
+from kerasgan3d.models._process import check_process
 from kerasgan3d.models._sampler import Sampler, stages
 from kerasgan3d.models.architectures import (
     LIMITS,
@@ -121,6 +122,7 @@ class Generator(SamplingMethods, Model):
         conditions: Conditions | dict[str, Any] | None = None,
         **kwargs: Any,
     ):
+        check_process()
         super().__init__(**kwargs)
         self.phases = check_phase_names(phases)
         self.latent_channels = check_integer(latent_channels, "latent_channels", 1, LIMITS["latent_channels"])
@@ -322,13 +324,14 @@ class Generator(SamplingMethods, Model):
         """
         if not self.normalizations:
             return self._copy()
-        folded = Generator(**{**self._arguments(), "normalization": "folded"})
+        folded = Generator(**{**self._arguments(), "normalization": "folded"}, dtype=self.dtype_policy)
         folded.card = self.card
         folded.set_weights(self._folded_weights())
         return folded
 
     def sampler(self) -> Sampler:
         """The functions from latents to labels and probabilities, with the weights of now; threads may share it."""
+        check_process()
         with _SAMPLER_LOCK:
             if self._sampler is None:
                 self._sampler = Sampler(len(self.phases))
@@ -372,7 +375,7 @@ class Generator(SamplingMethods, Model):
         }
 
     def _copy(self, **changes: Any) -> Generator:
-        copy = Generator(**{**self._arguments(), **changes})
+        copy = Generator(**{**self._arguments(), **changes}, dtype=self.dtype_policy)
         copy.set_weights(self.get_weights())
         copy.card = self.card
         return copy

@@ -124,7 +124,7 @@ def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None
         raise ValueError(f"{weights} is not the file that {CARD} names: its sha256 is {actual}, not {known}.")
     check_size(weights, arguments)
     try:
-        generator = Generator(**arguments)
+        generator = Generator(**arguments, dtype="float32")  # whatever Keras is set to: the weights are float32
     except ValueError as error:
         raise ValueError(f"{folder / CONFIG} describes no generator: {clipped(str(error), 500)}") from error
     made = {"phases": list(generator.phases), "voxel_size": generator.voxel_size}

@@ -153,6 +153,7 @@ class SamplingMethods:
         Raises:
             ValueError: if a size, offset, tile, batch, seed or wish is not of the above, or the generator takes no
                 wishes.
+            MemoryError: if the machine has less memory than the volume takes.
         """
         options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
         job = self.job(size, **options, fractions=fractions, beyond=beyond).seeded()
@@ -181,7 +182,7 @@ class SamplingMethods:
         options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
         job = self.job(size, **options, fractions=fractions, beyond=beyond).seeded()
         sampler = self.sampler()
-        return self._run(job, sampler, sampler.probabilities, progress=progress)
+        return self._run(job, sampler, sampler.probabilities, voxel_bytes=4 * len(self.phases), progress=progress)
 
     def stream(
         self,

@@ -10,6 +10,7 @@ from kerasgan3d.deprecation import renamed
 from kerasgan3d.layers._critic import CriticConv2D
 from kerasgan3d.layers._padding import check_filters
 from kerasgan3d.models._model import Model
+from kerasgan3d.models._process import check_settings
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
@@ -32,6 +33,7 @@ class SliceDiscriminator(Model):
 
     @renamed("phases", "n_phases")
     def __init__(self, n_phases: int = 3, widths: Sequence[int] = (32, 64, 128, 256), **kwargs: Any) -> None:
+        check_settings()
         super().__init__(**kwargs)
         self.n_phases = check_filters(n_phases)
         self.widths = tuple(check_filters(width) for width in widths)

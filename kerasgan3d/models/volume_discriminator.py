@@ -10,6 +10,7 @@ from kerasgan3d.deprecation import renamed
 from kerasgan3d.layers._critic import CriticConv3D
 from kerasgan3d.layers._padding import check_filters
 from kerasgan3d.models._model import Model
+from kerasgan3d.models._process import check_settings
 from kerasgan3d.models.architectures import fresh_initializer
 
 
@@ -43,6 +44,7 @@ class VolumeDiscriminator(Model):
         initializer: Any = "glorot_uniform",
         **kwargs: Any,
     ) -> None:
+        check_settings()
         super().__init__(**kwargs)
         if normalization not in (None, "batch"):
             raise ValueError(f"`normalization` must be None or 'batch'. Received: {normalization!r}.")

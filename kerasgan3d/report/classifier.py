@@ -89,14 +89,20 @@ def _network(size, phases, steps, seed):
     def start():
         return keras.initializers.HeNormal(seed=next(seeds))
 
-    layers = [keras.Input((size, size, phases))]
+    # Whatever Keras is set to: the score is of the same network.
+    own = {"dtype": "float32", "data_format": "channels_last"}
+    layers = [keras.Input((size, size, phases), dtype="float32")]
     for width in _WIDTHS:
         layers.append(
-            keras.layers.Conv2D(width, 4, strides=2, padding="same", activation="relu", kernel_initializer=start())
+            keras.layers.Conv2D(
+                width, 4, strides=2, padding="same", activation="relu", kernel_initializer=start(), **own
+            )
         )
-    layers.append(keras.layers.Conv2D(_WIDTHS[-1], 3, padding="same", activation="relu", kernel_initializer=start()))
-    layers.append(keras.layers.GlobalAveragePooling2D())
-    layers.append(keras.layers.Dense(1, kernel_initializer=start()))
+    layers.append(
+        keras.layers.Conv2D(_WIDTHS[-1], 3, padding="same", activation="relu", kernel_initializer=start(), **own)
+    )
+    layers.append(keras.layers.GlobalAveragePooling2D(**own))
+    layers.append(keras.layers.Dense(1, kernel_initializer=start(), dtype="float32"))
     model = keras.Sequential(layers)
     rate = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, steps)
     model.compile(keras.optimizers.AdamW(rate, weight_decay=1e-2), keras.losses.BinaryCrossentropy(from_logits=True))

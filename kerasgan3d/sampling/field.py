@@ -34,6 +34,8 @@ class LatentField:
         ValueError: if the seed is out of range or ``channels`` not positive.
     """
 
+    REACH = 2**31  # latents to either side of the origin
+
     def __init__(self, seed: int, channels: int):
         self.seed = check_seed(seed)
         self.channels = check_count(channels, "channels")
@@ -57,7 +59,7 @@ class LatentField:
         axes = []
         for first, count, modulus in zip(start, shape, period, strict=True):
             first = first if modulus is None else first % modulus
-            if not -(2**31) <= first <= 2**31 - count:
+            if not -self.REACH <= first <= self.REACH - count:
                 raise ValueError(f"the latent field has indices from -2**31 to 2**31 - 1. Received: {first} and on.")
             index = np.arange(first, first + count, dtype=np.int64)
             axes.append((index if modulus is None else index % modulus).astype(np.uint64) & _WORDS)

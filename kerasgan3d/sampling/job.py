@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasgan3d import __version__
-from kerasgan3d.checks import check_count, check_periodic, check_seed, check_triple, is_integer
+from kerasgan3d.checks import check_count, check_memory, check_periodic, check_seed, check_triple, is_integer
 from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.sampling.conditions import ConditionedField, Conditions
 from kerasgan3d.sampling.field import LatentField, draw_seed
@@ -97,8 +98,12 @@ class SamplingJob:
 
     @cached_property
     def plan(self) -> TilePlan:
-        """How the volume is computed, tile by tile."""
-        return TilePlan(
+        """How the volume is computed, tile by tile.
+
+        Raises:
+            ValueError: if part of it lies where the latent field has no values.
+        """
+        plan = TilePlan(
             size=self.size,
             periodic=self.periodic,
             offset=self.offset,
@@ -109,6 +114,14 @@ class SamplingJob:
             batch=self.batch,
             bytes_per_voxel=self.bytes_per_voxel,
         )
+        for axis, period in enumerate(plan.period):
+            first, last = plan.cells(axis) if period is None else (0, 2 * period)
+            if first - self.margin[0] < -LatentField.REACH or last + self.margin[1] > LatentField.REACH:
+                raise ValueError(
+                    f"the latent field has indices from -2**31 to 2**31 - 1, for {self.stride} voxels each. Received: "
+                    f"size {self.size[axis]}, offset {self.offset[axis]} along {'zyx'[axis]}."
+                )
+        return plan
 
     @property
     def cells(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -133,6 +146,7 @@ class SamplingJob:
         conditions: Conditions | None = None,
         stem: Stem | None = None,
         window: Window | None = None,
+        voxel_bytes: int = 1,
         progress: Progress | None = None,
     ) -> np.ndarray:
         """Compute the volume, or a window (start, shape) of it in one tile, in memory.
@@ -143,6 +157,7 @@ class SamplingJob:
             conditions: How local fractions vary, where the function is told them beside the latents; or None.
             stem: What turns latents into what ``function`` takes, or None; as for `kerasgan3d.sampling.generate`.
             window: Start and shape in voxels (z, y, x), from where the volume begins; None for all of it.
+            voxel_bytes: Bytes that the function gives for a voxel.
             progress: A function (voxels done, voxels in all), called after each batch.
 
         Returns:
@@ -150,13 +165,27 @@ class SamplingJob:
 
         Raises:
             ValueError: if the job has no seed, or the window lies where the latent field has no values.
+            MemoryError: if the machine has less memory than the volume takes.
         """
+        if window is None:
+            self.check_memory(voxel_bytes)
         plan = self.plan if window is None else self.plan.window(*window)
         seed, field = check_seed(self.seed), None
         if conditions is not None:
             wish = None if self.conditions is None else np.array(self.conditions["fractions"], float)
             field = ConditionedField(seed, channels, conditions, *self.cells, wish)
         return generate(function, field or LatentField(seed, channels), plan, stem=stem, progress=progress)
+
+    def check_memory(self, voxel_bytes: int = 1) -> None:
+        """Check that the volume could be held in memory, at so many bytes a voxel.
+
+        Raises:
+            MemoryError: if the machine has less.
+        """
+        check_memory(
+            voxel_bytes * math.prod(self.size),
+            "A part of it (`size` and `offset`) takes less; labels are streamed to .zarr and .tif files of any size.",
+        )
 
     def record(self, phases: tuple[str, ...], voxel_size: float | None, card: dict[str, Any]) -> VolumeRecord:
         """Return what the volume's file will say of it: phases, voxel size (µm) and card are the generator's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 
 from kerasgan3d.checks import axis_letters
 
@@ -57,13 +57,13 @@ class TilePlan:
     batch: int
     bytes_per_voxel: float = 0.0
 
-    def _cells(self, axis: int) -> tuple[int, int]:
+    def cells(self, axis: int) -> tuple[int, int]:
         """The window along an axis: (first cell, cell after the last). A cell is what one latent covers."""
         return self.offset[axis] // self.stride, -(-(self.offset[axis] + self.size[axis]) // self.stride)
 
     def _ranges(self, axis: int) -> Iterator[tuple[int, int]]:
         """The tiles along an axis: (first cell, cell after the last)."""
-        first, last = self._cells(axis)
+        first, last = self.cells(axis)
         step = self.tile_cells[axis]
         return ((a, min(a + step, last)) for a in range(first, last, step))
 
@@ -79,7 +79,7 @@ class TilePlan:
         return tuple(self.stride * min(step, last - first) for (first, last), step in self._steps())
 
     def _steps(self) -> list[tuple[tuple[int, int], int]]:
-        return [(self._cells(axis), self.tile_cells[axis]) for axis in range(3)]
+        return [(self.cells(axis), self.tile_cells[axis]) for axis in range(3)]
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -104,16 +104,19 @@ class TilePlan:
 
     def iterate(self) -> Iterator[Tile]:
         """The tiles, in the order of the volume."""
-        for cells in product(*(self._ranges(axis) for axis in range(3))):
+        # Here and below no itertools.product, which would list whole axes first.
+        for cells in ((z, y, x) for z in self._ranges(0) for y in self._ranges(1) for x in self._ranges(2)):
             yield self._tile(cells)
 
     def boxes(self, cells: int) -> Iterator[list[Tile]]:
         """The tiles of one box after another, each of at most ``cells`` cells a side, or one tile if that is more."""
-        counts = [max(1, cells // step) for step in self.tile_cells]
-        ranges = [list(self._ranges(axis)) for axis in range(3)]
-        chunks = [[r[i : i + n] for i in range(0, len(r), n)] for r, n in zip(ranges, counts, strict=True)]
-        for box in product(*chunks):
-            yield [self._tile(cells) for cells in product(*box)]
+
+        def runs(axis: int) -> Iterator[list[tuple[int, int]]]:
+            ranges = self._ranges(axis)
+            return iter(lambda: list(islice(ranges, max(1, cells // self.tile_cells[axis]))), [])
+
+        for box in ((z, y, x) for z in runs(0) for y in runs(1) for x in runs(2)):
+            yield [self._tile(tile) for tile in product(*box)]
 
     def _tile(self, cells: Sequence[tuple[int, int]]) -> Tile:
         start, shape, crop, out = [], [], [], []

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import distributed
 
 Parts = Generator[tuple[tuple[int, ...], np.ndarray], None, None]  # start and labels of each
+_MOST_CHUNKS = 10**6  # some 2 GB of Dask's graph
 _AHEAD = 2  # parts that wait to be written, or for each worker are computed or on their way
 
 
@@ -50,10 +51,14 @@ class Streamed(NamedTuple):
     seconds: float
 
 
-def parts(size: Sequence[int], tile: Sequence[int]) -> list[Window]:
-    """The parts (start, shape) in which a volume is computed and written: tiles rounded up to whole blocks of 128."""
-    edges = tuple(-(-min(t, n) // BLOCK) * BLOCK for t, n in zip(tile, size, strict=True))
-    return list(blocks(size, edges))
+def part_edges(size: Sequence[int], tile: Sequence[int]) -> tuple[int, ...]:
+    """The voxels per side of the parts in which a volume is computed and written: tiles as whole blocks of 128."""
+    return tuple(-(-min(t, n) // BLOCK) * BLOCK for t, n in zip(tile, size, strict=True))
+
+
+def parts(size: Sequence[int], tile: Sequence[int]) -> Iterator[Window]:
+    """The parts (start, shape) in which a volume is computed and written, one after the other."""
+    return blocks(size, part_edges(size, tile))
 
 
 def stream(
@@ -88,14 +93,15 @@ def stream(
         ValueError, OSError: as `VolumeWriter`.
     """
     began, seed = time.perf_counter(), check_seed(job.seed)
-    writer = VolumeWriter(path, record, identity=identity, resume=resume, overwrite=overwrite)
     tile = job.tile or (DEFAULT_TILE if client is None else DEFAULT_TILE // 2, DEFAULT_TILE, DEFAULT_TILE)
-    todo = [missing for part in parts(job.size, tile) for missing in writer.missing(*part)]
-    total, left = math.prod(job.size), sum(math.prod(shape) for _, shape in todo)
-    done = total - left
+    total = job.plan.bytes_output  # one a voxel
+    writer = VolumeWriter(path, record, identity=identity, resume=resume, overwrite=overwrite)
+    done = writer.voxels
+    left = total - done
+    todo = (missing for part in parts(job.size, tile) for missing in writer.missing(*part))
     source = _computed_here(compute, todo) if client is None else _computed_there(compute, todo, client)
     # Writing, and what it compresses, goes on while the next part is computed.
-    with ThreadPoolExecutor(1) as pool, contextlib.closing(source):
+    with contextlib.closing(writer), ThreadPoolExecutor(1) as pool, contextlib.closing(source):
         waiting = collections.deque()
 
         def settle(count):
@@ -111,8 +117,8 @@ def stream(
             waiting.append((pool.submit(writer.write, start, labels), labels.size))
             settle(_AHEAD - 1)
         settle(0)
-    fractions = tuple(writer.fractions.tolist())
-    return Streamed(writer.path, seed, fractions, writer.finish(), left, time.perf_counter() - began)
+        fractions = tuple(writer.fractions.tolist())
+        return Streamed(writer.path, seed, fractions, writer.finish(), left, time.perf_counter() - began)
 
 
 def _computed_here(compute: Callable[..., np.ndarray], todo: Iterable[Window]) -> Parts:
@@ -176,11 +182,21 @@ def lazily(job: SamplingJob, compute: Callable[..., Any]) -> dask.array.Array:
     Args:
         job: The SamplingJob; its tiles, of 256 voxels per side where it names none, are the chunks.
         compute: A function (start, shape) to a Dask object of labels.
+
+    Raises:
+        ValueError: if there would be more chunks than Dask can list.
     """
     import dask.array
 
     edges = job.tile or (DEFAULT_TILE,) * 3
-    grid = np.empty([-(-n // edge) for n, edge in zip(job.size, edges, strict=True)], object)
-    for index, (start, shape) in zip(np.ndindex(*grid.shape), blocks(job.size, edges), strict=True):
+    size = job.plan.size
+    counts = [-(-n // edge) for n, edge in zip(size, edges, strict=True)]
+    if math.prod(counts) > _MOST_CHUNKS:
+        raise ValueError(
+            f"Dask lists all chunks of an array, at most {_MOST_CHUNKS} here. Received: {math.prod(counts)} of {edges} "
+            f"voxels in {size}. Choose larger `chunks`, or take part of the volume (`size` and `offset`)."
+        )
+    grid = np.empty(counts, object)
+    for index, (start, shape) in zip(np.ndindex(*grid.shape), blocks(size, edges), strict=True):
         grid[index] = dask.array.from_delayed(compute(start, shape), shape, np.uint8)
     return dask.array.block(grid.tolist())

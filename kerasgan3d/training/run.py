@@ -13,7 +13,9 @@ from typing import Any, TypedDict, Unpack
 from kerasgan3d.checks import check_count, check_integer, check_number
 from kerasgan3d.data import Symmetry
 from kerasgan3d.folder import CARD, read_json, write_json
+from kerasgan3d.lock import FolderLock
 from kerasgan3d.models import Generator
+from kerasgan3d.models._process import check_settings
 from kerasgan3d.models.preset import load_preset, save_preset
 from kerasgan3d.seeds import CHOSEN
 from kerasgan3d.training.answers import with_answers
@@ -200,12 +202,13 @@ def train(
     material = Material(data, symmetry, **of_data)
     plan = _plan(material, recipe, source, options)
     _check_folder(output)
+    check_settings()
+    lock = None if options.dry_run else FolderLock(output, output)  # noqa: F841  held until the run returns
     resuming = options.resume and (output / STATE).is_file()
     if resuming:
         plan = _resumed(plan, output)
     if options.dry_run:
         return plan.describe(output, output / LOG, resuming)
-    output.mkdir(parents=True, exist_ok=True)
     if not resuming:
         remove_temporaries(output)
         for file in (STATE, LOG):
