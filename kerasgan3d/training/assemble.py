@@ -16,6 +16,7 @@ from kerasgan3d.training.backend import backend, device_strategy
 from kerasgan3d.training.gan3d import GAN3D
 from kerasgan3d.training.initial import drawn
 from kerasgan3d.training.losses import LOSSES
+from kerasgan3d.training.pretrained import remade
 from kerasgan3d.training.recipe import Recipe
 from kerasgan3d.training.schedule import HoldThenFall
 from kerasgan3d.training.terms import Term
@@ -70,7 +71,8 @@ def make_gan(
         critics = [view.critic(n, recipe.critic_initializer) for view in recipe.views for _ in view.groups(symmetry)]
         for i, critic in enumerate(critics):
             drawn(critic, (seed, 1 + i), recipe.critic_initializer)
-        ours = generator.with_padding("circular")
+        ours = remade(generator, padding="circular")  # in the precision of the recipe
+        ours.set_weights(generator.get_weights())
         gan = GAN3D(ours, critics, recipe.views, symmetry, recipe.size, recipe.spectral, seed)
         fresh = {name: (weight, type(term)(term.target)) for name, (weight, term) in terms.items()}
         gan.compile(
