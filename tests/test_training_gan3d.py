@@ -38,7 +38,7 @@ KINDS = {
     "isotropic, slices and sub-volumes": {"views": (SLICES, VOLUMES)},
     "axial slices, two phases": {"symmetry": Symmetry("axial", 1), "phases": 2},
     "four phases, conditional": {"phases": 4, "told": True, "terms": {"local_fractions": 0.15}},
-    "one slice, orthotropic sub-volumes left out": {"flat": True, "terms": {"volume_fractions": 20.0}},
+    "one slice": {"flat": True, "terms": {"volume_fractions": 20.0}},
     "spectral hinge": {"rules": {"loss": LOSSES["hinge"](), "penalty": None}, "spectral": True},
     "sub-volumes, noise": {"views": (VOLUMES,), "rules": {"noise": 0.1}},
     "five to one": {"rules": {"loss": LOSSES["wasserstein"](), "penalty": "gradient", "every": 1}, "updates": (2, 1)},
@@ -108,7 +108,7 @@ def moved(before, variables):
     return [bool(np.any(a != b)) for a, b in zip(before, values(variables), strict=True)]
 
 
-@pytest.mark.parametrize("kind", list(KINDS)[:3])
+@pytest.mark.parametrize("kind", ["axial slices, two phases", "four phases, conditional"])
 def test_fit_takes_steps(kind):
     gan, sampler = network(kind)
     parts = [gan.generator, gan.average.generator, gan.adversary]
@@ -134,15 +134,13 @@ def test_a_state_that_was_saved_goes_on_bit_for_bit(kind, tmp_path):
     steps(straight, sampler, 0, 3)
 
     first, _ = network(kind)
-    steps(first, sampler, 0, 2)
-    save_state(tmp_path / "state.npz", first.state(), step=2, best=0.5)
-    second, _ = network(kind, seed=3)
+    steps(first, sampler, 0, 1)
+    save_state(tmp_path / "state.npz", first.state(), step=1, best=0.5)
+    second, _ = network(kind)
     steps(second, sampler, 7, 1)
     extra = load_state(tmp_path / "state.npz", second.state())
-    assert {key: float(value) for key, value in extra.items()} == {"step": 2, "best": 0.5}
-    if straight.adversary.rules.noise == 0 or keras.backend.backend() == "tensorflow":
-        second.seed = straight.seed
-        steps(second, sampler, 2, 1)
+    assert {key: float(value) for key, value in extra.items()} == {"step": 1, "best": 0.5}
+    steps(second, sampler, 1, 2)
     for a, b in zip(straight.state(), second.state(), strict=True):
         np.testing.assert_array_equal(*values([a, b]), err_msg=a.path)
 
@@ -224,10 +222,12 @@ def test_the_average_follows(decay, ramp):
 @pytest.mark.parametrize("name", TERMS)
 def test_statistics_are_pulled_to_the_data(name, monkeypatch):
     monkeypatch.setattr("kerasgan3d.training.terms._CROPS", 2)
+    monkeypatch.setattr("kerasgan3d.training.terms._DECAY", 0.5)
     monkeypatch.setattr("kerasgan3d.differentiable.diffusivity.STEPS", 6)
     silent = View("slices", 8, count=1, widths=(4,), weight=0.0)
     gan, sampler = network(told=True, terms={name: 1000.0}, views=(silent,), rules={"penalty": None}, rate=0.01)
-    errors = [step(gan, sampler, number)[f"{name}_error"] for number in range(14)]
+    count = 20 if gan.terms[name][1].variables else 8
+    errors = [step(gan, sampler, number)[f"{name}_error"] for number in range(count)]
     assert all(np.isfinite(errors))
     # A running mean begins at the target: its error rises before it falls.
     assert min(errors[-3:]) < 0.9 * max(errors)

@@ -36,7 +36,7 @@ def main(folder, states=None):
         "backend": keras.backend.backend(),
         "recipes": {f"{name}, {n}D": losses(*tiny(name, n), 0, 2) for name in list_recipes() for n in (2, 3)},
         "losses": {name: losses(*tiny(loss=name), 0, 2) for name in LOSSES},
-        "paper": losses(*tiny("paper"), 0, 12),
+        "paper": losses(*tiny("paper"), 0, 6),
         "resumed": {name: resumed(name, folder) for name in RESUMED},
         "terms": losses(*tiny(symmetry=Symmetry("axial", 1), terms=dict.fromkeys(TERMS, 1.0)), 0, 3),
         "four": losses(*tiny(phases=4), 0, 2),
