@@ -92,7 +92,7 @@ class XmlFile:
 
 
 def _lz4(data, size):
-    import imagecodecs
+    import imagecodecs  # pyright: ignore[reportMissingImports]
 
     return imagecodecs.lz4_decode(bytes(data), header=False, out=size)
 
