@@ -152,8 +152,8 @@ options = {"recipe": recipe, "symmetry": "axial-z"}
 kerasgan3d.train("scan.tif", "parts", minutes=1e-9, **options)
 folders = [kerasgan3d.train("scan.tif", name, **options) for name in ("parts", "whole")]
 # Which step is the best may differ: where a run was interrupted, it was measured once more.
-one, other = (read_state(folder.parent / "state.npz") for folder in folders)
-same = all(np.array_equal(one[key], other[key]) for key in one if not key.startswith("extra "))
+states = [sorted(read_state(folder.parent / "state.npz").items()) for folder in folders]
+same = all(np.array_equal(a, b) for (key, a), (_, b) in zip(*states) if not key.startswith("extra "))
 volume = kerasgan3d.load_generator(folders[0]).sample(20, seed=0)
 print(same, volume.shape, "tensorflow" in sys.modules)
 """
