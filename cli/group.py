@@ -126,20 +126,20 @@ def _ending_as_interrupted():
 
 @contextlib.contextmanager
 def _reported_warnings():
-    """Say in one line, once, which voxel size wins over that of a file."""
-    said = set()
+    """Say in one line, once, which voxel size wins over that of a file; an error has the only line."""
+    said = {}
 
     def show(message, category, *place, **where):
         if not issubclass(category, UserWarning):
             return usual(message, category, *place, **where)
-        if str(message) not in said:
-            _report(f"warning: {message}")
-        said.add(str(message))
+        said[str(message)] = None
 
     with warnings.catch_warnings():
         usual, warnings.showwarning = warnings.showwarning, show
         warnings.filterwarnings("always", message="the voxel size that is given", category=UserWarning)
         yield
+    for message in said:
+        _report(f"warning: {message}")
 
 
 class CommandError(click.ClickException):

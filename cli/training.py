@@ -88,7 +88,7 @@ _OPTIONS = (
     click.option("--licence", metavar="TEXT", help="For the card: the licence of the data and the generator."),
     click.option("--dry-run", is_flag=True, help="Check everything and print the plan; do not train."),
     *(
-        click.option(name, hidden=True, expose_value=False, is_eager=True, callback=_gone(instead))
+        click.option(name, hidden=True, expose_value=False, is_eager=True, callback=_gone(instead), help=instead)
         for name, instead in (
             ("--critic", "a recipe's views say what critics see"),
             ("--crop", "--size is the edge of the volume that is trained on"),

@@ -151,6 +151,6 @@ def test_compare_takes_a_name_on_the_hub(hub, client, commit, tmp_path):
 
 def test_finetune_takes_a_name_on_the_hub(hub, client, commit, tmp_path):
     run("sample", "org/blocks", "--size", 70, "-o", tmp_path / "real.tif")
-    result = run("finetune", "org/blocks", tmp_path / "real.tif", "-o", tmp_path / "run", "--crop", 16, "--dry-run")
+    result = run("finetune", "org/blocks", tmp_path / "real.tif", "-o", tmp_path / "run", "--size", 32, "--dry-run")
     assert result.exit_code == 0
     assert "blocks" in result.stdout

@@ -26,6 +26,10 @@ USED = {
     "_aggregation": "tensorflow",
     # Documented, in spite of its name: a named tuple with changes.
     "_replace": None,
+    # The way to end a process at once, which the documentation of `os` names.
+    "_exit": None,
+    # The only dict of what SciPy's reader of NetCDF found, names that are no attributes of Python included.
+    "_attributes": None,
 }
 # Methods of Keras's classes that ours override: name to library.
 OVERRIDDEN = {

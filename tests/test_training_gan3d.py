@@ -237,9 +237,10 @@ def test_volumes_are_rolled_before_critics_see_them():
     gan, sampler = network()
     data = gan.feed(sampler).batch(0)
     plain = gan.generator(data["latents"][0], training=True)
-    rolled = gan._volumes(keras.tree.map_structure(keras.ops.convert_to_tensor, data), 0)
-    expected = np.roll(keras.ops.convert_to_numpy(plain), data["shifts"][0], (1, 2, 3))
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(rolled), expected, atol=1e-6)
+    seen = gan._seen(keras.tree.map_structure(keras.ops.convert_to_tensor, data), 0, plain)
+    rolled = np.roll(keras.ops.convert_to_numpy(plain), data["shifts"][0], (1, 2, 3))
+    for part, expected in zip(seen, gan.adversary.see(keras.ops.convert_to_tensor(rolled)), strict=True):
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(part), keras.ops.convert_to_numpy(expected), atol=1e-6)
 
 
 def test_local_fractions_are_matched_with_what_was_asked_for():
@@ -252,6 +253,16 @@ def test_local_fractions_are_matched_with_what_was_asked_for():
     latents = np.random.default_rng(0).normal(size=(1, 4, 4, 4, 6)).astype("float32")
     gan._match(gan.generator(latents, training=True), keras.ops.convert_to_tensor(latents))
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(given["asked"]), latents[..., 3:])
+
+
+def test_what_was_asked_for_is_matched_before_volumes_are_rolled():
+    errors = []
+    for shift in (0, 5):
+        gan, sampler = network(told=True, terms={"local_fractions": 1.0})
+        data = gan.feed(sampler).batch(0)
+        data["shifts"] = np.full_like(data["shifts"], shift)
+        errors.append(float(gan.train_step(data)["local_fractions_error"]))
+    assert errors[0] == pytest.approx(errors[1], rel=1e-6)
 
 
 def test_a_sampler_that_does_not_fit_is_refused():

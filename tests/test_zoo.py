@@ -129,7 +129,7 @@ def test_the_card_tells_how_much_critics_saw(folder, tmp_path, recipe, largest):
 
 def test_the_card_tells_what_is_made_of_wishes(folder, tmp_path):
     again = shutil.copytree(folder, tmp_path / "again")
-    answers = {"asked": [[0.5, 0.5]] * 3, "got": [[0.5, 0.5]] * 3, "rms_error": [0.0123, 0.04]}
+    answers = {"count": 3, "asked": [[0.5, 0.5]] * 3, "got": [[0.5, 0.5]] * 3, "rms_error": [0.0123, 0.04]}
     write_json({**read_facts(again), "training": {"answers": answers}}, again / CARD)
     assert "what it made of those for 3 volumes; what is left is 0.012 / 0.040 by phase" in card_text(again)
 

@@ -203,20 +203,32 @@ def train(
     plan = _plan(material, recipe, source, options)
     _check_folder(output)
     check_settings()
-    lock = None if options.dry_run else FolderLock(output, output)  # noqa: F841  held until the run returns
-    resuming = options.resume and (output / STATE).is_file()
-    if resuming:
-        plan = _resumed(plan, output)
     if options.dry_run:
+        plan, resuming = _planned(plan, output, options)
         return plan.describe(output, output / LOG, resuming)
+    lock = FolderLock(output, output)
+    try:
+        return _finish(_run(plan, output, options, followers), material, options)
+    finally:
+        lock.release()
+
+
+def _run(plan, output, options, followers):
+    """Begin the run, or go on with that in the folder; return the best generator's folder."""
+    plan, resuming = _planned(plan, output, options)
     if not resuming:
         remove_temporaries(output)
         for file in (STATE, LOG):
             (output / file).unlink(missing_ok=True)
     write_json(plan.settings, output / _SETTINGS)
     options.tell(plan.describe(output, output / LOG, resuming))
-    folder = _fit(plan, output, options, followers, resuming)
-    return _finish(folder, material, options)
+    return _fit(plan, output, options, followers, resuming)
+
+
+def _planned(plan, output, options):
+    """The plan, which of a run that goes on must be its own; and whether one goes on."""
+    resuming = options.resume and (output / STATE).is_file()
+    return (_resumed(plan, output) if resuming else plan), resuming
 
 
 def _plan(material, recipe, source, options):
