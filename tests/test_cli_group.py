@@ -187,6 +187,7 @@ def test_an_error_line_is_never_long(monkeypatch):
     assert result.stderr.endswith("x last\n")
 
 
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_what_ends_a_program_leaves_nothing_half_written(number, code, tmp_path):
     script = (

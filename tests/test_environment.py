@@ -167,6 +167,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.skipif(os.name == "nt", reason="no such signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_stream_and_the_same_command_goes_on(small_preset, tmp_path, number, code):

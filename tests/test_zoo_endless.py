@@ -140,6 +140,7 @@ def test_what_others_read_by_the_same_client_is_not_bounded(hub, client, small_f
     assert pathlib.Path(path).read_bytes() == small_files["model.weights.h5"]
 
 
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_pull_that_is_ended_ends_and_goes_on_later(number, code, hub, hub_env, client, small_files):
     hub.add("org/blocks", small_files)

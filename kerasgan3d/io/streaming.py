@@ -327,7 +327,12 @@ def _check_ours(folder):
     Raises:
         FileExistsError: if the folder holds something else, or is none.
     """
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else [folder.name] if folder.exists() else []
+    try:  # in one look, for another process may make or remove the folder just now
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        names = [folder.name]
     strange = [name for name in names if name not in _OURS and Path(name).stem != "volume"]
     if strange:
         raise FileExistsError(
