@@ -139,8 +139,8 @@ def test_page_terminal_and_card_show_the_same_numbers(record):
 def test_what_a_shipped_card_holds_is_read(name):
     content = json.loads((SHIPPED / name / "kerasgan3d.json").read_text("utf-8"))["comparison"]
     record = ComparisonRecord.from_dict(content)
-    assert record.samples.generated >= 100
-    assert bool(record.verdicts) == (record.samples.generated >= 400)
+    assert record.samples.generated >= 400
+    assert record.verdicts
     assert record.phases[0] == "pore"
     assert record.lattice.largest_swing["volume_fraction"] > 0
     assert all(value > 0 for value in record.two_point_correlation.worst)
