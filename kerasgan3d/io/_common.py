@@ -119,21 +119,3 @@ class Opened(NamedTuple):
     lossy: str | None = None
     ratio: tuple | None = None
     colours: bytes | None = None
-
-
-def opened_axes(path, kind, stored, kept):
-    """Return a stored array without its axes of one element as a LazyArray.
-
-    Args:
-        path, kind: of the file, for errors, as for `reading`.
-        stored: What has a shape, a dtype, `chunks` and basic indexing: a Zarr array, a dataset of an HDF5 file.
-        kept: The axes that are left, in order.
-    """
-
-    def read(window):
-        places = dict(zip(kept, window, strict=True))
-        with reading(path, kind):
-            return stored[tuple(places.get(axis, 0) for axis in range(len(stored.shape)))]
-
-    depth = (stored.chunks or stored.shape)[kept[0]]
-    return LazyArray([stored.shape[axis] for axis in kept], stored.dtype, read, depth=depth)

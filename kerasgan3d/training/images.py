@@ -13,7 +13,7 @@ from kerasgan3d import io
 from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.data import LabelledData, box_window, excluding
 from kerasgan3d.io.lazy import LazyArray, lazy
-from kerasgan3d.training.resampling import resampled, resampled_range
+from kerasgan3d.io.resampling import resampled, resampled_range
 
 
 class Images(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any, TypedDict, Unpack
 
 from kerasgan3d.checks import check_count, check_integer, check_number
 from kerasgan3d.data import Symmetry
-from kerasgan3d.folder import CARD, read_json, write_json
+from kerasgan3d.folder import CARD, REFERENCE, read_json, read_statistics, write_json
 from kerasgan3d.lock import FolderLock
 from kerasgan3d.models import Generator
 from kerasgan3d.models._process import check_settings
@@ -300,13 +300,12 @@ def _fit(plan, output, options, followers, resuming):
 
 def _finish(folder, material, options):
     """Measure what the best generator answers to wishes; compare it with what was held out; return its folder."""
-    generator, reference = load_preset(folder), read_json(folder / "reference.json")
-    card = dict(generator.card)
-    if generator.conditions is not None and "answers" not in card["training"]:
+    generator, reference = load_preset(folder), read_statistics(folder / REFERENCE)
+    if generator.conditions is not None and "answers" not in generator.card["training"]:
         options.tell("measuring what the generator makes of wishes")
         generator, answers = with_answers(generator)
         measured = measure(generator, reference)[1]
-        card = {key: value for key, value in card.items() if key != "sha256"}
+        card = {key: value for key, value in generator.card.items() if key != "sha256"}
         card |= {"training": {**card["training"], "answers": answers}, **measurement_facts(reference, measured)}
         save_preset(generator, folder, card, reference)
     if material.held_out is not None and "held_out" not in read_json(folder / CARD):
