@@ -149,7 +149,16 @@ kerasgan3d.Volume(labels, ["pore", "Ni", "YSZ"], 0.25).save("scan.tif")
 views = ({"kind": "slices", "size": 16, "count": 2, "widths": [4]},)
 recipe = load_recipe("default").with_changes(size=32, views=views, steps=4, monitor_every=2)
 options = {"recipe": recipe, "symmetry": "axial-z"}
-kerasgan3d.train("scan.tif", "parts", minutes=1e-9, **options)
+
+def interrupt(done, steps):
+    if done == 3:
+        raise KeyboardInterrupt
+
+try:
+    kerasgan3d.train("scan.tif", "parts", tick=interrupt, **options)
+    raise AssertionError("not interrupted")
+except KeyboardInterrupt:
+    pass
 folders = [kerasgan3d.train("scan.tif", name, **options) for name in ("parts", "whole")]
 # Which step is the best may differ: where a run was interrupted, it was measured once more.
 states = [sorted(read_state(folder.parent / "state.npz").items()) for folder in folders]
