@@ -1,12 +1,14 @@
 """Convolutions whose gradients take as long as themselves.
 
 On processors, TensorFlow's gradients of 3D convolutions may take several times as long as the convolutions, and those
-of strided ones far longer. As sums of matrix products, and as convolutions again, they take about as long.
+of strided ones, without oneDNN, far longer. As sums of matrix products, and as convolutions again, they take about as
+long.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from functools import cache
 from itertools import product
 from typing import Any
@@ -28,7 +30,7 @@ def convolve(x: Any, kernel: Any, strides: int = 1, padding: str = "valid") -> A
     """
     taps = tuple(kernel.shape[:-2])
     slow = len(taps) == 3 and _is_slow() and _is_large(x, kernel)
-    if not slow or (strides == 2 and (padding, set(taps)) != ("same", {4})):
+    if not slow or (strides == 2 and (_has_onednn() or (padding, set(taps)) != ("same", {4}))):
         return ops.conv(x, kernel, strides=strides, padding=padding, data_format="channels_last")
     # A tensor, of a variable too: gradients of functions are of their arguments.
     kernel = ops.reshape(kernel, kernel.shape)
@@ -81,6 +83,11 @@ def _is_large(x, kernel):
     """Whether a convolution is worth the many small operations of its gradients."""
     sizes = (*x.shape[:-1], *kernel.shape)
     return None in sizes or math.prod(sizes) >= _LARGE
+
+
+def _has_onednn():
+    """Whether TensorFlow was told to use oneDNN, whose gradients of strided convolutions are fast."""
+    return os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1"
 
 
 @cache

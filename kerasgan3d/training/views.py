@@ -189,11 +189,9 @@ def generated_views(volumes: Any, views: Sequence[View], symmetry: Symmetry) -> 
 
 def pooled(x: Any, pool: int) -> Any:
     """Return means over blocks of ``pool`` voxels per side of (count, ..., phases)."""
-    for _ in range(pool.bit_length() - 1):
-        for axis in range(1, len(x.shape) - 1):
-            at = (slice(None),) * axis
-            x = x[(*at, slice(0, None, 2))] + x[(*at, slice(1, None, 2))]
-        x = x * 0.5 ** (len(x.shape) - 2)
+    for axis in range(1, len(x.shape) - 1) if pool > 1 else ():
+        before, (length, *after) = x.shape[1:axis], x.shape[axis:]
+        x = ops.mean(ops.reshape(x, (-1, *before, length // pool, pool, *after)), axis=axis + 1)
     return x
 
 
