@@ -45,6 +45,21 @@ class Symmetry:
     def __str__(self):
         return f"axial along {'zyx'[self.axis]}" if self.kind == "axial" else self.kind
 
+    @classmethod
+    def of(cls, symmetry: str | Symmetry) -> Symmetry:
+        """Return the Symmetry of a name: "isotropic", "orthotropic", or "axial-z", "axial-y" or "axial-x".
+
+        Raises:
+            ValueError: if there is none of that name.
+        """
+        if isinstance(symmetry, Symmetry):
+            return symmetry
+        kinds = {"isotropic": cls(), "orthotropic": cls("orthotropic")}
+        kinds |= {f"axial-{axis}": cls("axial", i) for i, axis in enumerate("zyx")}
+        if symmetry not in kinds:
+            raise ValueError(f"`symmetry` must be one of {', '.join(map(repr, kinds))}. Received: {symmetry!r}.")
+        return kinds[symmetry]
+
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
         """The axes, in groups that are alike: ((0, 1, 2),), or ((0,), (1, 2)), or ((0,), (1,), (2,))."""

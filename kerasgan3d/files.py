@@ -84,6 +84,21 @@ def _writing(path):
         ) from error
 
 
+def check_folder(folder):
+    """Check that a folder can be made or written, without making it.
+
+    Raises:
+        OSError: if it cannot.
+    """
+    parent = folder
+    while not parent.exists() and parent != parent.parent:
+        parent = parent.parent
+    if not parent.is_dir():
+        raise NotADirectoryError(f"the output must be a folder. Received: {folder}; {parent} is a file.")
+    if not os.access(parent, os.W_OK):
+        raise PermissionError(f"the output must be a folder that can be written. Received: {folder}.")
+
+
 def check_room(folder, needed):
     """Check that a folder's disk has room for so many bytes.
 

@@ -244,6 +244,29 @@ def write_json(content, path):
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
 
 
+def differences(old, new):
+    """What differs between two dicts as JSON holds them, nested ones by dotted keys: a list of texts."""
+    old, new = _leaves(old), _leaves(json.loads(json.dumps(new)))
+    keys = [*new, *(key for key in old if key not in new)]
+    return [f"{key} {_short(old.get(key))}, now {_short(new.get(key))}" for key in keys if old.get(key) != new.get(key)]
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:76]} ..."
+
+
+def _leaves(value, prefix=""):
+    """A nested dict as one of dotted keys."""
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {
+        name: leaf
+        for key, part in value.items()
+        for name, leaf in _leaves(part, f"{prefix}.{key}" if prefix else key).items()
+    }
+
+
 def _refuse_constant(name):
     raise ValueError(f"{name} is no number of JSON")
 

@@ -91,7 +91,7 @@ def shrink():
         few = partial(morphology.reference_statistics, count=20)
         monkeypatch.setattr(material, "reference_statistics", few)
         monkeypatch.setattr(material, "section_statistics", partial(sections.section_statistics, count=20))
-        monkeypatch.setattr("kerasgan3d.training.monitor_figure.draw_monitor", lambda *args: None)
+        monkeypatch.setattr("kerasgan3d.report.run_figure.draw_monitor", lambda *args: None)
         if not traced:
             compiled = GAN3D.compile
             monkeypatch.setattr(GAN3D, "compile", lambda *args, **given: compiled(*args, run_eagerly=True, **given))

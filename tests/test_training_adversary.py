@@ -6,9 +6,9 @@ import pytest
 from keras import ops
 
 from kerasgan3d.data import Symmetry
+from kerasgan3d.material.edges import FULL
 from kerasgan3d.training import adversary as module
 from kerasgan3d.training.adversary import Adversary, Rules
-from kerasgan3d.training.edges import FULL
 from kerasgan3d.training.losses import LOSSES, PENALTIES
 from kerasgan3d.training.views import View
 

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 
+from kerasgan3d.backend import backend, device_strategy, precision_of
 from kerasgan3d.data import LabelledData, Symmetry
 from kerasgan3d.models import ARCHITECTURES, Generator, VolumeDiscriminator
+from kerasgan3d.models.initial import drawn
 from kerasgan3d.training import load_recipe
 from kerasgan3d.training.assemble import make_gan, make_generator
-from kerasgan3d.training.backend import backend, device_strategy, precision_of
-from kerasgan3d.training.initial import drawn
 from kerasgan3d.training.losses import LOSSES
 from kerasgan3d.training.terms import applied
 from kerasgan3d.training.views import View
@@ -164,7 +164,7 @@ def test_precision_is_decided_by_what_the_processor_multiplies(monkeypatch, flag
             raise FileNotFoundError(path)
         return flags
 
-    monkeypatch.setattr("kerasgan3d.training.backend.Path.read_text", read)
+    monkeypatch.setattr("kerasgan3d.backend.Path.read_text", read)
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind=None: [])
     assert precision_of("auto") == expected
     assert [precision_of(name) for name in ("float32", "mixed_bfloat16")] == ["float32", "mixed_bfloat16"]
@@ -200,7 +200,7 @@ from kerasgan3d.data import LabelledData, Symmetry
 from kerasgan3d.models import ARCHITECTURES
 from kerasgan3d.training import load_recipe
 from kerasgan3d.training.assemble import make_gan, make_generator
-from kerasgan3d.training.local_fractions import fit_conditions
+from kerasgan3d.material.local_fractions import fit_conditions
 from kerasgan3d.training.state import save_state
 from kerasgan3d.training.terms import applied
 from kerasgan3d.training.views import View, real_views

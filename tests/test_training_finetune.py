@@ -10,10 +10,10 @@ import kerasgan3d
 from kerasgan3d.data import LabelledData, Symmetry
 from kerasgan3d.io import write
 from kerasgan3d.models.preset import load_preset, save_preset
+from kerasgan3d.models.pretrained import Pretrained, median_lead
 from kerasgan3d.sampling.conditions import Conditions
 from kerasgan3d.training import load_recipe, train
 from kerasgan3d.training.assemble import make_gan
-from kerasgan3d.training.pretrained import Pretrained, median_lead
 from kerasgan3d.training.state import read_state
 from kerasgan3d.training.views import real_views
 from kerasgan3d.volume import Volume
@@ -380,7 +380,7 @@ def test_a_shipped_generator_of_an_earlier_version_is_begun_with(tmp_path, tiny)
     ids=["alike", "nearly", "longer", "shorter", "endless"],
 )
 def test_structures_of_another_scale_are_told(monkeypatch, old, scan, tmp_path, length, message, tiny):
-    monkeypatch.setattr("kerasgan3d.training.material.Material.structuring_length", lambda *args: 6.0)
+    monkeypatch.setattr("kerasgan3d.material.material.Material.structuring_length", lambda *args: 6.0)
     monkeypatch.setattr(Pretrained, "structuring_length", length)
     assert message in kerasgan3d.finetune(old, scan, tmp_path / "run", recipe=tiny, dry_run=True)
 

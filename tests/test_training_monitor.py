@@ -12,12 +12,12 @@ import pytest
 
 from kerasgan3d.files import WriteError
 from kerasgan3d.io import write
+from kerasgan3d.material.statistics import spread
 from kerasgan3d.models.preset import load_preset
 from kerasgan3d.training import monitor, train
 from kerasgan3d.training.keeper import Keeper
 from kerasgan3d.training.log import read_log, write_log
 from kerasgan3d.training.monitor import Limits, Report
-from kerasgan3d.training.morphology import spread
 from kerasgan3d.training.state import read_state
 from kerasgan3d.volume import Volume
 from kerasgan3d.zoo.card import card_text

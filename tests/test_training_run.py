@@ -50,12 +50,12 @@ def scan(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(scan, tmp_path_factory, shrink, full):
     """A run of four steps; the folder, what it reported, and what it said."""
-    from kerasgan3d.training import monitor_figure
+    from kerasgan3d.report import run_figure
 
-    draw = monitor_figure.draw_monitor
+    draw = run_figure.draw_monitor
     with pytest.MonkeyPatch.context() as monkeypatch:
         shrink(monkeypatch)
-        monkeypatch.setattr(monitor_figure, "draw_monitor", draw)  # one picture is enough
+        monkeypatch.setattr(run_figure, "draw_monitor", draw)  # one picture is enough
         output, reports, said = tmp_path_factory.mktemp("runs") / "deep" / "run", [], []
         options = {"symmetry": "axial-z", "about": {"licence": "MIT"}, "progress": reports.append, "say": said.append}
         best = train(scan, output, recipe=full, **options)
@@ -496,7 +496,7 @@ def test_a_damaged_log_costs_no_more_than_its_lines(finished, scan, full, tmp_pa
 
 
 def test_crops_are_as_large_as_there_is_room_beside_what_is_excluded(scan):
-    from kerasgan3d.training.material import Material
+    from kerasgan3d.material.material import Material
 
     for thick, room in ((0, 36), (8, 32), (12, 28), (38, 4)):
         box = [((40 - thick, 40), None, None)] if thick else None

@@ -9,9 +9,9 @@ import pytest
 import kerasgan3d
 from kerasgan3d import zoo
 from kerasgan3d.folder import CARD, read_facts, write_json
+from kerasgan3d.material.statistics import reference_statistics
 from kerasgan3d.models import Generator
 from kerasgan3d.models.preset import save_preset
-from kerasgan3d.training.morphology import reference_statistics
 from kerasgan3d.zoo.card import card_text
 
 PHASES = ("pore", "grain")

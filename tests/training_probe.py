@@ -12,13 +12,13 @@ import keras
 import numpy as np
 
 from kerasgan3d.data import LabelledData, Symmetry
+from kerasgan3d.material.local_fractions import fit_conditions
 from kerasgan3d.models import ARCHITECTURES, Generator
+from kerasgan3d.models.initial import drawn
+from kerasgan3d.models.pretrained import Pretrained
 from kerasgan3d.training import list_recipes, load_recipe
 from kerasgan3d.training.assemble import make_gan, make_generator
-from kerasgan3d.training.initial import drawn
-from kerasgan3d.training.local_fractions import fit_conditions
 from kerasgan3d.training.losses import LOSSES
-from kerasgan3d.training.pretrained import Pretrained
 from kerasgan3d.training.state import load_state, save_state
 from kerasgan3d.training.terms import TERMS, applied
 from kerasgan3d.training.views import View, fitted, real_views

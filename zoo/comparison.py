@@ -107,7 +107,7 @@ def _told(record):
 
 
 def _reference(record):
-    """Return the statistics of the real sub-volumes, as `kerasgan3d.training.morphology` shapes them, and more."""
+    """Return the statistics of the real sub-volumes, as `kerasgan3d.material.statistics` shapes them, and more."""
     from kerasgan3d.metrics.registry import MONITORED
     from kerasgan3d.report.record import plain
 

@@ -26,8 +26,8 @@ def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20,
     Raises:
         ValueError, FileNotFoundError: if the folder is not whole.
     """
+    from kerasgan3d.material.statistics import fidelity_facts, summarise
     from kerasgan3d.models.preset import load_preset
-    from kerasgan3d.training.morphology import fidelity_facts, summarise
 
     folder = Path(folder)
     reference, generator = read_statistics(folder / REFERENCE), load_preset(folder)

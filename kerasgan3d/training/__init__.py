@@ -1,6 +1,6 @@
 """Training: the adversarial model, recipes, and a whole run that can be interrupted."""
 
-from kerasgan3d.training.calibrate import calibrate
+from kerasgan3d.models.calibrate import calibrate
 from kerasgan3d.training.gan3d import GAN3D
 from kerasgan3d.training.recipe import Recipe, list_recipes, load_recipe
 from kerasgan3d.training.run import train

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasgan3d.backend import backend
 from kerasgan3d.data import Symmetry
-from kerasgan3d.training.backend import backend
-from kerasgan3d.training.edges import FULL
+from kerasgan3d.material.edges import FULL
+from kerasgan3d.models.spectral import SpectralNorm
 from kerasgan3d.training.losses import LOSSES, PENALTIES
-from kerasgan3d.training.spectral import SpectralNorm
 from kerasgan3d.training.views import View, generated_views, pooled
 
 

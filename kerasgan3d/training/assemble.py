@@ -8,15 +8,15 @@ from typing import Any
 
 import keras
 
+from kerasgan3d.backend import backend, device_strategy
 from kerasgan3d.data import Symmetry
 from kerasgan3d.models import Generator
+from kerasgan3d.models.initial import drawn
+from kerasgan3d.models.pretrained import remade
 from kerasgan3d.sampling.conditions import Conditions
 from kerasgan3d.training.adversary import Rules
-from kerasgan3d.training.backend import backend, device_strategy
 from kerasgan3d.training.gan3d import GAN3D
-from kerasgan3d.training.initial import drawn
 from kerasgan3d.training.losses import LOSSES
-from kerasgan3d.training.pretrained import remade
 from kerasgan3d.training.recipe import Recipe
 from kerasgan3d.training.schedule import HoldThenFall
 from kerasgan3d.training.terms import Term
@@ -55,7 +55,7 @@ def make_gan(
         symmetry: A Symmetry.
         terms: dict from names to (weight, Term): the statistics that apply.
         seed: Non-negative int.
-        devices: Devices to train on, see ``kerasgan3d.training.backend.device_strategy``.
+        devices: Devices to train on, see ``kerasgan3d.backend.device_strategy``.
 
     Returns:
         GAN3D, whose average begins as the generator.

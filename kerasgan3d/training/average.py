@@ -4,9 +4,9 @@ from typing import Any
 
 from keras import ops
 
+from kerasgan3d.backend import backend
 from kerasgan3d.models import Generator
 from kerasgan3d.seeds import NORMALIZATION
-from kerasgan3d.training.backend import backend
 
 _VOXELS = 6 * 128**3
 

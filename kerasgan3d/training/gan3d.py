@@ -9,11 +9,11 @@ import keras
 from keras import ops
 
 import kerasgan3d.differentiable as differentiable
+from kerasgan3d.backend import backend
 from kerasgan3d.data import Symmetry, batches
 from kerasgan3d.models import Generator
 from kerasgan3d.training.adversary import Adversary, Rules
 from kerasgan3d.training.average import MovingAverage
-from kerasgan3d.training.backend import backend
 from kerasgan3d.training.feed import Feed
 from kerasgan3d.training.terms import Term
 from kerasgan3d.training.views import View

@@ -17,7 +17,7 @@ def log_row(step, seconds, losses, measured, found, spread):
         losses: dict, what ``GAN3D.fit`` reports.
         measured: What ``summarise`` gives for generated volumes.
         found: What ``fidelity`` says of it.
-        spread: See ``kerasgan3d.training.morphology.spread``.
+        spread: See ``kerasgan3d.material.statistics.spread``.
     """
     mean, std = (measured[key]["volume_fraction"] for key in ("mean", "std"))
     values = dict(losses)

@@ -15,26 +15,42 @@ Slopes = Callable[[Any], Any]
 _FAR = 40.0  # logits beyond which a factor grows no more; up to there the generator's slope does not saturate
 
 
-class RelativisticLoss:
+class Loss:
+    """What critics and the generator minimise, on logits (count,) of real and of generated data."""
+
+    def critic(self, real: Any, fake: Any) -> Any:
+        """Return what a critic minimises: a scalar."""
+        raise NotImplementedError
+
+    def generator(self, real: Any, fake: Any) -> Any:
+        """Return what the generator minimises: a scalar."""
+        raise NotImplementedError
+
+    def factor(self, real: Any, fake: Any) -> Any:
+        """Return the generator's slope by a logit over the critic's, (count,): one backward pass then serves both.
+
+        None where a critic may have no slope and the generator has one: it then takes a pass of its own.
+        """
+        return None
+
+
+class RelativisticLoss(Loss):
     """Pairs of real and generated data: -log sigmoid(D(real) - D(fake)), and the generator the same the other way.
 
     Jolicoeur-Martineau, ICLR 2019; with R1 and R2: Huang et al., NeurIPS 2024 ("The GAN is dead; long live the GAN").
     """
 
     def critic(self, real: Any, fake: Any) -> Any:
-        """What a critic minimises: a scalar, of logits (count,)."""
         return ops.mean(ops.softplus(fake - real))
 
     def generator(self, real: Any, fake: Any) -> Any:
-        """What the generator minimises: a scalar."""
         return ops.mean(ops.softplus(real - fake))
 
     def factor(self, real: Any, fake: Any) -> Any:
-        """The generator's slope by a logit over the critic's: (count,). One backward pass then serves both."""
         return -ops.exp(ops.clip(real - fake, -_FAR, _FAR))
 
 
-class LogisticLoss:
+class LogisticLoss(Loss):
     """Cross-entropy of calling real data 1 and generated data 0, which does not saturate (Goodfellow et al. 2014).
 
     Args:
@@ -45,36 +61,30 @@ class LogisticLoss:
         self.smoothing = smoothing
 
     def critic(self, real: Any, fake: Any) -> Any:
-        """What a critic minimises: a scalar, of logits (count,)."""
         smooth = self.smoothing
         return ops.mean((1.0 - smooth) * ops.softplus(-real) + smooth * ops.softplus(real) + ops.softplus(fake))
 
     def generator(self, real: Any, fake: Any) -> Any:
-        """What the generator minimises: a scalar."""
         return ops.mean(ops.softplus(-fake))
 
     def factor(self, real: Any, fake: Any) -> Any:
-        """The generator's slope by a logit over the critic's: (count,). One backward pass then serves both."""
         return -ops.exp(ops.clip(-fake, -_FAR, _FAR))
 
 
-class WassersteinLoss:
+class WassersteinLoss(Loss):
     """E D(fake) - E D(real) (Arjovsky et al., ICML 2017); needs the gradient penalty."""
 
     def critic(self, real: Any, fake: Any) -> Any:
-        """What a critic minimises: a scalar, of logits (count,)."""
         return ops.mean(fake) - ops.mean(real)
 
     def generator(self, real: Any, fake: Any) -> Any:
-        """What the generator minimises: a scalar."""
         return -ops.mean(fake)
 
     def factor(self, real: Any, fake: Any) -> Any:
-        """The generator's slope by a logit over the critic's: (count,). One backward pass then serves both."""
         return -ops.ones_like(fake)
 
 
-class LeastSquaresLoss:
+class LeastSquaresLoss(Loss):
     """(D(real) - 1)^2 / 2 + D(fake)^2 / 2, and (D(fake) - 1)^2 / 2 (Mao et al., ICCV 2017, eq. 9).
 
     Args:
@@ -85,35 +95,23 @@ class LeastSquaresLoss:
         self.smoothing = smoothing
 
     def critic(self, real: Any, fake: Any) -> Any:
-        """What a critic minimises: a scalar, of logits (count,)."""
         return 0.5 * ops.mean(ops.square(real - (1.0 - self.smoothing)) + ops.square(fake))
 
     def generator(self, real: Any, fake: Any) -> Any:
-        """What the generator minimises: a scalar."""
         return 0.5 * ops.mean(ops.square(fake - 1.0))
 
-    def factor(self, real: Any, fake: Any) -> Any:
-        """None: where a critic has no slope, the generator may have one, and takes a pass of its own."""
-        return None
 
-
-class HingeLoss:
+class HingeLoss(Loss):
     """max(0, 1 - D(real)) + max(0, 1 + D(fake)), and -D(fake) (Miyato et al., ICLR 2018, eq. 16)."""
 
     def critic(self, real: Any, fake: Any) -> Any:
-        """What a critic minimises: a scalar, of logits (count,)."""
         return ops.mean(ops.relu(1.0 - real) + ops.relu(1.0 + fake))
 
     def generator(self, real: Any, fake: Any) -> Any:
-        """What the generator minimises: a scalar."""
         return -ops.mean(fake)
 
-    def factor(self, real: Any, fake: Any) -> Any:
-        """None: where a critic has no slope, the generator may have one, and takes a pass of its own."""
-        return None
 
-
-LOSSES: dict[str, Any] = {
+LOSSES: dict[str, type[Loss]] = {
     "relativistic": RelativisticLoss,
     "logistic": LogisticLoss,
     "wasserstein": WassersteinLoss,

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from kerasgan3d.material.statistics import fidelity, fidelity_facts, spread, summarise
 from kerasgan3d.seeds import MONITOR
 from kerasgan3d.training.keeper import BEST, Keeper
 from kerasgan3d.training.log import log_row
-from kerasgan3d.training.morphology import ERROR_OF, fidelity, fidelity_facts, spread, summarise
 
 PICTURE, TENSORBOARD = "monitor.png", "tensorboard"
 SAMPLES = {"count": 16, "seed": MONITOR}  # the volumes by which a generator is judged as it trains
@@ -29,9 +29,9 @@ class Report(NamedTuple):
         step, steps: Steps done, and those of the whole run.
         seconds: Time of the run so far.
         losses: dict, see ``GAN3D.metrics``.
-        fidelity: dict, see ``kerasgan3d.training.morphology.fidelity``.
+        fidelity: dict, see ``kerasgan3d.material.statistics.fidelity``.
         best_error: The smallest error so far.
-        spread: See ``kerasgan3d.training.morphology.spread``; near 0 where a generator makes always the same.
+        spread: See ``kerasgan3d.material.statistics.spread``; near 0 where a generator makes always the same.
     """
 
     step: int
@@ -88,7 +88,7 @@ class Monitor(keras.callbacks.Callback):
         gan: The GAN3D.
         steps: Steps of the whole run.
         keeper: The Keeper; where it has resumed, the run goes on from its step.
-        reference: Statistics of the data, see ``kerasgan3d.training.morphology.reference_statistics``.
+        reference: Statistics of the data, see ``kerasgan3d.material.statistics.reference_statistics``.
         card: dict, what the card of the kept generator says.
         limits: The Limits.
         real: Labels of the data to draw beside generated ones: a list of square slices.
@@ -163,7 +163,7 @@ class Monitor(keras.callbacks.Callback):
 
     def _draw(self, samples, measured):
         # Pictures need matplotlib, which a run that draws none shall not wait for.
-        from kerasgan3d.training.monitor_figure import draw_monitor
+        from kerasgan3d.report.run_figure import draw_monitor
 
         draw_monitor(self.keeper.folder / PICTURE, self.real, samples, self.reference, measured, self.keeper.rows)
 
@@ -194,6 +194,3 @@ def tensorboard_callback(folder: Path) -> Any:
             "Install it: pip install tensorboard."
         )
     return keras.callbacks.TensorBoard(log_dir=str(folder), write_graph=False)
-
-
-__all__ = ["ERROR_OF", "Limits", "Monitor", "Report", "measure", "measurement_facts", "tensorboard_callback"]

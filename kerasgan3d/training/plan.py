@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from kerasgan3d.folder import architectures
+from kerasgan3d.material.material import Material
+from kerasgan3d.material.statistics import ERROR_OF
+from kerasgan3d.models.pretrained import Pretrained
 from kerasgan3d.sampling.conditions import Conditions
 from kerasgan3d.training.log import read_log
-from kerasgan3d.training.material import Material
-from kerasgan3d.training.morphology import ERROR_OF
-from kerasgan3d.training.pretrained import Pretrained
 from kerasgan3d.training.recipe import Recipe
 from kerasgan3d.training.terms import Term
 

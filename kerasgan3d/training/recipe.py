@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasgan3d.checks import check_count, check_integer, check_number
+from kerasgan3d.material.edges import SHARES
 from kerasgan3d.models import ARCHITECTURES
-from kerasgan3d.training.edges import SHARES
 from kerasgan3d.training.losses import LOSSES, PENALTIES, SMOOTHED
 from kerasgan3d.training.terms import TERMS
 from kerasgan3d.training.views import View
@@ -73,8 +73,8 @@ class Recipe:
         size: Edge length in voxels of the periodic volume that is generated, a multiple of 16.
         batch: Such volumes per step, shared by the devices.
         views: What critics see: Views, or dicts of their attributes.
-        edges: What each of a voxel's neighbours gets of its label in real data, from 0 to 0.1, or "auto": as much as
-            leaves the data's labels alone, see ``kerasgan3d.training.edges``.
+        edges: What each of a voxel's neighbours gets of its label in real data, from 0 to 0.15, or "auto": as much as
+            leaves the data's labels alone, see ``kerasgan3d.material.edges``.
         softening: What one-hot labels of real data are moved by: 0.02 makes 1, 0, 0 of three phases into
             0.96, 0.02, 0.02.
         noise: Standard deviation of the noise that is added to what critics see, real and generated.

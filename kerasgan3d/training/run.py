@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypedDict, Unpack
 
+from kerasgan3d.backend import precision_of
 from kerasgan3d.checks import check_count, check_integer, check_number
 from kerasgan3d.data import Symmetry
-from kerasgan3d.folder import CARD, REFERENCE, read_json, read_statistics, write_json
+from kerasgan3d.files import check_folder
+from kerasgan3d.folder import CARD, REFERENCE, differences, read_json, read_statistics, write_json
 from kerasgan3d.lock import FolderLock
+from kerasgan3d.material.edges import largest_share
+from kerasgan3d.material.local_fractions import fit_conditions
+from kerasgan3d.material.material import Material
+from kerasgan3d.material.statistics import fidelity, fidelity_facts
 from kerasgan3d.models import Generator
 from kerasgan3d.models._process import check_settings
+from kerasgan3d.models.answers import with_answers
 from kerasgan3d.models.preset import load_preset, save_preset
+from kerasgan3d.models.pretrained import Pretrained
 from kerasgan3d.seeds import CHOSEN
-from kerasgan3d.training.answers import with_answers
 from kerasgan3d.training.assemble import make_gan, make_generator
-from kerasgan3d.training.backend import precision_of
-from kerasgan3d.training.edges import largest_share
 from kerasgan3d.training.keeper import BEST, LOG, STATE, Keeper, remove_temporaries
-from kerasgan3d.training.local_fractions import fit_conditions
-from kerasgan3d.training.material import Material
 from kerasgan3d.training.monitor import (
     EDGE,
     TENSORBOARD,
@@ -35,9 +38,7 @@ from kerasgan3d.training.monitor import (
     measurement_facts,
     tensorboard_callback,
 )
-from kerasgan3d.training.morphology import fidelity, fidelity_facts
 from kerasgan3d.training.plan import ROOM, Plan
-from kerasgan3d.training.pretrained import Pretrained
 from kerasgan3d.training.recipe import PRETRAINED, Recipe, load_recipe
 from kerasgan3d.training.terms import applied
 from kerasgan3d.training.views import fitted, real_views
@@ -100,24 +101,11 @@ class Settings(DataSettings, RecipeSettings, RunSettings, total=False):
     """All keywords of ``train`` but the recipe and the pretrained generator."""
 
 
-@dataclass
-class _Options:
+class _Options(SimpleNamespace):
     """How a run goes, checked; the attributes are those of RunSettings."""
 
-    minutes: float | None = None
-    patience: int | None = None
-    devices: int | None = None
-    seed: int = 0
-    resume: bool = True
-    name: str | None = None
-    about: Mapping[str, Any] | None = None
-    dry_run: bool = False
-    tensorboard: bool = False
-    progress: Callable[[Report], Any] | None = None
-    tick: Callable[[int, int], Any] | None = None
-    say: Callable[[str], Any] | None = field(default=None)
-
-    def __post_init__(self) -> None:
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{**dict.fromkeys(RunSettings.__annotations__), "seed": 0, "resume": True, **given})
         check_integer(self.seed, "seed", 0, CHOSEN - 1)
         if self.minutes is not None and not check_number(self.minutes, "minutes", 0):
             raise ValueError(f"`minutes` must be positive. Received: {self.minutes!r}.")
@@ -197,11 +185,11 @@ def train(
     recipe = recipe.with_changes(**of_recipe)
     source = None if pretrained is None else Pretrained(pretrained, recipe.size)
     followers = [tensorboard_callback(output / TENSORBOARD)] if options.tensorboard else []
-    symmetry = _symmetry(of_data.pop("symmetry", "isotropic"))
+    symmetry = Symmetry.of(of_data.pop("symmetry", "isotropic"))
     options.tell("reading the data")
     material = Material(data, symmetry, **of_data)
     plan = _plan(material, recipe, source, options)
-    _check_folder(output)
+    check_folder(output)
     check_settings()
     if options.dry_run:
         plan, resuming = _planned(plan, output, options)
@@ -354,30 +342,19 @@ def _with_architecture(recipe, architecture, pretrained):
     return recipe.with_changes(architecture=PRETRAINED)
 
 
-def _symmetry(symmetry):
-    if isinstance(symmetry, Symmetry):
-        return symmetry
-    kinds = {"isotropic": Symmetry(), "orthotropic": Symmetry("orthotropic")}
-    kinds |= {f"axial-{axis}": Symmetry("axial", i) for i, axis in enumerate("zyx")}
-    if symmetry not in kinds:
-        raise ValueError(f"`symmetry` must be one of {', '.join(map(repr, kinds))}. Received: {symmetry!r}.")
-    return kinds[symmetry]
-
-
 def check_room(output: Path, resume: bool) -> None:
     """Refuse a folder with a run of an earlier version, or one whose state is gone.
 
     Raises:
         ValueError: if it is to be resumed and cannot be.
     """
-    if not resume:
-        return
-    if not (output / STATE).is_file():
-        if (output / BEST).exists():
-            raise ValueError(
-                f"{output / BEST} is of a run whose state, {STATE}, is missing. Put that back, give another folder, or "
-                "start afresh with resume=False (--restart)."
-            )
+    begun = (output / STATE).is_file()
+    if resume and not begun and (output / BEST).exists():
+        raise ValueError(
+            f"{output / BEST} is of a run whose state, {STATE}, is missing. Put that back, give another folder, or "
+            "start afresh with resume=False (--restart)."
+        )
+    if not resume or not begun:
         return
     if not (output / _SETTINGS).is_file():
         raise ValueError(
@@ -391,50 +368,14 @@ def check_room(output: Path, resume: bool) -> None:
         )
 
 
-def _check_folder(output):
-    """Check that a folder can be made or written, without making it."""
-    parent = output
-    while not parent.exists() and parent != parent.parent:
-        parent = parent.parent
-    if not parent.is_dir():
-        raise NotADirectoryError(f"the output must be a folder. Received: {output}; {parent} is a file.")
-    if not os.access(parent, os.W_OK):
-        raise PermissionError(f"the output must be a folder that can be written. Received: {output}.")
-
-
 def _resumed(plan, output):
     """The plan of the run in a folder, which must be the same; precision is what was decided when it began."""
     before = read_json(output / _SETTINGS)
     if plan.open_precision:
         plan = replace(plan, recipe=replace(plan.recipe, precision=before["recipe"].get("precision", "float32")))
-    _check_same_run(before, plan.settings, output)
-    return plan
-
-
-def _check_same_run(old, new, output):
-    old, new = _leaves(old), _leaves(json.loads(json.dumps(new)))
-    keys = [*new, *(key for key in old if key not in new)]
-    different = [
-        f"{key} {_short(old.get(key))}, now {_short(new.get(key))}" for key in keys if old.get(key) != new.get(key)
-    ]
-    if different:
+    if different := differences(before, plan.settings):
         raise ValueError(
             f"{output} holds a run with other settings: {'; '.join(different[:5])}. "
             "Give another folder, or start afresh with resume=False (--restart)."
         )
-
-
-def _short(value):
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:76]} ..."
-
-
-def _leaves(value, prefix=""):
-    """A nested dict as one of dotted keys."""
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {
-        name: leaf
-        for key, part in value.items()
-        for name, leaf in _leaves(part, f"{prefix}.{key}" if prefix else key).items()
-    }
+    return plan

@@ -15,8 +15,8 @@ from keras import ops
 
 import kerasgan3d.differentiable as differentiable
 from kerasgan3d.data import LabelledData
+from kerasgan3d.material.local_fractions import BOX
 from kerasgan3d.sampling.conditions import Conditions
-from kerasgan3d.training.local_fractions import BOX
 
 _CROPS, _EDGE = 48, 64  # what statistics of the data are measured on
 _DECAY = 0.95  # of running means, per update
@@ -192,9 +192,9 @@ def applied(
     """
     found, notes = {}, []
     for name, weight in weights.items():
-        reason = TERMS[name].reason_against(data, conditions)
-        if reason is None:
-            found[name] = (float(weight), TERMS[name](TERMS[name].of_data(data, conditions, stride)))
-        else:
+        term = TERMS[name]
+        if reason := term.reason_against(data, conditions):
             notes.append(f"no {name.replace('_', ' ')}: {reason}")
+        else:
+            found[name] = (float(weight), term(term.of_data(data, conditions, stride)))
     return found, notes

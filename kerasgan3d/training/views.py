@@ -12,8 +12,8 @@ from keras import ops
 
 from kerasgan3d.checks import check_count, check_number
 from kerasgan3d.data import LabelledData, Samplers, SliceSampler, Symmetry, VolumeSampler
+from kerasgan3d.material.edges import softened
 from kerasgan3d.models import SliceDiscriminator, VolumeDiscriminator
-from kerasgan3d.training.edges import softened
 
 KINDS = ("slices", "volumes")
 POOLS = (1, 2, 4)
@@ -141,7 +141,7 @@ def real_views(data: LabelledData, views: Sequence[View], share: float, volumes:
     Args:
         data: The LabelledData, its number of phases known.
         views: The Views, see ``fitted``.
-        share: What a voxel's neighbours along an axis get of its label, see ``kerasgan3d.training.edges``.
+        share: What a voxel's neighbours along an axis get of its label, see ``kerasgan3d.material.edges``.
         volumes: Generated volumes per step, to which as much real data belongs.
         seed: Non-negative int.
 

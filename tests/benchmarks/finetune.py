@@ -21,8 +21,8 @@ from sampling import processor  # the script beside this one
 import kerasgan3d
 from kerasgan3d.cli.options import Box, Mapping, Phases
 from kerasgan3d.folder import REFERENCE, read_json, write_json
+from kerasgan3d.material.statistics import fidelity, summarise
 from kerasgan3d.models.preset import load_preset
-from kerasgan3d.training.morphology import fidelity, summarise
 
 PARTS = {
     "error": "error",

@@ -91,11 +91,11 @@ def print_table(result):
 
 def make(name, batch):
     """A GAN of a recipe and the sampler of its data: blobs of three phases."""
+    from kerasgan3d.backend import precision_of
     from kerasgan3d.data import LabelledData, Symmetry
+    from kerasgan3d.material.local_fractions import fit_conditions
     from kerasgan3d.training import load_recipe
     from kerasgan3d.training.assemble import make_gan, make_generator
-    from kerasgan3d.training.backend import precision_of
-    from kerasgan3d.training.local_fractions import fit_conditions
     from kerasgan3d.training.terms import applied
     from kerasgan3d.training.views import real_views
 

@@ -16,9 +16,9 @@ import numpy as np
 import tifffile
 
 from kerasgan3d.data import Samplers, SliceSampler, Symmetry, VolumeSampler
+from kerasgan3d.material.material import Material
 from kerasgan3d.metrics.ensemble import random_windows
 from kerasgan3d.report.sources import real_source
-from kerasgan3d.training.material import Material
 
 NAMES = ("pore", "Ni", "YSZ")
 SYMMETRIES = {

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from kerasgan3d.data import LabelledData
-from kerasgan3d.training.edges import FULL, SHARES, SoftImage, largest_share, softened
+from kerasgan3d.material.edges import FULL, SHARES, SoftImage, largest_share, softened
 
 
 def blobs(shape=(14, 12, 10), phases=3, width=1.0, seed=0):
@@ -59,12 +59,12 @@ def test_a_window_is_cut_from_the_soft_image(window, excluding, monkeypatch):
     labels = blobs()
     excluded = np.random.default_rng(1).random(labels.shape) < 0.2 if excluding else None
     kept = SoftImage(labels, 3, 0.07, excluded)
-    monkeypatch.setattr("kerasgan3d.training.edges._IN_MEMORY", 0)
+    monkeypatch.setattr("kerasgan3d.material.edges._IN_MEMORY", 0)
     drawn = SoftImage(labels, 3, 0.07, excluded)
     monkeypatch.undo()
-    monkeypatch.setattr("kerasgan3d.training.edges._BLOCK", 200)  # some rows at a time
+    monkeypatch.setattr("kerasgan3d.material.edges._BLOCK", 200)  # some rows at a time
     np.testing.assert_array_equal(kept[window], kept[whole(labels.shape)][window])
-    monkeypatch.setattr("kerasgan3d.training.edges._IN_MEMORY", 0)
+    monkeypatch.setattr("kerasgan3d.material.edges._IN_MEMORY", 0)
     np.testing.assert_array_equal(drawn[window], kept[window])
     assert kept._whole is not None
     assert drawn._whole is None
@@ -125,14 +125,14 @@ def test_the_largest_share_leaves_wide_structures_alone(dimensions):
 @pytest.mark.parametrize(("thin", "expected"), [(1, 0.2), (2, 0.14), (3, 0.1)], ids=["plates", "rods", "voxels"])
 def test_the_largest_share_leaves_thin_structures_their_label(thin, expected, monkeypatch):
     # What is one voxel thin along k axes keeps (1 - 2 s)^k of its label, which must be more than half.
-    monkeypatch.setattr("kerasgan3d.training.edges.SHARES", (0.3, 0.2, 0.14, 0.1, 0.0))
+    monkeypatch.setattr("kerasgan3d.material.edges.SHARES", (0.3, 0.2, 0.14, 0.1, 0.0))
     labels = np.zeros((16, 16, 16), "uint8")
     labels[tuple(slice(None, None, 4) if axis < thin else slice(None) for axis in range(3))] = 1
     data = LabelledData.of(labels, n_phases=2)
     share, changed = largest_share(data, 16)
     assert share == expected == max(s for s in (0.3, 0.2, 0.14, 0.1) if (1 - 2 * s) ** thin > 0.5)
     assert changed == [0.0, 0.0]
-    monkeypatch.setattr("kerasgan3d.training.edges._CHANGED", 1.0)  # whatever it does to the thin phase
+    monkeypatch.setattr("kerasgan3d.material.edges._CHANGED", 1.0)  # whatever it does to the thin phase
     share, changed = largest_share(data, 16)
     assert share == 0.3
     assert changed[0] == 0
@@ -140,6 +140,6 @@ def test_the_largest_share_leaves_thin_structures_their_label(thin, expected, mo
 
 
 def test_no_share_is_left_where_each_changes_labels(monkeypatch):
-    monkeypatch.setattr("kerasgan3d.training.edges.SHARES", (0.3, 0.25))
+    monkeypatch.setattr("kerasgan3d.material.edges.SHARES", (0.3, 0.25))
     labels = np.random.default_rng(0).integers(0, 3, (16, 16, 16)).astype("uint8")
     assert largest_share(LabelledData.of(labels, n_phases=3), 16) == (0.0, [0.0] * 3)

@@ -8,10 +8,10 @@ from keras import ops
 from scipy.optimize import linear_sum_assignment
 
 from kerasgan3d.layers import TransposedConv3D
+from kerasgan3d.material.statistics import structuring_length
 from kerasgan3d.models import Generator
+from kerasgan3d.models.calibrate import calibrate
 from kerasgan3d.seeds import PRETRAINED
-from kerasgan3d.training.calibrate import calibrate
-from kerasgan3d.training.morphology import structuring_length
 
 # The volumes by which a generator is known before training: seeds that nothing else looks at.
 _SAMPLES = {"count": 4, "seed": PRETRAINED}
@@ -62,7 +62,7 @@ class Pretrained:
 
     @property
     def structuring_length(self):
-        """Length of its largest structuring element in voxels, see ``kerasgan3d.training.morphology``."""
+        """Length of its largest structuring element in voxels, see ``kerasgan3d.material.statistics``."""
         return structuring_length(self.samples, len(self.generator.phases))
 
     def counterparts(self, phases, fractions):

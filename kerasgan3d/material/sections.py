@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kerasgan3d import data
-from kerasgan3d.training.morphology import facts_of, measure_sample, normalised
+from kerasgan3d.material.statistics import facts_of, measure_sample, normalised
 
 
 def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=102, seed=0, counts=None):

@@ -10,7 +10,7 @@ import tifffile
 from kerasgan3d.data import Symmetry, exclusion
 from kerasgan3d.io import write
 from kerasgan3d.io.resampling import resampled, resampled_range
-from kerasgan3d.training.material import Material
+from kerasgan3d.material.material import Material
 from kerasgan3d.training.views import View, real_views
 from kerasgan3d.volume import Volume
 

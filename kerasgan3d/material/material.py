@@ -1,9 +1,9 @@
 """What a run learns from: labelled images of one material, their crops and their statistics."""
 
 from kerasgan3d.crops import NoRoomError
-from kerasgan3d.training.images import read_images
-from kerasgan3d.training.morphology import reference_statistics, structuring_length
-from kerasgan3d.training.sections import section_statistics, section_windows
+from kerasgan3d.material.images import read_images
+from kerasgan3d.material.sections import section_statistics, section_windows
+from kerasgan3d.material.statistics import reference_statistics, structuring_length
 
 # So many windows say how large structures are.
 _STRUCTURES = 9

@@ -20,7 +20,7 @@ def draw_monitor(path, real, samples, reference, measured, rows):
         path: Picture to write; what is there is replaced.
         real: Slices of the data, a list of (rows, columns) labels.
         samples: Generated labels, a list of (z, y, x).
-        reference, measured: Statistics of the data and of the samples, as ``kerasgan3d.training.morphology`` has them.
+        reference, measured: Statistics of the data and of the samples, as ``kerasgan3d.material.statistics`` has them.
         rows: Lines of the log, dicts from column to text.
 
     Returns:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kerasgan3d.models import SliceDiscriminator, VolumeDiscriminator
-from kerasgan3d.training.spectral import SpectralNorm
+from kerasgan3d.models.spectral import SpectralNorm
 
 
 @pytest.fixture(params=["slices", "volumes"])

@@ -5,9 +5,9 @@ import pytest
 from scipy import ndimage
 
 from kerasgan3d.data import LabelledData
+from kerasgan3d.material import local_fractions
+from kerasgan3d.material.local_fractions import fit_conditions
 from kerasgan3d.sampling.conditions import ConditionedField
-from kerasgan3d.training import local_fractions
-from kerasgan3d.training.local_fractions import fit_conditions
 
 STRIDE, BOX = 4, 16
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasgan3d import metrics
-from kerasgan3d.training.morphology import fidelity, fidelity_facts, reference_statistics, summarise
+from kerasgan3d.material.statistics import fidelity, fidelity_facts, reference_statistics, summarise
 
 NAMES = ("pore", "Ni", "YSZ")
 

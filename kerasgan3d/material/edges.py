@@ -16,7 +16,7 @@ import numpy as np
 from kerasgan3d.data import LabelledData
 
 FULL = 255  # what stands for a probability of one
-SHARES = (0.1, 0.07, 0.05, 0.035, 0.02, 0.0)
+SHARES = (0.15, 0.12, 0.1, 0.07, 0.05, 0.035, 0.02, 0.0)
 _IN_MEMORY = 2**29  # bytes of an image whose soft labels are computed once
 _BLOCK = 2**22  # voxels that are computed at once
 # Of a phase's voxels so many may have another likeliest phase, once edges are soft.
