@@ -4,8 +4,9 @@
 
 A step is the paper's: two updates of the generator and one of the critic, on a periodic volume of 128^3, of which the
 critic sees the eight sub-volumes of 64^3. The peer is the same networks and as many voxels, eight samples of 64^3,
-written below as one would in PyTorch. Everything is timed in turns; ratios are medians over the turns. With --agreement
-N, the first N losses of the recipe ``paper`` are compared between TensorFlow and torch.
+written below as one would in PyTorch. Everything is timed in turns; ratios are medians over the turns. With --parts, the
+parts of a step of the recipe ``default`` are timed instead, each compiled alone; with --agreement N, the first N losses
+of the recipe ``paper`` are compared between TensorFlow and torch.
 """
 
 import argparse
@@ -43,6 +44,7 @@ def main(arguments=None):
     parser.add_argument("--runs", nargs="+", default=DEFAULTS, choices=[*RECIPES, PEER])
     parser.add_argument("--batch", type=int, default=1, help="volumes per step (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="turns (default: %(default)s)")
+    parser.add_argument("--parts", action="store_true", help="time the parts of a step of the default recipe instead")
     parser.add_argument("--agreement", type=int, metavar="N", help="compare N losses of two backends instead")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file as well")
     parser.add_argument("--losses", type=int, help=argparse.SUPPRESS)
@@ -53,6 +55,10 @@ def main(arguments=None):
     if given.agreement:
         result = agreement(given.agreement, given.batch)
         print(f"largest difference of {given.agreement} steps' losses: {result['difference']:.1e}")
+    elif given.parts:
+        result = {"cores": os.cpu_count(), "processor": processor(), "seconds": parts(given.batch, given.repeats)}
+        for name, found in result["seconds"].items():
+            print(f"{name:<40}{statistics.median(found):>8.3f} s")
     else:
         result = benchmark(given.runs, given.batch, given.repeats)
         print_table(result)
@@ -118,6 +124,73 @@ def our_step(name, batch):
 
     endless = iter(tf.data.Dataset.from_tensors(step).repeat())
     return lambda: {key: float(value) for key, value in gan.train_function(endless).items()}
+
+
+def parts(batch, repeats):
+    """Seconds of each part of a step of the recipe ``default``, forward and backward, compiled alone; and of a step."""
+    import tensorflow as tf
+    from keras import ops, tree
+
+    gan, sampler = make("default", batch)
+    feed = gan.feed(sampler)
+    data = tree.map_structure(ops.convert_to_tensor, feed.batch(0))
+    critics, seen = gan.adversary.critics, {}
+
+    def backward(function, sources, *watched):
+        with tf.GradientTape() as tape:
+            for x in watched:
+                tape.watch(x)
+            found = function()
+        return found, tape.gradient(found, [getattr(source, "value", source) for source in sources])
+
+    def judged(i):
+        real, fake = seen["reals"][i], seen["fakes"][i]
+        sources = [*critics[i].trainable_variables, fake]
+        return backward(lambda: [gan.adversary.judge(i, real), gan.adversary.judge(i, fake)], sources, fake)
+
+    def penalty(i):
+        def total():
+            slopes = [backward(lambda x=x: gan.adversary.judge(i, x), [x], x)[1][0] for x in of]
+            return sum(ops.sum(ops.square(slope)) for slope in slopes)
+
+        of = [seen["reals"][i], seen["fakes"][i]]
+        return backward(total, critics[i].trainable_variables)
+
+    def generated():
+        return backward(lambda: gan.generator(data["latents"][0], training=True), gan.generator.trainable_variables)
+
+    seen["volumes"] = gan.generator(data["latents"][0], training=True)
+    seen["fakes"], seen["reals"] = gan._seen(data, 0, seen["volumes"]), gan._reals(data, 0)
+    volumes, latents = seen["volumes"], data["latents"][0]
+    work = {
+        "data of a step": lambda: feed.batch(1),
+        "generator": tf.function(generated),
+        "views of generated volumes": tf.function(
+            lambda: backward(lambda: gan._seen(data, 0, volumes), [volumes], volumes)
+        ),
+        "views of real data": tf.function(lambda: gan._reals(data, 0)),
+        "terms": tf.function(lambda: backward(lambda: gan._match(volumes, latents)[0], [volumes], volumes)),
+    }
+    names = [
+        f"{view}, axes {group}" if group else str(view)
+        for view in gan.adversary.views
+        for group in view.groups(gan.symmetry)
+    ]
+    work |= {f"critic of {name}": tf.function(lambda i=i: judged(i)) for i, name in enumerate(names)}
+    work |= {f"penalty, {name}": tf.function(lambda i=i: penalty(i)) for i, name in enumerate(names)}
+    work["a whole step (penalties in every fourth)"] = our_step("default", batch)
+    for name in work:
+        work[name]()
+    every = gan.adversary.rules.every
+    return {name: [_seconds(function, every) for _ in range(repeats)] for name, function in work.items()}
+
+
+def _seconds(function, count):
+    """Seconds of a call, the mean of some calls."""
+    start = time.perf_counter()
+    for _ in range(count):
+        function()
+    return (time.perf_counter() - start) / count
 
 
 def torch_step(batch):
