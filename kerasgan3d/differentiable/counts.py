@@ -27,7 +27,7 @@ def likeliest(probabilities: Any) -> Any:
 
 @ops.custom_gradient
 def _labels(p):
-    def gradients(*arguments, upstream=None):
+    def gradients(*arguments: Any, upstream: Any = None):
         (upstream,) = arguments or (upstream,)
         second = ops.square(p)
         fourth = ops.square(second)

@@ -4,8 +4,8 @@
 
 A step is the paper's: two updates of the generator and one of the critic, on a periodic volume of 128^3, of which the
 critic sees the eight sub-volumes of 64^3. The peer is the same networks and as many voxels, eight samples of 64^3,
-written below as one would in PyTorch. Everything is timed in turns; ratios are medians over the turns. With --parts, the
-parts of a step of the recipe ``default`` are timed instead, each compiled alone; with --agreement N, the first N losses
+written below as one would in PyTorch. Everything is timed in turns; ratios are medians over the turns. With --parts,
+those of a step of the recipe ``default`` are timed instead, each compiled alone; with --agreement N, the first N losses
 of the recipe ``paper`` are compared between TensorFlow and torch.
 """
 
