@@ -5,7 +5,7 @@
 
 ``peers``: labels of one size, in turns in one process; ratios are medians over the turns. The peer is the paper's
 network as one would write it in PyTorch: transposed convolutions with zero padding, softmax and argmax.
-``scaling``: ``Generator.stream`` of the shipped cathode, each size and way in a process of its own; memory is the sum
+``scaling``: ``Generator.stream`` of a generator, each size and way in a process of its own; memory is the sum
 over all processes, looked at ten times a second, libraries included.
 """
 
@@ -34,11 +34,14 @@ def main(arguments=None):
     parser.add_argument("--repeats", type=int, default=3, help="turns (default: %(default)s)")
     parser.add_argument("--formats", nargs="+", default=["zarr", "tif"])
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument(
+        "--source", default="nmc-cathode", help="a generator, or deep, untrained (default: %(default)s)"
+    )
     parser.add_argument("--folder", type=Path, help="where the files go for a while; the system's own if left out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file as well")
     given = parser.parse_args(arguments)
     if given.what == "stream":
-        print(json.dumps(stream_once(given.folder, given.size, WAYS[given.ways[0]])))
+        print(json.dumps(stream_once(given.source, given.folder, given.size, WAYS[given.ways[0]])))
         return
     result = peers(given.size, given.repeats) if given.what == "peers" else scaling(given)
     if given.what == "scaling" and given.json is not None and given.json.is_file():
@@ -52,20 +55,24 @@ def main(arguments=None):
 
 def key(row):
     """What tells rows of ``scaling`` apart."""
-    return row["format"] != "zarr", row["way"] != "one process", row["size"]
+    return row.get("source", "nmc-cathode"), row["format"] != "zarr", row["way"] != "one process", row["size"]
 
 
 def peers(size, repeats):
     """Seconds of each turn, and the medians of their ratios to the peer's."""
+    import keras
     import torch
 
     from kerasgan3d import Generator, load_generator
 
-    compact, paper = load_generator("nmc-cathode"), Generator.from_architecture("paper")
+    keras.utils.set_random_seed(0)
+    compact = load_generator("nmc-cathode")
+    paper, deep = Generator.from_architecture("paper"), Generator.from_architecture("deep")
     ways = {
         PEER: torch_paper(size),
         "paper preset": lambda: paper.sample(size, periodic=True, seed=1),
         "nmc-cathode (compact)": lambda: compact.sample(size, periodic=True, seed=1),
+        "deep, untrained": lambda: deep.sample(size, periodic=True, seed=1),
     }
     for way in ways.values():
         way()
@@ -121,7 +128,8 @@ def scaling(given):
         for suffix in given.formats:
             for way in given.ways:
                 with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-                    row = {"size": size, "format": suffix, "way": way, **watched(folder, size, suffix, way)}
+                    facts = {"source": given.source, "size": size, "format": suffix, "way": way}
+                    row = {**facts, **watched(given.source, folder, size, suffix, way)}
                 rows.append(row)
                 speed = row["voxels_per_second"] / 1e6
                 print(
@@ -132,12 +140,13 @@ def scaling(given):
     return {"cores": os.cpu_count(), "processor": processor(), "rows": rows}
 
 
-def watched(folder, size, suffix, way):
+def watched(source, folder, size, suffix, way):
     """Stream in a new process; its time, the memory of it and all it starts, the size and checksum of the file."""
     import psutil
 
     path = Path(folder) / f"volume.{suffix}"
-    command = [sys.executable, __file__, "stream", "--size", str(size), "--ways", way, "--folder", str(path)]
+    command = [sys.executable, __file__, "stream", "--source", source, "--size", str(size), "--ways", way]
+    command += ["--folder", str(path)]
     peak = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         tree = psutil.Process(process.pid)
@@ -156,11 +165,11 @@ def watched(folder, size, suffix, way):
     return {**found, "memory_MB": round(peak / 1e6), "file_MB": round(used / 1e6, 1)}
 
 
-def stream_once(path, size, options):
-    """Stream the shipped cathode once; one process has made a small volume before, workers start in the time."""
-    from kerasgan3d import load_generator
+def stream_once(source, path, size, options):
+    """Stream once; one process has made a small volume before, workers start in the time."""
+    from kerasgan3d import Generator, load_generator
 
-    generator = load_generator("nmc-cathode")
+    generator = Generator.from_architecture(source) if source == "deep" else load_generator(source)
     if not options:
         generator.sample(min(size, 256), periodic=True, seed=1)
     calls = [(0, time.perf_counter())]
