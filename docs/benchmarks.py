@@ -156,8 +156,8 @@ def scaling(result):
         "",
         "`python tests/benchmarks/sampling.py scaling --sizes 64 128 256 512 1024 --formats zarr --ways 'one process' "
         "--json docs/benchmarks/scaling.json`, and with other sizes, formats and ways, which adds their rows: "
-        "`Generator.stream` of periodic volumes, of `nmc-cathode` where no other is named, each in a process of its own. "
-        "Seconds include "
+        "`Generator.stream` of periodic volumes, of `nmc-cathode` where no other is named, each in a process of its "
+        "own. Seconds include "
         "writing and, of workers, their start; memory is all of all processes, libraries included. "
         f"{result['processor']}, {result['cores']} cores.",
         "",
