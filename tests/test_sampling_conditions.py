@@ -102,6 +102,15 @@ def test_a_wish_is_corrected_by_what_the_network_makes_of_wishes():
     assert 0.4 + 1.25 * (y[0] * 0.05) + 0.01 == pytest.approx(0.46)
 
 
+def test_what_is_drawn_is_corrected_likewise():
+    plain = ConditionedField(3, 4, MATERIAL).window((0, 0, 0), (6, 5, 4))
+    corrected = replace(MATERIAL, gain=(1.25, 1.0, 0.5), shift=(0.01, 0.0, 0.0))
+    found = ConditionedField(3, 4, corrected).window((0, 0, 0), (6, 5, 4))
+    np.testing.assert_array_equal(found[..., :4], plain[..., :4])
+    off = np.array([0.01 / MATERIAL.deviation[0], 0.0, 0.0])
+    np.testing.assert_allclose(found[..., 4:], (plain[..., 4:] - off) / [1.25, 1.0, 0.5], rtol=1e-5, atol=1e-5)
+
+
 def test_wishes_beyond_what_was_learned_are_refused_with_the_range_or_allowed():
     with pytest.raises(ValueError, match=r"learned of pore, 0\.25 to 0\.6\. Received: 0\.3 to 0\.7"):
         asked({"pore": [0.3, 0.3, 0.7, 0.7, 0.7]}, (8, 1, 1))

@@ -35,8 +35,8 @@ class Conditions:
         root: (n, n), a square root of the correlations between the phases.
         taps: For the axes z, y, x, the odd number of taps of the filter, whose squares add up to one.
         lowest, highest: (n,), the range of local fractions that training covered.
-        gain, shift: (n,), what the network makes of a wish: mean + gain (f - mean) + shift. Measured once; wishes are
-            corrected by them.
+        gain, shift: (n,), what the network makes of fractions f: mean + gain (f - mean) + shift. Measured once; what
+            is wished or drawn is corrected by them.
 
     Raises:
         ValueError: if they are not of these shapes, or out of range.
@@ -151,9 +151,11 @@ class Conditions:
 
     def standardised(self, fractions: np.ndarray) -> np.ndarray:
         """Return y (..., n), float32, for which the network makes these fractions (..., n)."""
-        mean = np.array(self.mean)
-        wanted = (fractions - mean - np.array(self.shift)) / np.array(self.gain)
-        return (wanted / np.array(self.deviation)).astype("float32")
+        return self.corrected((fractions - np.array(self.mean)) / np.array(self.deviation)).astype("float32")
+
+    def corrected(self, y: np.ndarray) -> np.ndarray:
+        """Return the y (..., n) for which the network makes what a perfect one would make of ``y``."""
+        return (y - np.array(self.shift) / np.array(self.deviation)) / np.array(self.gain)
 
     def _check_covered(self, fractions, phases):
         for index, name in enumerate(phases):
@@ -214,7 +216,7 @@ class ConditionedField:
             noise = reduce(np.add, (tap * noise.take(np.arange(i, i + n), axis) for i, tap in enumerate(taps)))
         phases = range(self._conditions.n_phases)
         y = [reduce(np.add, (row[j] * noise[..., j] for j in phases)) for row in self._conditions.root]
-        return np.stack(y, axis=-1).astype("float32")
+        return self._conditions.corrected(np.stack(y, axis=-1)).astype("float32")
 
     def _wished(self, y, start, shape, period):
         for axis, (first, n, modulus) in enumerate(zip(start, shape, period, strict=True)):
