@@ -3,7 +3,9 @@
 import glob
 import os
 import re
+from collections.abc import Iterable
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +28,7 @@ def open_slices(paths, source, fill_gaps=False):
     Where there are TIFF slices, pictures beside them are none. That slices have one size and type is checked here; they
     are read when they are asked for. Where gaps may be filled, the nearest slice stands for one that is missing.
     """
-    paths = [p for p in paths if p.suffix.lower() in _OPEN and not p.name.startswith(".") and p.is_file()]
-    tiffs = [path for path in paths if _OPEN[path.suffix.lower()] is open_tiff]
-    paths = tiffs or paths
+    paths = slices_among(paths)
     if not paths:
         raise FileError(
             f"There must be TIFF slices or pictures ({', '.join(_OPEN)}) to read. Received: {source}, where there are "
@@ -70,7 +70,7 @@ def open_slices(paths, source, fill_gaps=False):
         return np.stack([plane(path)[window[1:]] for path in paths[window[0]]])
 
     def whole():
-        return np.stack([np.asarray(plane(path)) for path in paths])
+        return np.stack([plane(path)[:] for path in paths])  # what is mapped is not opened once more
 
     nearest, filled = nearest_planes(places)
     spacing = first.spacing
@@ -90,6 +90,12 @@ def _slice(path):
     found = _opened(path)
     flat = found.array.ndim == 3 and found.array.shape[0] == 1
     return found._replace(array=lazy(found.array).plane(0)) if flat else found
+
+
+def slices_among(paths: Iterable[Path]) -> list[Path]:
+    """Return which files of a folder are its slices: TIFF files, or else pictures."""
+    paths = [p for p in paths if p.suffix.lower() in _OPEN and not p.name.startswith(".") and p.is_file()]
+    return [path for path in paths if _OPEN[path.suffix.lower()] is open_tiff] or paths
 
 
 class _Series(NamedTuple):
