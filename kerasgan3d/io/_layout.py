@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import stat
 import zlib
 from collections.abc import Callable, Sequence
@@ -42,12 +43,17 @@ def check_declared(path: Any, shape: Sequence[int], dtype: Any, stored: int | No
         )
 
 
-def stored_bytes(path: Any, shape: Sequence[int], dtype: Any) -> int | None:
-    """Return the bytes of a file, or of a folder's files; None where so small an image needs no such look."""
-    if math.prod(shape) * np.dtype(dtype).itemsize <= _HARMLESS_BYTES:
+def stored_bytes(path: Any, shape: Sequence[int], dtype: Any, densest: int = PACKED) -> int | None:
+    """Return the bytes of a file or of a folder's files; None where they suffice, or where few are declared."""
+    claimed, total = math.prod(shape) * np.dtype(dtype).itemsize, 0
+    if claimed <= _HARMLESS_BYTES:
         return None
-    files = Path(path).rglob("*") if Path(path).is_dir() else [Path(path)]
-    return sum(file.stat().st_size for file in files)
+    for folder, _, names in os.walk(path) if os.path.isdir(path) else [("", (), (os.path.realpath(path),))]:
+        for name in names:
+            total += os.lstat(os.path.join(folder, name)).st_size
+            if total > claimed // densest:
+                return None
+    return total
 
 
 def inflated(data: Any, wanted: int, engine: Any = None) -> bytes:

@@ -14,6 +14,7 @@ from kerasgan3d.files import check_room, remove, replacing, sync
 from kerasgan3d.io._common import KEY, FileError, reading
 from kerasgan3d.io._gridded import gridded, xarray_variables
 from kerasgan3d.io._inflate import check_inflated, check_sizes
+from kerasgan3d.io._layout import stored_bytes
 from kerasgan3d.io._stated import arranged, judged, opened
 from kerasgan3d.palette import phase_colors
 
@@ -21,8 +22,7 @@ CHUNK = 128
 # No label has this value, so that a chunk that got lost shows up instead of turning into phase 0.
 FILL = 255
 _KIND = "a Zarr image"
-# Of more bytes than this, what is stored is looked at: chunks of one value are stored small, or not at all.
-_LARGE, _DENSEST = 2**28, 2**15
+_DENSEST = 2**15  # chunks of one value are stored small, or not at all
 _CODECS = {"bytes", "endian", "transpose", "sharding_indexed", "crc32c", "shuffle", "delta", "packbits"}
 _COMPRESSORS = {"blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2"}
 _LEAST = 512  # bytes that a chunk takes on a disk at least, however well it is compressed
@@ -195,7 +195,7 @@ def open_zarr(path):
         store.codec, index = _encoding(path, node)
         piece = math.prod(node.shards or node.chunks) * np.dtype(node.dtype).itemsize
         claimed = node.size * np.dtype(node.dtype).itemsize
-        stored = None if max(piece, claimed) < _LARGE else _stored(path, max(piece, claimed) // _DENSEST)
+        stored = stored_bytes(path, [max(piece, claimed)], "u1", _DENSEST)
         layout = judged(path, node.shape, node.dtype, names, edges, stored=stored, densest=_DENSEST)
         inner = math.prod(node.chunks) * np.dtype(node.dtype).itemsize
         if piece > max(2**27, claimed) or (inner < _SMALL and max(piece, claimed) > _MANY * inner):
@@ -314,17 +314,6 @@ def _check_written(path, node):
             f"{path} must be complete. Received: {node.nchunks_initialized} of {node.nchunks} chunks, and nothing that "
             "stands for the others."
         )
-
-
-def _stored(path, enough):
-    """Return how many bytes a folder holds, or None as soon as they are enough."""
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            total += os.lstat(os.path.join(folder, name)).st_size
-            if total > enough:
-                return None
-    return total
 
 
 def _multiscale(path, multiscale, dimensions):
