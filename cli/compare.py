@@ -7,10 +7,12 @@ import click
 from kerasgan3d.cli.hub import pulled
 from kerasgan3d.cli.options import (
     exclude_option,
+    fill_gaps_option,
     json_option,
     map_option,
     overwrite_option,
     phases_option,
+    tolerance_option,
     voxel_size_option,
 )
 from kerasgan3d.cli.output import echo, print_json, refuse_existing
@@ -34,7 +36,9 @@ Examples:
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Seed of everything that is drawn.")
 @phases_option
 @map_option
+@tolerance_option
 @voxel_size_option
+@fill_gaps_option
 @exclude_option
 @click.option("--no-transport", is_flag=True, help="Compute no diffusion.")
 @click.option("--no-classifier", is_flag=True, help="Train no classifier to tell real from generated.")
@@ -79,7 +83,7 @@ def command(
         echo("--periodic is called --periodic-volumes now; the old name goes with the next release", err=True)
         options["periodic_volumes"] = periodic
     # What was not given is left out: defaults live in `kerasgan3d.compare` alone.
-    given = {key: value for key, value in options.items() if value is not None}
+    given = {key: value for key, value in options.items() if value is not None and value is not False}
     given |= {"mapping": mapping, "exclude": list(exclude) or None}
     given |= {"transport": not no_transport, "classifier": not no_classifier}
     real, generated = pulled(real), pulled(generated)

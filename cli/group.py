@@ -137,6 +137,7 @@ def _reported_warnings():
     with warnings.catch_warnings():
         usual, warnings.showwarning = warnings.showwarning, show
         warnings.filterwarnings("always", message="the voxel size that is given", category=UserWarning)
+        warnings.filterwarnings("always", message=".* are missing, and filled", category=UserWarning)
         yield
     for message in said:
         _report(f"warning: {message}")

@@ -129,7 +129,9 @@ def command(
         if size is None:
             echo(f"kerasgan3d: note: {file} {_NO_SIZE}", err=True)
         if as_json:
-            records.append({"file": str(file), **measurement.to_dict()})
+            filled = getattr(image, "provenance", {}).get("filled_planes")
+            noted = {"filled_planes": filled} if filled else {}
+            records.append({"file": str(file), **noted, **measurement.to_dict()})
             continue
         if number > 1:
             echo()
@@ -154,7 +156,7 @@ def _read(file, reading, mask, exclude, periodic, transport, max_lag, block):
     raw = [reading.pop(name, None) for name in ("shape", "dtype")]
     if raw != [None, None]:
         file = io.raw_path(file, *raw)
-    stored = io.image_shape(file)
+    stored = io.image_shape(file, fill_gaps=reading["fill_gaps"])
     if len(stored) == 3:
         if block is None and math.prod(stored) > IN_MEMORY:
             block = BLOCK

@@ -155,7 +155,20 @@ voxel_size_option = click.option(
     metavar="µm",
     help="Edge of a voxel, where the file does not say it, or says it wrongly.",
 )
-_READING = (phases_option, map_option, tolerance_option, voxel_size_option, shape_option, dtype_option)
+fill_gaps_option = click.option(
+    "--fill-gaps",
+    is_flag=True,
+    help="Let the nearest slice stand for one that is missing; which ones is said, and noted in what is written.",
+)
+_READING = (
+    phases_option,
+    map_option,
+    tolerance_option,
+    voxel_size_option,
+    shape_option,
+    dtype_option,
+    fill_gaps_option,
+)
 
 
 def reading_options(command):

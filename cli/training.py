@@ -5,7 +5,15 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.group import CommandError
-from kerasgan3d.cli.options import Box, exclude_option, map_option, phases_option, voxel_size_option
+from kerasgan3d.cli.options import (
+    Box,
+    exclude_option,
+    fill_gaps_option,
+    map_option,
+    phases_option,
+    tolerance_option,
+    voxel_size_option,
+)
 from kerasgan3d.cli.output import echo
 from kerasgan3d.cli.progress import heartbeat
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -42,7 +50,9 @@ _OPTIONS = (
     ),
     phases_option,
     map_option,
+    tolerance_option,
     voxel_size_option,
+    fill_gaps_option,
     click.option(
         "--resample-to",
         type=click.FloatRange(min=0, min_open=True),

@@ -59,7 +59,8 @@ def test_what_is_given_reaches_train(calls):
         "scan.tif -o run --recipe compact-slices --architecture paper --phases pore,Ni --map 0=pore,9=Ni "
         "--voxel-size 0.065 --axial z --steps 10 --minutes 1.5 --batch 4 --size 32 --seed 5 --restart "
         "--monitor-every 2 --name anode --description fired --citation us --patience 3 --loss hinge --warmup 7 "
-        "--precision mixed_bfloat16 --devices 2 --mask m.tif --hold-out 0:8,:,2:9 --resample-to 0.5 --tensorboard"
+        "--precision mixed_bfloat16 --devices 2 --mask m.tif --hold-out 0:8,:,2:9 --resample-to 0.5 --tensorboard "
+        "--tolerance 0 --fill-gaps"
     )
     (call,) = calls
     assert all(callable(call.pop(hook)) for hook in ("progress", "say", "tick"))
@@ -71,6 +72,8 @@ def test_what_is_given_reaches_train(calls):
         "phases": ("pore", "Ni"),
         "mapping": {0: "pore", 9: "Ni"},
         "voxel_size": 0.065,
+        "tolerance": 0,
+        "fill_gaps": True,
         "symmetry": "axial-z",
         "steps": 10,
         "minutes": 1.5,

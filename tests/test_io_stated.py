@@ -3,11 +3,15 @@
 A row is a writer of a file, and what must be read: labels, edges of a voxel; or a refusal in one line.
 """
 
+import contextlib
 import functools
 import json
 import os
+import pickle
 import re
 import struct
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -18,6 +22,8 @@ import pytest
 import tifffile
 import zarr
 from click.testing import CliRunner
+from PIL import Image
+from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ShardingCodec, ZstdCodec
 
 import kerasgan3d
 from kerasgan3d import io
@@ -192,6 +198,60 @@ def without_chunks(folder, missing):
     return path
 
 
+def picture(suffix, image=PLANE, palette=None, **options):
+    """A slice by Pillow, with a palette of greys or none."""
+
+    def write(folder):
+        shown = Image.fromarray(image)
+        if palette:
+            shown = Image.frombytes("P", image.shape[::-1], image.tobytes())
+            shown.putpalette([grey for grey in palette for _ in range(3)])
+        shown.save(folder / f"v.{suffix}", **options)
+        return folder / f"v.{suffix}"
+
+    return write
+
+
+def ome_reversed(folder):
+    """An OME-TIFF whose first page is the last plane."""
+    planes = "".join(f'<TiffData IFD="{5 - z}" FirstZ="{z}" PlaneCount="1"/>' for z in range(6))
+    text = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="7" SizeY="5" SizeC="1" SizeZ="6" SizeT="1">'
+        f"{planes}</Pixels></Image></OME>"
+    )
+    return tiff(LABELS[::-1], "v.ome.tif", description=text, metadata=None)(folder)
+
+
+def pyramid(folder):
+    """A TIFF file with a coarser level in a sub-directory."""
+    fine = LABELS.repeat(8, 1).repeat(8, 2)
+    with tifffile.TiffWriter(folder / "v.tif") as file:
+        file.write(fine, subifds=1, photometric="minisblack", tile=(16, 16))
+        file.write(fine[:, ::2, ::2], subfiletype=1, photometric="minisblack", tile=(16, 16))
+    return folder / "v.tif"
+
+
+def ome_zarr_of(*images, **transformation):
+    """An OME-Zarr group of several images, or of one with a transformation more."""
+
+    def write(folder):
+        scale = {"type": "scale", "scale": CUBES}
+        told = [
+            {
+                "axes": [{"name": axis, "unit": "micrometer"} for axis in "zyx"],
+                "datasets": [{"path": name, "coordinateTransformations": [scale, *filter(None, [transformation])]}],
+            }
+            for name in images
+        ]
+        group = zarr.create_group(folder / "v.zarr", attributes={"ome": {"version": "0.5", "multiscales": told}})
+        for name in set(images):
+            group.create_array(name, data=LABELS)
+        return folder / "v.zarr"
+
+    return write
+
+
 UM = ["micrometer"] * 3
 PAGES = {"compression": "zlib"}
 XYZ, YXZ, ZXY = LABELS.T, LABELS.transpose(1, 2, 0), LABELS.transpose(0, 2, 1)
@@ -210,6 +270,28 @@ PIXELS = {
         slices(range(6), [p == z % 2 for z, p in enumerate(LABELS)], photometric=["miniswhite", "minisblack"] * 3),
         LABELS,
     ),
+    "8-bit labels, white is zero": (
+        tiff(LABELS, **WHITE),
+        "values 254 .*, 255 .*counted from white, by the tag PhotometricInterpretation = WhiteIsZero",
+    ),
+    "slices of both kinds, 8 bits": (
+        slices(
+            range(6),
+            [plane * np.uint8(255) if z % 2 else 255 - plane * np.uint8(255) for z, plane in enumerate(LABELS)],
+            photometric=["miniswhite", "minisblack"] * 3,
+        ),
+        LABELS,
+    ),
+    "PNG": (picture("png"), PLANE),
+    "PNG of 16 bits": (picture("png", PLANE.astype("u2")), PLANE),
+    "PNG with a clear grey": (picture("png", transparency=1), "Received: colours or transparency"),
+    "PNG with a clear grey that it lacks": (picture("png", transparency=9), PLANE),
+    "PNG palette of inverted greys": (picture("png", palette=(255, 0)), 1 - PLANE),
+    "BMP of 1 bit": (picture("bmp", PLANE == 1), PLANE),
+    "BMP of 2 colours of 8 bits": (picture("bmp", palette=(0, 255)), "1 bit per pixel, or more than 2 colours"),
+    "BMP of greys": (picture("bmp", PLANE * np.uint8(255)), PLANE),
+    "TIFF pages, reversed": (ome_reversed, LABELS),
+    "TIFF pyramid": (pyramid, LABELS.repeat(8, 1).repeat(8, 2)),
     "ImageJ's inverting table": (tiff(LABELS, imagej=True, metadata={"axes": "ZYX"}, **WHITE), "inverting lookup"),
     "pages of both kinds": (mixed, "must hold pages of one kind"),
     "signed, white is zero": (tiff(LABELS.astype("i2"), **WHITE), "signed values.*PhotometricInterpretation"),
@@ -270,6 +352,9 @@ WHOLE = {
     "ImageJ with more slices": (changed(imagej(), (b"slices=6", b"slices=3")), "6 planes, where it tells of 3"),
     "tifffile with fewer planes": (changed(tiff(LABELS), (b'"shape": [6', b'"shape": [9')), "must be complete"),
     "tifffile with fewer pages": (changed(tiff(LABELS, **PAGES), (b'"shape": [6', b'"shape": [9')), "must be complete"),
+    "slices of one plane each": (slices(range(6), LABELS[:, None]), LABELS),
+    "OME-Zarr of two images": (ome_zarr_of("a", "b"), "must hold one image. Received: a, b"),
+    "OME-Zarr, one image told twice": (ome_zarr_of("a", "a"), LABELS),
     "Zarr without chunks": (lambda folder: without_chunks(folder, range(6)), "missing chunks, all of them"),
     "Zarr without a chunk, and what it would be": (
         lambda folder: without_chunks(folder, [1]),
@@ -303,6 +388,12 @@ ORDER = {
     "times beside numbers": (slices([f"s{k}_t{t}" for k, t in enumerate((0.1, 0.3, 0.4, 9.5, 10.1, 11))]), LABELS),
     "two numbers": (slices([f"b{b}_z{z}" for b in (0, 1) for z in (0, 1, 2)]), "do not say which comes first"),
     "the same number twice": (slices(["s1", "s01"]), "s01.tif and s1.tif, which have the same number|same number"),
+    "powers of ten": (slices(["z5e-4", "z1e-3", "z1.5e-3", "z2e-3", "z2.5e-3", "z3e-3"]), LABELS),
+    "powers of ten, capital": (slices(["z1E3", "z2E3", "z3E3", "z4E3", "z5E3", "z6E3"]), LABELS),
+    "powers of ten, as Python prints": (slices(["z0", "z5e-05", "z0.0001", "z0.00015", "z0.0002", "z0.00025"]), LABELS),
+    "powers of ten, signs": (slices(["z-1e-3", "z-5e-4", "z0", "z5e-4", "z1e-3", "z1.5e-3"]), LABELS),
+    "powers of ten alone": (slices(["s1e-5", "s1e-4", "s1e-3"]), "names of two orders"),
+    "letters between numbers": (slices([f"s1e{k}" for k in range(5, 11)]), LABELS),
     "letters": (slices(["a", "b", "c"]), "must be numbered one after the other"),
 }
 AXES = {
@@ -385,6 +476,22 @@ EDGES = {
     "ImageJ without a unit": (imagej(spacing=0.4), None),
     "ImageJ in pixels, no cubes": (imagej(resolution=(1, 1), spacing=3.0), f"{NO_CUBES}z 3, y 1, x 1 without a unit"),
     "ImageJ, a slice has no z": (imagej(PLANE, unit="um", spacing=5.0), CUBES),
+    "slices that say how far apart they are": (
+        slices(range(6), imagej=True, resolution=(2.5, 2.5), metadata={"axes": "YX", "unit": "um", "spacing": 2.0}),
+        f"{NO_CUBES}z 2, y 0.4, x 0.4 µm",
+    ),
+    "slices as far apart as pixels": (
+        slices(range(6), imagej=True, resolution=(2.5, 2.5), metadata={"axes": "YX", "unit": "um", "spacing": 0.4}),
+        CUBES,
+    ),
+    "slices that do not": (
+        slices(range(6), imagej=True, resolution=(2.5, 2.5), metadata={"axes": "YX", "unit": "um"}),
+        CUBES,
+    ),
+    "OME-Zarr, moved": (ome_zarr_of("a", type="translation", translation=[1, 2, 3]), CUBES),
+    "OME-Zarr, turned": (ome_zarr_of("a", type="rotation", rotation=[[1]]), "the transformation rotation"),
+    "OME-Zarr, sheared": (ome_zarr_of("a", type="affine", affine=[[1]]), "the transformation affine"),
+    "OME-Zarr, mirrored": (ome_zarr_of("a", type="scale", scale=[-1, 1, 1]), "a mirroring scale"),
     "OME": (ome(z=0.4, y=0.4, x=0.4), CUBES),
     "OME z in nm": (ome(z=400, y=0.4, x=0.4, unit_z="nm"), CUBES),
     "OME without z": (ome(y=0.4, x=0.4), CUBES),
@@ -431,7 +538,7 @@ ROWS = [
 
 
 def run(path, *more):
-    options = ["--json", "--no-transport", "--no-shapes", "--voxel-size", "0.4"]
+    options = ["--json", "--no-transport", "--no-shapes"]
     return CliRunner().invoke(main, ["measure", str(path), *options, *more], catch_exceptions=False)
 
 
@@ -456,8 +563,7 @@ def test_what_a_file_states_is_read_or_refused(tmp_path, write, expected, edges)
             with pytest.raises(ValueError, match=expected) as caught:
                 way()
             assert "\n" not in str(caught.value)
-        if NO_CUBES not in expected:
-            assert re.search(expected, one_line(run(path)))
+        assert re.search(expected, one_line(run(path)))
         return
     found = [way() for way in ways]
     expected = found[0] if expected is ... else expected
@@ -469,21 +575,73 @@ def test_what_a_file_states_is_read_or_refused(tmp_path, write, expected, edges)
     planes = [lazy.images[0][k] for k in range(len(expected))]
     np.testing.assert_array_equal(np.stack(planes), expected)
     np.testing.assert_array_equal(lazy.images[0][:, 2:4], expected[:, 2:4])
+    spoken(path, expected, lazy.spacings[0], str(tmp_path / "out.npy"))
 
 
-# Every fourth row by the command line, which takes longer.
-SPOKEN = [row for row in ROWS if not isinstance(row.values[1], str)][::4]
-
-
-@pytest.mark.parametrize(("write", "expected", "edges"), SPOKEN)
-def test_the_command_line_reads_the_same(tmp_path, write, expected, edges):
-    path = write(tmp_path)
-    labels = io.read_labels(path).labels
-    shares = np.bincount(labels.ravel(), minlength=2) / labels.size
+def spoken(path, labels, edges, out):
+    """What the command line says of a file, and makes of it."""
+    told = {"shape": list(labels.shape), "voxel_size": edges and pytest.approx(edges[2])}
+    told["volume_fraction"] = (np.bincount(labels.ravel(), minlength=2) / labels.size).tolist()
     for more in ((), ("--block", "3", "--workers", "1")) if labels.ndim == 3 else ((),):
         record = json.loads(run(path, *more).stdout)
-        assert record["shape"] == list(labels.shape)
-        assert record["volume_fraction"] == shares.tolist()
+        assert {key: record[key] for key in told} == told
+    result = CliRunner().invoke(main, ["convert", str(path), out], catch_exceptions=False)
+    if labels.ndim == 2:
+        assert "must hold a 3D volume" in one_line(result)
+        return
+    assert result.exit_code == 0
+    np.testing.assert_array_equal(np.load(out), labels)
+    assert io.read(out).voxel_size == told["voxel_size"]
+
+
+# Gaps that may be filled
+
+# name: (writer, which plane of LABELS stands where, those that are filled), or (writer, the refusal, None)
+GAPS = {
+    "slices": (slices([1, 2, 4, 5, 7, 8]), [0, 1, 1, 2, 3, 3, 4, 5], [2, 5]),
+    "slices, two missing side by side": (slices([1, 2, 5, 6]), [0, 1, 1, 2, 2, 3], [2, 3]),
+    "slices, every second": (slices([0, 2, 4]), [0, 0, 1, 1, 2], [1, 3]),
+    "slices with decimals": (slices(["z0.0", "z0.5", "z1.5", "z2.0"]), [0, 1, 1, 2, 3], [2]),
+    "slices with signs": (slices(["z-2", "z-1", "z+1"]), [0, 1, 1, 2], [2]),
+    "slices with powers of ten": (slices(["z5e-4", "z1e-3", "z2e-3"]), [0, 1, 1, 2], [2]),
+    "slices after hyphens": (slices(["s-1", "s-2", "s-4"]), [0, 1, 1, 2], [2]),
+    "nothing is missing": (slices(range(6)), [0, 1, 2, 3, 4, 5], []),
+    "OME set": (ome_set(missing=(1, 5)), [0, 0, 2, 3, 4, 4], [1, 5]),
+    "OME with fewer planes": (changed(ome(), (b'SizeZ="6"', b'SizeZ="8"')), [0, 1, 2, 3, 4, 5, 5, 5], [6, 7]),
+    "slices, more missing than there": (slices([1, 2, 9]), "no slice 3, 4, 5, 6, 7 and others", None),
+    "slices off the steps": (slices(["0.5", "1.0", "2.25"]), "no slice 1.5", None),
+    "slices of two orders": (slices(["z-0.5", "z-1.0", "z-2.0"]), "names of two orders", None),
+    "a mask": (slices([0, 1, 3, "mask"]), "Received: mask.tif among", None),
+    "OME set, more missing than there": (ome_set(missing=(1, 2, 3, 4)), "2 planes, where it tells of 6", None),
+    "OME set, elsewhere": (ome_set(elsewhere="../"), r"of which \.\./z1.ome.tif", None),
+    "OME set of 10^10 planes": (
+        changed(ome_set(missing=(3,)), (b'SizeZ="6" SizeT="1"', b'SizeZ="9999999999" ')),
+        "where it tells of 9999999999",
+        None,
+    ),
+    "ImageJ with fewer images": (changed(imagej(), (b"images=6", b"images=9")), "6 planes, where it tells of 9", None),
+}
+
+
+@pytest.mark.parametrize(("write", "planes", "filled"), GAPS.values(), ids=GAPS)
+def test_gaps_are_filled_where_that_is_asked_for(tmp_path, write, planes, filled):
+    path, out = write(tmp_path), tmp_path / "out.npy"
+    result = CliRunner().invoke(main, ["convert", str(path), str(out), "--fill-gaps"], catch_exceptions=False)
+    if filled is None:
+        assert re.search(planes, one_line(result))
+        return
+    numbers = ", ".join(map(str, filled))
+    said = f"{path}: planes {numbers} of {len(planes)}, counted from 0, are missing, and filled with the nearest"
+    assert (said in result.stderr) == bool(filled)
+    np.testing.assert_array_equal(np.load(out), LABELS[planes])
+    assert io.read(out).provenance.get("filled_planes", []) == filled
+    with pytest.warns(io.GapWarning) if filled else contextlib.nullcontext():
+        found = io.open_labels(path, in_memory=0, fill_gaps=True)
+    assert found.filled == (tuple(filled),)
+    for image in (found.images[0], pickle.loads(pickle.dumps(found.images[0]))):
+        np.testing.assert_array_equal(np.stack([image[z] for z in range(len(planes))]), LABELS[planes])
+    record = json.loads(run(path, "--fill-gaps", "--block", "3", "--workers", "1").stdout)
+    assert (record["shape"][0], record.get("filled_planes", [])) == (len(planes), filled)
 
 
 # Units
@@ -714,6 +872,43 @@ def device(folder):
     return folder / "v.npy"
 
 
+def shard(data, first=False, told=None, codec=None):
+    """A Zarr array of one shard of one chunk, which holds data."""
+
+    def write(folder):
+        codecs, index = [BytesCodec(), *([codec] if codec else [])], [BytesCodec()]
+        place = "start" if first else "end"
+        sharding = ShardingCodec(chunk_shape=LABELS.shape, codecs=codecs, index_codecs=index, index_location=place)
+        given = {"filters": None, "compressors": None, "serializer": sharding}
+        zarr.create_array(folder / "v.zarr", data=LABELS, chunks=LABELS.shape, **given)
+        pieces = struct.pack("<QQ", 16 if first else 0, len(data) if told is None else told)
+        (folder / "v.zarr/c/0/0/0").write_bytes(pieces + data if first else data + pieces)
+        return folder / "v.zarr"
+
+    return write
+
+
+def shard_in_shard(folder):
+    inner = ShardingCodec(chunk_shape=(1, 5, 7))
+    sharding = ShardingCodec(chunk_shape=(3, 5, 7), codecs=[inner])
+    zarr.create_array(
+        folder / "v.zarr", data=LABELS, chunks=LABELS.shape, filters=None, compressors=None, serializer=sharding
+    )
+    return folder / "v.zarr"
+
+
+def with_short_shard(folder):
+    path = shard(b"")(folder)
+    (path / "c/0/0/0").write_bytes(b"abc")
+    return path
+
+
+def tiny_chunks(folder):
+    array = zarr.create_array(folder / "v.zarr", shape=(512, 512, 512), chunks=(1, 1, 1), dtype="u1")
+    array[0, 0, 0] = 1
+    return folder / "v.zarr"
+
+
 CLAIMS, ITSELF = "must hold what it claims", "must hold its data itself"
 HOSTILE = {
     "pickle, compressor": (with_chunk(lambda c, _: c.write_bytes(PICKLE), compressor={"id": "pickle"}), "pickle"),
@@ -749,6 +944,16 @@ HOSTILE = {
         for codec in (numcodecs.GZip(9), numcodecs.Zlib(9), numcodecs.Zstd(), numcodecs.BZ2(), numcodecs.LZMA())
     },
     "Zarr inflates, blosc": (bomb(numcodecs.Blosc("zstd")), CLAIMS),
+    "shard inflates": (shard(numcodecs.Zstd().encode(ZEROS), codec=ZstdCodec()), "inflates to more"),
+    "shard inflates, index first": (
+        shard(numcodecs.Blosc("zstd").encode(ZEROS), first=True, codec=BloscCodec()),
+        "inflates to more",
+    ),
+    "shard of zlib inflates": (lambda folder: shard(many_zeros(), codec=GzipCodec())(folder), CLAIMS),
+    "shard tells of more than it holds": (shard(LABELS.tobytes(), told=2**40), "ends after its shard"),
+    "shard without its index": (with_short_shard, "must be complete. Received: a shard of 3 bytes"),
+    "shards in shards": (shard_in_shard, "shards that nothing else encodes"),
+    "chunks of one voxel": (tiny_chunks, "chunks that fit its image"),
     "TIFF inflates to 4 GB": (deflated(2**16, 2**16), CLAIMS),
     "TIFF strip inflates": (
         deflated(50, 50),
@@ -794,6 +999,45 @@ def test_a_strangers_file_is_refused_in_one_line(tmp_path, monkeypatch, write, m
             io.open_labels(path, phases=("a", "b"), in_memory=in_memory)
     assert re.search(message, one_line(run(path)))
     assert not Path("ran").exists()
+
+
+LIMITED = """
+import resource, sys
+from click.testing import CliRunner
+from kerasgan3d.cli import main
+resource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))
+for path in sys.argv[1:]:
+    result = CliRunner().invoke(main, ["measure", path])
+    print(result.exit_code, repr(result.stdout), result.stderr, end="")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+HUNGRY = (
+    *("TIFF inflates to 4 GB", "TIFF strip inflates to more", "HDF5 chunk inflates", "HDF5 2^62", "a device"),
+    *("shard of zlib inflates", "Zarr inflates, lzma", "chunks of one voxel", "2^62 voxels per axis"),
+    *("a note of 10 GB", "NumPy, full of holes", "OME of 10^10 planes"),
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
+def test_a_strangers_file_takes_little_memory(tmp_path):
+    paths = []
+    for name in HUNGRY:
+        (tmp_path / name).mkdir()
+        paths.append(str(HOSTILE[name][0](tmp_path / name)))
+    done = subprocess.run([sys.executable, "-c", LIMITED, *paths], capture_output=True, text=True, check=True)
+    *lines, peak = done.stdout.splitlines()
+    for name, line in zip(HUNGRY, lines, strict=True):
+        assert line.startswith("2 '' kerasgan3d: ")
+        assert re.search(HOSTILE[name][1], line)
+    assert int(peak) < 2**30
+
+
+def test_a_mask_that_is_counted_from_white(tmp_path):
+    volume = npy(LABELS)(tmp_path)
+    mask = tiff(LABELS, "mask.tif", **WHITE)(tmp_path)
+    assert re.search("must hold some 0. Received: none. .* WhiteIsZero", one_line(run(volume, "--mask", str(mask))))
+    mask = tiff(255 - LABELS * np.uint8(255), "mask.tif", **WHITE)(tmp_path)
+    assert json.loads(run(volume, "--mask", str(mask)).stdout)["volume_fraction"] == [0, 1]
 
 
 def test_links_within_an_hdf5_file_are_followed(tmp_path):

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from kerasgan3d.data import Symmetry, exclusion
 from kerasgan3d.io import write
@@ -280,6 +281,30 @@ def test_a_stack_by_direction_is_its_slices(tmp_path):
 
 
 # Resampling
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "jpg", "tif"])
+def test_slices_by_direction_may_be_pictures(tmp_path, suffix):
+    planes = (np.indices((3, 32, 40)).sum(0) // 8 % 2 * np.uint8(255)).astype(np.uint8)
+    for k, plane in enumerate(planes):
+        Image.fromarray(plane).save(tmp_path / f"s{k}.{suffix}", **({"quality": 90} if suffix == "jpg" else {}))
+    (tmp_path / ".hidden.tif").write_bytes(b"")
+    given = {"mapping": {0: "pore", 255: "solid"}, "tolerance": 60} if suffix == "jpg" else {}
+    data = Material({"z": str(tmp_path)}, Symmetry(), **given).data
+    np.testing.assert_array_equal(np.stack(data.images), planes // 255)
+    assert data.normals == (0, 0, 0)
+
+
+def test_gaps_are_filled_and_noted(tmp_path):
+    scan = (np.indices((5, 16, 16)).sum(0) // 4 % 2).astype(np.uint8)
+    for k in (0, 1, 2, 4):
+        tifffile.imwrite(tmp_path / f"{k}.tif", scan[k], photometric="minisblack")
+    with pytest.raises(ValueError, match="no slice 3.*fill_gaps=True"):
+        Material(tmp_path, Symmetry())
+    with pytest.warns(UserWarning, match="planes 3 of 5, counted from 0, are missing, and filled"):
+        material = Material(tmp_path, Symmetry(), fill_gaps=True)
+    np.testing.assert_array_equal(material.images[0], scan[[0, 1, 2, 2, 4]])
+    assert material.facts["filled_planes"] == [3]
 
 
 def test_resampling_takes_the_nearest_label():

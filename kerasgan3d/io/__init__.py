@@ -11,6 +11,7 @@ from kerasgan3d.io.converting import convert
 from kerasgan3d.io.formats import PROBABILITY_SUFFIXES, STREAM_SUFFIXES, SUFFIXES
 from kerasgan3d.io.lazy import LazyArray, windows
 from kerasgan3d.io.reading import (
+    GapWarning,
     LabelImage,
     LabelImages,
     VoxelSizeWarning,
@@ -32,6 +33,7 @@ __all__ = [
     "PROBABILITY_SUFFIXES",
     "STREAM_SUFFIXES",
     "SUFFIXES",
+    "GapWarning",
     "LabelImage",
     "LabelImages",
     "LazyArray",

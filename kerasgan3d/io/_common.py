@@ -5,7 +5,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,10 @@ from kerasgan3d.phases import PhaseMap
 StrPath = str | os.PathLike[str]
 Phases = Iterable[str] | PhaseMap | None  # names of phases, where they are said
 KEY = "kerasgan3d"
+FILLING = (
+    " With fill_gaps=True (--fill-gaps on the command line), the nearest plane stands for one that is missing, where "
+    "no more are missing than are there."
+)
 # Units of length in µm, as they are written and as they are spelt out; plurals are taken for what they are.
 UNITS = {
     **dict.fromkeys(("µm", "μm", "um", "µ", "μ", "micron", "micrometer", "micrometre"), 1.0),
@@ -45,14 +49,14 @@ def micrometres(unit):
 
 
 @contextlib.contextmanager
-def about(path):
-    """Put the file's name in front of what is wrong with its content or with what was said about it."""
+def about(path, hint=None):
+    """Put the file's name in front of what is wrong with its content or with what was said about it; a hint behind."""
     try:
         yield
     except FileError:
         raise
     except ValueError as error:
-        raise FileError(f"{path}: {error}") from error
+        raise FileError(f"{path}: {error}{hint or ''}") from error
 
 
 @contextlib.contextmanager
@@ -99,6 +103,20 @@ def parsed(text, key=KEY):
     return content.get(key) if isinstance(content, dict) else None
 
 
+def nearest_planes(places: Sequence[int], length: int = 0) -> tuple[list[int], tuple[int, ...]]:
+    """Return which of some planes stands at each place of a stack, and the places that had none.
+
+    A place without one gets the nearest; of two as near, the one before.
+
+    Args:
+        places: of the planes, ascending.
+        length: of the stack; at least to the last plane.
+    """
+    found, wanted = np.asarray(places), np.arange(max(length, places[-1] + 1))
+    nearest = np.searchsorted((found[:-1] + found[1:]) / 2, wanted)
+    return nearest.tolist(), tuple(np.setdiff1d(wanted, found).tolist())
+
+
 class Opened(NamedTuple):
     """What a format finds in a file.
 
@@ -110,6 +128,9 @@ class Opened(NamedTuple):
         lossy: What changed the grey values when the file was written, such as "JPEG"; None: nothing.
         ratio: Edges of a voxel along z, y and x without a unit, where the file states no more and they differ; or None.
         colours: What a palette shows the values in, as bytes, or None: slices of a stack have the same.
+        filled: The planes along z that are missing and filled, each by the nearest.
+        step: How far apart the slice says that slices are along z, in µm, or None.
+        hint: What to know of its grey values where they are not those of phases, a sentence; or None.
     """
 
     array: LazyArray | np.ndarray
@@ -119,3 +140,6 @@ class Opened(NamedTuple):
     lossy: str | None = None
     ratio: tuple | None = None
     colours: bytes | None = None
+    filled: tuple[int, ...] = ()
+    hint: str | None = None
+    step: float | None = None

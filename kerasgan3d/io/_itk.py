@@ -13,7 +13,7 @@ import numpy as np
 
 from kerasgan3d.checks import AXES
 from kerasgan3d.io._common import FileError, check_array, reading
-from kerasgan3d.io._layout import check_declared, check_upright, inflated, loaded, plain_neighbour
+from kerasgan3d.io._layout import PACKED, check_declared, check_upright, inflated, loaded, plain_neighbour
 from kerasgan3d.io._stated import arranged, judged, opened
 from kerasgan3d.io.lazy import LazyArray
 
@@ -169,7 +169,7 @@ def _voxels(path, kind, file, skip, packed, dtype, shape):
         stored = file.stat().st_size
         skip = stored - math.prod(shape) * dtype.itemsize if skip < 0 else skip
         if packed == "raw":
-            check_declared(path, shape, dtype, stored - max(skip, 0), packed=False)
+            check_declared(path, shape, dtype, stored - max(skip, 0), 1)
             mapped = np.memmap(file, dtype, "r", skip, shape)
             return LazyArray(shape, dtype, mapped.__getitem__, whole=lambda: np.array(mapped))
         unpack = {
@@ -179,7 +179,7 @@ def _voxels(path, kind, file, skip, packed, dtype, shape):
         text = packed in ("ascii", "text", "txt")
         if unpack is None and not text:
             raise ValueError(f"the encoding {packed}")
-        check_declared(path, shape, "u1" if text else dtype, stored - skip, packed=not text)
+        check_declared(path, shape, "u1" if text else dtype, stored - skip, 1 if text else PACKED)
 
     def load():
         data = np.memmap(file, np.uint8, "r", skip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import stat
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,38 +16,44 @@ import numpy as np
 from kerasgan3d.io._common import FileError, reading
 from kerasgan3d.io.lazy import LazyArray
 
-# What takes no more bytes is read however well it is packed; what takes more is packed to no less than a 500th, as
-# segmented images are. Deflate ends at a 1032nd, which is what a file of zeros comes to that is made to fill memory.
-_HARMLESS_BYTES, _PACKED = 1 << 28, 500
+# What takes no more bytes is read however well it is packed. Deflate ends at a 1032nd, which is what a file of zeros
+# comes to that is made to fill memory; segmented images do not come near.
+_HARMLESS_BYTES, PACKED = 1 << 28, 800
+_MOST_BYTES = 1 << 48
 _SHOWN = 8
 
 
-def check_declared(path: Any, shape: Sequence[int], dtype: Any, stored: int | None = None, *, packed: bool) -> None:
+def check_declared(path: Any, shape: Sequence[int], dtype: Any, stored: int | None, densest: int = PACKED) -> None:
     """Refuse an image that cannot lie in so many stored bytes, or that is packed as none is.
 
     Args:
         path: of the file, for errors.
         shape, dtype: what is declared.
-        stored: bytes; None: those of the file.
-        packed: whether they are compressed.
+        stored: bytes, or None where that says nothing.
+        densest: in how many bytes of a large image at least one is stored; 1 where nothing is packed.
     """
     wanted = math.prod(shape) * np.dtype(dtype).itemsize
-    if packed and wanted <= _HARMLESS_BYTES:
+    if densest > 1 and wanted <= _HARMLESS_BYTES:
         return
-    stored = Path(path).stat().st_size if stored is None else stored
-    if wanted > (_PACKED * stored if packed else stored):
+    if wanted > _MOST_BYTES or (stored is not None and wanted > densest * stored):
         raise FileError(
-            f"{path} must be complete, and hold what it declares. Received: a shape of {tuple(shape)}, {wanted} bytes, "
-            f"declared over {stored} bytes{' of packed data' if packed else ''}."
+            f"{path} must be complete: it must hold what it claims. Received: {'some' if stored is None else stored} "
+            f"bytes{' of packed data' if densest > 1 else ''}, which cannot hold what it declares, "
+            f"{' x '.join(map(str, shape))} values of {np.dtype(dtype)}."
         )
 
 
-def stored_bytes(path: Any, shape: Sequence[int], dtype: Any) -> int | None:
-    """Return the bytes of a file, or of a folder's files; None where so small an image needs no such look."""
-    if math.prod(shape) * np.dtype(dtype).itemsize <= _HARMLESS_BYTES:
+def stored_bytes(path: Any, shape: Sequence[int], dtype: Any, densest: int = PACKED) -> int | None:
+    """Return the bytes of a file or of a folder's files; None where they suffice, or where few are declared."""
+    claimed, total = math.prod(shape) * np.dtype(dtype).itemsize, 0
+    if claimed <= _HARMLESS_BYTES:
         return None
-    files = Path(path).rglob("*") if Path(path).is_dir() else [Path(path)]
-    return sum(file.stat().st_size for file in files)
+    for folder, _, names in os.walk(path) if os.path.isdir(path) else [("", (), (os.path.realpath(path),))]:
+        for name in names:
+            total += os.lstat(os.path.join(folder, name)).st_size
+            if total > claimed // densest:
+                return None
+    return total
 
 
 def inflated(data: Any, wanted: int, engine: Any = None) -> bytes:

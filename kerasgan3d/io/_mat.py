@@ -83,7 +83,7 @@ def _open_5(path, name):
     if kind not in _TYPES:
         raise FileError(f"{path}:{key} must hold integer labels. Received: {kind}.")
     dtype = np.dtype(_TYPES[kind])
-    check_declared(path, shape, dtype, packed=True)
+    check_declared(path, shape, dtype, path.stat().st_size)
 
     def load():
         array = loadmat(path, variable_names=[key])[key]
@@ -110,7 +110,7 @@ def _check_unpacked(path):
             engine, unpacked, end = zlib.decompressobj(), 0, stream.tell() + count
             for piece in iter(functools.partial(stream.read, min(1 << 16, count)), b""):
                 unpacked += len(engine.decompress(piece))
-                check_declared(path, (unpacked,), np.uint8, count, packed=True)
+                check_declared(path, (unpacked,), np.uint8, count)
                 if engine.eof or stream.tell() >= end:
                     break
             stream.seek(end)

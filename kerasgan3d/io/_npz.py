@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kerasgan3d.io._common import Opened, check_array, reading
-from kerasgan3d.io._layout import check_declared, chosen, loaded
+from kerasgan3d.io._layout import PACKED, check_declared, chosen, loaded
 
 _KIND = "an archive of NumPy arrays"
 
@@ -19,8 +19,9 @@ def open_npz(path, name=None):
         shape, dtype = headers[key]
         check_array(f"{path}:{key}", shape, dtype)
         entry = archive.zip.getinfo(f"{key}.npy")
-        check_declared(path, shape, dtype, entry.file_size, packed=False)
-        check_declared(path, (entry.file_size,), np.uint8, entry.compress_size, packed=entry.compress_type != 0)
+        check_declared(path, shape, dtype, entry.file_size, 1)
+        densest = PACKED if entry.compress_type else 1
+        check_declared(path, (entry.file_size,), np.uint8, entry.compress_size, densest)
 
     def load():
         with np.load(path, allow_pickle=False) as again:

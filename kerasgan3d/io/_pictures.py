@@ -24,8 +24,10 @@ def open_picture(path):
         dtype = np.dtype(bool if image.mode == "1" else np.uint16 if deep else np.uint8)
         if any(";16" in str(tile) for tile in image.tile) and not deep:
             raise FileError(f"{path} must hold one grey value per pixel. Received: colours of 16 bits.")
+        if image.format == "BMP" and image.mode == "1" and _bits_of_bmp(path) != 1:
+            raise FileError(f"{path} must have 1 bit per pixel, or more than 2 colours. Received: 2. Save it as PNG.")
         shape, lossy = image.size[::-1], image.format == "JPEG"
-        check_declared(path, (*shape, len(image.getbands())), dtype, packed=True)
+        check_declared(path, (*shape, len(image.getbands())), dtype, path.stat().st_size)
         dots = [float(value) for value in image.info.get("dpi", (0, 0))]
 
     def load():
@@ -49,20 +51,28 @@ def _image(path):
         return Image.open(path, formats=("PNG", "BMP", "JPEG"))
 
 
+def _bits_of_bmp(path):
+    """Return how many bits a pixel takes: Pillow takes two colours, black and white, for one bit each."""
+    with path.open("rb") as stream:
+        head = stream.read(30)
+    start = 24 if head[14] == 12 else 28
+    return int.from_bytes(head[start : start + 2], "little")
+
+
 def _greys(path, image):
     """Return the grey values (y, x) of a picture, whatever it stores them as."""
     if image.getexif().get(_ORIENTATION, 1) != 1:  # it may stand behind the pixels
         raise FileError(f"{path} must lie as it is stored. Received: a picture to be turned.")
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    values = np.asarray(image)
-    if values.ndim == 2:
+    values, clear = np.asarray(image), image.info.get("transparency")
+    if values.ndim == 2 and not (isinstance(clear, int) and (values == clear).any()):
         return values
     colours = image.mode not in ("LA", "RGB", "RGBA")
     if image.mode in ("LA", "RGBA"):
         values, opaque = values[..., :-1], values[..., -1]
         colours |= bool((opaque != 255).any())
-    if colours or (values != values[..., :1]).any():
+    if colours or values.ndim == 2 or (values != values[..., :1]).any():
         raise FileError(
             f"{path} must hold one grey value per pixel. Received: colours or transparency ({image.mode}). Save labels "
             "as 8-bit grey values first."

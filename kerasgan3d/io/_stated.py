@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasgan3d.io._common import FileError, Opened, check_array, micrometres, reading
+from kerasgan3d.io._layout import PACKED, check_declared
 from kerasgan3d.io.lazy import LazyArray
 
 _AXES = {
@@ -24,9 +25,6 @@ _AXES = {
 }
 # What programs call axes that nobody named.
 _UNNAMED = re.compile(r"[qi]?|(phony_)?(dim|axis|d)[_ ]?\d*|unknown|none")
-# More bytes than this are judged by how much is stored of them.
-_LARGE = 2**28
-_LARGEST = 2**48
 
 
 class Layout(NamedTuple):
@@ -37,12 +35,14 @@ class Layout(NamedTuple):
         shape: Of the image.
         spacing: Edges of a voxel along z, y and x in µm, or None where they are unknown.
         ratio: The same without a unit, where that is all that is stated and they differ; else None.
+        step: How far apart slices are along z in µm, where that is stated of one plane; else None.
     """
 
     kept: tuple[int | None, ...]
     shape: tuple[int, ...]
     spacing: tuple[float, ...] | None
     ratio: tuple[float, ...] | None
+    step: float | None = None
 
 
 def judged(
@@ -54,7 +54,7 @@ def judged(
     *,
     record: Any = None,
     stored: int | None = None,
-    densest: int = 800,
+    densest: int = PACKED,
 ) -> Layout:
     """Judge what a file states of its image, before anything of it is read.
 
@@ -64,8 +64,7 @@ def judged(
         axes: Its axes by name, as the file names them; empty where it does not.
         edges: For each axis (z, y, x) that the file states it of, the edge of a voxel and its unit.
         record: kerasgan3d's note, which knows axes of one voxel.
-        stored: Bytes that are stored, or None where that says nothing.
-        densest: In how many bytes of a large image at least one is stored; 800 is near what zlib makes of zeros.
+        stored, densest: Bytes that are stored, and in how many at least one is, as for `check_declared`.
 
     Raises:
         FileError: if it is no integer image of two or three axes in space, or stores less than it claims.
@@ -83,8 +82,11 @@ def judged(
         letters, kept = "zyx", tuple(None if n == 1 else next(long) for n in noted)
         image = tuple(noted)
     check_array(path, image, dtype)
-    _check_stored(path, image, dtype, stored, densest)
-    return Layout(kept, image, *_edges(letters, image, {_axis(axis): edge for axis, edge in (edges or {}).items()}))
+    check_declared(path, image, dtype, stored, densest)
+    edges = {_axis(axis): edge for axis, edge in (edges or {}).items()}
+    number, unit = edges.get("z", (None, None))
+    told = math.prod(image[:-2]) == 1 and _is_length(number) and micrometres(unit)
+    return Layout(kept, image, *_edges(letters, image, edges), float(number) * told if told else None)
 
 
 def arranged(path: Any, kind: str, stored: Any, layout: Layout, *, whole: Any = None, meaning: Any = None) -> LazyArray:
@@ -119,7 +121,7 @@ def arranged(path: Any, kind: str, stored: Any, layout: Layout, *, whole: Any = 
 
 def opened(array: LazyArray, layout: Layout, record: Any = None, **more: Any) -> Opened:
     """Return an image as a format hands it over."""
-    return Opened(array, layout.spacing, record, ratio=layout.ratio, **more)
+    return Opened(array, layout.spacing, record, ratio=layout.ratio, step=layout.step, **more)
 
 
 def on_disk(path: Any) -> int | None:
@@ -171,21 +173,12 @@ def _kept(shape, names):
     return "zyx"[-len(kept) :], tuple(kept)
 
 
-def _check_stored(path, shape, dtype, stored, densest):
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed > _LARGEST or (stored is not None and claimed > max(_LARGE, densest * stored)):
-        raise FileError(
-            f"{path} must hold what it claims. Received: an image of {' x '.join(map(str, shape))} voxels"
-            f"{'' if stored is None else f', in {stored} bytes'}."
-        )
-
-
 def _edges(letters, shape, edges):
     """Return the edges of a voxel along z, y, x in µm or None, and their ratio where nothing but that is known."""
     stated = {}
     for axis, length in zip(letters, shape, strict=True):
         number, unit = edges.get(axis, (None, None))
-        if length > 1 and isinstance(number, (int, float, np.number)) and math.isfinite(number) and number > 0:
+        if length > 1 and _is_length(number):
             stated[axis] = (float(number), micrometres(unit))
     numbers, units = ({part[k] for part in stated.values()} for k in range(2))
     if len(numbers) == 1 and None in units and len(units) == 2:  # the unit of one axis is meant of all
@@ -199,6 +192,10 @@ def _edges(letters, shape, edges):
     if "y" not in lengths or "x" not in lengths:
         return None, _uneven(lengths)
     return (lengths.get("z", lengths["x"]), lengths["y"], lengths["x"]), None
+
+
+def _is_length(number):
+    return isinstance(number, (int, float, np.number)) and math.isfinite(number) and number > 0
 
 
 def _uneven(numbers):

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from kerasgan3d.files import check_room, replacing, sync
-from kerasgan3d.io._common import KEY, FileError, micrometres, parsed, reading
+from kerasgan3d.io._common import FILLING, KEY, FileError, micrometres, nearest_planes, parsed, reading
 from kerasgan3d.io._inflate import SMALL, check_inflated, check_sizes
 from kerasgan3d.io._stated import arranged, judged, on_disk, opened
 from kerasgan3d.palette import phase_colors
@@ -25,6 +25,11 @@ _TIFF_VOXEL_SIZES = (1e-4, 1e4)
 # 600 dots per inch: what is coarser is the resolution of a screen or a printer, not of a microscope.
 _COARSEST_VOXEL = 25400 / 600
 _KIND = "a TIFF image"
+_COUNTED = (
+    " Its values are counted from white, by the tag PhotometricInterpretation = WhiteIsZero: the largest is read where "
+    "0 is stored. Save labels that are meant as they are stored as BlackIsZero, or map what is read."
+)
+_LEAST_PAGE = 18  # bytes: what a page takes, if it has one tag
 # Phases for which a table of colours holds both labels and the places over which ImageJ spreads them.
 _SPREAD = 16
 
@@ -170,21 +175,23 @@ def _lut(record):
     return table.T.copy()
 
 
-def open_tiff(path):
+def open_tiff(path, fill_gaps=False):
     """Open a TIFF file: an `Opened`.
 
     It is mapped into memory where it lies in one piece, uncompressed; otherwise pages are read as they are asked for.
+    Where gaps may be filled, the nearest plane of an OME-TIFF stands for one that is missing.
     """
     with reading(path, _KIND), _tifffile_messages() as messages, _file(path) as tif:
         if tif.is_ome:
-            _check_ome(path, tif)
+            _check_ome(path, tif, fill_gaps)
         if len(tif.series) != 1:
             raise FileError(
                 f"{path} must hold one image. Received: {len(tif.series)}, of shapes "
                 f"{', '.join(str(series.shape) for series in tif.series[:5])}."
             )
         series: Any = tif.series[0]
-        _check_whole(path, tif, series, messages)
+        fill_gaps = fill_gaps and series.kind == "ome"
+        _check_whole(path, tif, series, messages, fill_gaps)
         channels = [n for letter, n in zip(series.axes, series.shape, strict=True) if letter in "SC" and n > 1]
         if channels:
             raise FileError(
@@ -193,16 +200,23 @@ def open_tiff(path):
                 "with Image > Hyperstacks > Re-order Hyperstack."
             )
         page, record = series.keyframe, _tiff_record(tif)
-        stored = on_disk(path) if page.compression == 1 else sum(sum(part.databytecounts) for part in series)
+        stored = on_disk(path) if page.compression == 1 else sum(sum(part.databytecounts) for part in series if part)
         layout = judged(
             path, series.shape, series.dtype, tuple(series.axes), _tiff_edges(tif), record=record, stored=stored
         )
-        image = _arranged(path, tif, series, layout, _meaning(path, tif, page))
+        places, filled = None, ()
+        if fill_gaps:
+            there = [k for k, part in enumerate(series) if part is not None]
+            nearest, filled = nearest_planes(there, len(series))
+            places = [there[k] for k in nearest] if filled else None
+        image = _arranged(path, tif, series, layout, _meaning(path, tif, page), places)
         colours = None if page.colormap is None else page.colormap.tobytes()
-        return opened(image, layout, record, missing=page.nodata if 42113 in page.tags else None, colours=colours)
+        missing = page.nodata if 42113 in page.tags else None
+        hint = _COUNTED if page.photometric == 0 and page.bitspersample > 1 else None
+        return opened(image, layout, record, missing=missing, colours=colours, filled=filled, hint=hint)
 
 
-def _arranged(path, tif, series, layout, meaning):
+def _arranged(path, tif, series, layout, meaning, places):
     """Return the image of a series: mapped into memory, or read page by page, or of what is neither the whole."""
 
     def whole():
@@ -214,26 +228,26 @@ def _arranged(path, tif, series, layout, meaning):
     if series.dataoffset is not None and page.fillorder == 1:
         stored = np.memmap(path, series.dtype.newbyteorder(tif.byteorder), "r", series.dataoffset, series.shape)
     elif math.prod(series.shape) == len(series) * page.size:
-        stored = _Pages(path, series)
+        stored = _Pages(path, series, places)
     else:
         stored = series.asarray()
-    return arranged(path, _KIND, stored, layout, whole=whole, meaning=meaning)
+    return arranged(path, _KIND, stored, layout, whole=whole if places is None else None, meaning=meaning)
 
 
 class _Pages:
-    """A series of pages, of which only those are read that a window lies in."""
+    """A series of pages, of which only those are read that a window lies in; where some are missing, other `pages`."""
 
-    def __init__(self, path, series):
-        self.shape, self.dtype, self._path = series.shape, series.dtype, path
+    def __init__(self, path, series, pages=None):
+        self.shape, self.dtype, self._path, self._pages = series.shape, series.dtype, path, pages
         # Where the axes begin that lie within a page.
         self._inner = next(k for k in range(len(self.shape) + 1) if math.prod(self.shape[:k]) == len(series))
 
     def __getitem__(self, window):
         outer, inner = self.shape[: self._inner], self.shape[self._inner :]
         places = np.arange(math.prod(outer)).reshape(outer)[window[: self._inner]]
-        with _file(self._path) as tif:
+        with _tifffile_messages() if self._pages else contextlib.nullcontext(), _file(self._path) as tif:
             series: Any = tif.series[0]
-            read = [series[int(k)] for k in places.flat]
+            read = [series[int(k) if self._pages is None else self._pages[k]] for k in places.flat]
             for page in read:
                 if page.parent.filehandle.closed:  # of another file of the set
                     page.parent.filehandle.open()
@@ -242,7 +256,7 @@ class _Pages:
         return np.stack(pages).reshape(places.shape + pages[0].shape)
 
 
-def _check_ome(path, tif):
+def _check_ome(path, tif, fill_gaps):
     """Check what an OME-TIFF promises, before as much room is made for it: the files of its set, and as many planes."""
     root = ElementTree.fromstring(tif.ome_metadata)
     part = root.find("{*}BinaryOnly")
@@ -254,11 +268,13 @@ def _check_ome(path, tif):
     uuids = [uuid for uuid in root.iterfind(".//{*}UUID") if (uuid.text or "").strip() != root.get("UUID")]
     names = dict.fromkeys(uuid.get("FileName") or "" for uuid in uuids)
     others = [name for name in names if name.lower() != path.name.lower()]
-    missing = [name for name in others if os.path.basename(name) != name or not (path.parent / name).is_file()]
-    if missing:
+    missing = [name for name in others if os.path.basename(name) != name]
+    there = [path.parent / name for name in others if name not in missing and (path.parent / name).is_file()]
+    if missing or (len(there) < len(others) and not fill_gaps):
+        missing = missing or [name for name in others if path.parent / name not in there]
         raise FileError(
             f"{path} must be complete. Received: an OME-TIFF that goes on in {len(others)} other files, of which "
-            f"{', '.join(missing[:5])}{' and others are' if len(missing) > 5 else ' is'} missing beside it."
+            f"{', '.join(missing[:5])}{' and others are' if len(missing) > 5 else ' is'} missing beside it.{FILLING}"
         )
     planes = 0
     for pixels in root.iterfind(".//{*}Image/{*}Pixels"):
@@ -266,7 +282,8 @@ def _check_ome(path, tif):
         samples = 1 if channel is None else int(channel.get("SamplesPerPixel", 1))
         planes += math.prod(int(pixels.get(f"Size{axis}", 1)) for axis in "ZCT") // samples
     found = len(tif.pages)
-    if planes > found and not others:
+    elsewhere = sum(file.stat().st_size for file in there) // _LEAST_PAGE
+    if planes > (found + elsewhere) * (1 + fill_gaps):
         raise FileError(_incomplete(path, planes, found))
 
 
@@ -278,8 +295,11 @@ def _incomplete(path, planes, found):
 _DOUBTS = ("missing", "corrupt", "not match", "out of range", "expected", "failed", "invalid")
 
 
-def _check_whole(path, tif, series, messages):
-    """Refuse a series of which pages or parts of pages are missing, are of several kinds, or would inflate to more."""
+def _check_whole(path, tif, series, messages, fill_gaps):
+    """Refuse a series of which pages or parts of pages are missing, are of several kinds, or would inflate to more.
+
+    Where gaps may be filled, as many pages may be missing as are there.
+    """
     if any("invalid page offset" in message for message in messages):
         raise FileError(
             f"{path} must be complete. Received: a TIFF file that ends before its last page. Copy or save it again."
@@ -287,14 +307,16 @@ def _check_whole(path, tif, series, messages):
     page = series.keyframe
     # In one piece, these kinds are told by their first page alone.
     pages = [page] if series.dataoffset is not None and series.kind in ("imagej", "shaped") else list(series)
+    several, pages = len(pages) > 1, [part for part in pages if part is not None]
     told = {math.prod(series.shape) // max(1, page.size)}
     told |= {_promised(tif) // page.samplesperpixel} if tif.is_imagej else set()
     own = series.kind in ("imagej", "shaped") and not series.is_pyramidal
-    found = len(tif.pages) if own else sum(part is not None for part in pages)
-    wrong = [planes for planes in told if (planes != found if own else planes > found)]
-    if wrong and max(found, len(pages)) > 1:
+    found = len(tif.pages) if own else len(pages)
+    wrong = [planes for planes in told if (planes != found if own else planes > found * (1 + fill_gaps))]
+    if wrong and (found > 1 or several):
         raise FileError(_incomplete(path, wrong[0], found))
     doubts = [message for message in messages if any(doubt in message.lower() for doubt in _DOUBTS)]
+    doubts = [message for message in doubts if not (fill_gaps and "OME series" in message)]
     if doubts:
         raise FileError(f"{path} must hold what it says. Received: {' '.join(doubts[0].split())[:200]}.")
     if any(0 in part.databytecounts or 0 in part.dataoffsets for part in pages):
@@ -454,7 +476,7 @@ def _tiff_edges(tif):
     z = abs(_number(told.get("spacing")))
     if not z > 0:
         # ImageJ leaves out a spacing of 1. tifffile, which signs as version 1.11a, leaves out what it was not told.
-        z = 1.0 if known and told.get("ImageJ") != "1.11a" else None
+        z = 1.0 if known and told.get("ImageJ") != "1.11a" and _promised(tif) > 1 else None
     pixel = None if known or z is None else 1.0  # without a unit, what has no resolution is one pixel
     stated = {axis: edge for axis, edge in (("z", z), ("y", y or pixel), ("x", x or pixel)) if edge is not None}
     factors = {axis: micrometres(units[axis]) for axis in stated}

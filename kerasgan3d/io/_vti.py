@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasgan3d.files import replacing
 from kerasgan3d.io._common import KEY, FileError, check_array, reading
-from kerasgan3d.io._layout import check_declared, check_upright, chosen, loaded
+from kerasgan3d.io._layout import PACKED, check_declared, check_upright, chosen, loaded
 from kerasgan3d.io._stated import arranged, judged, opened
 from kerasgan3d.io._vtk_xml import XmlFile
 
@@ -80,7 +80,8 @@ def open_vti(path, name=None):
         shape = tuple(map(len, bounds))
         check_array(f"{path}:{key}", shape, dtype)
         text = node.get("format") == "ascii"
-        check_declared(path, shape, np.uint8 if text else dtype, file.size, packed=file.packed and not text)
+        densest = PACKED if file.packed and not text else 1
+        check_declared(path, shape, np.uint8 if text else dtype, file.size, densest)
         spacing = [float(edge) for edge in image.get("Spacing", "1 1 1").split()][::-1]
         if "Direction" in image.attrib:
             check_upright(path, [float(part) for part in image.attrib["Direction"].split()], 3)

@@ -13,7 +13,8 @@ import numpy as np
 from kerasgan3d.files import check_room, remove, replacing, sync
 from kerasgan3d.io._common import KEY, FileError, reading
 from kerasgan3d.io._gridded import gridded, xarray_variables
-from kerasgan3d.io._inflate import check_inflated
+from kerasgan3d.io._inflate import check_inflated, check_sizes
+from kerasgan3d.io._layout import stored_bytes
 from kerasgan3d.io._stated import arranged, judged, opened
 from kerasgan3d.palette import phase_colors
 
@@ -21,11 +22,12 @@ CHUNK = 128
 # No label has this value, so that a chunk that got lost shows up instead of turning into phase 0.
 FILL = 255
 _KIND = "a Zarr image"
-# Of more bytes than this, what is stored is looked at: chunks of one value are stored small, or not at all.
-_LARGE, _DENSEST = 2**28, 2**15
+_DENSEST = 2**15  # chunks of one value are stored small, or not at all
 _CODECS = {"bytes", "endian", "transpose", "sharding_indexed", "crc32c", "shuffle", "delta", "packbits"}
 _COMPRESSORS = {"blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2"}
 _LEAST = 512  # bytes that a chunk takes on a disk at least, however well it is compressed
+# Zarr lists all chunks of a window: of chunks of fewer bytes, no more.
+_SMALL, _MANY = 512, 2**18
 
 
 def is_zarr(path):
@@ -181,20 +183,27 @@ def open_zarr(path):
                     f"{path} must be an OME-Zarr image (with multiscales) or one array. Received: a group of "
                     f"{', '.join(sorted(node.keys())) or 'nothing'}. Give the path of one array in it."
                 )
-            node = node[multiscales[0]["datasets"][0]["path"]]
-            names, edges = _multiscale(multiscales[0], node.ndim)
+            finest = list(dict.fromkeys(str(image["datasets"][0]["path"]) for image in multiscales))
+            if len(finest) > 1:
+                raise FileError(
+                    f"{path} must hold one image. Received: {', '.join(finest[:5])}. Give the path of one array in it."
+                )
+            node = node[finest[0]]
+            names, edges = _multiscale(path, multiscales[0], node.ndim)
         else:
             names = getattr(node.metadata, "dimension_names", None) or node.attrs.get("_ARRAY_DIMENSIONS") or ()
-        compressor = _compressor(path, node.metadata.to_dict())
+        store.codec, index = _encoding(path, node)
         piece = math.prod(node.shards or node.chunks) * np.dtype(node.dtype).itemsize
         claimed = node.size * np.dtype(node.dtype).itemsize
-        stored = None if max(piece, claimed) < _LARGE else _stored(path, max(piece, claimed) // _DENSEST)
+        stored = stored_bytes(path, [max(piece, claimed)], "u1", _DENSEST)
         layout = judged(path, node.shape, node.dtype, names, edges, stored=stored, densest=_DENSEST)
+        inner = math.prod(node.chunks) * np.dtype(node.dtype).itemsize
+        if piece > max(2**27, claimed) or (inner < _SMALL and max(piece, claimed) > _MANY * inner):
+            raise FileError(f"{path} must hold chunks that fit its image. Received: chunks of {inner} bytes.")
         _check_written(path, node)
-        if piece > max(2**27, claimed):
-            raise FileError(f"{path} must hold chunks that fit its image. Received: chunks of {piece} bytes.")
-        store.largest, store.raw = 2 * piece + 2**16, piece
-        store.codec = compressor if node.shards is None else ""
+        store.largest, store.raw = 2 * piece + 2**16, inner
+        if node.shards is not None:
+            store.index = (piece // inner, *index)
     missing = FILL if isinstance(record, dict) else None
     return opened(arranged(path, _KIND, node, layout), layout, record, missing=missing)
 
@@ -207,6 +216,11 @@ def _own_store():
     class OwnStore(LocalStore):
         largest = 2**26  # bytes: of metadata, until it is known how large a chunk is
         codec, raw = "", 0  # of a chunk
+        index: Any = None  # of a shard: how many chunks it tells of, whether it comes first, and bytes behind it
+
+        def __init__(self, *args, **given):
+            super().__init__(*args, **given)
+            self._checked_shards = set()
 
         def _check(self, key):
             try:
@@ -221,25 +235,48 @@ def _own_store():
                     f"{self.largest} could belong."
                 )
 
-        def _checked(self, found):
-            if found is not None and self.codec:
+        def _checked(self, key, found):
+            if found is None or not self.raw:
+                return found
+            if self.index is None:
                 check_inflated(self.root, memoryview(found.as_numpy_array()), self.codec, self.raw)
+            elif key not in self._checked_shards:
+                self._check_shard(np.memmap(self.root / key, np.uint8, "r"))
+                self._checked_shards.add(key)
             return found
+
+        def _check_shard(self, shard):
+            """Refuse chunks of a shard, before one is read, that lie outside of it or inflate to more."""
+            n, first, tail = self.index
+            start = 0 if first else len(shard) - tail - 16 * n
+            if len(shard) < 16 * n + tail:
+                raise FileError(f"{self.root} must be complete. Received: a shard of {len(shard)} bytes.")
+            pieces = np.frombuffer(shard[start : start + 16 * n].tobytes(), "<u8")
+            pieces = pieces.reshape(n, 2)[pieces[::2] != 2**64 - 1].tolist()
+            if any(offset + size > len(shard) for offset, size in pieces):
+                raise FileError(f"{self.root} must hold what it claims. Received: a chunk that ends after its shard.")
+            check_sizes(self.root, [size for _, size in pieces], self.raw)
+            for offset, size in pieces:
+                check_inflated(self.root, memoryview(shard)[offset : offset + size], self.codec, self.raw)
 
         async def get(self, key, prototype=None, byte_range=None):
             self._check(key)
-            return self._checked(await super().get(key, prototype, byte_range))
+            return self._checked(key, await super().get(key, prototype, byte_range))
 
         def get_sync(self, key, *, prototype=None, byte_range=None):
             self._check(key)
-            return self._checked(super().get_sync(key, prototype=prototype, byte_range=byte_range))
+            return self._checked(key, super().get_sync(key, prototype=prototype, byte_range=byte_range))
 
     return OwnStore
 
 
-def _compressor(path, metadata):
-    """Return what chunks are compressed by, or ""; refuse by name what is not on the list: codecs may run code."""
-    compressors = []
+def _encoding(path, node):
+    """Return what chunks are compressed by, or "", and where the index of a shard lies: first, and bytes behind it.
+
+    What is not on the list is refused by name: codecs may run code. So is what is compressed or put into shards twice.
+    """
+    compressors, sharding = [], []
+    metadata = node.metadata.to_dict()
     codecs = [*(metadata.get("codecs") or ()), metadata.get("compressor"), *(metadata.get("filters") or ())]
     while codecs:
         codec = codecs.pop()
@@ -253,9 +290,18 @@ def _compressor(path, metadata):
             raise FileError(f"{path} must be encoded by {known}. Received: the codec {name[:80]}.")
         configuration = codec.get("configuration") or {}
         codecs += [*configuration.get("codecs", ()), *configuration.get("index_codecs", ())]
+        sharding += [configuration] if name == "sharding_indexed" else []
     if len(compressors) > 1:
         raise FileError(f"{path} must be compressed once. Received: {', '.join(compressors)}.")
-    return "".join(compressors)
+    if len(sharding) != (node.shards is not None):
+        raise FileError(f"{path} must have shards that nothing else encodes. Received: {len(sharding)} such codecs.")
+    index = [dict(codec) for each in sharding for codec in each.get("index_codecs", ())]
+    names = [codec.get("name") for codec in index]
+    big = any((codec.get("configuration") or {}).get("endian") == "big" for codec in index)
+    if names not in ([], ["bytes"], ["bytes", "crc32c"]) or big:
+        raise FileError(f"{path} must have shards with a plain index. Received: one of the codecs {', '.join(names)}.")
+    first = any(each.get("index_location") == "start" for each in sharding)
+    return "".join(compressors), (first, 4 * (names[1:] == ["crc32c"]))
 
 
 def _check_written(path, node):
@@ -270,18 +316,7 @@ def _check_written(path, node):
         )
 
 
-def _stored(path, enough):
-    """Return how many bytes a folder holds, or None as soon as they are enough."""
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            total += os.lstat(os.path.join(folder, name)).st_size
-            if total > enough:
-                return None
-    return total
-
-
-def _multiscale(multiscale, dimensions):
+def _multiscale(path, multiscale, dimensions):
     """Return the names of the axes of an OME-Zarr image, and the edges of a voxel of its finest array."""
     axes = multiscale.get("axes") or ("tczyx" if dimensions == 5 else "tczyx"[-dimensions:] if dimensions == 3 else ())
     axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in axes]
@@ -292,10 +327,17 @@ def _multiscale(multiscale, dimensions):
         *finest.get("coordinateTransformations", ()),
         *multiscale.get("coordinateTransformations", ()),
     ]
+    others = {str(part.get("type")) for part in transformations} - {"scale", "translation", "identity"}
+    if others:
+        raise FileError(
+            f"{path} must lie as it is stored. Received: the transformation {', '.join(sorted(others))}. Resample it."
+        )
     scales = [np.asarray(part["scale"], float) for part in transformations if part.get("type") == "scale"]
     names = [str(axis["name"]) for axis in axes]
     if not scales:
         return names, {}
     scale = np.prod(np.stack(scales), axis=0)
+    if (scale < 0).any():
+        raise FileError(f"{path} must lie as it is stored. Received: a mirroring scale, {scale.tolist()}.")
     parts = zip(names, axes, scale, strict=True)
     return names, {name.lower(): (float(step), axis.get("unit")) for name, axis, step in parts}

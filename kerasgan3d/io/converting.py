@@ -37,6 +37,7 @@ def convert(
     voxel_size: float | None = None,
     shape: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
+    fill_gaps: bool = False,
     overwrite: bool = True,
 ) -> VolumeRecord:
     """Read a volume of any format and write it in another one.
@@ -49,7 +50,7 @@ def convert(
         crop: the sub-volume that is kept, before it is resampled: one (start, stop) in voxels or None per axis z, y, x.
         resample_to: edge of the new voxels in µm. Each takes the label of the voxel in which its centre lies; the old
             ones need not be cubes.
-        phases, mapping, tolerance, voxel_size, shape, dtype: as for `Volume.load`.
+        phases, mapping, tolerance, voxel_size, shape, dtype, fill_gaps: as for `Volume.load`.
         overwrite: whether a file that exists may be replaced.
 
     Returns:
@@ -62,10 +63,10 @@ def convert(
     target = check_writable(target, overwrite=overwrite)
     if shape is not None or dtype is not None:
         source = raw_path(source, shape, dtype)
-    given = {"tolerance": tolerance, "in_memory": _IN_MEMORY, "cubic": resample_to is None}
+    given = {"in_memory": _IN_MEMORY, "cubic": resample_to is None, "tolerance": tolerance, "fill_gaps": fill_gaps}
     found = open_labels(source, phases, mapping, voxel_size, **given)
     (labels,), (spacing,) = found.images, found.spacings
-    metadata = open_path(source)[1]
+    metadata = open_path(source, fill_gaps)[1]
     if labels.ndim != 3:
         raise FileError(f"{source} must hold a 3D volume to be written. Received: an image of {labels.shape}.")
     with about(source):

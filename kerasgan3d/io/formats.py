@@ -97,8 +97,11 @@ def split_dataset(text: str) -> tuple[str, str] | None:
     return None if match is None else (match["file"], match["dataset"])
 
 
-def open_file(path: str | os.PathLike) -> Opened:
-    """Open whatever image is at a path: a file, a dataset of one, a folder, or a pattern of slices."""
+def open_file(path: str | os.PathLike, *, fill_gaps: bool = False) -> Opened:
+    """Open whatever image is at a path: a file, a dataset of one, a folder, or a pattern of slices.
+
+    Where planes of a stack are missing it is refused, or, with `fill_gaps`, the nearest stands for each.
+    """
     text = os.fspath(path)
     path = Path(text)
     if not path.exists():
@@ -107,16 +110,16 @@ def open_file(path: str | os.PathLike) -> Opened:
             file = Path(dataset[0])
             return ability(file, "open")(file, dataset[1])
         if glob.has_magic(text):
-            return open_slices([Path(name) for name in glob.glob(text)], text)
+            return open_slices([Path(name) for name in glob.glob(text)], text, fill_gaps)
         raise FileNotFoundError(f"There must be a file or folder to read. Received: {path}, which does not exist")
     row = format_of(path)
     if path.is_dir():
         folders = [each for each in FORMATS if each.is_folder and (each is row or each.is_folder(path))]
-        return folders[0].open(path) if folders else open_slices(list(path.iterdir()), text)
+        return folders[0].open(path) if folders else open_slices(list(path.iterdir()), text, fill_gaps)
     if row is None:
         raise FileError(
             f"The file to read must end in one of {', '.join(suffixes())}, or be a folder of slices. Received: {path}"
         )
     if not path.is_file():
         raise FileError(f"{path} must be a regular file. Received: a device, a pipe or a socket.")
-    return row.open(path)
+    return row.open(path, fill_gaps=fill_gaps) if row.open is open_tiff else row.open(path)

@@ -18,6 +18,7 @@ from kerasgan3d.io.lazy import LazyArray, lazy, windows
 from kerasgan3d.phases import PhaseMap, value_counts
 
 _REPRESENTATIVES = 1_000_000
+_SHOWN = 8
 
 
 class LabelImage(NamedTuple):
@@ -41,11 +42,13 @@ class LabelImages(NamedTuple):
         images: labels of each, uint8 (y, x) or (z, y, x), in memory or as a `LazyArray`.
         phase_map: the PhaseMap from the files' grey values to the labels.
         spacings: for each image the edges of its voxels along z, y and x in µm, or None where they are unknown.
+        filled: for each image the planes along z that are missing and filled.
     """
 
     images: tuple[np.ndarray | LazyArray, ...]
     phase_map: PhaseMap
     spacings: tuple[tuple | None, ...]
+    filled: tuple[tuple[int, ...], ...] = ()
 
 
 def read_labels(
@@ -54,6 +57,8 @@ def read_labels(
     mapping: Mapping[int, str] | None = None,
     voxel_size: float | None = None,
     tolerance: int | None = None,
+    *,
+    fill_gaps: bool = False,
 ) -> LabelImage:
     """Read a segmented image to learn from: a volume, or one 2D slice.
 
@@ -62,7 +67,7 @@ def read_labels(
     Returns:
         A LabelImage: labels, phase map and voxel size.
     """
-    return read_segmented(path, phases, mapping, voxel_size, tolerance)[0]
+    return read_segmented(path, phases, mapping, voxel_size, tolerance, fill_gaps)[0]
 
 
 def open_labels(
@@ -74,6 +79,7 @@ def open_labels(
     in_memory: int = 2**31,
     cubic: bool = True,
     tolerance: int | None = None,
+    fill_gaps: bool = False,
 ) -> LabelImages:
     """Open segmented images to learn from; large ones stay in their files, and crops are read as they are taken.
 
@@ -85,7 +91,7 @@ def open_labels(
         phases, mapping, voxel_size: as for `kerasgan3d.io.read`, of all images.
         in_memory: bytes; where all images together take more, they stay in their files.
         cubic: whether voxels must be cubes.
-        tolerance: as for `kerasgan3d.io.read`.
+        tolerance, fill_gaps: as for `kerasgan3d.io.read`.
 
     Returns:
         A LabelImages.
@@ -98,21 +104,21 @@ def open_labels(
     if not paths:
         raise ValueError("There must be an image to read. Received: none.")
     voxel_size = check_voxel_size(voxel_size)
-    opened = [(*_open_settled(path, mapping, tolerance), path) for path in paths]
+    opened = [(*_open_settled(path, mapping, tolerance, fill_gaps), path) for path in paths]
+    filled = tuple(_told_filled(found, path) for found, _, path in opened)
     spacings = tuple(voxel_edges(path, metadata, voxel_size, cubic=cubic) for _, metadata, path in opened)
     stays = sum(bytes_of(found.array) for found, _, _ in opened) > in_memory
     if not stays:
         opened = [(found._replace(array=_whole(found, path)), metadata, path) for found, metadata, path in opened]
     name = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-    with about(name):
+    with about(name, next((found.hint for found, _, _ in opened if found.hint), None)):
         phase_map = common_phases(opened, phases, mapping)
     images = []
     for found, _, path in opened:
-        with about(path):
-            images.append(
-                stored_labels(found.array, phase_map, path, tolerance) if stays else phase_map.encode(found.array)
-            )
-    return LabelImages(tuple(images), phase_map, spacings)
+        with about(path, found.hint):
+            stored = stored_labels(found.array, phase_map, path, tolerance, fill_gaps) if stays else None
+            images.append(phase_map.encode(found.array) if stored is None else stored)
+    return LabelImages(tuple(images), phase_map, spacings, filled)
 
 
 def read_image(path: StrPath) -> tuple[np.ndarray, float | None, dict[str, Any]]:
@@ -147,19 +153,26 @@ def open_image(path: StrPath, *, in_memory: int = 2**31) -> np.ndarray | LazyArr
         An array (y, x) or (z, y, x), or a LazyArray.
 
     Raises:
-        FileNotFoundError, OSError, ValueError: as `read_image`.
+        FileNotFoundError, OSError, ValueError: as `read_image`; or if values are counted from white and none is 0, so
+            that a mask would leave out nothing.
     """
     opened = _open_settled(path)[0]
-    return opened.array if bytes_of(opened.array) > in_memory else _whole(opened, path)
+    array = opened.array if bytes_of(opened.array) > in_memory else _whole(opened, path)
+    if opened.hint and all(np.all(array[window]) for window in windows(array)):
+        raise FileError(f"{path} must hold some 0. Received: none.{opened.hint}")
+    return array
 
 
-def image_shape(path: StrPath) -> tuple[int, ...]:
+def image_shape(path: StrPath, *, fill_gaps: bool = False) -> tuple[int, ...]:
     """Return how many voxels an image has along z, y, x, or y, x, from its header where that says it.
+
+    Args:
+        path, fill_gaps: as for `kerasgan3d.io.read`.
 
     Raises:
         FileNotFoundError, OSError, ValueError: as `read_image`.
     """
-    return tuple(open_path(path)[0].array.shape)
+    return tuple(open_path(path, fill_gaps)[0].array.shape)
 
 
 def source_name(path: StrPath) -> str:
@@ -168,39 +181,42 @@ def source_name(path: StrPath) -> str:
     return Path(path).name if dataset is None else f"{Path(dataset[0]).name}:{dataset[1]}"
 
 
-def read_segmented(path, phases, mapping, voxel_size, tolerance=None):
+def read_segmented(path, phases, mapping, voxel_size, tolerance, fill_gaps):
     """Read an image and find out about its phases and voxels: a LabelImage, and what else the file says."""
     voxel_size = check_voxel_size(voxel_size)
-    opened, metadata = _open_settled(path, mapping, tolerance)
+    opened, metadata = _open_settled(path, mapping, tolerance, fill_gaps)
+    _told_filled(opened, path)
     edges = voxel_edges(path, metadata, voxel_size, cubic=True)
     image, voxel_size = _whole(opened, path), None if edges is None else edges[2]
-    with about(path):
+    with about(path, opened.hint):
         phase_map = _known_phases(metadata, phases, mapping) or PhaseMap.infer(image, phases, mapping)
         return LabelImage(phase_map.encode(image), phase_map, voxel_size), metadata
 
 
-def stored_labels(array: Any, phase_map: PhaseMap, path: StrPath, tolerance: int | None = None) -> LazyArray:
+def stored_labels(
+    array: Any, phase_map: PhaseMap, path: StrPath, tolerance: int | None = None, fill_gaps: bool = False
+) -> LazyArray:
     """Return the labels of an image that stays in its file: a LazyArray that another process opens again by its path.
 
-    A grey value of no phase is an error, as everywhere. The tolerance is what the array was settled with.
+    A grey value of no phase is an error, as everywhere. Tolerance and gaps are as the array was opened.
     """
 
     def encode(block):
         with about(path):
             return phase_map.encode(np.asarray(block))
 
-    again = (_reopened, (os.path.abspath(os.fspath(path)), phase_map, tolerance))
+    again = (_reopened, (os.path.abspath(os.fspath(path)), phase_map, tolerance, fill_gaps))
     return lazy(array).map(encode, np.uint8, reopen=again)
 
 
-def _reopened(path, phase_map, tolerance):
-    opened = _open_settled(path, dict(zip(phase_map.greys, phase_map.names, strict=True)), tolerance)[0]
-    return stored_labels(opened.array, phase_map, path, tolerance)
+def _reopened(path, phase_map, *given):
+    opened = _open_settled(path, dict(zip(phase_map.greys, phase_map.names, strict=True)), *given)[0]
+    return stored_labels(opened.array, phase_map, path, *given)
 
 
-def _open_settled(path, mapping=None, tolerance=None):
+def _open_settled(path, mapping=None, tolerance=None, fill_gaps=False):
     """Open what is at a path; grey values that lie within the tolerance of a phase's become that, others stay."""
-    opened, metadata = open_path(path)
+    opened, metadata = open_path(path, fill_gaps)
     if tolerance is None and opened.lossy is None:
         return opened, metadata
     with about(path):
@@ -272,7 +288,7 @@ def common_phases(opened, phases, mapping):
     phase_map = known[0] if known.count(known[0]) == len(known) else None
     if len(opened) == 1 and isinstance(opened[0][0].array, np.ndarray):
         return phase_map or PhaseMap.infer(opened[0][0].array, phases, mapping)
-    totals, holder = {}, {}
+    totals, holder, hints = {}, {}, {}
     for image, _, path in opened:
         found = set()
         for window in windows(image.array):
@@ -282,6 +298,7 @@ def common_phases(opened, phases, mapping):
                 holder.setdefault(value, path)
             found.update(values.tolist())
         _check_complete(path, image, image.missing in found)
+        hints[path] = image.hint
     values = np.array(sorted(totals), np.int64 if max(totals) < 2**63 else np.uint64)
     counts = np.array([totals[value] for value in values.tolist()])
     if phase_map is None and mapping is not None:
@@ -295,11 +312,12 @@ def common_phases(opened, phases, mapping):
     unknown = [value for value in values.tolist() if value not in phase_map.greys]
     if unknown:
         names = ", ".join(f"{grey} = {name}" for grey, name in zip(phase_map.greys, phase_map.names, strict=True))
+        path = holder[unknown[0]]
         raise FileError(
-            f"{holder[unknown[0]]}: Every grey value must belong to a phase ({names}). Received: "
+            f"{path}: Every grey value must belong to a phase ({names}). Received: "
             f"{sum(totals[value] for value in unknown)} other voxels, of the values {', '.join(map(str, unknown[:10]))}"
             f"{' and others' if len(unknown) > 10 else ''}. Name these values in `mapping` too (--map on the command "
-            "line), or clean the image."
+            f"line), or clean the image.{hints[path] or ''}"
         )
     return phase_map
 
@@ -347,14 +365,34 @@ def _stated(metadata):
     return f"{words} {'µm' if 'spacing' in metadata else 'without a unit'}"
 
 
-def open_path(path: StrPath) -> tuple[Opened, dict[str, Any]]:
+class GapWarning(UserWarning):
+    """Planes of a stack are missing, and the nearest ones stand for them."""
+
+
+def _told_filled(opened, path):
+    """Return the planes of an image that are filled, and warn of them."""
+    if opened.filled:
+        planes = ", ".join(map(str, opened.filled[:_SHOWN])) + (" and others" if len(opened.filled) > _SHOWN else "")
+        warnings.warn(
+            f"{path}: planes {planes} of {opened.array.shape[0]}, counted from 0, are missing, and filled with the "
+            "nearest that are there",
+            GapWarning,
+            stacklevel=3,
+        )
+    return opened.filled
+
+
+def open_path(path: StrPath, fill_gaps: bool = False) -> tuple[Opened, dict[str, Any]]:
     """Open what is at a path: an `Opened`, and a dict of what else it says (see `read_image`)."""
-    opened = open_file(path)
+    opened = open_file(path, fill_gaps=fill_gaps)
     spacing = opened.spacing
     metadata = _trusted(opened.record, opened.array.shape, spacing)
     if "voxel_size" not in metadata and spacing is not None:
         metadata["voxel_size"] = spacing[2] if max(spacing) <= min(spacing) * 1.001 else None
     metadata |= {name: getattr(opened, name) for name in ("spacing", "ratio") if getattr(opened, name) is not None}
+    if opened.filled:
+        provenance = metadata.get("provenance", {"file": source_name(path)})
+        metadata["provenance"] = {**provenance, "filled_planes": list(opened.filled)}
     return opened, metadata
 
 

@@ -163,6 +163,7 @@ class Volume:
         tolerance: int | None = None,
         shape: Sequence[int] | None = None,
         dtype: DTypeLike | None = None,
+        fill_gaps: bool = False,
     ) -> Volume:
         """Read a volume.
 
@@ -180,6 +181,9 @@ class Volume:
             tolerance: how far grey values may lie from those of the mapping, for what was saved with loss, as JPEG.
             shape, dtype: voxels along z, y, x and their type, such as "uint8" or ">u2", of a .raw file, which does not
                 say them.
+            fill_gaps: whether planes may be missing in a folder or pattern of slices or an OME-TIFF, no more than are
+                there. The nearest plane then stands for each (of two as near, the one before), with a warning, and
+                `provenance["filled_planes"]` lists them, counted from 0.
 
         Returns:
             The Volume.
@@ -192,7 +196,7 @@ class Volume:
         """
         if shape is not None or dtype is not None:
             path = raw_path(path, shape, dtype)
-        image, metadata = read_segmented(path, phases, mapping, voxel_size, tolerance)
+        image, metadata = read_segmented(path, phases, mapping, voxel_size, tolerance, fill_gaps)
         _check_solid(path, image.labels.shape)
         with about(path):
             return cls(*image, metadata.get("periodic", False), metadata.get("provenance", {"file": Path(path).name}))
@@ -346,9 +350,10 @@ def read(
     tolerance: int | None = None,
     shape: Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
+    fill_gaps: bool = False,
 ) -> Volume:
     """Read a volume; see `Volume.load`."""
-    given = {"voxel_size": voxel_size, "tolerance": tolerance, "shape": shape, "dtype": dtype}
+    given = {"voxel_size": voxel_size, "tolerance": tolerance, "shape": shape, "dtype": dtype, "fill_gaps": fill_gaps}
     return Volume.load(path, phases=phases, mapping=mapping, **given)
 
 
@@ -374,6 +379,7 @@ def open_volume(
     voxel_size: float | None = None,
     in_memory: int = 2**27,
     tolerance: int | None = None,
+    fill_gaps: bool = False,
 ) -> Volume | StoredVolume:
     """Open a volume; a large one stays in its file, and what is needed of it is read as it is needed.
 
@@ -381,7 +387,7 @@ def open_volume(
     `open_labels`.
 
     Args:
-        path, phases, mapping, voxel_size, tolerance: as for `Volume.load`.
+        path, phases, mapping, voxel_size, tolerance, fill_gaps: as for `Volume.load`.
         in_memory: bytes; where the image takes more, it stays in its file. The default is 512³ voxels of 8 bits, which
             is what `measure` takes at once.
 
@@ -391,11 +397,12 @@ def open_volume(
     Raises:
         FileNotFoundError, OSError, ValueError: as `Volume.load`.
     """
-    opened, metadata = open_path(path)
+    opened, metadata = open_path(path, fill_gaps)
     _check_solid(path, opened.array.shape)
+    given = {"tolerance": tolerance, "fill_gaps": fill_gaps}
     if bytes_of(opened.array) <= in_memory:
-        return read(path, phases=phases, mapping=mapping, voxel_size=voxel_size, tolerance=tolerance)
-    found = open_labels(path, phases, mapping, voxel_size, in_memory=in_memory, tolerance=tolerance)
+        return read(path, phases=phases, mapping=mapping, voxel_size=voxel_size, **given)
+    found = open_labels(path, phases, mapping, voxel_size, in_memory=in_memory, **given)
     (edges,) = found.spacings
     with about(path):
         return StoredVolume(

@@ -12,6 +12,7 @@ import numpy as np
 from kerasgan3d import io
 from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.data import LabelledData, box_window, excluding
+from kerasgan3d.io._slices import slices_among
 from kerasgan3d.io.lazy import LazyArray, lazy
 from kerasgan3d.io.resampling import resampled, resampled_range
 
@@ -38,7 +39,9 @@ class Images(NamedTuple):
     beside: np.ndarray | LazyArray | None
 
 
-def read_images(data, symmetry, *, phases, mapping, voxel_size, exclude, mask, hold_out, resample_to, in_memory):
+def read_images(
+    data, symmetry, *, phases, mapping, voxel_size, exclude, mask, hold_out, resample_to, in_memory, **reading
+):
     """Read the labelled images of one material; arguments and errors as of ``Material``.
 
     Returns:
@@ -46,7 +49,8 @@ def read_images(data, symmetry, *, phases, mapping, voxel_size, exclude, mask, h
     """
     resample_to = _checked_resampling(resample_to)
     paths, normals = _paths(data)
-    opened = io.open_labels(paths, phases, mapping, voxel_size, in_memory=in_memory, cubic=resample_to is None)
+    reading |= {"in_memory": in_memory, "cubic": resample_to is None}
+    opened = io.open_labels(paths, phases, mapping, voxel_size, **reading)
     names, images = opened.phase_map.names, list(opened.images)
     name = io.source_name(paths[0]) if len(paths) == 1 else f"{len(paths)} images"
     if len(names) < 2:
@@ -56,7 +60,7 @@ def read_images(data, symmetry, *, phases, mapping, voxel_size, exclude, mask, h
             "`exclude`, `mask` and `hold_out` are of one image. Received: several. Crop the images, or leave one "
             "out of the list."
         )
-    facts = _facts(paths, images, normals)
+    facts = _facts(paths, opened, normals)
     beside = _excluded(images[0], exclude, mask, facts)
     held_out = None if hold_out is None else box_window(_pairs(hold_out), images[0].shape)
     if held_out is not None:
@@ -109,7 +113,7 @@ def _expanded(source):
     path = Path(source)
     names = []
     if path.is_dir() and path.suffix.lower() != ".zarr":
-        names = [p for p in path.iterdir() if p.suffix.lower() in (".tif", ".tiff") and not p.name.startswith(".")]
+        names = slices_among(path.iterdir())
     elif not path.exists() and glob.has_magic(os.fspath(source)):
         names = glob.glob(os.fspath(source))
     else:
@@ -161,10 +165,12 @@ def _planes(image):
     return [image[k] if isinstance(image, np.ndarray) else image.plane(k) for k in range(image.shape[0])]
 
 
-def _facts(paths, images, normals):
+def _facts(paths, opened, normals):
+    images = opened.images
     parts = [
         {"file": io.source_name(path), "shape": list(image.shape), "sha256": _digest(image)}
-        for path, image in zip(paths, images, strict=True)
+        | ({"filled_planes": list(filled)} if filled else {})
+        for path, image, filled in zip(paths, images, opened.filled, strict=True)
     ]
     if normals is not None:
         parts = [{**part, "normal": "zyx"[normal]} for part, normal in zip(parts, normals, strict=True)]

@@ -17,7 +17,7 @@ class Material:
         data: One path as for ``kerasgan3d.io.read``, of a volume or a slice; a list of paths, all of volumes or all of
             slices; or a dict from "z", "y", "x" to paths, folders or patterns of slices normal to that axis.
         symmetry: The Symmetry of the material.
-        phases, mapping, voxel_size: As for ``kerasgan3d.io.read``.
+        phases, mapping, voxel_size, tolerance, fill_gaps: As for ``kerasgan3d.io.read``.
         exclude: Boxes, see ``kerasgan3d.data.exclusion``: nothing that touches one is used.
         mask: Path of an image of the same shape, or of a slice for all z: only where it is not 0 is used.
         hold_out: A box that training does not see; its statistics are for comparison.
@@ -47,6 +47,8 @@ class Material:
         phases=None,
         mapping=None,
         voxel_size=None,
+        tolerance=None,
+        fill_gaps=False,
         exclude=None,
         mask=None,
         hold_out=None,
@@ -54,6 +56,7 @@ class Material:
         in_memory=2**31,
     ):
         options = {"phases": phases, "mapping": mapping, "voxel_size": voxel_size, "in_memory": in_memory}
+        options |= {"tolerance": tolerance, "fill_gaps": fill_gaps}
         found = read_images(
             data, symmetry, exclude=exclude, mask=mask, hold_out=hold_out, resample_to=resample_to, **options
         )

@@ -72,6 +72,8 @@ def compare(
     phases: Any = None,
     mapping: Mapping[int, str] | None = None,
     voxel_size: float | None = None,
+    tolerance: int | None = None,
+    fill_gaps: bool = False,
     transport: bool = True,
     classifier: bool = True,
     nearest: int = 8,
@@ -98,6 +100,7 @@ def compare(
         phases: Names of the phases, where the real image does not name them.
         mapping: dict of grey value to name, for files.
         voxel_size: µm, where the real image does not state it, nor the files or arrays of generated volumes.
+        tolerance, fill_gaps: for files, as for `kerasgan3d.io.read`.
         transport: Whether to compute relative diffusivities.
         classifier: Whether to train a classifier to tell real from generated (`classifier_score`), on sub-volumes of
             one half of the real image, and score it on those of the other.
@@ -137,6 +140,7 @@ def compare(
     if workers is not None:
         check_integer(workers, "workers", 1)
     sources = {"phases": phases, "mapping": mapping, "voxel_size": voxel_size}
+    sources |= {"tolerance": tolerance, "fill_gaps": fill_gaps}
     sides = real_source(real, exclude=exclude, **sources), generated_source(generated, **sources)
     subject = _Subject(*sides, count, size, seed, bool(transport), workers)
     # Of statistics alone there is nothing to learn from or to search, and only generators make periodic volumes.

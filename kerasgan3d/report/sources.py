@@ -1,5 +1,6 @@
 """The two sides of a comparison: images, generators, and statistics of images."""
 
+import math
 import operator
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ from kerasgan3d import io
 from kerasgan3d.checks import check_voxel_size, plain_array
 from kerasgan3d.data import exclusion
 from kerasgan3d.folder import REFERENCE, current_statistics, read_json
+from kerasgan3d.io.reading import open_path
 from kerasgan3d.metrics._check import check_slice, check_volume
 from kerasgan3d.metrics.ensemble import random_windows
 from kerasgan3d.phases import PhaseMap, check_dense, default_names
@@ -26,13 +28,14 @@ class Images:
         phases: the names, or None where nobody said them.
         voxel_size: µm, or None where it is unknown.
         excluded: bool array, what no sub-volume may hold; None excludes nothing.
+        filled: how many of their planes were missing and are filled.
     """
 
-    def __init__(self, name, kind, images, phases, voxel_size, exclude=None):
+    def __init__(self, name, kind, images, phases, voxel_size, exclude=None, filled=0):
         if exclude and len(images) > 1:
             raise ValueError(f"`exclude` must be boxes of one image. Received: {len(images)} images.")
         self.name, self.kind, self.images = name, kind, images
-        self.phases, self.voxel_size = phases, voxel_size
+        self.phases, self.voxel_size, self.filled = phases, voxel_size, filled
         self.excluded = exclusion(images[0].shape, _whole_boxes(exclude, images[0].ndim)) if exclude else None
 
     @property
@@ -192,7 +195,7 @@ def smallest_edge(source):
     return min(min(image.shape) for image in source.images) if isinstance(source, Images) else None
 
 
-def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=None):
+def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=None, **reading):
     """Return the real side: Images or Reference.
 
     Args:
@@ -201,6 +204,7 @@ def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=Non
         phases, voxel_size: names and µm, where they are not known or wrong.
         mapping: dict of grey value to name, for a file.
         exclude: boxes, see `kerasgan3d.data.exclusion`; one of two ranges of a volume holds for every z.
+        reading: `tolerance` and `fill_gaps`, for a file.
 
     Raises:
         ValueError, OSError: if it is none of these, or cannot be read.
@@ -211,8 +215,8 @@ def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=Non
         statistics = path / REFERENCE if (path / REFERENCE).is_file() else path
         if statistics.suffix == ".json" and statistics.is_file():
             return _reference(path.name or str(path), read_json(statistics), voxel_size, exclude)
-        image, names, size = _read(path, phases, mapping, voxel_size)
-        return Images(path.name, "volume" if image.ndim == 3 else "slice", [image], names, size, exclude)
+        image, names, size, filled = _read(path, phases, mapping, voxel_size, **reading)
+        return Images(path.name, "volume" if image.ndim == 3 else "slice", [image], names, size, exclude, filled)
     if mapping is not None:
         raise ValueError(
             "`mapping` must be None unless the real image is a file: grey values of an array become labels with "
@@ -220,18 +224,19 @@ def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=Non
         )
     if isinstance(real, dict):
         return _reference("reference", real, voxel_size, exclude)
-    image, names, size = _given(real, phases, voxel_size)
+    image, names, size, _ = _given(real, phases, voxel_size)
     name = _provenance(real, "image")
     return Images(name, "volume" if image.ndim == 3 else "slice", [image], names, size, exclude)
 
 
-def generated_source(generated, *, phases=None, mapping=None, voxel_size=None):
+def generated_source(generated, *, phases=None, mapping=None, voxel_size=None, **reading):
     """Return the generated side: Generated or Images.
 
     Args:
         generated: a generator (`sample`, `phases`, `voxel_size`), a Volume, an array, the path of a volume, a list of
             these, or the path of a folder of volumes.
         phases, mapping, voxel_size: for arrays, and files that do not say it themselves.
+        reading: `tolerance` and `fill_gaps`, for files.
 
     Raises:
         ValueError, OSError: if it is none of these, or cannot be read.
@@ -242,7 +247,7 @@ def generated_source(generated, *, phases=None, mapping=None, voxel_size=None):
     if isinstance(generated, (str, os.PathLike)):
         path = Path(generated)
         files = _volume_files(path)
-        found = [_read_generated(file, phases, mapping, voxel_size) for file in files]
+        found = [_read_generated(file, phases, mapping, voxel_size, **reading) for file in files]
         name = path.name
     else:
         several = isinstance(generated, (list, tuple)) and (
@@ -251,17 +256,17 @@ def generated_source(generated, *, phases=None, mapping=None, voxel_size=None):
         if several and not generated:
             raise ValueError(f"The list of generated volumes must hold one or more. Received: {generated!r}.")
         found = [
-            _read_generated(Path(each), phases, mapping, voxel_size)
+            _read_generated(Path(each), phases, mapping, voxel_size, **reading)
             if isinstance(each, (str, os.PathLike))
             else _given(each, phases, voxel_size)
             for each in (generated if several else [generated])
         ]
         name = f"{len(found)} volumes" if several else _provenance(generated, "volume")
-    images, names, sizes = zip(*found, strict=True)
+    images, names, sizes, filled = zip(*found, strict=True)
     kinds = {(image.ndim, names[k], sizes[k]) for k, image in enumerate(images)}
     if len(kinds) > 1:
         raise ValueError(f"Generated volumes must agree in dimensions, phases and voxel size. Received: {kinds}.")
-    return Images(name, "volumes", list(images), names[0], sizes[0])
+    return Images(name, "volumes", list(images), names[0], sizes[0], filled=sum(filled))
 
 
 def agree(real, generated):
@@ -292,6 +297,8 @@ def agree(real, generated):
     for side in (real, generated):
         if side.voxel_size is None:
             notes.append(f"{side.name} does not state its voxel size: taken for {sizes[0]:g} µm")
+        if isinstance(side, Images) and side.filled:
+            notes.append(f"{side.name} lacks {side.filled} planes: the nearest stand for them")
     labels = [image for side in (real, generated) if isinstance(side, Images) for image in side.images]
     highest = max((int(image.max()) for image in labels), default=0)
     phases = default_names(highest + 1) if phases is None else tuple(phases)
@@ -313,16 +320,16 @@ def _reference(name, statistics, voxel_size, exclude):
 
 
 def _given(image, phases, voxel_size):
-    """Return labels, names and voxel size of a Volume or an array; None for what is unknown."""
+    """Return labels, names and voxel size of a Volume or an array, None for what is unknown, and 0 filled planes."""
     names = None if phases is None else tuple(PhaseMap(phases).names)
     if isinstance(image, Volume):
-        return image.labels, names or image.phases, voxel_size or image.voxel_size
+        return image.labels, names or image.phases, voxel_size or image.voxel_size, 0
     image = plain_array(image)
     check = check_slice if image.ndim == 2 else check_volume
     checked = check(image)
     if names is None:
         check_dense(checked.labels, checked.phases - 1)
-    return checked.labels, names, voxel_size
+    return checked.labels, names, voxel_size, 0
 
 
 def _provenance(image, otherwise):
@@ -331,18 +338,20 @@ def _provenance(image, otherwise):
     return name if isinstance(name, str) else otherwise
 
 
-def _read(path, phases, mapping, voxel_size):
-    labels, phase_map, size = io.read_labels(path, phases, mapping, voxel_size)
-    names = tuple(phase_map.names)
+def _read(path, phases, mapping, voxel_size, **reading):
+    found = io.open_labels(path, phases, mapping, voxel_size, in_memory=math.inf, **reading)
+    names, spacing = tuple(found.phase_map.names), found.spacings[0]
     unnamed = phases is None and mapping is None and names == default_names(len(names))
-    return labels, None if unnamed else names, size
+    size = None if spacing is None else spacing[2]
+    return np.asarray(found.images[0]), None if unnamed else names, size, len(found.filled[0])
 
 
-def _read_generated(path, phases, mapping, voxel_size):
-    said = io.read_image(path)[2]
+def _read_generated(path, phases, mapping, voxel_size, tolerance=None, fill_gaps=False):
+    said = open_path(path, fill_gaps)[1]
     if "phases" in said:
-        phases = mapping = None
-    return _read(path, phases, mapping, voxel_size if said.get("voxel_size") is None else None)
+        phases = mapping = tolerance = None
+    size = voxel_size if said.get("voxel_size") is None else None
+    return _read(path, phases, mapping, size, tolerance=tolerance, fill_gaps=fill_gaps)
 
 
 def _volume_files(path):
@@ -353,7 +362,7 @@ def _volume_files(path):
     if not files:
         raise ValueError(f"The folder must hold volumes ({', '.join(io.SUFFIXES)}). Received: {path}, which has none.")
     # A folder of slices is one volume.
-    return files if io.read_image(files[0])[0].ndim == 3 else [path]
+    return files if len(io.image_shape(files[0])) == 3 else [path]
 
 
 def _whole_boxes(boxes, dimensions):

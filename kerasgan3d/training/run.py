@@ -60,6 +60,8 @@ class DataSettings(TypedDict, total=False):
     phases: Iterable[str] | None
     mapping: Mapping[int, str] | None
     voxel_size: float | None
+    tolerance: int | None
+    fill_gaps: bool
     symmetry: str | Symmetry
     exclude: Iterable[Box] | None
     mask: Source | None
@@ -136,14 +138,16 @@ def train(
     Args:
         data: Path of a segmented image (see ``kerasgan3d.io``): a volume, or one slice of an isotropic material. Or a
             list of paths of volumes of one material, or of slices of an isotropic one, of any sizes. Or a dict from
-            "z", "y", "x" to slices normal to that axis: a path, a folder or pattern of TIFF files, or a list of these;
-            axes that are alike may share theirs.
+            "z", "y", "x" to slices normal to that axis: a path, a folder or pattern of slices, or a list of these; axes
+            that are alike may share theirs.
         output: Folder of the run; made if need be. ``output/best`` is a preset folder.
         recipe: Name or JSON file of a recipe, or a Recipe.
         pretrained: A Generator to start from, whose architecture then is the run's; ``kerasgan3d.finetune`` passes it.
         phases: Names of the phases, in the order of their grey values.
         mapping: dict, grey value to name.
         voxel_size: Edge length of a voxel in µm; taken from the file where it has one.
+        tolerance, fill_gaps: As for ``kerasgan3d.io.read``: how far grey values may lie from those of the mapping, and
+            whether the nearest slice stands for one that is missing.
         symmetry: "isotropic"; "axial-z", "axial-y" or "axial-x" where that axis differs from the other two;
             "orthotropic"; or a Symmetry.
         exclude: Boxes of the image that are never used (a crack, a scratch), see ``kerasgan3d.data.exclusion``: each
