@@ -7,6 +7,7 @@ to overrule the volume, they are the keywords `voxel_size` (µm), `periodic` (ax
 """
 
 from kerasgan3d.metrics.chords import ChordLengths, chord_lengths
+from kerasgan3d.metrics.conduction import effective_conductivity, effective_conductivity_tensor
 from kerasgan3d.metrics.connectivity import connected_fractions, percolating_voxels
 from kerasgan3d.metrics.correlation import (
     normalised_two_point_correlation,
@@ -23,6 +24,7 @@ from kerasgan3d.metrics.surface import interfacial_areas, specific_surface_area
 from kerasgan3d.metrics.tpb import triple_phase_boundary_density
 from kerasgan3d.metrics.transport import (
     DiffusionField,
+    bruggeman_exponent,
     macmullin_number,
     relative_diffusivity,
     tortuosity_factor,
@@ -35,8 +37,11 @@ __all__ = [
     "SizeDistribution",
     "SliceStatistics",
     "Specks",
+    "bruggeman_exponent",
     "chord_lengths",
     "connected_fractions",
+    "effective_conductivity",
+    "effective_conductivity_tensor",
     "euler_characteristic",
     "granulometry",
     "interfacial_areas",

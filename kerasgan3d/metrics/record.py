@@ -64,6 +64,7 @@ class Measurement(_Values):
         relative_diffusivity: (n, 3); None for a slice, without transport, and block by block.
         tortuosity_factor: (n, 3), volume fraction / relative diffusivity; None as before.
         macmullin_number: (n, 3), 1 / relative diffusivity; None as before.
+        bruggeman_exponent: (n, 3), ln(relative diffusivity) / ln(volume fraction); None as before.
         two_point_correlation: (n, axes, lags), S2 along each axis at `distances`.
         radial_two_point_correlation: (n, lags), S2 averaged over all directions; None for a slice, and block by
             block.
