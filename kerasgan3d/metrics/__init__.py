@@ -8,6 +8,7 @@ to overrule the volume, they are the keywords `voxel_size` (µm), `periodic` (ax
 
 from kerasgan3d.metrics.chords import ChordLengths, chord_lengths
 from kerasgan3d.metrics.conduction import effective_conductivity, effective_conductivity_tensor
+from kerasgan3d.metrics.confidence import Confidence, Interval, SizeCurve, size_curve, volume_fraction_interval
 from kerasgan3d.metrics.connectivity import connected_fractions, percolating_voxels
 from kerasgan3d.metrics.correlation import (
     normalised_two_point_correlation,
@@ -32,8 +33,11 @@ from kerasgan3d.metrics.transport import (
 
 __all__ = [
     "ChordLengths",
+    "Confidence",
     "DiffusionField",
+    "Interval",
     "Measurement",
+    "SizeCurve",
     "SizeDistribution",
     "SliceStatistics",
     "Specks",
@@ -51,6 +55,7 @@ __all__ = [
     "percolating_voxels",
     "radial_two_point_correlation",
     "relative_diffusivity",
+    "size_curve",
     "size_distribution",
     "slice_statistics",
     "specific_surface_area",
@@ -58,5 +63,6 @@ __all__ = [
     "tortuosity_factor",
     "triple_phase_boundary_density",
     "two_point_correlation",
+    "volume_fraction_interval",
     "volume_fractions",
 ]

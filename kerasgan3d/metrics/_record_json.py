@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.folder import current_keys
+from kerasgan3d.metrics.confidence import Confidence
 from kerasgan3d.metrics.registry import MEASURES
 from kerasgan3d.phases import PhaseMap
 
@@ -26,7 +27,9 @@ def to_json(record):
     values = {name: _plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
     # What is whole says nothing of what was left out, as it always has.
     values |= {} if record.excluded is None else {"excluded": record.excluded}
-    return {"format": FORMAT, **values, "units": units_of(len(record.shape), values)}
+    units = units_of(len(record.shape), values)
+    values |= {} if record.confidence is None else {"confidence": _plain(record.confidence.to_dict())}
+    return {"format": FORMAT, **values, "units": units}
 
 
 def from_json(record):
@@ -70,6 +73,7 @@ def from_json(record):
         "periodic": periodic,
         "stereology": stereology,
         "excluded": excluded,
+        "confidence": None if record.get("confidence") is None else Confidence.from_dict(record["confidence"]),
         **{key: _checked_values(key, record.get(key), sizes, always) for key in MEASURES},
     }
 
@@ -77,6 +81,8 @@ def from_json(record):
 def _plain(value):
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

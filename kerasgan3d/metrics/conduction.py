@@ -98,8 +98,8 @@ def effective_conductivity_tensor(
 
     The volume is one cell of an endless periodic material. For a mean gradient of the potential along each axis in
     turn, what deviates from it is periodic and solves the equations of `effective_conductivity`; the tensor's columns
-    are the mean fluxes (homogenisation: Bensoussan, Lions and Papanicolaou, Asymptotic Analysis for Periodic Structures, 1978,
-    chapter 1). With one phase of conductivity 1 it is the tensor D_eff / D_0 of that phase.
+    are the mean fluxes (homogenisation: Bensoussan, Lions and Papanicolaou, Asymptotic Analysis for Periodic
+    Structures, 1978, chapter 1). With one phase of conductivity 1 it is the tensor D_eff / D_0 of that phase.
 
     There are no ends here: what conducts goes on across all faces. So the diagonal is not what `effective_conductivity`
     finds between two ends, though it comes close in large volumes.
