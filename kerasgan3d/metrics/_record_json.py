@@ -24,11 +24,11 @@ def units_of(dimensions, keys=MEASURES):
 
 def to_json(record):
     """Return a Measurement as a dict that JSON can hold; inf becomes "inf", NaN null."""
-    values = {name: _plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
+    values = {name: plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
     # What is whole says nothing of what was left out, as it always has.
     values |= {} if record.excluded is None else {"excluded": record.excluded}
     units = units_of(len(record.shape), values)
-    values |= {} if record.confidence is None else {"confidence": _plain(record.confidence.to_dict())}
+    values |= {} if record.confidence is None else {"confidence": plain(record.confidence.to_dict())}
     return {"format": FORMAT, **values, "units": units}
 
 
@@ -78,13 +78,14 @@ def from_json(record):
     }
 
 
-def _plain(value):
+def plain(value):
+    """Return numbers, arrays and what holds them as JSON can hold them: inf becomes "inf", NaN null."""
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value

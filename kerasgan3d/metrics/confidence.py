@@ -17,7 +17,7 @@ from scipy import stats
 from kerasgan3d.checks import Periodic, check_count, check_number
 from kerasgan3d.metrics._check import Checked
 from kerasgan3d.metrics._halo import check_image
-from kerasgan3d.metrics._measure import Measure, Subject
+from kerasgan3d.metrics._measure import PER_PAIR, PER_PHASE, PER_PHASE_AND_AXIS, SCALAR, Measure, Subject
 from kerasgan3d.metrics.fractions import fractions_of
 from kerasgan3d.metrics.registry import MEASURES
 from kerasgan3d.volume import Volume
@@ -134,8 +134,8 @@ def volume_fraction_interval(
     Raises:
         ValueError: If an argument is not as above.
     """
-    checked = check_image(volume, periodic=periodic, phases=n_phases)
-    return _of_fractions(_large_enough(checked), check_level(level), check_within(within))
+    checked = _large_enough(check_image(volume, periodic=periodic, phases=n_phases))
+    return _of_fractions(checked, _estimates(checked), check_level(level), check_within(within))
 
 
 def check_level(level: Any) -> float:
@@ -157,15 +157,25 @@ def confidence_of(checked: Checked, values: dict[str, Any], conducting: Sequence
     """Return the Confidence of what was measured of a labelled image, by key.
 
     Volume fractions by `volume_fraction_interval`. What else is told (`BY_PARTS`) by the two halves of the image along
-    each axis: the values of its 8 parts (4 of a slice) scatter by s, so that the half width is Student's t with 7 (3)
-    degrees of freedom times s / sqrt(8). It takes the parts to be independent, and their scatter to shrink with volume.
+    each axis: the values of its n = 8 parts (4 of a slice) scatter by s, so that the half width is Student's t with
+    n - 1 degrees of freedom times f s / sqrt(n). The factor f would be 1 if parts were independent and large. It is
+    what makes the same estimate right for the phase's volume fraction, whose variances v in the image and w in its
+    parts are known from the autocovariance: f^2 = (n - 1) v / (w - v), since s^2 / n is (w - v) / (n - 1) on average.
+    Of what belongs to several phases it is the largest of theirs.
     """
-    _large_enough(checked)
-    intervals = {"volume_fraction": _of_fractions(checked, level, within)}
+    estimates = _estimates(_large_enough(checked))
+    intervals = {"volume_fraction": _of_fractions(checked, estimates, level, within)}
     rows = {key: MEASURES[key] for key in BY_PARTS if values.get(key) is not None}
     parts = [_measured(part, rows, conducting, checked) for part in _halves(checked.labels)]
-    for key in rows:
-        scatter = _scatter([part[key] for part in parts]) / math.sqrt(len(parts))
+    factors = np.array([estimate.factor for estimate in estimates])
+    of_shape = {
+        PER_PHASE: factors,
+        PER_PAIR: np.maximum.outer(factors, factors),
+        PER_PHASE_AND_AXIS: factors[:, np.newaxis],
+        SCALAR: factors.max(),
+    }
+    for key, row in rows.items():
+        scatter = of_shape[row.shape] * _scatter([part[key] for part in parts]) / math.sqrt(len(parts))
         half = stats.t.ppf((1 + level) / 2, len(parts) - 1) * scatter
         intervals[key] = _interval(values[key], half, within, checked.labels, np.inf)
     return Confidence(level, within, intervals)
@@ -259,31 +269,50 @@ def _large_enough(checked: Checked) -> Checked:
     return checked
 
 
-def _of_fractions(checked: Checked, level: float, within: float) -> Interval:
-    labels, n = checked.labels, checked.phases
-    fractions = fractions_of(labels, n)
-    half = np.full(n, np.nan)
-    for phase in np.flatnonzero((fractions > 0) & (fractions < 1)):
-        variance, freedom = _variance(labels == phase, checked.periodic, fractions[phase])
-        half[phase] = stats.t.ppf((1 + level) / 2, freedom) * math.sqrt(variance)
-    return _interval(fractions, half, within, labels, 1.0)
+class _Estimate(NamedTuple):
+    """Of a volume fraction: its variance, the degrees of freedom of this estimate, and the factor of parts."""
+
+    variance: float
+    freedom: float
+    factor: float
 
 
-def _variance(indicator, periodic, share):
-    """Return the variance of the share of an image, and the degrees of freedom of this estimate; NaN for neither."""
-    products, places = _sums_by_distance(indicator - share, periodic, (min(indicator.shape) - 1) // 2)
-    independent = indicator.size * share * (1 - share)
+def _of_fractions(checked: Checked, estimates: list[_Estimate], level: float, within: float) -> Interval:
+    variance, freedom, _ = np.array(estimates).T
+    half = stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(variance)
+    return _interval(fractions_of(checked.labels, checked.phases), half, within, checked.labels, 1.0)
+
+
+def _estimates(checked: Checked) -> list[_Estimate]:
+    """Return an estimate of each phase; NaN for one that is absent or alone, or correlated over half the image."""
+    labels, fractions = checked.labels, fractions_of(checked.labels, checked.phases)
+    return [
+        _estimate((labels == phase) - share, checked.periodic) if 0 < share < 1 else _Estimate(*[math.nan] * 3)
+        for phase, share in enumerate(fractions)
+    ]
+
+
+def _estimate(values, periodic):
+    """Return the `_Estimate` of an indicator less its mean."""
+    max_lag = (min(values.shape) - 1) // 2
+    products, places = _products_by_distance(values, periodic, max_lag), _places(values.shape, periodic, max_lag)
+    independent = products[0]
     sums = np.maximum(np.cumsum(products), independent)
-    ranges = (sums / independent) ** (1 / indicator.ndim)
-    far = np.flatnonzero(np.arange(len(ranges)) > _REACH * ranges)
+    far = np.flatnonzero(np.arange(len(sums)) > _REACH * (sums / independent) ** (1 / values.ndim))
     if not far.size:
-        return math.nan, math.nan
-    squared, summed = indicator.size**2, np.cumsum(places)[far[0]]
-    return sums[far[0]] / (squared - summed), squared / summed
+        return _Estimate(*[math.nan] * 3)
+    reach = slice(far[0] + 1)
+    squared, summed = values.size**2, places[reach].sum()
+    variance = sums[far[0]] / (squared - summed)
+    half = tuple(size // 2 for size in values.shape)
+    covariance = products[reach] / places[reach] + variance
+    of_part = _places(half, (False,) * values.ndim, max_lag)[reach] @ covariance / math.prod(half) ** 2
+    factor = (2**values.ndim - 1) * variance / max(of_part - variance, variance)
+    return _Estimate(variance, squared / summed, math.sqrt(factor))
 
 
-def _sums_by_distance(values, periodic, max_lag):
-    """Sum the products of the pairs of voxels, and count these, by their distance rounded to 0..max_lag voxels."""
+def _products_by_distance(values, periodic, max_lag):
+    """Sum the products of the pairs of voxels by their distance, rounded to 0..max_lag voxels: (max_lag + 1,)."""
     lengths = [
         size if wraps else scipy.fft.next_fast_len(size + max_lag, real=True)
         for size, wraps in zip(values.shape, periodic, strict=True)
@@ -291,14 +320,26 @@ def _sums_by_distance(values, periodic, max_lag):
     spectrum = scipy.fft.rfftn(values, lengths)
     correlation = scipy.fft.irfftn(spectrum.real**2 + spectrum.imag**2, lengths)
     lags = np.arange(-max_lag, max_lag + 1)
-    both = correlation[np.ix_(*(lags % length for length in lengths))]
+    return _by_distance(correlation[np.ix_(*(lags % length for length in lengths))])
+
+
+def _places(shape, periodic, max_lag):
+    """Count the pairs of voxels of an image by their distance, rounded to 0..max_lag voxels: (max_lag + 1,)."""
+    lags = np.abs(np.arange(-max_lag, max_lag + 1))
     along = [
-        np.full(len(lags), size) if wraps else size - np.abs(lags)
-        for size, wraps in zip(values.shape, periodic, strict=True)
+        np.full(len(lags), size) if wraps else np.maximum(size - lags, 0)
+        for size, wraps in zip(shape, periodic, strict=True)
     ]
-    distances = np.rint(np.sqrt(reduce(np.add.outer, [lags**2] * values.ndim))).astype(np.intp)
+    return _by_distance(reduce(np.multiply.outer, along))
+
+
+def _by_distance(values):
+    """Sum values at displacements from -max_lag to max_lag along each axis by the length, rounded."""
+    max_lag = len(values) // 2
+    squares = reduce(np.add.outer, [np.arange(-max_lag, max_lag + 1) ** 2] * values.ndim)
+    distances = np.rint(np.sqrt(squares)).astype(np.intp)
     near = distances <= max_lag
-    return tuple(np.bincount(distances[near], counts[near]) for counts in (both, reduce(np.multiply.outer, along)))
+    return np.bincount(distances[near], values[near])
 
 
 def _interval(values, half, within, labels, most):
