@@ -18,7 +18,9 @@ from kerasgan3d.metrics.correlation import (
 from kerasgan3d.metrics.euler import euler_characteristic
 from kerasgan3d.metrics.fractions import volume_fractions
 from kerasgan3d.metrics.openings import SizeDistribution, granulometry, size_distribution
+from kerasgan3d.metrics.particles import Particles, particles, saltykov
 from kerasgan3d.metrics.pieces import Specks, specks
+from kerasgan3d.metrics.profiles import fraction_profiles, lineal_path
 from kerasgan3d.metrics.record import Measurement, measure
 from kerasgan3d.metrics.slices import SliceStatistics, slice_statistics
 from kerasgan3d.metrics.surface import interfacial_areas, specific_surface_area
@@ -37,6 +39,7 @@ __all__ = [
     "DiffusionField",
     "Interval",
     "Measurement",
+    "Particles",
     "SizeCurve",
     "SizeDistribution",
     "SliceStatistics",
@@ -47,14 +50,18 @@ __all__ = [
     "effective_conductivity",
     "effective_conductivity_tensor",
     "euler_characteristic",
+    "fraction_profiles",
     "granulometry",
     "interfacial_areas",
+    "lineal_path",
     "macmullin_number",
     "measure",
     "normalised_two_point_correlation",
+    "particles",
     "percolating_voxels",
     "radial_two_point_correlation",
     "relative_diffusivity",
+    "saltykov",
     "size_curve",
     "size_distribution",
     "slice_statistics",
