@@ -22,12 +22,11 @@ class MeasureCommand(NumbersCommand):
 
     def parse_args(self, ctx, args):
         """Parse, once a ``--confidence`` without a number has one."""
-        following = [*args[1:], ""]
         return super().parse_args(
             ctx,
             [
                 f"{word}=0.95" if word == "--confidence" and not re.fullmatch(r"-?[\d.]+", after) else word
-                for word, after in zip(args, following, strict=True)
+                for word, after in zip(args, [*args[1:], ""], strict=False)
             ],
         )
 

@@ -19,7 +19,8 @@ _ALWAYS = ("volume_fraction", "specific_surface_area", "interfacial_area", "two_
 def units_of(dimensions, keys=MEASURES):
     """Return the unit of each number of a record of a volume, or a slice, that has these keys."""
     units = {key: row.unit_in(dimensions) for key, row in MEASURES.items() if key in keys}
-    return {"voxel_size": "µm", **({"excluded": "1"} if keys is MEASURES or "excluded" in keys else {}), **units}
+    shares = {name: "1" for name in ("excluded", "confidence") if keys is MEASURES or name in keys}
+    return {"voxel_size": "µm", **shares, **units}
 
 
 def to_json(record):
@@ -27,9 +28,8 @@ def to_json(record):
     values = {name: plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
     # What is whole says nothing of what was left out, as it always has.
     values |= {} if record.excluded is None else {"excluded": record.excluded}
-    units = units_of(len(record.shape), values)
     values |= {} if record.confidence is None else {"confidence": plain(record.confidence.to_dict())}
-    return {"format": FORMAT, **values, "units": units}
+    return {"format": FORMAT, **values, "units": units_of(len(record.shape), values)}
 
 
 def from_json(record):
