@@ -14,6 +14,7 @@ COMMANDS = {
         "kerasgan3d.cli.measure",
         "Measure volumes and slices: fractions, surfaces, triple-phase boundaries, connectivity, transport.",
     ),
+    "rev": ("kerasgan3d.cli.rev", "Tell how measures scatter with the size of a volume, and how large it must be."),
     "convert": ("kerasgan3d.cli.convert", "Convert a volume to another format; crop, resample and name it."),
     "compare": ("kerasgan3d.cli.compare", "Compare generated microstructures with a real one, in numbers and a page."),
     "render": ("kerasgan3d.cli.render", "Draw a volume: solid body, three slices, phase fractions."),

@@ -1,17 +1,34 @@
 """``kerasgan3d measure``."""
 
 import math
+import re
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import click
 
-from kerasgan3d.cli.options import Axes, Box, NumbersCommand, json_option, reading_options
-from kerasgan3d.cli.output import by, echo, print_json
+from kerasgan3d.cli.generated import check_generating, generated, generating_options
+from kerasgan3d.cli.options import Axes, Box, NumbersCommand, json_option, overwrite_option, reading_options
+from kerasgan3d.cli.output import by, echo, print_json, print_table, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 
 _NO_SIZE = "does not say how large a voxel is: what has a unit is left out. Give the edge in µm with --voxel-size."
+
+
+class MeasureCommand(NumbersCommand):
+    """A command whose ``--confidence`` may stand without a number: ``--confidence cathode.tif``."""
+
+    def parse_args(self, ctx, args):
+        """Parse, once a ``--confidence`` without a number has one."""
+        return super().parse_args(
+            ctx,
+            [
+                f"{word}=0.95" if word == "--confidence" and not re.fullmatch(r"-?[\d.]+", after) else word
+                for word, after in zip(args, [*args[1:], ""], strict=False)
+            ],
+        )
 
 
 class Excluded(click.ParamType):
@@ -26,7 +43,7 @@ class Excluded(click.ParamType):
 
 @click.command(
     "measure",
-    cls=NumbersCommand,
+    cls=MeasureCommand,
     epilog="""\b
 Examples:
   kerasgan3d measure cathode.tif
@@ -35,6 +52,9 @@ Examples:
   kerasgan3d measure real.tif generated.tif --no-transport --json
   kerasgan3d measure core.tif --map 0=outside,1=pore,2=grain --exclude outside
   kerasgan3d measure huge.zarr --no-shapes --block 256 --workers 2
+  kerasgan3d measure cathode.tif --confidence --within 0.02
+  kerasgan3d measure a.tif b.tif c.tif --summary -o table.csv
+  kerasgan3d measure nmc-cathode --count 20 --size 128 -o cathodes.json
 """,
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -75,6 +95,27 @@ Examples:
     help="Measure in blocks of N voxels per edge, in little memory, without mesh, radial correlation and transport. "
     "Without it, volumes of more than 512³ voxels are measured so, in blocks of 256.",
 )
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="[LEVEL]",
+    help="Tell confidence intervals of this level, 0.95 if none is given: of the material, from each single volume.",
+)
+@click.option(
+    "--within",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SHARE",
+    help="With --confidence: tell how large a volume must be for intervals of this share of the value; default: 0.05.",
+)
+@generating_options
+@click.option("--summary", is_flag=True, help="Print mean and standard deviation over all instead of each.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the summary as a table: .csv or .parquet, a line per number and a column per volume, or .json.",
+)
+@overwrite_option
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes that measure blocks side by side.")
 @json_option
 def command(
@@ -88,6 +129,14 @@ def command(
     shapes,
     max_lag,
     block,
+    confidence,
+    within,
+    size,
+    count,
+    seed,
+    summary,
+    output,
+    overwrite,
     workers,
     as_json,
     **reading,
@@ -96,49 +145,94 @@ def command(
 
     FILE is a volume, a folder of the slices of one, or a single slice. Of a single slice, the values of a volume are
     estimated by stereology. Without a voxel size, what has a unit is left out. A volume that is larger than memory is
-    measured block by block, with the same numbers.
+    measured block by block, with the same numbers. With --size, the argument is the NAME of a generator, whose volumes
+    are measured and summed up.
     """
     ctx = click.get_current_context()
     if transport and no_transport:
         raise click.UsageError("Either --transport or --no-transport, not both.", ctx)
     if periodic_axes and periodic is not None:
         raise click.UsageError("Either --periodic-axes or --periodic or --not-periodic, not two of them.", ctx)
+    if within is not None and confidence is None:
+        raise click.UsageError("--within goes with --confidence.", ctx)
+    generator_alone = {"--count": count, "--seed": seed}
+    files_alone = {"--mask": mask, **{f"--{key.replace('_', '-')}": value for key, value in reading.items()}}
+    check_generating(ctx, files, size, generator_alone, files_alone)
+    if output is not None:
+        from kerasgan3d.metrics.summary import check_table
+
+        refuse_existing(check_table(output), overwrite)
+    asked = (mask, exclude, periodic_axes or periodic, transport, max_lag, block)
+    given = {"shapes": shapes}
+    given |= {"transport": False} if no_transport else {}
+    given |= {} if workers is None else {"workers": workers}
+    given |= {} if confidence is None else {"confidence": confidence}
+    given |= {} if within is None else {"within": within}
+    if size:
+        volumes = generated(str(files[0]), size, count, seed, periodic_axes or periodic)
+        subjects = {name: partial(_asked, volume, name, *asked) for name, volume in volumes.items()}
+    else:
+        subjects = {str(file): partial(_read, file, reading, *asked) for file in files}
+    summary = summary or bool(size and len(subjects) > 1) or output is not None
+    if len(subjects) > 1:
+        # All of them first: the work on one is not to be lost over the next.
+        for opened in subjects.values():
+            opened()
+    records, noted = {}, {}
+    for name, opened in subjects.items():
+        what = "measuring" if len(subjects) == 1 else f"measuring {len(records) + 1} of {len(subjects)}"
+        image, own, voxel_size = opened()
+        filled = getattr(image, "provenance", {}).get("filled_planes")
+        noted[name] = {"filled_planes": filled} if filled else {}
+        records[name] = _measured(name, image, own, voxel_size, given, what)
+        if not (summary or as_json):
+            if len(records) > 1:
+                echo()
+            echo(name, bold=True)
+            echo(records[name])
+    if summary:
+        _sum_up(records, output, as_json)
+    elif as_json:
+        found = [{"file": name, **noted[name], **record.to_dict()} for name, record in records.items()]
+        print_json(found if len(found) > 1 else found[0])
+
+
+def _measured(name, image, own, size, given, what):
+    """Return the Measurement of an image, with what is to be said of it on stderr."""
     import kerasgan3d
 
-    asked = (mask, exclude, periodic_axes or periodic, transport, max_lag, block)
-    if len(files) > 1:
-        # All of them first: the work on one is not to be lost over the next.
-        for file in files:
-            _read(file, dict(reading), *asked)
-    records = []
-    for number, file in enumerate(files, 1):
-        image, given, size = _read(file, dict(reading), *asked)
-        given["shapes"] = shapes
-        if no_transport:
-            given["transport"] = False
-        if workers is not None:
-            given["workers"] = workers
-        what = "measuring" if len(files) == 1 else f"measuring {number} of {len(files)}"
-        with progress_bar(what, sys.stderr) as bar:
-            told = None if bar is None else lambda done, total, _, bar=bar: bar(done, total)
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", RuntimeWarning)
-                measurement = kerasgan3d.measure(image, progress=told, **given)
-        for warning in caught:
-            echo(f"kerasgan3d: warning: {file}: {warning.message}", err=True)
-        if size is None:
-            echo(f"kerasgan3d: note: {file} {_NO_SIZE}", err=True)
-        if as_json:
-            filled = getattr(image, "provenance", {}).get("filled_planes")
-            noted = {"filled_planes": filled} if filled else {}
-            records.append({"file": str(file), **noted, **measurement.to_dict()})
-            continue
-        if number > 1:
-            echo()
-        echo(file, bold=True)
-        echo(measurement)
+    with progress_bar(what, sys.stderr) as bar:
+        told = None if bar is None else lambda done, total, _: bar(done, total)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", RuntimeWarning)
+            measurement = kerasgan3d.measure(image, progress=told, **{**own, **given})
+    for warning in caught:
+        echo(f"kerasgan3d: warning: {name}: {warning.message}", err=True)
+    if size is None:
+        echo(f"kerasgan3d: note: {name} {_NO_SIZE}", err=True)
+    return measurement
+
+
+def _sum_up(records, output, as_json):
+    """Print mean and standard deviation of records, and write them."""
+    from kerasgan3d.metrics.summary import summarise
+
+    found = summarise(records)
+    if output is not None:
+        found.save(output)
     if as_json:
-        print_json(records if len(files) > 1 else records[0])
+        print_json(found.to_dict())
+        return
+    rows = [
+        [number.measure, " - ".join(filter(None, (number.phase, number.other_phase))), number.axis or ""]
+        + [f"{number.mean:.4g}", "-" if math.isnan(number.std) else f"{number.std:.2g}"]
+        + ["" if number.unit == "1" else number.unit]
+        for number in found.numbers()
+    ]
+    echo(f"{len(records)} volumes" if len(records) > 1 else next(iter(records)), bold=True)
+    print_table(["measure", "phase", "axis", "mean", "std", "unit"], rows)
+    if output is not None:
+        echo(f"wrote {output}")
 
 
 def _read(file, reading, mask, exclude, periodic, transport, max_lag, block):
@@ -152,7 +246,7 @@ def _read(file, reading, mask, exclude, periodic, transport, max_lag, block):
     from kerasgan3d import io
     from kerasgan3d.metrics.record import BLOCK, IN_MEMORY
 
-    given = {}
+    given, reading = {}, dict(reading)
     raw = [reading.pop(name, None) for name in ("shape", "dtype")]
     if raw != [None, None]:
         file = io.raw_path(file, *raw)
@@ -163,15 +257,29 @@ def _read(file, reading, mask, exclude, periodic, transport, max_lag, block):
         if block is not None:
             given["block"] = block
         image = io.read(file, **reading) if block is None else io.open_volume(file, **reading, in_memory=0)
-        names, size, shape = image.phases, image.voxel_size, image.shape
+        names, size = image.phases, image.voxel_size
     else:
         image, phase_map, size = io.read_labels(file, **reading)
-        names, shape = phase_map.names, image.shape
+        names = phase_map.names
         given |= {"phases": names, "voxel_size": size}
         if isinstance(periodic, tuple):
             if periodic[0]:
                 raise ValueError(f"{file}: `--periodic-axes` of a slice must be of y and x. Received: z.")
             periodic = periodic[1:]
+    asked = _asked(image, file, mask, exclude, periodic, transport, max_lag, given.get("block"), names)
+    return image, {**given, **asked[1]}, size
+
+
+def _asked(image, file, mask, exclude, periodic, transport, max_lag, block, names=None):
+    """Return an image, the arguments of `measure` that the options ask for, and its voxel size.
+
+    Raises:
+        ValueError, OSError: An option does not fit it.
+    """
+    from kerasgan3d import io
+
+    given = {} if block is None else {"block": block}
+    names, shape = image.phases if names is None else names, image.shape
     if mask is not None:
         given["mask"] = io.open_image(mask)
         if tuple(given["mask"].shape) not in (shape, shape[1:]):
@@ -200,7 +308,7 @@ def _read(file, reading, mask, exclude, periodic, transport, max_lag, block):
             )
         if len(shape) == 2:
             raise ValueError(f"{file} is a slice, which does not tell transport: leave out --transport.")
-    return image, given, size
+    return image, given, getattr(image, "voxel_size", None)
 
 
 def _phase(text, names, file, option):

@@ -255,6 +255,29 @@ def streams(rows):
     return "\n".join([*lines, ""])
 
 
+def confidence(found):
+    """How often confidence intervals hold the truth."""
+    names = {"volume_fraction": "volume fraction", "specific_surface_area": "specific surface area"}
+    lines = [
+        "## How often confidence intervals hold the truth",
+        "",
+        f"`python tests/benchmarks/confidence.py --json docs/benchmarks/confidence.json`: {found['volumes']} Gaussian "
+        "random fields above a threshold for each row, whose volume fraction and surface are known exactly; intervals "
+        "of 95 % from single volumes. The half width is the mean, as a share of the truth.",
+        "",
+        "| volumes | number | truth | intervals that hold it | half width |",
+        "|---|---|---|---|---|",
+    ]
+    for case in found["cases"]:
+        volume = f"{case['size']}³, filter of {case['width']:g} voxels, {'' if case['periodic'] else 'not '}periodic"
+        for key, row in case["found"].items():
+            lines.append(
+                f"| {volume} | {names[key]} | {row['truth']:.3g} | {100 * row['coverage']:.1f} % "
+                f"| {100 * row['mean_half_width_of_truth']:.1f} % |"
+            )
+    return "\n".join([*lines, ""])
+
+
 def soak_streams(found):
     """Streams that were killed and whose remains were damaged."""
     damages = ", ".join(f"{kind} {n}" for kind, n in found["damages"].items())
@@ -283,6 +306,7 @@ SECTIONS = {
     "measure": measure,
     "blocks": blocks,
     "shapes": shapes,
+    "confidence": confidence,
     "streams": streams,
     "soak-streams": soak_streams,
 }

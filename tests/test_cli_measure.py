@@ -178,6 +178,7 @@ def test_block_by_block_gives_the_same_numbers(suffix):
         "relative_diffusivity",
         "tortuosity_factor",
         "macmullin_number",
+        "bruggeman_exponent",
     }
     assert "connected fraction" in run(f"volume.{suffix} --block 4 --workers 1").stdout
 

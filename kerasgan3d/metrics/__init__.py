@@ -7,6 +7,8 @@ to overrule the volume, they are the keywords `voxel_size` (µm), `periodic` (ax
 """
 
 from kerasgan3d.metrics.chords import ChordLengths, chord_lengths
+from kerasgan3d.metrics.conduction import effective_conductivity, effective_conductivity_tensor
+from kerasgan3d.metrics.confidence import Confidence, Interval, SizeCurve, size_curve, volume_fraction_interval
 from kerasgan3d.metrics.connectivity import connected_fractions, percolating_voxels
 from kerasgan3d.metrics.correlation import (
     normalised_two_point_correlation,
@@ -16,13 +18,16 @@ from kerasgan3d.metrics.correlation import (
 from kerasgan3d.metrics.euler import euler_characteristic
 from kerasgan3d.metrics.fractions import volume_fractions
 from kerasgan3d.metrics.openings import SizeDistribution, granulometry, size_distribution
+from kerasgan3d.metrics.particles import Particles, particles, saltykov
 from kerasgan3d.metrics.pieces import Specks, specks
+from kerasgan3d.metrics.profiles import fraction_profiles, lineal_path
 from kerasgan3d.metrics.record import Measurement, measure
 from kerasgan3d.metrics.slices import SliceStatistics, slice_statistics
 from kerasgan3d.metrics.surface import interfacial_areas, specific_surface_area
 from kerasgan3d.metrics.tpb import triple_phase_boundary_density
 from kerasgan3d.metrics.transport import (
     DiffusionField,
+    bruggeman_exponent,
     macmullin_number,
     relative_diffusivity,
     tortuosity_factor,
@@ -30,22 +35,34 @@ from kerasgan3d.metrics.transport import (
 
 __all__ = [
     "ChordLengths",
+    "Confidence",
     "DiffusionField",
+    "Interval",
     "Measurement",
+    "Particles",
+    "SizeCurve",
     "SizeDistribution",
     "SliceStatistics",
     "Specks",
+    "bruggeman_exponent",
     "chord_lengths",
     "connected_fractions",
+    "effective_conductivity",
+    "effective_conductivity_tensor",
     "euler_characteristic",
+    "fraction_profiles",
     "granulometry",
     "interfacial_areas",
+    "lineal_path",
     "macmullin_number",
     "measure",
     "normalised_two_point_correlation",
+    "particles",
     "percolating_voxels",
     "radial_two_point_correlation",
     "relative_diffusivity",
+    "saltykov",
+    "size_curve",
     "size_distribution",
     "slice_statistics",
     "specific_surface_area",
@@ -53,5 +70,6 @@ __all__ = [
     "tortuosity_factor",
     "triple_phase_boundary_density",
     "two_point_correlation",
+    "volume_fraction_interval",
     "volume_fractions",
 ]

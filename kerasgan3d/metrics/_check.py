@@ -60,6 +60,26 @@ def check_axis(axis):
     return check_integer(axis, "axis", 0, 2)
 
 
+def check_long_enough(checked, axis):
+    """Refuse a volume that is one voxel thin along the direction of transport."""
+    if checked.labels.shape[axis] < 2:
+        raise ValueError(
+            f"A volume must be at least two voxels long along the direction of transport. Received: shape "
+            f"{checked.labels.shape}, axis {AXES[axis]}: choose another axis."
+        )
+
+
+def check_tolerance(tolerance):
+    """Return the tolerance of a solver, a number from 1e-10 to 0.1."""
+    try:
+        value = float(tolerance) if not isinstance(tolerance, (bool, str, bytes)) else np.nan
+    except (TypeError, ValueError):
+        value = np.nan
+    if not 1e-10 <= value <= 0.1:
+        raise ValueError(f"`tolerance` must be a number from 1e-10 to 0.1. Received: {tolerance!r}.")
+    return value
+
+
 def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
     """Return labels that lie elsewhere as `Checked`, unread: only their form is checked; `phases` is 0 where unknown.
 

@@ -20,6 +20,7 @@ except TypeError as error:  # it adds to its docstrings
     raise ImportError("pyamg, which kerasgan3d measures with, does not load under python -OO: use python.") from error
 
 _SMALL = 1000  # nodes: a direct solve of fewer takes less time than another level
+_STRONG = 0.1
 _ENOUGH = 0.25  # a coarse residual that one step reduces to this gets no second step (Notay and Vassilevski)
 
 
@@ -31,16 +32,17 @@ class Multigrid:
         ends: array (n,), the conductance from each voxel to what lies outside.
         mask: bool (z, y, x).
         wraps: three bools: along which axes the last voxel is a neighbour of the first.
+        conductivity: array (z, y, x), positive in the mask; None: the same everywhere.
     """
 
-    def __init__(self, matrix, ends, mask, wraps):
+    def __init__(self, matrix, ends, mask, wraps, conductivity=None):
         self._levels = []
-        nodes, places = join_voxels(mask)
-        between = _faces_between(nodes, wraps)
+        nodes, places = join_voxels(mask) if conductivity is None else _join_alike(mask, conductivity)
+        between = _faces_between(nodes, wraps, conductivity)
         parts = nodes[mask]
         while matrix.shape[0] > _SMALL and matrix.nnz > matrix.shape[0]:
             if self._levels:
-                parts, places, between = _join_nodes(matrix, places)
+                parts, places, between = _join_nodes(matrix, places, 0 if conductivity is None else _STRONG)
             ends = np.bincount(parts, ends)
             self._levels.append((matrix, _spreading(parts, len(ends))))
             matrix = network(*between, ends)
@@ -75,6 +77,11 @@ class Multigrid:
         second = self._cycle(depth, rest)
         second -= (second @ flow) / energy * first
         return step * first + (second @ rest) / (second @ (matrix @ second)) * second
+
+
+def harmonic_mean(one, other):
+    """Return 2ab / (a + b) of positive numbers, without forming their product."""
+    return 2 / (1 / one + 1 / other)
 
 
 def network(before, after, conductances, ends):
@@ -126,24 +133,47 @@ def _block_parts():
     return table, counts
 
 
-def _faces_between(nodes, wraps):
-    """List the voxel faces between blocks as links of conductance 1: (before, after, conductances)."""
-    before, after = [], []
+def _join_alike(mask, conductivity):
+    """Number the parts of a mask as `join_voxels` does, where only voxels of one conductivity are joined."""
+    numbers, places, count = np.full(mask.shape, -1, np.int32), [], 0
+    for value in np.unique(conductivity[mask]):
+        alike = mask & (conductivity == value)
+        found, where = join_voxels(alike)
+        numbers[alike] = found[alike] + count
+        places.append(where)
+        count += where.shape[1]
+    return numbers, np.concatenate(places, axis=1)
+
+
+def _faces_between(nodes, wraps, conductivity):
+    """List the voxel faces between nodes as links: (before, after, conductances)."""
+    before, after, through = [], [], []
     for axis in range(3):
         lines = np.moveaxis(nodes, axis, 0)
-        sides = [(lines[1:-1:2], lines[2::2])]
+        # Inside blocks there are links only between what differs in conductivity.
+        step = 2 if conductivity is None else 1
+        sides = [(slice(step - 1, -1, step), slice(step, None, step))]
         if wraps[axis]:
-            sides.append((lines[-1], lines[0]))
+            sides.append((slice(-1, None), slice(0, 1)))
         for low, high in sides:
-            linked = (low >= 0) & (high >= 0) & (low != high)
-            before.append(low[linked])
-            after.append(high[linked])
+            linked = (lines[low] >= 0) & (lines[high] >= 0) & (lines[low] != lines[high])
+            before.append(lines[low][linked])
+            after.append(lines[high][linked])
+            if conductivity is not None:
+                values = np.moveaxis(conductivity, axis, 0)
+                through.append(harmonic_mean(values[low][linked], values[high][linked]))
     before, after = np.concatenate(before), np.concatenate(after)
-    return before, after, np.ones(len(before))
+    return before, after, np.concatenate(through) if through else np.ones(len(before))
 
 
-def _join_nodes(matrix, places):
+def _join_nodes(matrix, places, strong):
     """Join the nodes of a network that share a block of 2 x 2 x 2 places and are connected inside it.
+
+    Args:
+        matrix: CSR (n, n), the equations of the nodes.
+        places: int array (3, n), where they are.
+        strong: which links join: those of at least this share of the geometric mean of the strongest links of their two
+            nodes. A node without such links goes with the neighbour to which it has the strongest.
 
     Returns:
         The number of each node's part (n,), the places of the parts (3, parts), and the links between different parts.
@@ -153,6 +183,8 @@ def _join_nodes(matrix, places):
     links = sparse.triu(matrix, 1, format="coo")
     before, after = links.coords
     inside = blocks[before] == blocks[after]
+    if strong:
+        inside &= _joins(before, after, -links.data, inside, strong, len(blocks))
     joined = sparse.coo_array((np.ones(inside.sum()), (before[inside], after[inside])), shape=matrix.shape)
     count, parts = connected_components(joined, directed=False)
     outside = ~inside
@@ -160,6 +192,20 @@ def _join_nodes(matrix, places):
     places_of_parts = np.empty((3, count), places.dtype)
     places_of_parts[:, parts] = places
     return parts, places_of_parts, between
+
+
+def _joins(before, after, conductances, inside, strong, count):
+    """Tell which links join their nodes: the strong ones, and the strongest of each node that has none of these."""
+    most = np.zeros(count)
+    for ends in (before, after):
+        np.maximum.at(most, ends, conductances)
+    joins = inside & (conductances >= strong * np.sqrt(most[before] * most[after]))
+    alone = np.ones(count, bool)
+    alone[before[joins]] = alone[after[joins]] = False
+    for ends in (before, after):
+        weak = inside & alone[ends] & (conductances == most[ends])
+        joins[np.flatnonzero(weak)[np.unique(ends[weak], return_index=True)[1]]] = True
+    return joins
 
 
 def _spreading(parts, count):

@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.folder import current_keys
+from kerasgan3d.metrics.confidence import Confidence
 from kerasgan3d.metrics.registry import MEASURES
 from kerasgan3d.phases import PhaseMap
 
@@ -18,14 +19,16 @@ _ALWAYS = ("volume_fraction", "specific_surface_area", "interfacial_area", "two_
 def units_of(dimensions, keys=MEASURES):
     """Return the unit of each number of a record of a volume, or a slice, that has these keys."""
     units = {key: row.unit_in(dimensions) for key, row in MEASURES.items() if key in keys}
-    return {"voxel_size": "µm", **({"excluded": "1"} if keys is MEASURES or "excluded" in keys else {}), **units}
+    shares = {name: "1" for name in ("excluded", "confidence") if keys is MEASURES or name in keys}
+    return {"voxel_size": "µm", **shares, **units}
 
 
 def to_json(record):
     """Return a Measurement as a dict that JSON can hold; inf becomes "inf", NaN null."""
-    values = {name: _plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
+    values = {name: plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
     # What is whole says nothing of what was left out, as it always has.
     values |= {} if record.excluded is None else {"excluded": record.excluded}
+    values |= {} if record.confidence is None else {"confidence": plain(record.confidence.to_dict())}
     return {"format": FORMAT, **values, "units": units_of(len(record.shape), values)}
 
 
@@ -70,15 +73,19 @@ def from_json(record):
         "periodic": periodic,
         "stereology": stereology,
         "excluded": excluded,
+        "confidence": None if record.get("confidence") is None else Confidence.from_dict(record["confidence"]),
         **{key: _checked_values(key, record.get(key), sizes, always) for key in MEASURES},
     }
 
 
-def _plain(value):
+def plain(value):
+    """Return numbers, arrays and what holds them as JSON can hold them: inf becomes "inf", NaN null."""
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value

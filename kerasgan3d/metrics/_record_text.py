@@ -1,5 +1,6 @@
 """A record of measures as a table for people: at most 100 columns wide, phases side by side."""
 
+import dataclasses
 import math
 import textwrap
 from typing import NamedTuple
@@ -30,7 +31,8 @@ class _Row(NamedTuple):
 
 def record_text(record):
     """Return a Measurement as text: what was measured, a table, and what one must know to read it."""
-    parts = [_subject(record), *_tables(list(_rows(record)), record.phases), _scalars(record), _notes(record)]
+    rows = [*_rows(record), *_sure_rows(record)]
+    parts = [_subject(record), *_tables(rows, record.phases), _scalars(record), _notes(record), _sure_note(record)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -57,6 +59,31 @@ def _rows(record):
         hidden = row.unless is not None and getattr(record, row.unless) is not None
         if values is not None and row.shape and not hidden:
             yield from _BY_SHAPE[row.shape](record, row, values, _label(record, row))
+
+
+def _sure_rows(record):
+    """Yield the half widths of confidence intervals, and the edges at which they were as wanted."""
+    sure = record.confidence
+    for key, interval in () if sure is None else sure.intervals.items():
+        row = MEASURES[key]
+        if row.shape in (PER_PHASE, PER_PHASE_AND_AXIS):
+            half = dataclasses.replace(row, decimals=None)
+            yield from _BY_SHAPE[row.shape](record, half, interval.half_width, f"± {row.name}")
+            if row.shape == PER_PHASE:
+                edge = dataclasses.replace(row, unit="µm", unit_of_slice="µm", decimals=None)
+                size = record.voxel_size or 1
+                yield from _per_phase(record, edge, interval.edge * size, f"  edge for {100 * sure.within:g} %")
+
+
+def _sure_note(record):
+    sure = record.confidence
+    if sure is None:
+        return ""
+    return textwrap.fill(
+        f"±: with {100 * sure.level:g} % confidence the material's value lies so close to the image's. Edge: of an "
+        f"image that would tell it within {100 * sure.within:g} %.",
+        WIDTH,
+    )
 
 
 def _label(record, row):

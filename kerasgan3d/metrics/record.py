@@ -20,6 +20,7 @@ from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics._record_json import from_json, to_json, units_of
 from kerasgan3d.metrics._record_text import record_text
 from kerasgan3d.metrics.blocks import BLOCK, highest_phases, measure_blocks
+from kerasgan3d.metrics.confidence import LEVEL, WITHIN, Confidence, check_level, check_within, confidence_of
 from kerasgan3d.metrics.registry import MEASURES
 from kerasgan3d.phases import MAX_PHASES, PhaseMap, check_dense, default_names
 
@@ -48,6 +49,7 @@ class Measurement(_Values):
         periodic: Whether the image continues at its opposite faces, one bool per axis.
         stereology: Keys of those that are estimates of a volume's values, made from a slice by stereology.
         excluded: Share of the image that was left out, where all else is of the rest; None where nothing was.
+        confidence: How sure the numbers are as those of the material, `Confidence`; None where it was not asked for.
         volume_fraction: (n,).
         specific_surface_area: (n,) in 1/µm, of voxel faces.
         specific_surface_area_marching_cubes: (n,) in 1/µm, of a mesh; None for a slice, and block by block.
@@ -64,6 +66,7 @@ class Measurement(_Values):
         relative_diffusivity: (n, 3); None for a slice, without transport, and block by block.
         tortuosity_factor: (n, 3), volume fraction / relative diffusivity; None as before.
         macmullin_number: (n, 3), 1 / relative diffusivity; None as before.
+        bruggeman_exponent: (n, 3), ln(relative diffusivity) / ln(volume fraction); None as before.
         two_point_correlation: (n, axes, lags), S2 along each axis at `distances`.
         radial_two_point_correlation: (n, lags), S2 averaged over all directions; None for a slice, and block by
             block.
@@ -75,6 +78,7 @@ class Measurement(_Values):
     periodic: tuple[bool, ...]
     stereology: tuple[str, ...] = ()
     excluded: float | None = None
+    confidence: Confidence | None = None
 
     def __getattr__(self, name: str) -> Any:
         key = RENAMED.get(name)
@@ -148,6 +152,8 @@ def measure(
     workers: int | None = None,
     mask: Any = None,
     exclude: Any = (),
+    confidence: float | bool = False,
+    within: float = WITHIN,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> Measurement:
     """Measure everything about a volume, or about a slice, with what it tells of the volume that it was cut from.
@@ -189,6 +195,11 @@ def measure(
             stored in chunks, a multiple of their edge is best.
         mask: What is measured: bool or integers, not 0, of the volume's shape, or of a slice for all z alike.
         exclude: What is not: boxes, of one (start, stop) in voxels or None per axis, and phases by name or index.
+        confidence: The level of confidence intervals, or True for 0.95: of volume fractions from the two-point
+            statistics of the image (`volume_fraction_interval`); of surfaces, interfaces, triple-phase boundaries and
+            relative diffusivities from its 8 parts (of a slice 4), which takes as long again as measuring these. Each
+            axis must have 16 voxels. Not block by block, nor of a part.
+        within: The half width, as a share of the value, for which the record tells how large an image must be.
         workers: Processes that work on blocks; default: the Dask client or scheduler that is active, or else one per
             core. 1 starts none.
         progress: Function that is called with (done, total, what comes next) before every step, and when all is done.
@@ -212,7 +223,16 @@ def measure(
     if block is None and _lies_elsewhere(volume):
         volume = np.asarray(volume[(slice(None),) * len(volume.shape)])
     options = {"shapes": bool(shapes), "max_lag": max_lag, "block": block, "workers": workers, "progress": progress}
-    if mask is not None or isinstance(exclude, str | numbers.Integral) or len(exclude):
+    partly = mask is not None or isinstance(exclude, str | numbers.Integral) or len(exclude)
+    if confidence is not False and confidence is not None:
+        level, within = LEVEL if confidence is True else check_level(confidence), check_within(within)
+        if partly or block is not None:
+            raise ValueError(
+                "`confidence` must be left out where a part of an image is measured, or block by block. "
+                f"Received: {confidence}: crop the image."
+            )
+        options["sure"] = (level, within)
+    if partly:
         return _measure_inside(volume, given, names, transport, mask, exclude, options)
     return _measure(volume, given, names, transport, **options)
 
@@ -224,8 +244,10 @@ def _measure(volume, given, names, transport, *, block, workers, **options):
     return _measure_at_once(volume, given, names, transport, **options)
 
 
-def _measure_at_once(volume, given, names, transport, *, shapes, max_lag, progress, excluding=False, keys=MEASURES):
-    """Return the Measurement of labels in memory."""
+def _measure_at_once(
+    volume, given, names, transport, *, shapes, max_lag, progress, excluding=False, keys=MEASURES, sure=None
+):
+    """Return the Measurement of labels in memory; `sure` is the level of confidence and the wanted half width."""
     flat = np.ndim(volume) == 2
     checked = (check_slice if flat else check_volume)(volume, **given)
     if given["phases"] is None:
@@ -244,12 +266,14 @@ def _measure_at_once(volume, given, names, transport, *, shapes, max_lag, progre
         progress=progress,
     )
     values = subject.measured()
+    confidence = None if sure is None else confidence_of(checked, values, subject.conducting, *sure)
     return Measurement(
         phases=names,
         voxel_size=checked.voxel_size,
         shape=checked.labels.shape,
         periodic=checked.periodic,
         stereology=tuple(key for key in values if MEASURES[key].stereology) if flat else (),
+        confidence=confidence,
         **values,
     )
 

@@ -42,6 +42,7 @@ _ROWS = (
     transport.RELATIVE_DIFFUSIVITY,
     transport.TORTUOSITY_FACTOR,
     transport.MACMULLIN_NUMBER,
+    transport.BRUGGEMAN_EXPONENT,
     correlation.TWO_POINT_CORRELATION,
     correlation.RADIAL_TWO_POINT_CORRELATION,
 )

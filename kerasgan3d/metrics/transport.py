@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
-from kerasgan3d.checks import AXES, Periodic
+from kerasgan3d.checks import Periodic
 from kerasgan3d.deprecation import renamed
-from kerasgan3d.metrics._check import check_axis, check_phase, check_volume
+from kerasgan3d.metrics._check import check_axis, check_long_enough, check_phase, check_tolerance, check_volume
 from kerasgan3d.metrics._diffusion import flux_magnitude, solve_diffusion
 from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS, Measure
 from kerasgan3d.metrics.connectivity import neighbourhood, spanning_clusters
@@ -188,22 +188,46 @@ def macmullin_number(
     return (number, field) if return_field else number
 
 
+@_typed
+@renamed("phases", "n_phases")
+def bruggeman_exponent(
+    volume: Volume | ArrayLike,
+    phase: int | str,
+    axis: int | str,
+    boundary: str | None = None,
+    return_field: bool = False,
+    *,
+    voxel_size: float | None = None,
+    n_phases: int | None = None,
+    periodic: Periodic | None = None,
+    tolerance: float = 1e-3,
+) -> Any:
+    """Return the Bruggeman exponent of a phase along an axis: b = ln(D_rel) / ln(phi).
+
+    The power of the volume fraction phi that is the relative diffusivity, D_rel = phi^b, as cell models take it
+    (Bruggeman, Ann. Phys. 416, 1935, 636-664: 1.5 for spheres). As a law for the tortuosity factor, tau = phi^(1 -
+    alpha), it is the same number: alpha = 1 - ln(tau) / ln(phi) = b, since tau = phi / D_rel. 1 for straight channels,
+    infinite where the phase does not connect the two ends, NaN where it is absent or alone. See `relative_diffusivity`
+    for the arguments, the errors raised, the equations and what comes with `return_field`.
+    """
+    given = {"voxel_size": voxel_size, "phases": n_phases, "periodic": periodic}
+    value, fraction, field = _measure(volume, phase, axis, boundary, return_field, tolerance, given)
+    exponent = float(_exponents(value, fraction))
+    return (exponent, field) if return_field else exponent
+
+
 def _measure(volume, phase, axis, boundary, return_field, tolerance, given):
     """Return the relative diffusivity, the volume fraction and, if wanted, the field."""
     checked = check_volume(volume, **given)
     index = check_phase(volume, phase, checked.phases)
     axis = check_axis(axis)
-    tolerance = _checked_tolerance(tolerance)
+    tolerance = check_tolerance(tolerance)
     mask = np.ascontiguousarray(np.moveaxis(checked.labels == index, axis, 0))
+    check_long_enough(checked, axis)
     depth, *sides = mask.shape
-    if depth < 2:
-        raise ValueError(
-            f"A volume must be at least two voxels long along the direction of transport. Received: shape "
-            f"{checked.labels.shape}, axis {AXES[axis]}: choose another axis."
-        )
     fraction = float(mask.mean())
-    wraps = _wraps(boundary, checked.periodic, axis)
-    mask = _percolating(mask, wraps)
+    wraps = side_wraps(boundary, checked.periodic, axis)
+    mask = percolating_part(mask, wraps)
     if not mask.any():
         field = DiffusionField(np.full(checked.labels.shape, np.nan, np.float32), np.zeros_like(checked.labels, "f4"))
         return 0.0, fraction, field if return_field else None
@@ -212,7 +236,7 @@ def _measure(volume, phase, axis, boundary, return_field, tolerance, given):
     return steady.flux * depth / (sides[0] * sides[1]), fraction, field
 
 
-def _percolating(mask, wraps):
+def percolating_part(mask, wraps):
     """Return the part of a mask that connects its first layer to its last."""
     structure = neighbourhood(6)
     clusters, count = ndimage.label(mask, structure)
@@ -226,7 +250,7 @@ def _field(mask, wraps, values, axis):
     return DiffusionField(*(np.ascontiguousarray(np.moveaxis(part, 0, axis)) for part in (concentration, flux)))
 
 
-def _wraps(boundary, periodic, axis):
+def side_wraps(boundary, periodic, axis):
     """Tell for the axis of transport, which never wraps, and the two others in their order which of them wrap."""
     if boundary is None:
         return (False, *periodic[:axis], *periodic[axis + 1 :])
@@ -235,16 +259,6 @@ def _wraps(boundary, periodic, axis):
             f"`boundary` must be 'mirror', 'periodic', or None for what the volume is. Received: {boundary!r}."
         )
     return (False,) + (boundary == "periodic",) * 2
-
-
-def _checked_tolerance(tolerance):
-    try:
-        value = float(tolerance) if not isinstance(tolerance, (bool, str, bytes)) else np.nan
-    except (TypeError, ValueError):
-        value = np.nan
-    if not 1e-10 <= value <= 0.1:
-        raise ValueError(f"`tolerance` must be a number from 1e-10 to 0.1. Received: {tolerance!r}.")
-    return value
 
 
 _COST = 130  # of one phase and axis
@@ -266,6 +280,13 @@ def _diffusivities(subject):
 def _macmullin_numbers(subject):
     with np.errstate(divide="ignore"):
         return 1 / subject["relative_diffusivity"]
+
+
+def _exponents(diffusivity, fraction):
+    """Return ln(D_rel) / ln(phi): inf where nothing percolates, NaN where phi is 0 or 1."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exponents = np.log(diffusivity) / np.log(fraction)
+    return np.where((np.asarray(fraction) > 0) & (np.asarray(fraction) < 1), exponents, np.nan)
 
 
 def _tortuosity_factors(subject):
@@ -317,6 +338,23 @@ MACMULLIN_NUMBER = Measure(
     method="One over the relative diffusivity.",
     of_volume=_macmullin_numbers,
     within=lambda values, inside: inside.along_straight(values["macmullin_number"]) * inside.share,
+    needs=frozenset({"transport", "percolation"}),
+    cost=0,
+    note=_BLOCKED,
+    sampled=False,
+)
+BRUGGEMAN_EXPONENT = Measure(
+    key="bruggeman_exponent",
+    name="Bruggeman exponent",
+    unit="1",
+    shape=PER_PHASE_AND_AXIS,
+    method="b = ln(D_eff / D_0) / ln(volume fraction), which is also alpha = 1 - ln(tortuosity factor) / ln(volume "
+    "fraction).",
+    of_volume=lambda subject: _exponents(subject["relative_diffusivity"], subject["volume_fraction"][:, np.newaxis]),
+    within=lambda values, inside: _exponents(
+        inside.along_straight(values["relative_diffusivity"]) / inside.share,
+        values["volume_fraction"][: inside.n, np.newaxis] / inside.share,
+    ),
     needs=frozenset({"transport", "percolation"}),
     cost=0,
     note=_BLOCKED,
