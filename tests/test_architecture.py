@@ -23,7 +23,7 @@ FLOORS = [
     ["kerasgan3d.layers", "kerasgan3d.metrics"]
     # What every picture is drawn with, that of a training run too.
     + ["kerasgan3d.report.style", "kerasgan3d.report.files"],
-    ["kerasgan3d.data", "kerasgan3d.sampling"],
+    ["kerasgan3d.data", "kerasgan3d.sampling", "kerasgan3d.export"],
     ["kerasgan3d.models", "kerasgan3d.differentiable"],
     ["kerasgan3d.training"],
     ["kerasgan3d.report"],
@@ -46,6 +46,7 @@ WITHOUT_KERAS = (
     "kerasgan3d.io",
 )
 WITHOUT_KERAS += ("kerasgan3d.metrics", "kerasgan3d.sampling", "kerasgan3d.report", "kerasgan3d.cli")
+WITHOUT_KERAS += ("kerasgan3d.export",)
 # The one function of these rooms that trains a network.
 MAY_LOAD_KERAS = {("kerasgan3d.report.classifier", "_network")}
 HEAVY = {"keras", "tensorflow", "torch", "jax"}
