@@ -1,6 +1,7 @@
 """What a volume is exported as, beside cell models: voxel meshes and surfaces, read back from their files."""
 
 import re
+import sys
 import zipfile
 
 import meshio
@@ -198,6 +199,13 @@ def test_what_has_no_voxel_size_and_what_is_too_large(tmp_path, monkeypatch):
     for name in ("a.inp", "a.stl"):
         with pytest.raises(MemoryError, match="Crop or resample the volume"):
             export(blobs(), tmp_path / name)
+
+
+def test_what_needs_a_library_names_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyvista", None)
+    with pytest.raises(ValueError, match=re.escape("needs pyvista: pip install 'kerasgan3d[mesh]'")):
+        export(blobs(), tmp_path / "a.vti")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_of_sets_are_those_that_solvers_accept():

@@ -1,4 +1,4 @@
-"""Libraries of the extra `mesh`, which are large and not there by themselves."""
+"""Libraries of the extra `mesh`, which are large and need not be there."""
 
 import importlib
 from typing import Any
