@@ -16,6 +16,7 @@ COMMANDS = {
     ),
     "rev": ("kerasgan3d.cli.rev", "Tell how measures scatter with the size of a volume, and how large it must be."),
     "convert": ("kerasgan3d.cli.convert", "Convert a volume to another format; crop, resample and name it."),
+    "export": ("kerasgan3d.cli.export", "Export a volume to what solvers and cell models read."),
     "compare": ("kerasgan3d.cli.compare", "Compare generated microstructures with a real one, in numbers and a page."),
     "render": ("kerasgan3d.cli.render", "Draw a volume: solid body, three slices, phase fractions."),
     "train": ("kerasgan3d.cli.train", "Train a generator on a segmented image."),

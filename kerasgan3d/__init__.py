@@ -42,6 +42,7 @@ if platform.machine() in ("x86_64", "AMD64"):
 # What `__getattr__` imports, for type checkers.
 if TYPE_CHECKING:
     import kerasgan3d.data as data
+    import kerasgan3d.export as export
     import kerasgan3d.io as io
     import kerasgan3d.layers as layers
     import kerasgan3d.metrics as metrics
@@ -84,6 +85,7 @@ __all__ = [
     "render",
     "train",
     "data",
+    "export",
     "io",
     "layers",
     "metrics",

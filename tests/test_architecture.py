@@ -23,7 +23,7 @@ FLOORS = [
     ["kerasgan3d.layers", "kerasgan3d.metrics", "kerasgan3d.backend"]
     # What every picture is drawn with, that of a training run too.
     + ["kerasgan3d.report.style", "kerasgan3d.report.files"],
-    ["kerasgan3d.data", "kerasgan3d.sampling"],
+    ["kerasgan3d.data", "kerasgan3d.sampling", "kerasgan3d.export"],
     ["kerasgan3d.material", "kerasgan3d.report.run_figure"],
     ["kerasgan3d.models", "kerasgan3d.differentiable"],
     ["kerasgan3d.training"],
@@ -48,6 +48,7 @@ WITHOUT_KERAS = (
 )
 WITHOUT_KERAS += (
     "kerasgan3d.metrics",
+    "kerasgan3d.export",
     "kerasgan3d.sampling",
     "kerasgan3d.material",
     "kerasgan3d.report",

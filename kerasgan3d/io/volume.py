@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import operator
 from collections.abc import Iterable, Mapping, Sequence
@@ -151,6 +152,23 @@ class Volume:
             ValueError, OSError: as `kerasgan3d.io.check_writable`, or if the disk is full.
         """
         write_labels(path, self._labels, VolumeRecord.of(self).to_json(), overwrite=overwrite)
+
+    def export(self, path: StrPath, format: str | None = None, **options: Any) -> list[str]:
+        """Write the volume as a solver or a cell model reads it; see `kerasgan3d.export.export`.
+
+        Args:
+            path: where to; the suffix says what: .inp (Abaqus), .vtu, .msh (gmsh), .xdmf (FEniCSx), .e (Exodus) ...
+            format: what to write where a suffix stands for more than one: a name in `kerasgan3d.export.FORMATS`.
+            **options: what the format takes, such as `phases` and `unit` of meshes.
+
+        Returns:
+            Lines that say what was written and assumed.
+
+        Raises:
+            ValueError, MemoryError, OSError: as there.
+        """
+        # By name: rooms above hold what solvers read, and take volumes.
+        return importlib.import_module("kerasgan3d.export").export(self, path, format, **options)
 
     @classmethod
     def load(

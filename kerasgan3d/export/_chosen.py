@@ -1,0 +1,72 @@
+"""What every export asks of a volume: phases by name or number, a length per voxel, names that solvers accept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from kerasgan3d.checks import is_integer
+from kerasgan3d.texts import shown
+from kerasgan3d.volume import Volume
+
+UNITS = {"um": 1.0, "m": 1e-6}  # by name, what one µm is
+
+
+def chosen_phases(volume: Volume, phases: Iterable[int | str] | int | str | None) -> list[int]:
+    """Return the labels of phases that were asked for by name or label, increasing; of all where None.
+
+    Raises:
+        ValueError: If there is no such phase, or the volume holds none of their voxels.
+    """
+    if phases is None:
+        wanted = list(range(len(volume.phases)))
+    else:
+        given = [phases] if isinstance(phases, (str, int, np.integer)) else list(phases)
+        wanted = sorted({chosen_phase(volume, phase) for phase in given})
+    if not np.isin(volume.labels, wanted).any():
+        names = ", ".join(volume.phases[label] for label in wanted) or "no phase"
+        raise ValueError(f"`phases` must name phases that the volume holds. Received: {names}, which no voxel is of.")
+    return wanted
+
+
+def chosen_phase(volume: Volume, phase: int | str) -> int:
+    """Return the label of a phase from its name or label.
+
+    Raises:
+        ValueError: If there is no such phase.
+    """
+    if isinstance(phase, str) and phase in volume.phases:
+        return volume.phases.index(phase)
+    text = str(phase)
+    if (is_integer(phase) or text.isdecimal()) and 0 <= int(text) < len(volume.phases):
+        return int(text)
+    raise ValueError(
+        f"A phase must be one of {', '.join(volume.phases)}, or a label from 0 to {len(volume.phases) - 1}. "
+        f"Received: {shown(phase)}."
+    )
+
+
+def edge_length(volume: Volume, unit: str) -> float:
+    """Return the edge of a voxel in a unit, "um" or "m".
+
+    Raises:
+        ValueError: If the unit is another, or the volume does not say how large its voxels are.
+    """
+    if unit not in UNITS:
+        raise ValueError(f"`unit` must be one of {', '.join(map(repr, UNITS))}. Received: {shown(unit)}.")
+    if volume.voxel_size is None:
+        raise ValueError(
+            "The voxel size of the volume is unknown, and what is exported has lengths: give the edge in µm, "
+            "`Volume(..., voxel_size=)` or --voxel-size."
+        )
+    return volume.voxel_size * UNITS[unit]
+
+
+def solver_names(names: Sequence[str]) -> list[str]:
+    """Return names of letters, digits and underscores that begin with a letter, all different also in capitals."""
+    plain = [re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") for name in names]
+    plain = [name if name[:1].isalpha() else f"phase_{name or label}" for label, name in enumerate(plain)]
+    capitals = [name.upper() for name in plain]
+    return [name if capitals.count(name.upper()) == 1 else f"{name}_{label}" for label, name in enumerate(plain)]

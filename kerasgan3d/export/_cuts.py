@@ -1,0 +1,108 @@
+"""How simplices whose corners lie in different phases are cut into regions, one per phase, without gaps or overlaps.
+
+Cubes between eight neighbouring voxel centres are cut into six tetrahedra along the ways from one corner to the
+opposite one (Kuhn, 1960). A tetrahedron is cut through the middles of its edges between two phases, of its triangles
+between three, and its own between four. Neighbours share edges and triangles, and cut them alike. A region is then a
+neighbourhood of the corners of its phase, whose surface is a manifold, however the voxels lie.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+# Corners of a cube are numbers from 0 to 7: 4 z + 2 y + x. Those of a tetrahedron or triangle are on a way from the
+# first to the last, along which coordinates grow.
+TETRAHEDRA = tuple((0, 1 << a, 1 << a | 1 << b, 7) for a, b in itertools.permutations(range(3), 2))
+
+
+class Cut(NamedTuple):
+    """One triangle of a cut: its three corners, each the middle of some corners of the simplex; where its sides lie.
+
+    `inside` and `outside` are corners of the simplex in the phases that it divides; `outside` is None at the box.
+    """
+
+    corners: tuple[tuple[int, ...], ...]
+    inside: int
+    outside: int | None
+
+
+def position(corner: int) -> np.ndarray:
+    """Return where a corner of a cube is: (z, y, x), 0 or 1."""
+    return np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1], float)
+
+
+@cache
+def cuts_between(simplex: tuple[int, ...], pattern: tuple[int, ...]) -> tuple[Cut, ...]:
+    """Return the triangles that divide the phases of a tetrahedron, each with its normal from inside to outside.
+
+    Args:
+        simplex: The four corners.
+        pattern: Which phase each corner is of, as the first corner of that phase: (0, 0, 2, 0).
+    """
+    found = []
+    for first, second in itertools.combinations(sorted(set(pattern)), 2):
+        ours, theirs, others = (
+            [k for k in range(4) if chosen(pattern[k])]
+            for chosen in (first.__eq__, second.__eq__, lambda p, pair=(first, second): p not in pair)
+        )
+        polygon = _polygon(ours, theirs, others, pattern)
+        for corners in _fan(polygon):
+            ahead = position(simplex[theirs[0]]) - position(simplex[ours[0]])
+            found.append(Cut(_turned(simplex, corners, ahead), ours[0], theirs[0]))
+    return tuple(found)
+
+
+def _polygon(ours, theirs, others, pattern):
+    """Return the corners of the polygon between two phases in their order around it."""
+    if len(others) == 0:
+        if len(ours) == len(theirs) == 2:
+            (a, b), (c, d) = ours, theirs
+            return [(a, c), (a, d), (b, d), (b, c)]
+        return [(a, b) for a in ours for b in theirs]
+    if len(others) == 2:
+        (a,), (b,), (c, d) = ours, theirs, others
+        if pattern[c] == pattern[d]:
+            return [(a, b), (a, b, c), (a, b, d)]
+        return [(a, b), (a, b, c), (a, b, c, d), (a, b, d)]
+    (lone,), pair, (other,) = (ours, theirs, others) if len(ours) == 1 else (theirs, ours, others)
+    a, b = pair
+    return [(a, lone), (b, lone), (b, lone, other), (a, lone, other)]
+
+
+@cache
+def cuts_of_face(simplex: tuple[int, ...], pattern: tuple[int, ...], outward: tuple[float, ...]) -> tuple[Cut, ...]:
+    """Return the triangles into which phases divide a triangle of the box, each with its normal outward."""
+    found = []
+    for phase in sorted(set(pattern)):
+        ours = [k for k in range(3) if pattern[k] == phase]
+        theirs = [k for k in range(3) if pattern[k] != phase]
+        if len(ours) == 3:
+            polygon = [(0,), (1,), (2,)]
+        elif len(ours) == 2:
+            (a, b), (c,) = ours, theirs
+            polygon = [(a,), (b,), (b, c), (a, c)]
+        else:
+            (a,), (b, c) = ours, theirs
+            middle = [] if pattern[b] == pattern[c] else [(0, 1, 2)]
+            polygon = [(a,), (a, b), *middle, (a, c)]
+        for corners in _fan(polygon):
+            found.append(Cut(_turned(simplex, corners, np.array(outward)), ours[0], None))
+    return tuple(found)
+
+
+def _fan(polygon):
+    """Divide a polygon into triangles around its first corner."""
+    return [(polygon[0], *pair) for pair in itertools.pairwise(polygon[1:])]
+
+
+def _turned(simplex, corners, ahead):
+    """Return a triangle with sorted corners of the simplex, turned so that its normal points ahead."""
+    corners = tuple(tuple(sorted(corner)) for corner in corners)
+    a, b, c = (np.mean([position(simplex[k]) for k in corner], axis=0) for corner in corners)
+    # Right-handed in (x, y, z), as files have it.
+    normal = np.cross((b - a)[::-1], (c - a)[::-1])
+    return corners if normal @ ahead[::-1] > 0 else (corners[0], corners[2], corners[1])

@@ -1,0 +1,126 @@
+"""What a volume is exported as, in one table: what it becomes, in which files, by what."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kerasgan3d.export import mesh_files, surface_files
+from kerasgan3d.export.cells import electrode_parameters, write_bpx, write_pybamm
+from kerasgan3d.export.damask import write_damask
+from kerasgan3d.export.surfaces import surface_mesh
+from kerasgan3d.export.voxels import voxel_mesh
+from kerasgan3d.io.writing import check_writable
+from kerasgan3d.texts import shown
+from kerasgan3d.volume import Volume
+
+_MESHES = {
+    ".inp": mesh_files.write_abaqus,
+    ".vtu": mesh_files.write_vtu,
+    ".msh": mesh_files.write_gmsh,
+    ".xdmf": mesh_files.write_xdmf,
+    ".e": mesh_files.write_exodus,
+    ".exo": mesh_files.write_exodus,
+    ".nas": mesh_files.write_nastran,
+    ".bdf": mesh_files.write_nastran,
+}
+_SURFACES = {
+    ".stl": surface_files.write_stl,
+    ".ply": surface_files.write_ply,
+    ".obj": surface_files.write_obj,
+    ".3mf": surface_files.write_3mf,
+}
+
+
+def write_voxels(path: Path, volume: Volume, **options: Any) -> list[str]:
+    """Write a file of `voxel_mesh`; return what it says."""
+    mesh = voxel_mesh(volume, **options)
+    names = ", ".join(f"{label} {name}" for label, name in mesh.phases.items())
+    notes = [f"lengths in {mesh.unit}; x, y, z", f"phases: {names}; sets with numbers count from 1"]
+    _MESHES[path.suffix.lower()](path, mesh, notes)
+    return [f"{len(mesh.cells)} cells, {len(mesh.points)} nodes", *notes]
+
+
+def write_surface(path: Path, volume: Volume, **options: Any) -> list[str]:
+    """Write a file of `surface_mesh`; return what it says."""
+    mesh = surface_mesh(volume, **options)
+    notes = [f"lengths in {mesh.unit}; x, y, z", f"phases: {', '.join(mesh.phases.values())}"]
+    _SURFACES[path.suffix.lower()](path, mesh, notes)
+    return [f"{len(mesh.triangles)} triangles, {len(mesh.points)} points", *notes]
+
+
+class Format(NamedTuple):
+    """What a volume can be exported as.
+
+    Attributes:
+        suffixes: How names of its files end; where several formats have one, the first in the table is the default.
+        write: (path, volume, options) -> the lines that say what was written and assumed.
+        options: The names of the options.
+    """
+
+    suffixes: tuple[str, ...]
+    write: Callable[..., list[str]]
+    options: tuple[str, ...] = ()
+
+
+def _options(function: Callable) -> tuple[str, ...]:
+    """Return the arguments of a function that takes a volume and options."""
+    return tuple(inspect.signature(function).parameters)[1:]
+
+
+FORMATS = {
+    "voxels": Format(tuple(_MESHES), write_voxels, _options(voxel_mesh)),
+    "surface": Format(tuple(_SURFACES), write_surface, _options(surface_mesh)),
+    "damask": Format((".vti",), write_damask),
+    "bpx": Format((".json",), write_bpx, (*_options(electrode_parameters), "base")),
+    "pybamm": Format((".json",), write_pybamm, _options(electrode_parameters)),
+}
+
+
+def export(
+    volume: Volume, path: str | PathLike, format: str | None = None, *, overwrite: bool = True, **options: Any
+) -> list[str]:
+    """Write a volume as a solver or a cell model reads it, complete or not at all.
+
+    Args:
+        volume: The volume.
+        path: The file; its suffix says what it is, see docs/simulation.md.
+        format: What to write where a suffix stands for more than one: a name in `FORMATS`.
+        overwrite: Whether a file that exists may be replaced.
+        **options: Arguments of `voxel_mesh`, `surface_mesh` or `electrode_parameters`, and of "bpx" `base`, a BPX
+            object or file of a whole cell, whose electrode gets the measured values.
+
+    Returns:
+        Lines that say what was written, in which unit, and what was assumed; they stand in the file too.
+
+    Raises:
+        ValueError: If there is no such format, it has not this suffix or option, or a value does not fit.
+        MemoryError: If the machine has not the memory.
+        OSError: If the file cannot be written.
+
+    Example:
+        >>> export(volume, "anode.inp", phases=["Ni", "YSZ"])  # doctest: +SKIP
+    """
+    name, row = _format_of(Path(path), format)
+    unknown = [option for option in options if option not in row.options]
+    if unknown:
+        raise ValueError(
+            f"The options of {name} are {', '.join(row.options) or 'none'}. Received: {', '.join(unknown)} for {path}."
+        )
+    return row.write(check_writable(path, overwrite=overwrite, suffixes=row.suffixes), volume, **options)
+
+
+def _format_of(path: Path, name: str | None) -> tuple[str, Format]:
+    """Return the name and row of a format, by its name or by the suffix of a path."""
+    if name is not None:
+        if name not in FORMATS:
+            raise ValueError(f"`format` must be one of {', '.join(FORMATS)}. Received: {shown(name)}.")
+        return name, FORMATS[name]
+    for key, row in FORMATS.items():
+        if path.suffix.lower() in row.suffixes:
+            return key, row
+    endings = dict.fromkeys(suffix for row in FORMATS.values() for suffix in row.suffixes)
+    raise ValueError(f"The file to export must end in one of {', '.join(endings)}. Received: {path}")
