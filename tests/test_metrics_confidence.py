@@ -170,7 +170,8 @@ def test_images_too_small_are_refused():
 
 @pytest.mark.parametrize("record", [{}, [], {"level": 0.9, "within": 0.1, "intervals": {"volume_fraction": 1}}])
 def test_records_that_are_none_are_refused(script, record):
-    wrong = {**measure(blobs(script), transport=False, shapes=False).to_dict(), "confidence": record}
+    right = measure(blobs(script), transport=False, shapes=False, confidence=True).to_dict()
+    wrong = {**right, "confidence": record}
     with pytest.raises(ValueError, match="`confidence` must be what `Confidence.to_dict` makes"):
         Measurement.from_dict(wrong)
 
