@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -42,10 +43,10 @@ def test_rev_as_json_is_the_curve_by_names(volume):
 
 
 def test_rev_prints_tables_and_draws(tmp_path):
-    result = run("rev", "0.tif", "--sizes", "5,10", "--measure", "relative_diffusivity", "-o", "sizes.png")
+    result = run("rev", "0.tif", "--sizes", "5,10", "--measure", "mean_chord_length", "-o", "sizes.png")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.startswith("relative diffusivity\nvoxels  n   pore z")
-    assert "\n5       64  " in result.stdout
+    assert result.stdout.startswith("mean chord length in µm\nvoxels  n   pore z")
+    assert re.search(r"^5 +64 +[\d.]+ ± ", result.stdout, re.M)
     assert result.stdout.endswith("wrote sizes.png\n")
     assert (tmp_path / "sizes.png").read_bytes().startswith(b"\x89PNG")
     again = run("rev", "0.tif", "-o", "sizes.png")

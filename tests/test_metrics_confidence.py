@@ -131,11 +131,7 @@ def test_measure_tells_it_where_it_is_asked_for(script):
     assert plain.confidence is None
     assert "confidence" not in plain.to_dict()
     again = record.to_dict()
-    apart = ("confidence", "units")
-    assert {key: again[key] for key in again if key not in apart} == {
-        key: value for key, value in plain.to_dict().items() if key != "units"
-    }
-    assert again["units"] == {"confidence": "1", **plain.to_dict()["units"]}
+    assert {key: value for key, value in again.items() if key != "confidence"} == plain.to_dict()
     json.dumps(again, allow_nan=False)
     assert Measurement.from_dict(again).to_dict() == again
 
@@ -170,7 +166,8 @@ def test_images_too_small_are_refused():
 
 @pytest.mark.parametrize("record", [{}, [], {"level": 0.9, "within": 0.1, "intervals": {"volume_fraction": 1}}])
 def test_records_that_are_none_are_refused(script, record):
-    wrong = {**measure(blobs(script), transport=False, shapes=False).to_dict(), "confidence": record}
+    right = measure(blobs(script), transport=False, shapes=False, confidence=True).to_dict()
+    wrong = {**right, "confidence": record}
     with pytest.raises(ValueError, match="`confidence` must be what `Confidence.to_dict` makes"):
         Measurement.from_dict(wrong)
 

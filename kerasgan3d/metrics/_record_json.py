@@ -19,8 +19,7 @@ _ALWAYS = ("volume_fraction", "specific_surface_area", "interfacial_area", "two_
 def units_of(dimensions, keys=MEASURES):
     """Return the unit of each number of a record of a volume, or a slice, that has these keys."""
     units = {key: row.unit_in(dimensions) for key, row in MEASURES.items() if key in keys}
-    shares = {name: "1" for name in ("excluded", "confidence") if keys is MEASURES or name in keys}
-    return {"voxel_size": "µm", **shares, **units}
+    return {"voxel_size": "µm", **({"excluded": "1"} if keys is MEASURES or "excluded" in keys else {}), **units}
 
 
 def to_json(record):

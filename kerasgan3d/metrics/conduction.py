@@ -47,7 +47,8 @@ def effective_conductivity(
         axis: 0, 1 or 2, or "z", "y" or "x": the direction of transport.
         boundary: What lies beyond the four sides, ``"mirror"`` or ``"periodic"``, as for `relative_diffusivity`.
             Default: periodic along each axis on which `periodic` says so, mirror along others.
-        voxel_size: Not used, as the result has the unit of what is given: taken so that all measures are called alike.
+        voxel_size: In µm; not used, as the result has the unit of what is given: taken so that all measures are called
+            alike.
         n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array.
         tolerance: 1e-10 to 0.1, as for `relative_diffusivity`.

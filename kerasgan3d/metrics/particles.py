@@ -150,7 +150,7 @@ def _separated(mask, periodic, depth):
     # Far below all: small parts are not to sink into what is around them.
     distance[~around] = -2 * depth
     levelled = reconstruction(distance - depth, distance, footprint=ndimage.generate_binary_structure(mask.ndim, 1))
-    seeds = _joined(local_maxima(levelled, connectivity=1)[own] & mask, periodic)
+    seeds = _joined(np.asarray(local_maxima(levelled, connectivity=1))[own] & mask, periodic)
     found = watershed(-distance, with_halo(seeds, periodic, reach)[0], mask=around)[own]
     _, firsts, numbers = np.unique(found, return_index=True, return_inverse=True)
     order = np.argsort(np.where(found.ravel()[firsts] == 0, -1, firsts))
@@ -178,7 +178,7 @@ def _measured(labels, checked, phase, size):
     for shift in _directions(dimensions):
         here, there = _neighbours(labels, shift, checked.periodic)
         unlike = here != there
-        along = np.count_nonzero(shift)
+        along = int(np.count_nonzero(shift))
         # Lines along a direction have one voxel's volume per step: their density is the step over it.
         weight = _SHARES[dimensions][along] / math.sqrt(along)
         beyond = _neighbours(checked.labels, shift, checked.periodic) if along == 1 else None

@@ -78,7 +78,11 @@ class Measurement(_Values):
     periodic: tuple[bool, ...]
     stereology: tuple[str, ...] = ()
     excluded: float | None = None
-    confidence: Confidence | None = None
+    # Beside the numbers, which have units: no field.
+    confidence: dataclasses.InitVar[Confidence | None] = None
+
+    def __post_init__(self, confidence: Confidence | None) -> None:
+        object.__setattr__(self, "confidence", confidence)
 
     def __getattr__(self, name: str) -> Any:
         key = RENAMED.get(name)

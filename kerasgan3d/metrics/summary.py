@@ -77,7 +77,7 @@ class Summary:
             if row.is_curve:
                 continue
             for index in np.ndindex(np.shape(mean)):
-                names = [phases[index[0]] if index else None, None, None]
+                names: list[str | None] = [phases[index[0]] if index else None, None, None]
                 if row.shape == PER_PAIR:
                     if index not in set(combinations(range(len(phases)), 2)):
                         continue
@@ -86,7 +86,9 @@ class Summary:
                     names[2] = axes[index[1]]
                 found = [float(np.asarray(values)[index]) for values in (mean, self.std[key])]
                 values = tuple(float(np.asarray(record[key])[index]) for record in self.records.values())
-                yield Number(key, *names, row.unit_in(len(first.shape)), *found, values)
+                yield Number(
+                    key, names[0], names[1], names[2], row.unit_in(len(first.shape)), found[0], found[1], values
+                )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write .csv or .parquet, a line per number with a column per volume, or .json, which is `to_dict`.
