@@ -71,7 +71,7 @@ def command(name, size, targets, periodic, periodic_axes, top, as_json, output, 
         try:
             found = search(name, targets, size, progress=progress, **options)
         except KeyboardInterrupt as error:
-            if output is None:
+            if output is None or not output.exists():
                 raise
             raise CommandError(
                 f"interrupted; what was measured is kept in {output}: the same command goes on", exit_code=130

@@ -142,7 +142,8 @@ def _parsed(text: str, phases: tuple[str, ...], voxel_size: float | None) -> Tar
             f"Received: {text!r:.200}."
         )
     measure, _, of = parts[1].partition(".")
-    row = _NUMBERS.get(SHORT.get(measure, measure))
+    key = re.sub("[ -]", "_", measure)
+    row = _NUMBERS.get(SHORT.get(key, key))
     if row is None:
         raise ValueError(
             f"a target must be of a measure: {', '.join(SHORT)}, or of a record's. Received: {measure!r:.200}."
@@ -153,7 +154,8 @@ def _parsed(text: str, phases: tuple[str, ...], voxel_size: float | None) -> Tar
         raise ValueError(f"{measure} is in {row.unit} and needs a voxel size, which the generator does not know.")
     places = _places(row, phases)
     if of not in places:
-        there = ", ".join(f"{measure}.{place}" if place else measure for place in dict.fromkeys(places))
+        one_way = {index: place for place, index in reversed(places.items())}
+        there = ", ".join(f"{measure}.{place}" if place else measure for place in reversed(one_way.values()))
         raise ValueError(f"a target of {measure} must be one of {there:.500}. Received: {parts[1]!r:.200}.")
     return Target(parts[1], parts[2], wanted, row.unit, row.key, places[of])
 
@@ -164,7 +166,8 @@ def _places(row: Measure, phases: tuple[str, ...]) -> dict[str, tuple[int | None
     if row.shape == PER_PHASE:
         return {phase: (i,) for i, phase in numbered}
     if row.shape == PER_PAIR:
-        return {f"{one}.{other}": (i, j) for i, one in numbered for j, other in numbered if i != j}
+        pairs = [(i, j, one, other) for i, one in numbered for j, other in numbered if i != j]
+        return {f"{one}{mark}{other}": (i, j) for mark in ".-" for i, j, one, other in pairs}
     if row.shape == PER_PHASE_AND_AXIS:
         means: dict[str, tuple[int | None, ...]] = {phase: (i, None) for i, phase in numbered}
         return means | {f"{phase}.{letter}": (i, j) for i, phase in numbered for j, letter in enumerate(AXES)}
