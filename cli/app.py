@@ -10,6 +10,8 @@ COMMANDS = {
     "list": ("kerasgan3d.cli.list", "List the generators that come with kerasgan3d, or those on the Hub."),
     "info": ("kerasgan3d.cli.info", "Show the facts of a generator: phases, training data, measured fidelity."),
     "sample": ("kerasgan3d.cli.sample", "Generate a volume."),
+    "interpolate": ("kerasgan3d.cli.interpolate", "Generate volumes on the way from one seed to the next."),
+    "search": ("kerasgan3d.cli.search", "Search the endless structure for windows with wanted properties."),
     "measure": (
         "kerasgan3d.cli.measure",
         "Measure volumes and slices: fractions, surfaces, triple-phase boundaries, connectivity, transport.",

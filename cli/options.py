@@ -22,12 +22,27 @@ class Size(click.ParamType):
         return tuple(int(part) for part in parts) * (3 // len(parts))
 
 
+class Seeds(click.ParamType):
+    """Seeds: ``1 2``, ``1,2,1`` -> a tuple of ints."""
+
+    name = "a b ..."
+
+    def convert(self, value, param, ctx):
+        """Return the seeds."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part for part in re.split(r"[\s,]+", value.strip()) if part]
+        if len(parts) < 2 or not all(re.fullmatch(r"\d{1,20}", part) for part in parts):
+            self.fail(f"must be two whole numbers or more. Received: {value}", param, ctx)
+        return tuple(map(int, parts))
+
+
 class NumbersCommand(click.Command):
-    """A command whose options of type `Size` take all numbers that follow: ``--size 64 256 256``."""
+    """A command whose options of types `Size` and `Seeds` take all numbers that follow: ``--size 64 256 256``."""
 
     def parse_args(self, ctx, args):
         """Parse, once the numbers that follow such an option are one word."""
-        names = {name for param in self.params if isinstance(param.type, Size) for name in param.opts}
+        names = {name for param in self.params if isinstance(param.type, Size | Seeds) for name in param.opts}
         joined, numbers = [], None
         for position, word in enumerate(args):
             if word == "--":
@@ -121,20 +136,50 @@ class Fraction(click.ParamType):
         """Return the pair."""
         if isinstance(value, tuple):
             return value
-        phase, _, text = (part.strip() for part in value.partition("="))
-        parts = [part.strip() for part in text.split(":")]
-        axis = parts.pop(0) if parts[0] in ("z", "y", "x") else "z"
-        try:
-            numbers = [float(part) for part in parts]
-        except ValueError:
-            numbers = []
-        if not (phase and numbers):
+        phase, numbers = _named_profile(value)
+        if not phase or numbers is None:
             self.fail(
                 f"must be phase=fraction, or a profile such as pore=0.3:0.5 or pore=x:0.3:0.5. Received: {value}",
                 param,
                 ctx,
             )
-        return phase, numbers[0] if len(numbers) == 1 else {axis: numbers}
+        return phase, numbers
+
+
+class Blend(click.ParamType):
+    """Another seed, and how much of it: ``7=0.5``, a profile ``7=0:0:1:1``, along x ``7=x:0:1``.
+
+    It becomes (seed, t), as ``Generator.sample`` takes it.
+    """
+
+    name = "seed=t"
+
+    def convert(self, value, param, ctx):
+        """Return the pair."""
+        if isinstance(value, tuple):
+            return value
+        seed, numbers = _named_profile(value)
+        if not (re.fullmatch(r"\d{1,20}", seed) and numbers is not None):
+            self.fail(
+                f"must be seed=t, t from 0 to 1, or a profile such as 7=0:0:1:1 or 7=x:0:1. Received: {value}",
+                param,
+                ctx,
+            )
+        return int(seed), numbers
+
+
+def _named_profile(value):
+    """Return a name and its number, or its profile as a dict from the axis; None where there is no number."""
+    name, _, text = (part.strip() for part in value.partition("="))
+    parts = [part.strip() for part in text.split(":")]
+    axis = parts.pop(0) if parts[0] in ("z", "y", "x") else "z"
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        return name, None
+    return name, numbers[0] if len(numbers) == 1 else {axis: numbers}
 
 
 phases_option = click.option("--phases", type=Phases(), help="Names of the phases, in the order of their values.")

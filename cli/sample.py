@@ -10,7 +10,7 @@ import click
 
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.options import Axes, Fraction, NumbersCommand, Size, json_option, overwrite_option
+from kerasgan3d.cli.options import Axes, Blend, Fraction, NumbersCommand, Size, json_option, overwrite_option
 from kerasgan3d.cli.output import by, echo, in_bytes, print_facts, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -26,6 +26,7 @@ Examples:
   kerasgan3d sample nmc-cathode --size 128 --periodic --seed 0 -o cathode.tif
   kerasgan3d sample nmc-cathode --size 64 256 256 --periodic-axes yx -o slab.vti
   kerasgan3d sample my-electrode --size 512 128 128 --fraction pore=0.30:0.50 -o graded.tif
+  kerasgan3d sample nmc-cathode --size 512 128 128 --seed 1 --blend 2=0:0:1:1 -o from-1-to-2.tif
   kerasgan3d sample nmc-cathode --size 1024 --dry-run
   kerasgan3d sample nmc-cathode --size 1024 --periodic --seed 0 -o cathode.zarr
 """,
@@ -57,6 +58,13 @@ Examples:
     help="A volume fraction that is wished, or a profile of it along z (pore=0.3:0.5) or another axis "
     "(pore=x:0.3:0.5). May be given again, for other phases.",
 )
+@click.option(
+    "--blend",
+    type=Blend(),
+    metavar="SEED=T[:T...]",
+    help="Another seed whose structure is blended in, from 0 (none of it) to 1 (it alone), or a profile along z "
+    "(7=0:0:1:1) or another axis (7=x:0:1).",
+)
 @click.option("--beyond", is_flag=True, help="Allow fractions that the generator has not learned.")
 @click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Voxels per side computed at once.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Tiles computed at once.")
@@ -81,6 +89,7 @@ def command(
     seed,
     offset,
     fractions,
+    blend,
     beyond,
     tile,
     batch,
@@ -111,7 +120,7 @@ def command(
 
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)
-        job = generator.job(job, fractions=_wishes(fractions), beyond=beyond)
+        job = generator.job(job, fractions=_wishes(fractions), beyond=beyond, blend=blend)
         if dry_run:
             # One float32 per phase and voxel: more than labels and network together.
             maps = 4 * len(generator.phases) * job.plan.bytes_output if probabilities else None

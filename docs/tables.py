@@ -26,6 +26,6 @@ def put(page, command, markdown):
         markdown: The table as lines.
     """
     place = rf"(?<={re.escape(command)} -->\n).*?(?=<!-- end -->)"
-    text = re.sub(place, lambda _: markdown, page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(place, lambda _: markdown, page.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
     with replacing(page) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     import kerasgan3d.phases as phases
     import kerasgan3d.report as report
     import kerasgan3d.sampling as sampling
+    import kerasgan3d.steering as steering
     import kerasgan3d.training as training
     import kerasgan3d.volume as volume
     import kerasgan3d.zoo as zoo
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from kerasgan3d.report import render
     from kerasgan3d.report.compare import compare
     from kerasgan3d.sampling import LatentField
+    from kerasgan3d.steering import search
     from kerasgan3d.training import GAN3D, train
     from kerasgan3d.volume import Volume
     from kerasgan3d.zoo import load_generator
@@ -83,6 +85,7 @@ __all__ = [
     "load_generator",
     "measure",
     "render",
+    "search",
     "train",
     "data",
     "export",
@@ -93,6 +96,7 @@ __all__ = [
     "phases",
     "report",
     "sampling",
+    "steering",
     "training",
     "volume",
     "zoo",
@@ -114,6 +118,7 @@ _EXPORTS = {
     "load_generator": "kerasgan3d.zoo",
     "measure": "kerasgan3d.metrics",
     "render": "kerasgan3d.report",
+    "search": "kerasgan3d.steering",
     "train": "kerasgan3d.training",
 }
 

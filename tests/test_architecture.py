@@ -29,6 +29,7 @@ FLOORS = [
     ["kerasgan3d.training"],
     ["kerasgan3d.report"],
     ["kerasgan3d.zoo"],
+    ["kerasgan3d.steering"],
     ["kerasgan3d.cli"],
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -32,22 +32,32 @@ class Pieces(NamedTuple):
     weights: list[np.ndarray]
 
 
-def labels_of(pieces: Pieces, job: str, window: Window) -> np.ndarray:
-    """The labels of a window (start, shape) of a SamplingJob, given as JSON: uint8 (z, y, x)."""
+def made(pieces: Pieces) -> Any:
+    """The Generator of some pieces, put together where this process has not done so last."""
     with _LOCK:
         if pieces.digest not in _MADE:
             generator = pieces.make(pieces.config)
             generator.set_weights(pieces.weights)
             _MADE.clear()
             _MADE[pieces.digest] = generator
-        generator = _MADE[pieces.digest]
-    return generator.windows(SamplingJob.from_json(json.loads(job)))(*window)
+        return _MADE[pieces.digest]
+
+
+def labels_of(pieces: Pieces, job: str, window: Window) -> np.ndarray:
+    """The labels of a window (start, shape) of a SamplingJob, given as JSON: uint8 (z, y, x)."""
+    return made(pieces).windows(SamplingJob.from_json(json.loads(job)))(*window)
+
+
+def lazily_sent(pieces: Pieces) -> Any:
+    """Pieces as one Dask object, which each worker is sent once."""
+    from dask.delayed import delayed as lazy
+
+    return lazy(pieces, name=f"generator-{pieces.digest}", traverse=False)
 
 
 def delayed(pieces: Pieces, job: SamplingJob) -> Callable[..., Any]:
     """A function from (start, shape) to the labels of that part of a job's volume, as Dask objects."""
     from dask.delayed import delayed as lazy
 
-    whole = lazy(pieces, name=f"generator-{pieces.digest}", traverse=False)
-    compute, text = lazy(labels_of, pure=True), json.dumps(job.to_json())
+    whole, compute, text = lazily_sent(pieces), lazy(labels_of, pure=True), json.dumps(job.to_json())
     return lambda *window: compute(whole, text, window)

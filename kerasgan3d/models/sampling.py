@@ -15,6 +15,7 @@ from kerasgan3d.io import VolumeRecord, partial_record
 from kerasgan3d.models._sampler import Sampler
 from kerasgan3d.models.estimate import Estimate, estimate
 from kerasgan3d.models.remote import Pieces, delayed
+from kerasgan3d.sampling.blend import asked_blend
 from kerasgan3d.sampling.conditions import Conditions, Fractions
 from kerasgan3d.sampling.generate import Progress
 from kerasgan3d.sampling.job import Periodic, SamplingJob, Size
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import dask.array
     import distributed
 
+Blend = tuple[int, Any]  # another seed, and t
 _UNSAID = {"periodic": False, "seed": None, "offset": (0, 0, 0), "tile": None, "batch": None}
 
 
@@ -55,11 +57,12 @@ class SamplingMethods:
         batch: int | None = None,
         fractions: Fractions | None = None,
         beyond: bool = False,
+        blend: Blend | None = None,
     ) -> SamplingJob:
         """What ``sample`` would do of these arguments, as plain data. Nothing is computed.
 
-        A SamplingJob in place of the size says all of them itself, but for wishes if it has none; it is returned for
-        the stride of this generator.
+        A SamplingJob in place of the size says all of them itself, but for wishes and a blend if it has none; it is
+        returned for the stride of this generator.
 
         Raises:
             ValueError: as ``sample`` does.
@@ -72,18 +75,22 @@ class SamplingMethods:
         network = {"stride": self.stride, "margin": self.margin, "bytes_per_voxel": self.bytes_per_voxel}
         said = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
         if not isinstance(size, SamplingJob):
-            return self._wishing(SamplingJob(size, **said, **network), fractions, beyond)
+            return self._steered(SamplingJob(size, **said, **network), fractions, beyond, blend)
         if said != _UNSAID:
             raise ValueError(f"a SamplingJob says {', '.join(_UNSAID)} itself. Received: both.")
         if fractions is not None and size.conditions is not None:
             raise ValueError("a SamplingJob with conditions says its fractions itself. Received: both.")
+        if blend is not None and size.blend is not None:
+            raise ValueError("a SamplingJob with a blend says it itself. Received: both.")
         if size.conditions is not None and self.conditions is None:
             raise ValueError(f"this generator takes no conditions. Received: {size.conditions!r:.200}.")
         fitted = replace(size, **network)
-        return self._wishing(size if size == fitted else fitted, fractions, beyond)
+        return self._steered(size if size == fitted else fitted, fractions, beyond, blend)
 
-    def _wishing(self, job: SamplingJob, fractions: Fractions | None, beyond: bool) -> SamplingJob:
-        """The job with volume fractions that are wished, if any."""
+    def _steered(self, job: SamplingJob, fractions: Fractions | None, beyond: bool, blend: Blend | None) -> SamplingJob:
+        """The job with volume fractions that are wished, and what it is blended with, if any."""
+        if blend is not None:
+            job = replace(job, blend=asked_blend(blend, job.size, job.cells[1], job.periodic))
         if fractions is None:
             return job
         if self.conditions is None:
@@ -104,6 +111,7 @@ class SamplingMethods:
         batch: int | None = None,
         fractions: Fractions | None = None,
         beyond: bool = False,
+        blend: Blend | None = None,
     ) -> TilePlan:
         """How ``sample`` would compute a volume, as plain integers: a TilePlan. Nothing is computed.
 
@@ -111,7 +119,7 @@ class SamplingMethods:
             ValueError: as ``sample`` does.
         """
         options = {"periodic": periodic, "offset": offset, "tile": tile, "batch": batch}
-        return self.job(size, **options, fractions=fractions, beyond=beyond).plan
+        return self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).plan
 
     def sample(
         self,
@@ -124,6 +132,7 @@ class SamplingMethods:
         batch: int | None = None,
         fractions: Fractions | None = None,
         beyond: bool = False,
+        blend: Blend | None = None,
         progress: Progress | None = None,
     ) -> Volume:
         """Generate a volume of labels.
@@ -145,18 +154,23 @@ class SamplingMethods:
                 ``kerasgan3d.sampling.Conditions.asked``. They span the window, wherever ``offset`` puts it: the
                 offset moves the structure under them. None draws them as they vary in the material.
             beyond: Whether wishes may lie outside the range that training covered; marked in the provenance.
+            blend: (another seed, t), a structure between those of ``seed``, where t is 0, and of the other, where t is
+                1: z = cos(t pi / 2) z_A + sin(t pi / 2) z_B, and what is drawn beside the latents likewise. t is a
+                number from 0 to 1 or spans the window as fractions do: a list is a profile along z, {"x": [...]} one
+                along another axis. Where it is held at 0 or 1 for longer than the network sees, the voxels are those
+                of one seed.
             progress: A function (voxels done, voxels in all), called after each step.
 
         Returns:
             Volume: labels (z, y, x), uint8.
 
         Raises:
-            ValueError: if a size, offset, tile, batch, seed or wish is not of the above, or the generator takes no
-                wishes.
+            ValueError: if a size, offset, tile, batch, seed, wish or blend is not of the above, or the generator takes
+                no wishes.
             MemoryError: if the machine has less memory than the volume takes.
         """
         options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
-        job = self.job(size, **options, fractions=fractions, beyond=beyond).seeded()
+        job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).seeded()
         sampler = self.sampler()
         labels = self._run(job, sampler, sampler.labels, progress=progress)
         return self._record(job).volume(labels)
@@ -172,6 +186,7 @@ class SamplingMethods:
         batch: int | None = None,
         fractions: Fractions | None = None,
         beyond: bool = False,
+        blend: Blend | None = None,
         progress: Progress | None = None,
     ) -> np.ndarray:
         """Generate the probabilities of the phases, the paper's confidence maps. Arguments as for ``sample``.
@@ -180,7 +195,7 @@ class SamplingMethods:
             float32 array (z, y, x, phases); its argmax is what ``sample`` gives.
         """
         options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
-        job = self.job(size, **options, fractions=fractions, beyond=beyond).seeded()
+        job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).seeded()
         sampler = self.sampler()
         return self._run(job, sampler, sampler.probabilities, voxel_bytes=4 * len(self.phases), progress=progress)
 
@@ -195,6 +210,7 @@ class SamplingMethods:
         tile: Size | None = None,
         fractions: Fractions | None = None,
         beyond: bool = False,
+        blend: Blend | None = None,
         resume: bool = True,
         overwrite: bool = False,
         workers: int | None = None,
@@ -209,7 +225,7 @@ class SamplingMethods:
 
         Args:
             path: The file to be: .zarr (OME-Zarr with a pyramid), or .tif (BigTIFF from 4 GB on).
-            size, periodic, seed, offset, fractions, beyond: As for ``sample``. With ``seed=None`` an interrupted
+            size, periodic, seed, offset, fractions, beyond, blend: As for ``sample``. With ``seed=None`` an interrupted
                 volume keeps its seed.
             tile: Voxels per side that are computed at once, rounded up to a multiple of 128: an int or (z, y, x).
                 256 if None, and half of that along z where workers share the memory.
@@ -229,7 +245,7 @@ class SamplingMethods:
         if workers is not None:
             check_count(workers, "workers")
         options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile}
-        job = self.job(size, **options, fractions=fractions, beyond=beyond)
+        job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend)
         old = partial_record(path) if resume else None
         job = job.seeded(old.provenance.get("seed") if old else None)
         pieces = self.pieces()
@@ -248,13 +264,14 @@ class SamplingMethods:
         batch: int | None = None,
         fractions: Fractions | None = None,
         beyond: bool = False,
+        blend: Blend | None = None,
         path: str | os.PathLike[str] | None = None,
         streams: bool = False,
     ) -> Estimate:
         """What ``sample``, or with ``streams`` ``stream``, will cost: computes one tile and tells the rest from it.
 
         Args:
-            size, periodic, offset, tile, batch, fractions, beyond: As for ``sample``.
+            size, periodic, offset, tile, batch, fractions, beyond, blend: As for ``sample``.
             path: The file to be, or None.
             streams: Whether it will be written part by part.
 
@@ -265,7 +282,7 @@ class SamplingMethods:
             ValueError: as ``sample``.
         """
         options = {"periodic": periodic, "offset": offset, "tile": tile, "batch": batch}
-        job = replace(self.job(size, **options, fractions=fractions, beyond=beyond), seed=0)
+        job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).seeded()
         return estimate(job, self.windows(job), self._record(job), path, streams=streams)
 
     def to_dask(
@@ -277,6 +294,7 @@ class SamplingMethods:
         offset: Size = (0, 0, 0),
         fractions: Fractions | None = None,
         beyond: bool = False,
+        blend: Blend | None = None,
         chunks: Size | None = None,
     ) -> dask.array.Array:
         """The volume that ``sample`` would generate, as an array whose chunks are generated when they are asked for.
@@ -284,7 +302,7 @@ class SamplingMethods:
         Any Dask scheduler computes it, on one machine or many; each process puts the generator together once.
 
         Args:
-            size, periodic, seed, offset, fractions, beyond: As for ``sample``.
+            size, periodic, seed, offset, fractions, beyond, blend: As for ``sample``.
             chunks: Voxels per side of a chunk: an int or (z, y, x); 256 if None.
 
         Returns:
@@ -294,7 +312,7 @@ class SamplingMethods:
             ValueError: as ``sample``.
         """
         options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": chunks}
-        job = self.job(size, **options, fractions=fractions, beyond=beyond).seeded()
+        job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).seeded()
         return lazily(job, delayed(self.pieces(), job))
 
     def windows(self, job: SamplingJob) -> Callable[[tuple[int, ...], tuple[int, ...]], np.ndarray]:

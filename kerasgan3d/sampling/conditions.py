@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasgan3d.checks import AXES
 from kerasgan3d.sampling.field import LatentField
+from kerasgan3d.sampling.profile import around, as_nodes, at_cells
 
 _MAX_TAPS = 33
 _SUM = 1e-6  # by how much fractions of all phases may miss one
@@ -129,7 +130,10 @@ class Conditions:
         unknown = [name for name in fractions if name not in phases]
         if unknown:
             raise ValueError(f"`fractions` must name phases of {', '.join(phases)}. Received: {unknown[0]!r}.")
-        named = {phases.index(name): _evaluated(value, name, shape, periodic) for name, value in fractions.items()}
+        named = {
+            phases.index(name): at_cells(as_nodes(value, f"`fractions` of {name}"), shape, periodic)
+            for name, value in fractions.items()
+        }
         full = np.zeros((*np.broadcast_shapes(*(part.shape for part in named.values())), len(phases)))
         for index, part in named.items():
             full[..., index] = part
@@ -203,7 +207,10 @@ class ConditionedField:
     ) -> np.ndarray:
         """The latents and conditions of a window of the lattice: as `LatentField.window`, (z, y, x, channels)."""
         latents = self._latents.window(start, shape, period)
-        y = self._drawn(start, shape, period) if self._wish is None else self._wished(self._wish, start, shape, period)
+        if self._wish is None:
+            y = self._drawn(start, shape, period)
+        else:
+            y = around(self._wish, self._first, self._cells, start, shape, period)
         return np.concatenate([latents, y], axis=-1)
 
     def _drawn(self, start, shape, period):
@@ -217,49 +224,6 @@ class ConditionedField:
         phases = range(self._conditions.n_phases)
         y = [reduce(np.add, (row[j] * noise[..., j] for j in phases)) for row in self._conditions.root]
         return self._conditions.corrected(np.stack(y, axis=-1)).astype("float32")
-
-    def _wished(self, y, start, shape, period):
-        for axis, (first, n, modulus) in enumerate(zip(start, shape, period, strict=True)):
-            places = np.arange(first, first + n) - self._first[axis]
-            places = np.clip(places, 0, self._cells[axis] - 1) if modulus is None else places % modulus
-            y = y.take(np.minimum(places, y.shape[axis] - 1), axis)
-        return y
-
-
-def _evaluated(value: Any, name: str, shape: Sequence[int], periodic: Sequence[bool]) -> np.ndarray:
-    """Return a wish for one phase at the cells of a window: (z, y, x), of length 1 along axes that it does not vary."""
-    if isinstance(value, Mapping):
-        if len(value) != 1 or next(iter(value)) not in tuple(AXES):
-            raise ValueError(f"`fractions` of {name} must be along one axis of z, y, x. Received: {value!r:.200}.")
-        ((letter, values),) = value.items()
-        axis = AXES.index(letter)
-    else:
-        axis, values = 0, value
-    try:
-        nodes = np.asarray(values, "float64")
-    except (TypeError, ValueError):
-        nodes = np.full(1, np.nan)
-    if nodes.ndim == 1 or isinstance(value, Mapping):
-        nodes = nodes.reshape([-1 if i == axis else 1 for i in range(3)])
-    elif nodes.ndim == 0:
-        nodes = nodes.reshape(1, 1, 1)
-    if nodes.ndim != 3 or 0 in nodes.shape or not ((nodes >= 0) & (nodes <= 1)).all():
-        raise ValueError(
-            f"`fractions` of {name} must be from 0 to 1: a number, a list along an axis, or an array (z, y, x). "
-            f"Received: {value!r:.200}."
-        )
-    for along, (cells, wraps) in enumerate(zip(shape, periodic, strict=True)):
-        nodes = _interpolated(nodes, along, cells, wraps) if nodes.shape[along] > 1 else nodes
-    return nodes
-
-
-def _interpolated(nodes, axis, cells, wraps):
-    """Return values at the middles of cells, linear between nodes that span the axis."""
-    count = nodes.shape[axis]
-    middles = (np.arange(cells) + 0.5) / cells * (count if wraps else count - 1)
-    below = np.floor(middles).astype(int)
-    share = (middles - below).reshape([-1 if i == axis else 1 for i in range(3)])
-    return nodes.take(below % count, axis) * (1 - share) + nodes.take((below + 1) % count, axis) * share
 
 
 def _is_finite(value: Any) -> bool:

@@ -13,9 +13,10 @@ import numpy as np
 from kerasgan3d import __version__
 from kerasgan3d.checks import check_count, check_memory, check_periodic, check_seed, check_triple, is_integer
 from kerasgan3d.io.volume import VolumeRecord
+from kerasgan3d.sampling.blend import BlendedField, check_blend
 from kerasgan3d.sampling.conditions import ConditionedField, Conditions
 from kerasgan3d.sampling.field import LatentField, draw_seed
-from kerasgan3d.sampling.generate import Progress, Stem, generate
+from kerasgan3d.sampling.generate import Field, Progress, Stem, generate
 from kerasgan3d.sampling.plan import TilePlan, Window
 
 DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact generator
@@ -42,6 +43,8 @@ class SamplingJob:
         conditions: What the structure is wished to be, a dict that JSON can hold: "fractions", a list [z][y][x][phase]
             that spans the window's ``cells``, of length 1 along axes that it is constant along; and "beyond", true
             where wishes may lie outside what the generator has learned. None for no wish.
+        blend: The structure of another seed that this one is blended with, a dict that JSON can hold: "seed", and "t",
+            a list [z][y][x] that spans the window as fractions do; see `kerasgan3d.sampling.blend`. None for no other.
 
     Raises:
         ValueError: if an argument is not of the above.
@@ -57,6 +60,7 @@ class SamplingJob:
     margin: tuple[int, int]
     bytes_per_voxel: float
     conditions: dict[str, Any] | None = None
+    blend: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class SamplingJob:
         margin: Sequence[int] = (0, 0),
         bytes_per_voxel: float = 0.0,
         conditions: dict[str, Any] | None = None,
+        blend: dict[str, Any] | None = None,
     ):
         if len(margin) != 2 or not all(is_integer(n) and n >= 0 for n in margin):
             raise ValueError(f"`margin` must be two integers of at least 0. Received: {margin!r}.")
@@ -87,6 +92,7 @@ class SamplingJob:
             margin=tuple(margin),
             bytes_per_voxel=float(bytes_per_voxel),
             conditions=conditions,
+            blend=blend,
         )
         for name, n, is_periodic in zip("zyx", self.size, self.periodic, strict=True):
             if is_periodic and n % self.stride:
@@ -95,6 +101,8 @@ class SamplingJob:
                     f"`size` must be a multiple of {self.stride} along periodic axes. Received: {n} along {name}; "
                     f"the nearest are {f'{below} and ' if below else ''}{above}."
                 )
+        if blend is not None:
+            check_blend(blend, self.seed, self.cells[1])
 
     @cached_property
     def plan(self) -> TilePlan:
@@ -170,11 +178,29 @@ class SamplingJob:
         if window is None:
             self.check_memory(voxel_bytes)
         plan = self.plan if window is None else self.plan.window(*window)
-        seed, field = check_seed(self.seed), None
-        if conditions is not None:
-            wish = None if self.conditions is None else np.array(self.conditions["fractions"], float)
-            field = ConditionedField(seed, channels, conditions, *self.cells, wish)
-        return generate(function, field or LatentField(seed, channels), plan, stem=stem, progress=progress)
+        return generate(function, self.field(channels, conditions), plan, stem=stem, progress=progress)
+
+    def field(self, channels: int, conditions: Conditions | None = None) -> Field:
+        """Return what the volume is made of, place by place: latents, conditions, or a blend of those of two seeds.
+
+        Args:
+            channels, conditions: As for `run`.
+
+        Raises:
+            ValueError: if the job has no seed.
+        """
+        field = self._field_of(check_seed(self.seed), channels, conditions)
+        if self.blend is None:
+            return field
+        other, t = self._field_of(self.blend["seed"], channels, conditions), np.array(self.blend["t"], float)
+        # What is wished is the same on both sides.
+        return BlendedField(field, other, t, *self.cells, None if self.conditions is None else channels)
+
+    def _field_of(self, seed: int, channels: int, conditions: Conditions | None) -> Field:
+        if conditions is None:
+            return LatentField(seed, channels)
+        wish = None if self.conditions is None else np.array(self.conditions["fractions"], float)
+        return ConditionedField(seed, channels, conditions, *self.cells, wish)
 
     def check_memory(self, voxel_bytes: int = 1) -> None:
         """Check that the volume could be held in memory, at so many bytes a voxel.
@@ -195,17 +221,20 @@ class SamplingJob:
             **({"generator": origin} if origin else {}),
             "seed": self.seed,
             "offset": list(self.offset),
-            **({} if self.conditions is None else {"conditions": self.conditions}),
+            **{key: value for key, value in self._steered().items() if value is not None},
         }
         return VolumeRecord(self.size, phases, voxel_size, self.periodic, provenance)
 
+    def _steered(self) -> dict[str, Any]:
+        return {"conditions": self.conditions, "blend": self.blend}
+
     def to_json(self) -> dict[str, Any]:
-        """Return the job as JSON holds it. Conditions are left out where there are none."""
+        """Return the job as JSON holds it. Conditions and blends are left out where there are none."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
-            if name != "conditions" or value is not None
+            if name not in self._steered() or value is not None
         }
 
     @classmethod

@@ -99,7 +99,7 @@ def stream(
     done = writer.voxels
     left = total - done
     todo = (missing for part in parts(job.size, tile) for missing in writer.missing(*part))
-    source = _computed_here(compute, todo) if client is None else _computed_there(compute, todo, client)
+    source = _computed_here(compute, todo) if client is None else computed_there(compute, todo, client)
     # Writing, and what it compresses, goes on while the next part is computed.
     with contextlib.closing(writer), ThreadPoolExecutor(1) as pool, contextlib.closing(source):
         waiting = collections.deque()
@@ -126,8 +126,16 @@ def _computed_here(compute: Callable[..., np.ndarray], todo: Iterable[Window]) -
         yield start, compute(start, shape)
 
 
-def _computed_there(compute: Callable[..., Any], todo: Iterable[Window], client: Any) -> Parts:
-    """The parts as workers finish them; a few are on their way at a time, and those of a lost worker go to another."""
+def computed_there(compute: Callable[..., Any], todo: Iterable[tuple[Any, Any]], client: Any) -> Generator:
+    """Yield what workers compute as they finish it, with the first of the two arguments that it was computed from.
+
+    A few are on their way at a time, and those of a lost worker go to another.
+
+    Args:
+        compute: A function of two arguments to a Dask object.
+        todo: The arguments, pairs.
+        client: A dask.distributed.Client.
+    """
     from distributed import as_completed
 
     todo, places = iter(todo), {}

@@ -1,0 +1,106 @@
+"""``kerasgan3d interpolate``."""
+
+from pathlib import Path
+
+import click
+
+from kerasgan3d.cli.hub import takes_generators
+from kerasgan3d.cli.options import Axes, NumbersCommand, Seeds, Size, json_option, overwrite_option
+from kerasgan3d.cli.output import print_facts, print_json, refuse_existing
+from kerasgan3d.cli.progress import progress_bar
+from kerasgan3d.cli.quiet import quiet_tensorflow
+
+
+@click.command(
+    "interpolate",
+    cls=NumbersCommand,
+    epilog="""\b
+Examples:
+  kerasgan3d interpolate nmc-cathode --seeds 1 2 --size 64 -o frames
+  kerasgan3d interpolate nmc-cathode --seeds 1 2 1 --frames 49 --size 128 --periodic -o loop.gif
+""",
+)
+@click.argument("name")
+@click.option("--seeds", type=Seeds(), required=True, help="Two seeds or more; with the first at the end, a loop.")
+@click.option("--frames", type=click.IntRange(min=2), default=25, show_default=True, help="How many volumes.")
+@click.option("--size", type=Size(), default="64", show_default=True, help="Voxels: one number, or three for z, y, x.")
+@click.option("--periodic", is_flag=True, help="Make the volumes continue at their opposite faces, along all axes.")
+@click.option("--periodic-axes", type=Axes(), help="Make them continue along these axes only, such as yx.")
+@click.option(
+    "--axis",
+    type=click.Choice(("z", "y", "x")),
+    default="z",
+    show_default=True,
+    help="An animation shows the middle slices normal to this axis.",
+)
+@click.option("--fps", type=click.FloatRange(0.1, 50), default=12, show_default=True, help="Slices a second.")
+@json_option
+@overwrite_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A folder of volumes, or an animation: .gif or .webp.",
+)
+@takes_generators("name")
+def command(name, seeds, frames, size, periodic, periodic_axes, axis, fps, as_json, overwrite, output):
+    """Generate volumes on the way from one seed to the next.
+
+    Every volume between is as ordinary as those at the ends: a folder gets them as frame-00.tif and so on.
+    """
+    import kerasgan3d
+    from kerasgan3d.report.animation import animate, check_animation
+    from kerasgan3d.steering import interpolate
+
+    if output.suffix:
+        check_animation(output)
+    else:
+        _check_folder(output)
+    refuse_existing(output, overwrite)
+    with quiet_tensorflow() as stderr, progress_bar("sampling", stderr) as bar:
+        generator = kerasgan3d.load_generator(name)
+        volumes = interpolate(generator, seeds, frames, size, periodic=periodic_axes or periodic)
+        volumes = _counted(volumes, frames, bar)
+        if output.suffix:
+            animate((_middle(volume, axis) for volume in volumes), generator.phases, output, fps=fps)
+        else:
+            _write_folder(volumes, frames, output)
+    if as_json:
+        print_json({"output": output, "frames": frames, "seeds": seeds, "shape": size})
+        return
+    print_facts([("wrote", output), ("frames", frames), ("seeds", " ".join(map(str, seeds)))])
+
+
+def _counted(volumes, frames, bar):
+    """Yield volumes and tell a bar of each."""
+    for done, volume in enumerate(volumes, start=1):
+        yield volume
+        if bar is not None:
+            bar(done, frames)
+
+
+def _middle(volume, axis):
+    index = "zyx".index(axis)
+    return volume.labels.take(volume.shape[index] // 2, index)
+
+
+def _check_folder(folder):
+    """Check that nothing but frames would be replaced.
+
+    Raises:
+        FileExistsError: there is something else.
+    """
+    if folder.exists() and not (folder.is_dir() and all(path.match("frame-*.tif") for path in folder.iterdir())):
+        raise FileExistsError(f"{folder} holds other things than frames; choose another name")
+
+
+def _write_folder(volumes, frames, folder):
+    """Write all volumes, or none."""
+    from kerasgan3d.files import replacing
+
+    digits = len(str(frames - 1))
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        for frame, volume in enumerate(volumes):
+            volume.save(temporary / f"frame-{frame:0{digits}}.tif")

@@ -1,0 +1,108 @@
+"""``kerasgan3d search``."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from kerasgan3d.cli.group import CommandError
+from kerasgan3d.cli.hub import takes_generators
+from kerasgan3d.cli.options import Axes, NumbersCommand, Size, json_option, overwrite_option
+from kerasgan3d.cli.output import by, echo, print_facts, print_json, print_table
+from kerasgan3d.cli.progress import heartbeat
+from kerasgan3d.cli.quiet import quiet_tensorflow
+
+
+@click.command(
+    "search",
+    cls=NumbersCommand,
+    epilog="""\b
+Examples:
+  kerasgan3d search nmc-cathode --size 128 --target "D_rel.pore.z=0.2" --count 1000 -o found.csv
+  kerasgan3d search nmc-cathode --size 64 --periodic --target "ssa.NMC>0.4" --target "fraction.pore=0.4"
+  kerasgan3d search sofc-anode --size 128 --target "active_tpb>2.5" --workers 4 --json
+""",
+)
+@click.argument("name")
+@click.option("--size", type=Size(), required=True, help="Voxels of a window: one number, or three for z, y and x.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    required=True,
+    metavar="MEASURE=NUMBER",
+    help="What is wanted: a measure, of a phase and along an axis where it has them, and = < or > a number. Measures: "
+    "fraction, ssa, interface, tpb, active_tpb, chord, connected, D_rel, tau, macmullin, euler, specks, holes. May be "
+    "given again.",
+)
+@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="How many windows.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, metavar="N", help="Of which structure."
+)
+@click.option(
+    "--offset",
+    type=int,
+    nargs=3,
+    default=(0, 0, 0),
+    metavar="Z Y X",
+    help="Where the first window begins, voxels; the others follow along x.",
+)
+@click.option("--periodic", is_flag=True, help="Periodic volumes of this seed and those after it, in place of windows.")
+@click.option("--periodic-axes", type=Axes(), help="Periodic along these axes only, such as yx.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Share the work among N processes.")
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many windows to print.")
+@json_option
+@overwrite_option
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="A table, .csv, that grows as the search goes on."
+)
+@takes_generators("name")
+def command(name, size, targets, periodic, periodic_axes, top, as_json, output, **options):
+    """Search the endless structure for windows with wanted properties.
+
+    Windows are measured one by one, only as far as the targets need, and ranked by how far they miss them, in standard
+    deviations of all windows. When it is interrupted, the same command goes on with its table; also with a larger
+    --count, or other numbers for the same measures.
+    """
+    from kerasgan3d.steering import search
+
+    options |= {"periodic": periodic_axes or periodic, "out": output}
+    with quiet_tensorflow() as stderr, heartbeat("searching", stderr) as progress:
+        try:
+            found = search(name, targets, size, progress=progress, **options)
+        except KeyboardInterrupt as error:
+            if output is None or not output.exists():
+                raise
+            raise CommandError(
+                f"interrupted; what was measured is kept in {output}: the same command goes on", exit_code=130
+            ) from error
+    sampled = _sampling(name, found.best.job)
+    if as_json:
+        print_json({**found.to_dict(), "table": output, "sample": sampled})
+        return
+    header = ["window", "seed", "offset", "score", *map(_headed, found.targets)]
+    print_table(header, [_row(window) for window in found.windows[:top]])
+    echo()
+    best = zip(found.targets, found.best.values, found.deviations(found.best), found.mean, found.spread, strict=True)
+    for target, value, deviations, mean, spread in best:
+        echo(f"{target.name} {value:.4g}: {deviations:+.1f} standard deviations from {mean:.4g} ± {spread:.2g}")
+    print_facts([("windows", len(found.windows)), ("wrote", output), ("sample it", sampled)])
+
+
+def _headed(target):
+    return str(target) if target.unit == "1" else f"{target} {target.unit}"
+
+
+def _row(window):
+    values = (f"{value:.4g}" for value in window.values)
+    return [str(window.number), str(window.job.seed), by(window.job.offset), f"{window.score:.3g}", *values]
+
+
+def _sampling(name, job):
+    """Return the command that samples a window."""
+    from kerasgan3d.checks import axis_letters
+
+    axes = axis_letters(job.periodic)
+    words = ["kerasgan3d", "sample", name, "--size", *job.size, "--seed", job.seed, "--offset", *job.offset]
+    words += ["--periodic-axes", axes] if axes else []
+    return shlex.join(map(str, [*words, "-o", "best.tif"]))

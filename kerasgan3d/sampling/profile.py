@@ -1,0 +1,85 @@
+"""Values that span a window of the lattice, as wishes and blends have them: a number, a profile, a coarse field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasgan3d.checks import AXES
+
+
+def as_nodes(value: Any, what: str) -> np.ndarray:
+    """Return a number, a list along z, a dict from one axis's letter to a list, or an array (z, y, x), as (z, y, x).
+
+    Args:
+        value: What was given, numbers from 0 to 1.
+        what: What it is, for the message.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    if isinstance(value, Mapping):
+        if len(value) != 1 or next(iter(value)) not in tuple(AXES):
+            raise ValueError(f"{what} must be along one axis of z, y, x. Received: {value!r:.200}.")
+        ((letter, values),) = value.items()
+        axis = AXES.index(letter)
+    else:
+        axis, values = 0, value
+    try:
+        nodes = np.asarray(values, "float64")
+    except (TypeError, ValueError):
+        nodes = np.full(1, np.nan)
+    if nodes.ndim == 1 or isinstance(value, Mapping):
+        nodes = nodes.reshape([-1 if i == axis else 1 for i in range(3)])
+    elif nodes.ndim == 0:
+        nodes = nodes.reshape(1, 1, 1)
+    if nodes.ndim != 3 or 0 in nodes.shape or not ((nodes >= 0) & (nodes <= 1)).all():
+        raise ValueError(
+            f"{what} must be from 0 to 1: a number, a list along an axis, or an array (z, y, x). "
+            f"Received: {value!r:.200}."
+        )
+    return nodes
+
+
+def at_cells(nodes: np.ndarray, cells: Sequence[int], periodic: Sequence[bool]) -> np.ndarray:
+    """Return nodes that span a window at the middles of its cells, (z, y, x), of length 1 along axes that they are.
+
+    The first and last nodes stand at the ends; what is between is linear. Along a periodic axis the first node comes
+    again after the last, a period on.
+    """
+    for axis, (count, wraps) in enumerate(zip(cells, periodic, strict=True)):
+        nodes = _interpolated(nodes, axis, count, wraps) if nodes.shape[axis] > 1 else nodes
+    return nodes
+
+
+def around(
+    values: np.ndarray,
+    first: Sequence[int],
+    cells: Sequence[int],
+    start: Sequence[int],
+    shape: Sequence[int],
+    period: Sequence[int | None],
+) -> np.ndarray:
+    """Return values of a window's cells, (z, y, x, ...), for another window of the lattice.
+
+    Args:
+        values: Of length 1 along axes that they are constant along.
+        first, cells: Where the window begins (z, y, x) that the values are of, and its cells.
+        start, shape, period: The other window. Beyond the first one its values go on as at its faces, along periodic
+            axes again from the beginning.
+    """
+    for axis, (begin, n, modulus) in enumerate(zip(start, shape, period, strict=True)):
+        places = np.arange(begin, begin + n) - first[axis]
+        places = np.clip(places, 0, cells[axis] - 1) if modulus is None else places % modulus
+        values = values.take(np.minimum(places, values.shape[axis] - 1), axis)
+    return values
+
+
+def _interpolated(nodes, axis, cells, wraps):
+    count = nodes.shape[axis]
+    middles = (np.arange(cells) + 0.5) / cells * (count if wraps else count - 1)
+    below = np.floor(middles).astype(int)
+    share = (middles - below).reshape([-1 if i == axis else 1 for i in range(3)])
+    return nodes.take(below % count, axis) * (1 - share) + nodes.take((below + 1) % count, axis) * share

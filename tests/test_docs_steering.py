@@ -1,0 +1,37 @@
+"""What the page on steering says of blends is what was measured."""
+
+import csv
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the tests were taken out of the repository")
+
+
+@pytest.fixture(scope="module")
+def maker():
+    """The script that makes the page's figures."""
+    spec = importlib.util.spec_from_file_location("docs_steering", DOCS / "steering.py")
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.syspath_prepend(DOCS)  # as where it is run
+        spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_is_that_of_the_file(maker):
+    page = maker.PAGE.read_text("utf-8")
+    count, size = map(int, re.search(r"measured of (\d+) volumes of (\d+)³ voxels at t = 0.5", page).groups())
+    _, *rows = csv.reader(maker.TABLE.read_text("utf-8").splitlines())
+    assert maker.blends_text([tuple(row) for row in rows], count, size) in page
+
+
+def test_the_comparison_is_made_of_what_it_says(maker, make_generator):
+    rows = list(maker.compare(make_generator(voxel_size=0.5), 3, 8))
+    assert {row[0] for row in rows} >= {"volume_fraction", "specific_surface_area", "connected_fraction"}
+    fractions = [float(row[2]) for row in rows if row[0] == "volume_fraction"]
+    assert sum(fractions) == pytest.approx(1, abs=1e-3)
+    assert "Of " in maker.blends_text(rows, 3, 8)
