@@ -155,7 +155,7 @@ def command(
 def _made_in_series(series, generator, jobs, outputs, how, stderr, as_json):
     """Make the volumes of a series that are missing; return what came of all."""
     results = []
-    series.note()
+    series.begin()
     try:
         for job, files in zip(jobs, outputs, strict=True):
             result = series.result(job.seed)

@@ -355,8 +355,10 @@ def test_an_interrupted_series_goes_on(tmp_path, monkeypatch, seed):
     result = run(f"nmc --size 16 --count 3 {seed} -o a.tif")
     assert (result.exit_code, result.stdout) == (130, "wrote a-4.tif\n")
     assert "interrupted; 1 of 3 volumes are there: the same command goes on" in result.stderr
-    assert files(tmp_path) == ["a-4.tif", "a.tif.partial.json"]
+    assert files(tmp_path) == ["a-4.tif", "a.tif.partial.jsonl"]
     mend()
+    with (tmp_path / "a.tif.partial.jsonl").open("a") as note:
+        note.write('{"seed": 5, "outp')  # a line that a kill cut short
     monkeypatch.setattr("kerasgan3d.sampling.field.draw_seed", lambda: pytest.fail("another seed"))
     before = (tmp_path / "a-4.tif").stat().st_mtime_ns
     result = run(f"nmc --size 16 --count 3 {seed} --json -o a.tif")
@@ -372,9 +374,9 @@ def test_another_series_does_not_go_on(tmp_path, monkeypatch, text):
     mend()
     result = run(f"nmc {text} --count 3 -o a.tif")
     assert result.exit_code == 2
-    assert "a.tif.partial.json says that other volumes were begun here" in result.stderr
+    assert "a.tif.partial.jsonl says that other volumes were begun here" in result.stderr
     assert run(f"nmc {text} --count 3 -o a.tif --restart --overwrite").exit_code == 0
-    assert "a.tif.partial.json" not in files(tmp_path)
+    assert "a.tif.partial.jsonl" not in files(tmp_path)
 
 
 def test_a_series_replaces_files_only_on_request(tmp_path, loads):
