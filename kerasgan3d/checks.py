@@ -232,7 +232,7 @@ def check_axes(axes: Any) -> tuple[int, ...]:
         ValueError: If it is none of these, or names an axis twice.
     """
     parts = axes if np.iterable(axes) else (axes,)
-    numbers = [AXES.find(part) if isinstance(part, str) and len(part) == 1 else part for part in parts]
+    numbers: list[Any] = [AXES.find(part) if isinstance(part, str) and len(part) == 1 else part for part in parts]
     if not numbers or not all(is_integer(n) and 0 <= n <= 2 for n in numbers) or len(set(numbers)) != len(numbers):
         raise ValueError(
             f"`axes` must be letters of axes, such as 'z' or 'yx', or numbers from 0 to 2, each once. "

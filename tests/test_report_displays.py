@@ -115,7 +115,10 @@ def test_a_generator(tmp_path):
     assert len(text) < 3000
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n broken", b"<svg/>"])
+HUGE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0\1\0\0" * 2 + b"\x08\2\0\0\0" + bytes(4)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n broken", b"<svg/>", HUGE])
 def test_a_generator_without_a_picture_that_can_be_read(tmp_path, content):
     path = tmp_path / "preview.png"
     if content is not None:

@@ -370,8 +370,8 @@ class Volume(NDArrayOperatorsMixin):
     def __ne__(self, other: Any) -> Any:
         return np.not_equal(self._labels, self._comparable(other))
 
-    # Volumes themselves are told apart by what they are, not by what they hold, in sets and as keys.
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return object.__hash__(self)  # as keys, volumes are told apart by which they are, not by what they hold
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if any(isinstance(array, Volume) for array in options.get("out", ())):

@@ -39,6 +39,7 @@ _DPI = 100
 _COLORS = 128  # of a picture: a third of the bytes, and no difference that is seen
 _LARGE = 512  # voxels along an edge; more is shown in part
 _LONGEST = 300
+_MOST_PIXELS = 8192  # along an edge
 
 
 def volume_html(volume):
@@ -151,19 +152,18 @@ def _preview(path):
     """
     try:
         path = own_file(path)
-        if path.stat().st_size > MAX_BYTES[PREVIEW]:
-            return ""
-        return _image(path.read_bytes())
-    except (OSError, ValueError, TypeError, SyntaxError):
+        return "" if path.stat().st_size > MAX_BYTES[PREVIEW] else _image(path.read_bytes())
+    except Exception:  # whatever Pillow makes of a broken one: the rest is shown all the same
         return ""
 
 
 def _image(png):
     from PIL import Image
 
+    size = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")  # of any PNG, before it is opened
+    if max(size) > _MOST_PIXELS:
+        raise ValueError(f"a picture must have at most {_MOST_PIXELS} pixels along an edge. Received: {size}.")
     with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-        if max(image.size) > 8192:
-            raise ValueError(f"a picture must have at most 8192 pixels along an edge. Received: {image.size}.")
         small = image.convert("RGB")
     small.thumbnail((1100, 1100))
     buffer = io.BytesIO()
