@@ -21,6 +21,7 @@ def quiet_tensorflow():
     """
     ctx = click.get_current_context(silent=True)
     if ctx is not None and ctx.find_root().params.get("debug"):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
         yield sys.stderr
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -11,9 +11,10 @@ import click
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
 from kerasgan3d.cli.options import Axes, Blend, Fraction, NumbersCommand, Size, json_option, overwrite_option
-from kerasgan3d.cli.output import by, echo, in_bytes, print_facts, print_json, refuse_existing
+from kerasgan3d.cli.output import by, echo, in_bytes, print_facts, print_json, print_table, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
+from kerasgan3d.cli.series import Series, numbered
 
 _STREAMED_FROM = 256**3  # voxels; from there on, memory and the loss of what was done are worth a thought
 
@@ -27,6 +28,7 @@ Examples:
   kerasgan3d sample nmc-cathode --size 64 256 256 --periodic-axes yx -o slab.vti
   kerasgan3d sample my-electrode --size 512 128 128 --fraction pore=0.30:0.50 -o graded.tif
   kerasgan3d sample nmc-cathode --size 512 128 128 --seed 1 --blend 2=0:0:1:1 -o from-1-to-2.tif
+  kerasgan3d sample nmc-cathode --size 64 --seed 0 --count 20 -o cathode.tif
   kerasgan3d sample nmc-cathode --size 1024 --dry-run
   kerasgan3d sample nmc-cathode --size 1024 --periodic --seed 0 -o cathode.zarr
 """,
@@ -40,6 +42,13 @@ Examples:
     type=click.IntRange(0, 2**64 - 1),
     metavar="N",
     help="Which volume: the same seed gives the same voxels. Drawn and printed if left out.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Generate N volumes, of --seed and the seeds that follow, and write NAME-SEED.tif for each. When that is "
+    "interrupted, the same command goes on.",
 )
 @click.option(
     "--offset",
@@ -87,6 +96,7 @@ def command(
     periodic,
     periodic_axes,
     seed,
+    count,
     offset,
     fractions,
     blend,
@@ -113,40 +123,91 @@ def command(
     import kerasgan3d
 
     job = _job(name, size, periodic=periodic_axes or periodic, offset=offset, seed=seed, tile=tile, batch=batch)
-    streams = _streams(job, output, probabilities, workers, dask)
-    outputs = _check_outputs(output, probabilities, overwrite, dry_run, streams)
-    if not (streams or dry_run):
+    how = {"streams": _streams(job, output, probabilities, workers, dask), "probabilities": probabilities}
+    how |= {"resume": not restart, "overwrite": overwrite, "workers": workers, "dask": dask}
+    wishes, series, jobs, places = _wishes(fractions), None, [job], [output]
+    if count is not None and output is not None:
+        if dry_run:
+            seeds = ["SEED"] if seed is None else range(seed, seed + count)
+        else:
+            asked = {"job": _what(name, job), "fractions": wishes, "beyond": beyond, "blend": blend}
+            asked["probabilities"] = probabilities
+            series = Series(output, asked, seed, count, restart=restart)
+            seeds, how["overwrite"] = series.seeds, overwrite or series.resumed
+            jobs = [replace(job, seed=each) for each in seeds]
+        places = [numbered(output, each) for each in seeds]
+    outputs = [_check_outputs(place, probabilities, how["overwrite"], dry_run, how["streams"]) for place in places]
+    if not (how["streams"] or dry_run):
         job.check_memory()
 
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)
-        job = generator.job(job, fractions=_wishes(fractions), beyond=beyond, blend=blend)
+        jobs = [generator.job(job, fractions=wishes, beyond=beyond, blend=blend) for job in jobs]
         if dry_run:
             # One float32 per phase and voxel: more than labels and network together.
-            maps = 4 * len(generator.phases) * job.plan.bytes_output if probabilities else None
-            _print_plan(job.plan, generator.estimate(job, path=output, streams=streams), maps, outputs, as_json)
+            maps = 4 * len(generator.phases) * jobs[0].plan.bytes_output if probabilities else None
+            cost = generator.estimate(jobs[0], path=output, streams=how["streams"])
+            cost = cost._replace(seconds=cost.seconds * (count or 1), disk=cost.disk and cost.disk * (count or 1))
+            _print_plan(jobs[0].plan, cost, maps, [path for files in outputs for path in files], as_json)
             return
-        if streams:
-            given = {"resume": not restart, "overwrite": overwrite, "workers": workers}
-            found = _stream(generator, outputs[0], job, given, dask, stderr)
-            job = replace(job, seed=found.seed)
-            _print_result(outputs, job, generator, found.fractions, found.checksum, found.seconds, as_json)
-            return
-        began = time.perf_counter()
-        with progress_bar("sampling", stderr) as progress:
-            volume = generator.sample(job, progress=progress)
-        job = replace(job, seed=volume.provenance["seed"])
-        maps = None
-        if probabilities:
-            with progress_bar("probabilities", stderr) as progress:
-                maps = generator.sample_probabilities(job, progress=progress)
-        seconds = time.perf_counter() - began
+        if series is None:
+            results = [_made(generator, jobs[0], outputs[0], how, "sampling", stderr)]
+        else:
+            results = _made_in_series(series, generator, jobs, outputs, how, stderr, as_json)
+    if as_json:
+        print_json(results[0] if series is None else results)
+    elif series is None:
+        _print_result(results[0])
+    else:
+        _print_series(results)
 
+
+def _made_in_series(series, generator, jobs, outputs, how, stderr, as_json):
+    """Make the volumes of a series that are missing; return what came of all."""
+    results = []
+    series.begin()
+    try:
+        for job, files in zip(jobs, outputs, strict=True):
+            result = series.result(job.seed)
+            if result is None:
+                title = f"sampling {len(results) + 1} of {len(jobs)}"
+                result = _made(generator, job, files, how, title, stderr)
+                series.note(result)
+                if not as_json:
+                    echo(f"wrote {', '.join(map(str, files))}")
+            results.append(result)
+    except KeyboardInterrupt as error:
+        raise CommandError(
+            f"interrupted; {len(results)} of {len(jobs)} volumes are there: the same command goes on", exit_code=130
+        ) from error
+    series.end()
+    return results
+
+
+def _made(generator, job, outputs, how, title, stderr):
+    """Make a volume and its files; return what is told of it as a dict."""
+    import kerasgan3d
+
+    if how["streams"]:
+        found = _stream(generator, outputs[0], job, how, title, stderr)
+        job = replace(job, seed=found.seed)
+        return _result(outputs, job, generator, found.fractions, found.checksum, found.seconds)
+    began = time.perf_counter()
+    with progress_bar(title, stderr) as progress:
+        volume = generator.sample(job, progress=progress)
+    job = replace(job, seed=volume.provenance["seed"])
+    maps = None
+    if how["probabilities"]:
+        with progress_bar("probabilities", stderr) as progress:
+            maps = generator.sample_probabilities(job, progress=progress)
+    seconds = time.perf_counter() - began
     if maps is not None:
-        kerasgan3d.io.write_probabilities(maps, outputs[1], volume.phases, volume.voxel_size, overwrite=overwrite)
-    kerasgan3d.io.write(volume, outputs[0], overwrite=overwrite)
+        kerasgan3d.io.write_probabilities(
+            maps, outputs[1], volume.phases, volume.voxel_size, overwrite=how["overwrite"]
+        )
+    kerasgan3d.io.write(volume, outputs[0], overwrite=how["overwrite"])
     checksum = kerasgan3d.io.checksum(volume.labels)
-    _print_result(outputs, job, generator, volume.fractions, checksum, seconds, as_json)
+    return _result(outputs, job, generator, volume.fractions, checksum, seconds)
 
 
 def _wishes(fractions):
@@ -180,25 +241,34 @@ def _streams(job, output, probabilities, workers, dask):
     return able and bool(workers or dask or math.prod(job.size) > _STREAMED_FROM)
 
 
-def _stream(generator, path, job, given, dask, stderr):
+def _stream(generator, path, job, how, title, stderr):
     """Write a volume part by part."""
+    given = {name: how[name] for name in ("resume", "overwrite", "workers")}
     with contextlib.ExitStack() as stack:
-        if dask:
+        if how["dask"]:
             from distributed import Client
 
             try:
-                given["client"] = stack.enter_context(Client(dask, timeout=30))
+                given["client"] = stack.enter_context(Client(how["dask"], timeout=30))
             except (OSError, ValueError) as error:
                 raise ValueError(
-                    f"`--dask` must be the address of a Dask cluster that answers. Received: {dask}."
+                    f"`--dask` must be the address of a Dask cluster that answers. Received: {how['dask']}."
                 ) from error
-        progress = stack.enter_context(progress_bar("sampling", stderr, "voxels"))
+        progress = stack.enter_context(progress_bar(title, stderr, "voxels"))
         try:
             return generator.stream(path, job, progress=progress, **given)
         except KeyboardInterrupt as error:
             raise CommandError(
                 f"interrupted; what was written is kept in {path}.partial: the same command goes on", exit_code=130
             ) from error
+
+
+def _what(name, job):
+    """Return what says which structure a job is of, seed apart: as JSON has it."""
+    import kerasgan3d
+
+    weights = (kerasgan3d.zoo.info(name).get("weights") or {}).get("sha256")
+    return {"weights": weights, "size": job.size, "periodic": job.periodic, "offset": job.offset}
 
 
 def _job(name, size, **options):
@@ -269,37 +339,51 @@ def _duration(seconds):
     return f"{seconds:.2g} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
-def _print_result(outputs, job, generator, fractions, checksum, seconds, as_json):
-    voxel_size = generator.voxel_size
-    shares = {phase: float(share) for phase, share in zip(generator.phases, fractions, strict=True)}
-    extent = None if voxel_size is None else [n * voxel_size for n in job.size]
-    if as_json:
-        print_json(
-            {
-                "outputs": outputs,
-                "shape": job.size,
-                "voxel_size": voxel_size,
-                "size_um": extent,
-                "periodic": job.periodic,
-                "fractions": shares,
-                "seed": job.seed,
-                "checksum": checksum,
-                "seconds": round(seconds, 3),
-            }
-        )
-        return
-    from kerasgan3d.checks import axis_letters  # with NumPy, for which help does not wait
+def _result(outputs, job, generator, fractions, checksum, seconds):
+    """Return what is told of a volume, as JSON has it."""
+    size = generator.voxel_size
+    return {
+        "outputs": outputs,
+        "shape": job.size,
+        "voxel_size": size,
+        "size_um": None if size is None else [n * size for n in job.size],
+        "periodic": job.periodic,
+        "fractions": {phase: float(share) for phase, share in zip(generator.phases, fractions, strict=True)},
+        "seed": job.seed,
+        "checksum": checksum,
+        "seconds": round(seconds, 3),
+    }
 
-    axes = axis_letters(job.periodic)
-    lengths = by(float(f"{length:.4g}") for length in extent) if extent else None
+
+def _print_result(result):
     print_facts(
         [
-            *(("wrote", path) for path in outputs),
-            ("voxels", by(job.size) + (f", periodic along {', '.join(axes)}" if axes else "")),
-            ("extent", f"{lengths} µm, voxels of {voxel_size:g} µm" if lengths else "unknown voxel size"),
-            ("fractions", ", ".join(f"{phase} {fraction:.3f}" for phase, fraction in shares.items())),
-            ("seed", job.seed),
-            ("checksum", checksum),
-            ("time", f"{seconds:.1f} s"),
+            *(("wrote", path) for path in result["outputs"]),
+            *_size_facts(result),
+            ("fractions", ", ".join(f"{phase} {fraction:.3f}" for phase, fraction in result["fractions"].items())),
+            ("seed", result["seed"]),
+            ("checksum", result["checksum"]),
+            ("time", f"{result['seconds']:.1f} s"),
         ]
     )
+
+
+def _print_series(results):
+    phases = list(results[0]["fractions"])
+    rows = [
+        (str(row["outputs"][0]), str(row["seed"]), *(f"{row['fractions'][phase]:.3f}" for phase in phases))
+        for row in results
+    ]
+    print_table(("FILE", "SEED", *phases), rows)
+    print_facts([*_size_facts(results[0]), ("time", f"{sum(row['seconds'] for row in results):.1f} s")])
+
+
+def _size_facts(result):
+    from kerasgan3d.checks import axis_letters  # with NumPy, for which help does not wait
+
+    axes, size = axis_letters(result["periodic"]), result["voxel_size"]
+    lengths = by(float(f"{length:.4g}") for length in result["size_um"]) if result["size_um"] else None
+    return [
+        ("voxels", by(result["shape"]) + (f", periodic along {', '.join(axes)}" if axes else "")),
+        ("extent", f"{lengths} µm, voxels of {size:g} µm" if lengths else "unknown voxel size"),
+    ]

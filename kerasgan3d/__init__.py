@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from kerasgan3d.steering import search
     from kerasgan3d.training import GAN3D, train
     from kerasgan3d.volume import Volume
-    from kerasgan3d.zoo import load_generator
+    from kerasgan3d.zoo import list_presets, load_generator
     from kerasgan3d.zoo.finetuning import finetune
 
 __all__ = [
@@ -82,6 +82,7 @@ __all__ = [
     "compare",
     "convert",
     "finetune",
+    "list_presets",
     "load_generator",
     "measure",
     "render",
@@ -115,6 +116,7 @@ _EXPORTS = {
     "compare": "kerasgan3d.report.compare",
     "convert": "kerasgan3d.io",
     "finetune": "kerasgan3d.zoo.finetuning",
+    "list_presets": "kerasgan3d.zoo",
     "load_generator": "kerasgan3d.zoo",
     "measure": "kerasgan3d.metrics",
     "render": "kerasgan3d.report",

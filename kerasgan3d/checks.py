@@ -173,6 +173,74 @@ def box_window(box: Any, shape: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(*pair) for pair in pairs)
 
 
+def index_window(key: Any, shape: Sequence[int]) -> tuple[slice, ...]:
+    """Return the window that indices and slices mean: one slice of step 1 per axis, which holds something.
+
+    Args:
+        key: An integer, a slice or ``...``, or a tuple of them; an integer is the window of that one voxel.
+        shape: Lengths of the axes.
+
+    Raises:
+        IndexError: If an integer lies outside its axis.
+        ValueError: If it is something else, there are too many, a step is not 1, or nothing is left.
+    """
+    parts = list(key) if isinstance(key, tuple) else [key]
+    places = [place for place, part in enumerate(parts) if part is Ellipsis]
+    if len(places) == 1:
+        parts[places[0] : places[0] + 1] = [slice(None)] * (len(shape) + 1 - len(parts))
+    if not 1 <= len(parts) <= len(shape) or not all(is_integer(part) or isinstance(part, slice) for part in parts):
+        raise ValueError(
+            f"A volume takes one to {len(shape)} indices or slices, such as volume[0:64] or volume[3, :, 10:], or the "
+            f"name of a phase. Received: {' '.join(shown(key).split())}. What else arrays take, volume.labels takes."
+        )
+    parts += [slice(None)] * (len(shape) - len(parts))
+    return tuple(_axis_window(part, *axis) for part, axis in zip(parts, zip(shape, AXES, strict=False), strict=True))
+
+
+def _axis_window(part, length, axis):
+    if is_integer(part):
+        index = operator.index(part)
+        if not -length <= index < length:
+            raise IndexError(
+                f"An index along {axis} must lie within its {length} voxels, {-length} to {length - 1}. "
+                f"Received: {index}."
+            )
+        return slice(index % length, index % length + 1)
+    if part.step not in (None, 1):
+        raise ValueError(
+            f"Slices of a volume must have steps of 1. Received: {part.step} along {axis}. `resample` changes the "
+            "voxel size, `flip` the direction, and volume.labels takes any step."
+        )
+    try:
+        start, stop, _ = part.indices(length)
+    except TypeError:
+        raise ValueError(f"Slices of a volume must be of integers. Received: {shown(part)} along {axis}.") from None
+    if stop <= start:
+        raise ValueError(
+            f"A crop must hold voxels. Received: {part.start}:{part.stop} along {axis}, which has {length}."
+        )
+    return slice(start, stop)
+
+
+def check_axes(axes: Any) -> tuple[int, ...]:
+    """Return axes as numbers in ascending order.
+
+    Args:
+        axes: Letters such as "z" or "yx", a number (0 is z, 1 is y, 2 is x), or a sequence of either.
+
+    Raises:
+        ValueError: If it is none of these, or names an axis twice.
+    """
+    parts = axes if np.iterable(axes) else (axes,)
+    numbers: list[Any] = [AXES.find(part) if isinstance(part, str) and len(part) == 1 else part for part in parts]
+    if not numbers or not all(is_integer(n) and 0 <= n <= 2 for n in numbers) or len(set(numbers)) != len(numbers):
+        raise ValueError(
+            f"`axes` must be letters of axes, such as 'z' or 'yx', or numbers from 0 to 2, each once. "
+            f"Received: {shown(axes)}."
+        )
+    return tuple(sorted(map(operator.index, numbers)))
+
+
 def check_memory(needed: int, advice: str) -> None:
     """Check that the machine has so much memory at all, in use or not.
 

@@ -8,7 +8,7 @@ never guesses: a grey value that it does not know is an error, not phase 1.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -315,6 +315,23 @@ def check_dense(labels: ArrayLike, highest: int) -> None:
             "values. They become labels with PhaseMap.infer(image).encode(image); if these are labels of "
             f"{highest + 1} phases, say so by `phases`."
         )
+
+
+class UnknownPhaseError(KeyError, ValueError):
+    """There is no phase of that name: a KeyError, and a ValueError as all that is wrong with an argument."""
+
+    __str__ = Exception.__str__  # a KeyError shows its message in quotes
+
+
+def label_of(name: str, names: Sequence[str]) -> int:
+    """Return the label of a phase.
+
+    Raises:
+        UnknownPhaseError: If it is none of the names.
+    """
+    if name not in names:
+        raise UnknownPhaseError(f"A phase must be one of {', '.join(map(repr, names))}. Received: {shown(name)}.")
+    return names.index(name)
 
 
 def default_names(n: int) -> tuple[str, ...]:

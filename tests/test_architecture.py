@@ -1,6 +1,7 @@
 """What the house is built like, read from its syntax trees: imports go down, and heavy libraries stay where needed."""
 
 import ast
+import importlib
 import subprocess
 import sys
 import tomllib
@@ -16,7 +17,8 @@ FOLDERS = {"kerasgan3d": ROOT / "kerasgan3d", "kerasgan3d.zoo": ROOT / "zoo", "k
 # What lies on one floor may import from its own room and from lower floors; the most specific name counts.
 FLOORS = [
     ["kerasgan3d.texts"],
-    ["kerasgan3d.checks", "kerasgan3d.deprecation", "kerasgan3d.files", "kerasgan3d.seeds"],
+    ["kerasgan3d.checks", "kerasgan3d.deprecation", "kerasgan3d.files", "kerasgan3d.seeds", "kerasgan3d.upward"]
+    + ["kerasgan3d.progress", "kerasgan3d.quiet"],
     ["kerasgan3d.phases", "kerasgan3d.folder", "kerasgan3d.crops", "kerasgan3d.palette", "kerasgan3d.lock"],
     ["kerasgan3d.io"],
     ["kerasgan3d.volume"],
@@ -164,6 +166,26 @@ def test_no_modules_import_one_another():
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {frozenset("bc")}
     graph = {name: {to for to, _ in imports(tree) if to in MODULES} - {name} for name, tree in MODULES.items()}
     assert circles(graph) == set()
+
+
+def test_few_hand_up_and_what_they_hand_up_to_is_there():
+    found = set()
+    for name, tree in MODULES.items():
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            for call in ast.walk(function):
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "upward":
+                    module = ast.literal_eval(call.args[0])
+                    assert FLOOR[room(f"kerasgan3d.{module}")] > FLOOR[room(name)]
+                    if isinstance(call.args[1], ast.Constant):
+                        assert hasattr(importlib.import_module(f"kerasgan3d.{module}"), call.args[1].value)
+                    found.add((name, function.name))
+    assert found == {
+        ("kerasgan3d.io.volume", "plot"),
+        ("kerasgan3d.io.volume", "_repr_html_"),
+        ("kerasgan3d.metrics.record", "_repr_html_"),
+        ("kerasgan3d.models.generator", "_repr_html_"),
+        ("kerasgan3d.report.compare", "_named"),
+    }
 
 
 def test_the_package_itself_imports_none_of_its_modules():

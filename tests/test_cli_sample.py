@@ -316,3 +316,96 @@ def test_what_was_begun_is_no_permission_to_replace_a_file_at_once(tmp_path):
     (tmp_path / "a.tif.partial").mkdir()
     assert "exists already" in run("nmc --size 16 --seed 1 -o a.tif").stderr
     assert (tmp_path / "a.tif").read_text() == "mine"
+
+
+def test_several_volumes_have_their_seeds_in_their_names(tmp_path):
+    result = run("nmc --size 16 --periodic --seed 9 --count 3 -o a.tif")
+    assert result.exit_code == 0
+    assert files(tmp_path) == ["a-10.tif", "a-11.tif", "a-9.tif"]
+    assert result.stdout.startswith("wrote a-9.tif\nwrote a-10.tif\nwrote a-11.tif\n")
+    assert "a-11.tif  11" in result.stdout
+    for seed in (9, 10, 11):
+        assert Volume.load(tmp_path / f"a-{seed}.tif").equals(Generator().sample(16, periodic=True, seed=seed))
+
+
+def test_several_volumes_as_json(tmp_path):
+    found = json.loads(run("nmc --size 16 --count 2 --probabilities --json -o a.tif").stdout)
+    first = found[0]["seed"]
+    assert [row["seed"] for row in found] == [first, first + 1]
+    assert [row["outputs"] for row in found] == [[f"a-{s}.tif", f"a-{s}-probabilities.tif"] for s in (first, first + 1)]
+    assert files(tmp_path) == sorted(name for row in found for name in row["outputs"])
+
+
+def interrupted_at(monkeypatch, seed):
+    sample = Generator.sample
+
+    def interrupting(self, job, **options):
+        if job.seed == seed:
+            raise KeyboardInterrupt
+        return sample(self, job, **options)
+
+    monkeypatch.setattr(Generator, "sample", interrupting)
+    return lambda: monkeypatch.setattr(Generator, "sample", sample)
+
+
+@pytest.mark.parametrize("seed", ["--seed 4", ""])
+def test_an_interrupted_series_goes_on(tmp_path, monkeypatch, seed):
+    monkeypatch.setattr("kerasgan3d.sampling.field.draw_seed", lambda: 4)
+    mend = interrupted_at(monkeypatch, 5)
+    result = run(f"nmc --size 16 --count 3 {seed} -o a.tif")
+    assert (result.exit_code, result.stdout) == (130, "wrote a-4.tif\n")
+    assert "interrupted; 1 of 3 volumes are there: the same command goes on" in result.stderr
+    assert files(tmp_path) == ["a-4.tif", "a.tif.partial.jsonl"]
+    mend()
+    with (tmp_path / "a.tif.partial.jsonl").open("a") as note:
+        note.write('{"seed": 5, "outp')  # a line that a kill cut short
+    monkeypatch.setattr("kerasgan3d.sampling.field.draw_seed", lambda: pytest.fail("another seed"))
+    before = (tmp_path / "a-4.tif").stat().st_mtime_ns
+    result = run(f"nmc --size 16 --count 3 {seed} --json -o a.tif")
+    assert [row["seed"] for row in json.loads(result.stdout)] == [4, 5, 6]
+    assert files(tmp_path) == ["a-4.tif", "a-5.tif", "a-6.tif"]
+    assert (tmp_path / "a-4.tif").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("text", ["--size 16 --seed 5", "--size 32 --seed 4", "--size 16 --periodic --seed 4"])
+def test_another_series_does_not_go_on(tmp_path, monkeypatch, text):
+    mend = interrupted_at(monkeypatch, 5)
+    run("nmc --size 16 --count 3 --seed 4 -o a.tif")
+    mend()
+    result = run(f"nmc {text} --count 3 -o a.tif")
+    assert result.exit_code == 2
+    assert "a.tif.partial.jsonl says that other volumes were begun here" in result.stderr
+    assert run(f"nmc {text} --count 3 -o a.tif --restart --overwrite").exit_code == 0
+    assert "a.tif.partial.jsonl" not in files(tmp_path)
+
+
+def test_a_series_replaces_files_only_on_request(tmp_path, loads):
+    (tmp_path / "a-5.tif").write_bytes(b"mine")
+    result = run("nmc --size 16 --count 3 --seed 4 -o a.tif")
+    assert (result.exit_code, loads) == (2, [])
+    assert result.stderr == "kerasgan3d: a-5.tif exists already; choose another name, or replace it with --overwrite\n"
+    assert files(tmp_path) == ["a-5.tif"]
+    assert run("nmc --size 16 --count 3 --seed 4 -o a.tif --overwrite").exit_code == 0
+    assert run("nmc --size 16 --count 3 --seed 4 -o a.tif").exit_code == 2
+
+
+def test_a_series_is_streamed_one_after_the_other(tmp_path):
+    assert run("nmc --size 272 --seed 64 --count 2 -o a.zarr").exit_code == 0
+    assert [json.loads((tmp_path / f"a-{seed}.zarr").read_text())["seed"] for seed in (64, 65)] == [64, 65]
+
+
+def test_a_dry_run_of_a_series_is_of_all(tmp_path):
+    plan = json.loads(run("nmc --size 64 --seed 3 --count 4 --dry-run --json -o a.tif").stdout)
+    assert (plan["seconds"], plan["bytes_disk"]) == (360.0, 48_000_000)
+    assert plan["outputs"] == ["a-3.tif", "a-4.tif", "a-5.tif", "a-6.tif"]
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("--count 0", "0 is not in the range"), (f"--count 2 --seed {2**64 - 1}", "`seed` must be an integer from 0")],
+)
+def test_counts_are_checked(tmp_path, loads, text, message):
+    result = run(f"nmc --size 16 {text} -o a.tif")
+    assert (result.exit_code, loads, files(tmp_path)) == (2, [], [])
+    assert message in result.stderr

@@ -249,3 +249,39 @@ def test_zero_padding_is_refused_with_a_way_out():
     with pytest.raises(ValueError, match=r"Received: padding='zeros'. Use generator.with_padding\('valid'\)"):
         generator.sample(4)
     assert generator.with_padding("valid").sample(4).shape == (4, 4, 4)
+
+
+@pytest.mark.parametrize("seeds", [range(3, 6), [5, 3], (np.uint64(4),), np.array([3, 3])], ids=repr)
+def test_several_seeds_give_a_list_of_volumes(generator, seeds):
+    volumes = generator.sample((5, 8, 6), periodic="y", seed=seeds, offset=(1, 2, 3))
+    assert [volume.provenance["seed"] for volume in volumes] == [int(seed) for seed in seeds]
+    for seed, volume in zip(seeds, volumes, strict=True):
+        alone = generator.sample((5, 8, 6), periodic="y", seed=int(seed), offset=(1, 2, 3))
+        assert volume.equals(alone)
+        assert volume.provenance == alone.provenance
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        ([], "several ints. Received: none"),
+        ([1, -1], "`seed` must be an integer from 0.*-1"),
+        ("12", "Received: '1'"),
+        ([1, True], "Received: True"),
+    ],
+)
+def test_seeds_that_are_none_are_refused_before_anything_is_made(generator, seed, message):
+    with pytest.raises(ValueError, match=message):
+        generator.sample(8, seed=seed, progress=lambda *_: pytest.fail("began"))
+
+
+def test_progress_of_several_is_of_all(generator):
+    calls = []
+    generator.sample(8, seed=range(3), progress=lambda *call: calls.append(call))
+    assert calls == [(512, 1536), (1024, 1536), (1536, 1536)]
+
+
+def test_several_volumes_must_fit_into_memory_together(generator, monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 1)
+    with pytest.raises(MemoryError, match="1536 bytes are needed"):
+        generator.sample(8, seed=range(3))

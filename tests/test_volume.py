@@ -138,20 +138,140 @@ def test_a_crop_is_periodic_only_where_it_is_whole(volume, labels):
 
 
 @pytest.mark.parametrize(
-    ("window", "message"),
+    ("key", "box"),
     [
-        (0, "three slices"),
-        ((slice(None), slice(None)), "three slices"),
-        ((slice(None), slice(None), 0), "three slices"),
-        ((slice(None), slice(None), slice(None, None, 2)), "steps of 1"),
-        ((slice(2, 2), slice(None), slice(None)), "must hold voxels"),
-        ((slice(9, 12), slice(None), slice(None)), "must hold voxels"),
+        (0, ((0, 1), (0, 5), (0, 6))),
+        (-1, ((3, 4), (0, 5), (0, 6))),
+        (np.int64(2), ((2, 3), (0, 5), (0, 6))),
+        (slice(1, 3), ((1, 3), (0, 5), (0, 6))),
+        (slice(-2, None), ((2, 4), (0, 5), (0, 6))),
+        ((slice(None), slice(None)), ((0, 4), (0, 5), (0, 6))),
+        ((slice(None), 2), ((0, 4), (2, 3), (0, 6))),
+        ((1, 2, -3), ((1, 2), (2, 3), (3, 4))),
+        ((..., slice(0, 99)), ((0, 4), (0, 5), (0, 6))),
+        ((..., slice(0, 2)), ((0, 4), (0, 5), (0, 2))),
+        ((0, ...), ((0, 1), (0, 5), (0, 6))),
+        ((0, ..., 1), ((0, 1), (0, 5), (1, 2))),
     ],
     ids=str,
 )
-def test_other_crops_are_refused(volume, window, message):
-    with pytest.raises(ValueError, match=message):
+def test_indices_and_slices_give_volumes(volume, labels, key, box):
+    crop = volume[key]
+    np.testing.assert_array_equal(crop.labels, labels[tuple(slice(*part) for part in box)])
+    assert crop.periodic == tuple(part == (0, length) for part, length in zip(box, volume.shape, strict=True))
+    assert crop.provenance["history"] == [{"crop": [list(part) for part in box]}]
+    assert crop.equals(volume.crop(box))
+
+
+@pytest.mark.parametrize(
+    ("window", "error", "message"),
+    [
+        ((slice(None), slice(None), slice(None, None, 2)), ValueError, "steps of 1. Received: 2 along x. `resample`"),
+        (slice(None, None, -1), ValueError, "steps of 1. Received: -1 along z.*`flip`"),
+        ((slice(2, 2), slice(None), slice(None)), ValueError, "must hold voxels"),
+        ((slice(9, 12), slice(None), slice(None)), ValueError, "must hold voxels. Received: 9:12 along z, which has 4"),
+        ((0, slice(3, 1)), ValueError, "must hold voxels. Received: 3:1 along y"),
+        (slice("a"), ValueError, "Slices of a volume must be of integers"),
+        (4, IndexError, "along z must lie within its 4 voxels, -4 to 3. Received: 4"),
+        ((0, 0, -7), IndexError, "along x must lie within its 6 voxels, -6 to 5. Received: -7"),
+        ((0, 0, 0, 0), ValueError, r"one to 3 indices or slices.*Received: \(0, 0, 0, 0\)"),
+        ((), ValueError, "one to 3 indices or slices"),
+        ((..., ...), ValueError, "one to 3 indices or slices"),
+        (True, ValueError, "or the name of a phase. Received: True"),
+        (1.0, ValueError, "Received: 1.0"),
+        (None, ValueError, "Received: None"),
+        (np.ones((4, 5, 6), bool), ValueError, "Received: array.*volume.labels takes"),
+        ("pores", KeyError, "A phase must be one of 'pore', 'NMC', 'CBD'. Received: 'pores'"),
+        ("pores", ValueError, "Received: 'pores'"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_other_indices_are_refused_in_a_line(volume, window, error, message):
+    with pytest.raises(error, match=message) as caught:
         volume[window]
+    assert "\n" not in str(caught.value)
+
+
+def test_names_of_phases_give_masks(volume, labels):
+    mask = volume["CBD"]
+    assert (mask.dtype, type(mask)) == (bool, np.ndarray)
+    np.testing.assert_array_equal(mask, labels == 2)
+
+
+def test_equality_is_that_of_arrays(volume, labels):
+    other = Volume((labels + 1) % 3, NAMES)
+    for found, wanted in [
+        (volume == 0, labels == 0),
+        (volume == 0, labels == 0),
+        (volume != 0, labels != 0),
+        (volume == "NMC", labels == 1),
+        (volume != "NMC", labels != 1),
+        (volume == labels[0], labels == labels[0]),
+        (labels == volume, np.ones(labels.shape, bool)),
+        (volume == other, np.zeros(labels.shape, bool)),
+        (volume != other, np.ones(labels.shape, bool)),
+        (volume > 0, labels > 0),
+    ]:
+        assert type(found) is np.ndarray
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("pores", "A phase must be one of"),
+        (Volume(np.zeros((4, 5, 6), int), ("a", "b", "c")), "same shape and phases.*a/b/c.*`equals` tells"),
+        (Volume(np.zeros((4, 5, 7), int), NAMES), "same shape and phases.*4 x 5 x 7"),
+    ],
+    ids=["unknown phase", "other phases", "other shape"],
+)
+def test_what_cannot_be_compared_says_so(volume, other, message):
+    for compare in (lambda: volume == other, lambda: volume != other):
+        with pytest.raises(ValueError, match=message):
+            compare()
+
+
+def test_equals_compares_all_but_provenance(volume, labels):
+    assert volume.equals(Volume(labels.copy(), NAMES, 0.398, "zyx"))
+    assert volume.equals(volume.roll((0, 0, 6)).flip("z").flip("z"))
+    for other in (
+        Volume((labels + 1) % 3, NAMES, 0.398, True),
+        Volume(labels, ("pore", "CBD", "NMC"), 0.398, True),
+        Volume(labels, NAMES, 0.4, True),
+        Volume(labels, NAMES, 0.398, "yx"),
+        volume[:3],
+        labels,
+        None,
+    ):
+        assert not volume.equals(other)
+
+
+def test_a_volume_looks_like_its_array(volume, labels):
+    assert (len(volume), volume.ndim, volume.size, volume.dtype) == (4, 3, 120, np.uint8)
+    assert np.unique(volume).tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(np.asarray(volume), labels)
+    np.testing.assert_array_equal(volume * 2, labels * 2)
+    assert np.add.reduce(volume, axis=None) == labels.sum()
+    assert {volume: 1}[volume] == 1
+    with pytest.raises(TypeError):
+        volume += 1
+
+
+@pytest.mark.parametrize(
+    ("axes", "numbers", "letters"), [("z", 0, "z"), ("xy", (1, 2), "yx"), (2, 2, "x"), ((0, "x"), (0, 2), "zx")]
+)
+def test_flipping_turns_axes_round(volume, labels, axes, numbers, letters):
+    flipped = volume.flip(axes)
+    np.testing.assert_array_equal(flipped.labels, np.flip(labels, numbers))
+    assert flipped.periodic == volume.periodic
+    assert flipped.provenance["history"] == [{"flip": letters}]
+    assert flipped.flip(axes).equals(volume)
+
+
+@pytest.mark.parametrize("axes", ["zz", "a", "", 3, -1, (), None, 1.0, True, (0, "z")], ids=repr)
+def test_other_axes_are_refused(volume, axes):
+    with pytest.raises(ValueError, match="`axes` must be letters of axes.*Received"):
+        volume.flip(axes)
 
 
 def test_a_volume_is_not_a_sequence(volume):

@@ -12,6 +12,7 @@ from kerasgan3d.folder import CARD, read_facts, write_json
 from kerasgan3d.material.statistics import reference_statistics
 from kerasgan3d.models import Generator
 from kerasgan3d.models.preset import save_preset
+from kerasgan3d.volume import Volume
 from kerasgan3d.zoo.card import card_text
 
 PHASES = ("pore", "grain")
@@ -279,3 +280,19 @@ def test_peers_that_are_smaller_are_compared_at_their_size(folder, tmp_path):
     found = zoo.compare_preset(again, image, peers={"theirs": small}, count=3, size=32, large=(64, 2), **options)
     assert found["samples"]["size"] == 32
     assert found["peers"]["theirs"]["samples"]["size"] == 24
+
+
+def test_names_of_generators_are_told_from_other_files(small_preset, tmp_path):
+    (tmp_path / "scan.tif").write_bytes(b"")
+    for name in (*zoo.list_presets(), small_preset, str(small_preset), "hf://org/name"):
+        assert zoo.is_generator(name)
+    for name in ("scan.tif", tmp_path / "scan.tif", tmp_path, "org/name", "nowhere"):
+        assert not zoo.is_generator(name)
+
+
+def test_comparisons_take_names_as_the_command_does(small_preset):
+    other = Volume(np.zeros((8, 8, 8), int), ("a", "b"), 1.0)
+    with pytest.raises(ValueError, match=r"Received: .* of nmc-cathode, and a, b of volume"):
+        kerasgan3d.compare("nmc-cathode", other)
+    with pytest.raises(ValueError, match="phases of both sides must be the same"):
+        kerasgan3d.compare(other, small_preset)

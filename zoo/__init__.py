@@ -9,13 +9,14 @@ from kerasgan3d.zoo.card import complete
 from kerasgan3d.zoo.comparison import compare_preset
 from kerasgan3d.zoo.fidelity import measure_fidelity
 from kerasgan3d.zoo.hub import search
-from kerasgan3d.zoo.loading import info, list_presets, load_generator, on_hub, path, pull
+from kerasgan3d.zoo.loading import info, is_generator, list_presets, load_generator, on_hub, path, pull
 from kerasgan3d.zoo.publishing import publish
 
 __all__ = [
     "compare_preset",
     "complete",
     "info",
+    "is_generator",
     "list_presets",
     "load_generator",
     "measure_fidelity",

@@ -46,6 +46,12 @@ def path(name: str | os.PathLike[str], revision: str | None = None) -> Path:
     return _found(name, revision)[0]
 
 
+def is_generator(name: str | os.PathLike[str]) -> bool:
+    """Tell whether a name is that of a generator: one that ships, the folder of one or of a run, or "hf://org/name"."""
+    folder = _here(name)
+    return str(name).startswith(SCHEME) if folder is None else (folder / CARD).is_file()
+
+
 def on_hub(name: str | os.PathLike[str], revision: str | None = None) -> Address | None:
     """Return the Address of what is not here but may be on the Hub; None for what ships and for folders.
 

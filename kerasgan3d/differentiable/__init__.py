@@ -3,6 +3,7 @@
 Where probabilities are 0 or 1 they are those of ``kerasgan3d.metrics``, per voxel instead of per µm.
 """
 
+import kerasgan3d.quiet  # noqa: F401 before Keras
 from kerasgan3d.differentiable.counts import (
     likeliest,
     local_fractions,

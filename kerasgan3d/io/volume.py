@@ -8,25 +8,46 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import ArrayLike, DTypeLike
 
-from kerasgan3d.checks import AXES, Periodic, box_window, check_periodic, check_voxel_size, plain_array
+from kerasgan3d.checks import (
+    AXES,
+    Periodic,
+    box_window,
+    check_axes,
+    check_periodic,
+    check_voxel_size,
+    index_window,
+    plain_array,
+)
 from kerasgan3d.io._common import FileError, Phases, StrPath, about
 from kerasgan3d.io._itk import raw_path
 from kerasgan3d.io.lazy import LazyArray, lazy
+from kerasgan3d.io.memory import pyvista_of, xarray_of
 from kerasgan3d.io.reading import bytes_of, open_labels, open_path, read_segmented
 from kerasgan3d.io.resampling import resampled_volume
 from kerasgan3d.io.writing import write_labels
-from kerasgan3d.phases import MAX_PHASES, PhaseMap, check_dense, default_names, one_hot
+from kerasgan3d.phases import MAX_PHASES, PhaseMap, check_dense, default_names, label_of, one_hot
+from kerasgan3d.upward import upward
+
+if TYPE_CHECKING:
+    import pyvista
+    import xarray
+    from matplotlib.figure import Figure
 
 _RECORD_VERSION = 1
 
 
-class Volume:
+class Volume(NDArrayOperatorsMixin):
     """A segmented 3D image: labels, phase names, voxel size, periodic axes and where it came from.
+
+    It behaves like the array of its labels: `len`, `shape`, `ndim`, `size`, `dtype`, and operators and functions of
+    NumPy, which give plain arrays. ``volume == 0`` and ``volume == "pore"`` are masks; `equals` tells whether two
+    volumes are the same. Indices and slices give Volumes, names of phases give masks.
 
     Args:
         labels: integer or boolean array (z, y, x), values 0 to n - 1. It becomes uint8; an array that is uint8 already
@@ -46,6 +67,10 @@ class Volume:
         Volume(4 x 5 x 6 voxels of 0.5 µm, phases pore/solid, periodic zyx)
         >>> volume.size_um
         (2.0, 2.5, 3.0)
+        >>> volume[1:3]
+        Volume(2 x 5 x 6 voxels of 0.5 µm, phases pore/solid, periodic yx)
+        >>> volume["pore"].mean()
+        np.float64(1.0)
     """
 
     def __init__(
@@ -96,6 +121,21 @@ class Volume:
         return self._labels.shape
 
     @property
+    def ndim(self) -> int:
+        """The number of axes: 3."""
+        return 3
+
+    @property
+    def size(self) -> int:
+        """The number of voxels."""
+        return self._labels.size
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the labels: uint8."""
+        return self._labels.dtype
+
+    @property
     def size_um(self) -> tuple[float, float, float] | None:
         """The extent along z, y and x in µm, or None where the voxel size is unknown."""
         if self._voxel_size is None:
@@ -113,6 +153,77 @@ class Volume:
     def one_hot(self, dtype: DTypeLike = "float32") -> np.ndarray:
         """Return one channel per phase: (z, y, x, n) of 0 and 1."""
         return one_hot(self._labels, len(self._phases), dtype)
+
+    @overload
+    def __getitem__(self, key: str) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, key: Any) -> Volume: ...
+
+    def __getitem__(self, key: Any) -> Volume | np.ndarray:
+        """Crop, or find a phase: ``volume[0:64, :, 10:]`` is a Volume, ``volume["pore"]`` a mask.
+
+        Args:
+            key: The name of a phase; or one to three indices and slices for z, y and x, negative ones counted from the
+                end. What is missing at the end, or stands for `...`, is the whole axis. An index keeps its axis, one
+                voxel long, so that volumes stay volumes.
+
+        Returns:
+            bool (z, y, x), true where the phase is; or a Volume, periodic only along the axes that were not cut, whose
+            provenance says what was cut. It shares its memory.
+
+        Raises:
+            IndexError: If an index lies outside the volume.
+            KeyError: If there is no phase of that name. It is a ValueError too.
+            ValueError: If it is none of the above, a step is not 1, or nothing is left.
+        """
+        if isinstance(key, str):
+            return self._labels == label_of(key, self._phases)
+        window = index_window(key, self.shape)
+        whole = [part.stop - part.start == length for part, length in zip(window, self.shape, strict=True)]
+        periodic = tuple(p and w for p, w in zip(self._periodic, whole, strict=True))
+        return self._derived(self._labels[window], periodic, {"crop": [[part.start, part.stop] for part in window]})
+
+    def crop(self, box: Sequence[Sequence[int] | None]) -> Volume:
+        """Return the part within a box, one (start, stop) in voxels or None per axis z, y, x, as `volume[...]` does.
+
+        Raises:
+            ValueError: if it is no box, or empty, or not within the volume.
+        """
+        return self[box_window(box, self.shape)]
+
+    def flip(self, axes: Any) -> Volume:
+        """Return the mirror image.
+
+        Args:
+            axes: Those whose direction turns round: letters such as "z" or "yx", a number from 0 to 2, or several.
+
+        Returns:
+            A new Volume, periodic along the same axes. It shares its memory.
+
+        Raises:
+            ValueError: If there is no such axis, or one is named twice.
+        """
+        numbers = check_axes(axes)
+        step = {"flip": "".join(AXES[axis] for axis in numbers)}
+        return self._derived(np.flip(self._labels, numbers), self._periodic, step)
+
+    def resample(self, voxel_size: float) -> Volume:
+        """Return the volume with voxels of another size: each takes the label of the voxel in which its centre lies.
+
+        Structures thinner than a new voxel are lost in part. It is periodic along the axes that were, where the new
+        voxels fill them to the end.
+
+        Args:
+            voxel_size: Edge of the new voxels in µm.
+
+        Raises:
+            ValueError: if it is no positive number, or the volume's own is unknown.
+        """
+        labels, size, periodic = resampled_volume(self._labels, (self._voxel_size,) * 3, voxel_size, self._periodic)
+        volume = self._derived(labels, periodic, {"resample": size})
+        volume._voxel_size = size
+        return volume
 
     def roll(self, shift: Iterable[int]) -> Volume:
         """Move the origin of a periodic volume.
@@ -139,6 +250,48 @@ class Volume:
                     f"along {axis} of {self!r}."
                 )
         return self._derived(np.roll(self._labels, shift, (0, 1, 2)), self._periodic, {"roll": list(shift)})
+
+    def equals(self, other: Any) -> bool:
+        """Tell whether another volume is the same: labels, phases, voxel size and periodic axes; not its provenance.
+
+        ``==`` compares voxel by voxel, as arrays do.
+        """
+        return (
+            isinstance(other, Volume)
+            and (self.phases, self.voxel_size, self.periodic) == (other.phases, other.voxel_size, other.periodic)
+            and np.array_equal(self._labels, other.labels)
+        )
+
+    def plot(self, **options: Any) -> Figure:
+        """Draw the volume: a solid body, three slices and a legend; options are those of `kerasgan3d.render`.
+
+        Returns:
+            A matplotlib Figure, which notebooks show.
+        """
+        return upward("report", "render")(self, **options)
+
+    def to_xarray(self) -> xarray.DataArray:
+        """Return the labels as an xarray.DataArray with dims z, y, x, which shares their memory.
+
+        Coordinates are the centres of voxels in µm, none where the voxel size is unknown. Attributes name the phases
+        by the CF conventions ("flag_values" and "flag_meanings", blanks of a name as underscores), and say
+        "voxel_size" in µm, "periodic" (letters of axes) and, as JSON, all else: "kerasgan3d".
+
+        Raises:
+            ModuleNotFoundError: If xarray is not installed: pip install "kerasgan3d[memory]".
+        """
+        return xarray_of(self._labels, VolumeRecord.of(self))
+
+    def to_pyvista(self) -> pyvista.ImageData:
+        """Return a pyvista.ImageData whose cells are the voxels, as ParaView opens the volume's .vti.
+
+        Its cell data "phase" are the labels, which it shares; its field data "phases" the names and "periodic_zyx"
+        three numbers of 0 and 1. Lengths are in µm, or in voxels where the voxel size is unknown.
+
+        Raises:
+            ModuleNotFoundError: If pyvista is not installed: pip install "kerasgan3d[memory]".
+        """
+        return pyvista_of(self._labels, VolumeRecord.of(self))
 
     def save(self, path: StrPath, *, overwrite: bool = True) -> None:
         """Write the volume to a file, complete or not at all.
@@ -219,53 +372,34 @@ class Volume:
         with about(path):
             return cls(*image, metadata.get("periodic", False), metadata.get("provenance", {"file": Path(path).name}))
 
-    def __getitem__(self, window: tuple[slice, slice, slice]) -> Volume:
-        """Crop: `volume[0:64, :, 10:]` is a Volume, periodic only along the axes that were not cut.
-
-        Raises:
-            ValueError: if the window is not three slices of step 1, or holds no voxel.
-        """
-        if not isinstance(window, tuple) or len(window) != 3 or not all(isinstance(part, slice) for part in window):
-            raise ValueError(
-                "A crop must be three slices (z, y, x), such as volume[0:64, :, :]. Single voxels are in volume.labels."
-            )
-        if any(part.step not in (None, 1) for part in window):
-            raise ValueError("A crop must have steps of 1: leaving out voxels would change their size.")
-        bounds = [part.indices(length)[:2] for part, length in zip(window, self.shape, strict=True)]
-        if any(stop <= start for start, stop in bounds):
-            raise ValueError(f"A crop must hold voxels. Received: {bounds} of shape {self.shape}.")
-        whole = [stop - start == length for (start, stop), length in zip(bounds, self.shape, strict=True)]
-        periodic = tuple(p and w for p, w in zip(self._periodic, whole, strict=True))
-        return self._derived(self._labels[window], periodic, {"crop": [list(part) for part in bounds]})
-
-    def crop(self, box: Sequence[Sequence[int] | None]) -> Volume:
-        """Return the part within a box, one (start, stop) in voxels or None per axis z, y, x, as `volume[...]` does.
-
-        Raises:
-            ValueError: if it is no box, or empty, or not within the volume.
-        """
-        z, y, x = box_window(box, self.shape)
-        return self[z, y, x]
-
-    def resample(self, voxel_size: float) -> Volume:
-        """Return the volume with voxels of another size: each takes the label of the voxel in which its centre lies.
-
-        Structures thinner than a new voxel are lost in part. It is periodic along the axes that were, where the new
-        voxels fill them to the end.
-
-        Args:
-            voxel_size: Edge of the new voxels in µm.
-
-        Raises:
-            ValueError: if it is no positive number, or the volume's own is unknown.
-        """
-        labels, size, periodic = resampled_volume(self._labels, (self._voxel_size,) * 3, voxel_size, self._periodic)
-        volume = self._derived(labels, periodic, {"resample": size})
-        volume._voxel_size = size
-        return volume
+    def __len__(self) -> int:
+        return self.shape[0]
 
     # Without this, Python would iterate by asking for volume[0], volume[1], ...
     __iter__ = None
+
+    def __eq__(self, other: Any) -> Any:
+        """Return where the labels are equal: bool (z, y, x).
+
+        Args:
+            other: A label, the name of a phase, an array of labels, or a Volume of the same phases.
+
+        Raises:
+            ValueError: If there is no such phase, or the phases or shapes of two volumes differ.
+        """
+        return np.equal(self._labels, self._comparable(other))
+
+    def __ne__(self, other: Any) -> Any:
+        return np.not_equal(self._labels, self._comparable(other))
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)  # as keys, volumes are told apart by which they are, not by what they hold
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(isinstance(array, Volume) for array in options.get("out", ())):
+            return NotImplemented  # a Volume holds labels, not results
+        inputs = tuple(each.labels if isinstance(each, Volume) else each for each in inputs)
+        return getattr(ufunc, method)(*inputs, **options)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._labels, dtype=dtype, copy=copy)
@@ -277,6 +411,22 @@ class Volume:
         axes = "".join(axis for axis, wraps in zip(AXES, self._periodic, strict=True) if wraps)
         periodic = f"periodic {axes}" if axes else "not periodic"
         return f"Volume({size} voxels of {edge}, phases {names}, {periodic})"
+
+    def _repr_html_(self) -> str:
+        return upward("report.displays", "volume_html")(self)
+
+    def _comparable(self, other):
+        """Return what labels are compared with: a label or an array of them."""
+        if isinstance(other, str):
+            return label_of(other, self._phases)
+        if not isinstance(other, Volume):
+            return other
+        if (self.phases, self.shape) != (other.phases, other.shape):
+            raise ValueError(
+                "Volumes are compared voxel by voxel and must have the same shape and phases. "
+                f"Received: {self!r} and {other!r}. `equals` tells whether they are the same."
+            )
+        return other.labels
 
     def _derived(self, labels, periodic, step):
         """Return a Volume of these labels whose provenance tells how it was made from this one."""

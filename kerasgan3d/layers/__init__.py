@@ -1,5 +1,6 @@
 """Layers: periodic padding, and up-sampling that leaves no checkerboard and no boundary."""
 
+import kerasgan3d.quiet  # noqa: F401 before Keras
 from kerasgan3d.layers.circular_pad3d import CircularPad3D
 from kerasgan3d.layers.conv3d import PaddedConv3D
 from kerasgan3d.layers.transposed_conv3d import TransposedConv3D

@@ -36,6 +36,16 @@ def record_text(record):
     return "\n\n".join(part for part in parts if part)
 
 
+def record_rows(record):
+    """Return the rows of a Measurement's table; a number of the whole volume has its text below the first phase."""
+    scalars = [
+        _Row(_label(record, row), row.unit, "", [_number(getattr(record, key)), *[""] * (len(record.phases) - 1)])
+        for key, row in MEASURES.items()
+        if not row.shape and getattr(record, key) is not None
+    ]
+    return [*_rows(record), *scalars]
+
+
 def _subject(record):
     image, element = ("slice", "pixels") if len(record.shape) == 2 else ("volume", "voxels")
     axes = AXES[-len(record.shape) :]

@@ -23,6 +23,7 @@ from kerasgan3d.metrics.blocks import BLOCK, highest_phases, measure_blocks
 from kerasgan3d.metrics.confidence import LEVEL, WITHIN, Confidence, check_level, check_within, confidence_of
 from kerasgan3d.metrics.registry import MEASURES
 from kerasgan3d.phases import MAX_PHASES, PhaseMap, check_dense, default_names
+from kerasgan3d.upward import upward
 
 MAX_LAG = 32  # voxels: with 0.4 µm each beyond the size of a cathode's particles, and still cheap
 # Voxels. All measures of a volume that is in memory take some 100 bytes each: 13 GB for this many.
@@ -136,6 +137,9 @@ class Measurement(_Values):
 
     def __str__(self) -> str:
         return record_text(self)
+
+    def _repr_html_(self) -> str:
+        return upward("report.displays", "measurement_html")(self)
 
     def __repr__(self) -> str:
         shape, element = " x ".join(map(str, self.shape)), "pixels" if len(self.shape) == 2 else "voxels"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import kerasgan3d.quiet  # noqa: F401 before Keras
 from kerasgan3d.models.architectures import ARCHITECTURES
 from kerasgan3d.models.generator import Generator
 from kerasgan3d.models.slice_discriminator import SliceDiscriminator

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from functools import reduce
 from itertools import islice, zip_longest
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -36,6 +37,7 @@ from kerasgan3d.models.sampling import SamplingMethods
 from kerasgan3d.phases import PhaseMap
 from kerasgan3d.sampling.conditions import ConditionedField, Conditions
 from kerasgan3d.sampling.field import LatentField
+from kerasgan3d.upward import upward
 
 
 class Unit(NamedTuple):
@@ -140,6 +142,7 @@ class Generator(SamplingMethods, Model):
                 f"`conditions` must be of as many phases, {len(self.phases)}. Received: {self.conditions.n_phases}."
             )
         self.card: dict[str, Any] = {}
+        self.preview: Path | None = None
         channels = (self.input_channels, *self.widths, len(self.phases))
         check_weights(channels, taps=27 if upsampling == "resize" else 64, depths=self.depths)
 
@@ -213,6 +216,9 @@ class Generator(SamplingMethods, Model):
         size = f"voxels of {self.voxel_size:g} µm" if self.voxel_size else "voxels of unknown size"
         name = f"{self.card['name']!r}, " if "name" in self.card else ""
         return f"Generator({name}{'/'.join(self.phases)}, {size}, stride {self.stride}, padding {self.padding!r})"
+
+    def _repr_html_(self) -> str:
+        return upward("report.displays", "generator_html")(self)
 
     @property
     def stride(self) -> int:
@@ -325,7 +331,7 @@ class Generator(SamplingMethods, Model):
         if not self.normalizations:
             return self._copy()
         folded = Generator(**{**self._arguments(), "normalization": "folded"}, dtype=self.dtype_policy)
-        folded.card = self.card
+        folded.card, folded.preview = self.card, self.preview
         folded.set_weights(self._folded_weights())
         return folded
 
@@ -377,7 +383,7 @@ class Generator(SamplingMethods, Model):
     def _copy(self, **changes: Any) -> Generator:
         copy = Generator(**{**self._arguments(), **changes}, dtype=self.dtype_policy)
         copy.set_weights(self.get_weights())
-        copy.card = self.card
+        copy.card, copy.preview = self.card, self.preview
         return copy
 
     def _normalization(self, name: str) -> Any:

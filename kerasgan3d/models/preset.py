@@ -18,6 +18,7 @@ from kerasgan3d.folder import (
     MAX_BYTES,
     NEWER_FORMAT,
     PRESET_FILES,
+    PREVIEW,
     REFERENCE,
     WEIGHTS,
     check_agreement,
@@ -138,6 +139,7 @@ def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None
         ) from error
     card = {key: value for key, value in card.items() if key not in _ORIGIN}
     generator.card = {**card, "sha256": actual, **(origin or {})}
+    generator.preview = folder / PREVIEW
     return generator
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from kerasgan3d.checks import check_count
+from kerasgan3d.checks import check_count, check_seed
 from kerasgan3d.io import VolumeRecord, partial_record
 from kerasgan3d.models._sampler import Sampler
 from kerasgan3d.models.estimate import Estimate, estimate
 from kerasgan3d.models.remote import Pieces, delayed
+from kerasgan3d.progress import Told, reported
 from kerasgan3d.sampling.blend import asked_blend
 from kerasgan3d.sampling.conditions import Conditions, Fractions
-from kerasgan3d.sampling.generate import Progress
 from kerasgan3d.sampling.job import Periodic, SamplingJob, Size
 from kerasgan3d.sampling.plan import TilePlan
 from kerasgan3d.sampling.stream import Streamed, lazily, local_client, stream
@@ -121,6 +121,7 @@ class SamplingMethods:
         options = {"periodic": periodic, "offset": offset, "tile": tile, "batch": batch}
         return self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).plan
 
+    @overload
     def sample(
         self,
         size: Size | SamplingJob,
@@ -133,8 +134,39 @@ class SamplingMethods:
         fractions: Fractions | None = None,
         beyond: bool = False,
         blend: Blend | None = None,
-        progress: Progress | None = None,
-    ) -> Volume:
+        progress: Told = None,
+    ) -> Volume: ...
+
+    @overload
+    def sample(
+        self,
+        size: Size | SamplingJob,
+        *,
+        periodic: Periodic = False,
+        seed: Iterable[int],
+        offset: Size = (0, 0, 0),
+        tile: Size | None = None,
+        batch: int | None = None,
+        fractions: Fractions | None = None,
+        beyond: bool = False,
+        blend: Blend | None = None,
+        progress: Told = None,
+    ) -> list[Volume]: ...
+
+    def sample(
+        self,
+        size: Size | SamplingJob,
+        *,
+        periodic: Periodic = False,
+        seed: int | Iterable[int] | None = None,
+        offset: Size = (0, 0, 0),
+        tile: Size | None = None,
+        batch: int | None = None,
+        fractions: Fractions | None = None,
+        beyond: bool = False,
+        blend: Blend | None = None,
+        progress: Told = None,
+    ) -> Volume | list[Volume]:
         """Generate a volume of labels.
 
         The volume is a window on an infinite random structure that ``seed`` names: the same seed gives the same voxels
@@ -144,7 +176,8 @@ class SamplingMethods:
             size: Voxels: an int, or (z, y, x). Any positive numbers; a multiple of ``stride`` along periodic axes. Or
                 a SamplingJob, which says all arguments but ``progress``.
             periodic: Whether the volume continues itself: a bool, three (z, y, x), or letters of axes such as "yx".
-            seed: A non-negative int below 2**64; None draws one. It is recorded in the volume's provenance.
+            seed: A non-negative int below 2**64; None draws one. It is recorded in the volume's provenance. Several,
+                such as ``range(20)`` or ``[3, 1, 4]``, give a list of volumes, one for each in their order.
             offset: Where the window begins, in voxels (z, y, x). Along a periodic axis this rolls the volume by minus
                 the offset.
             tile: Voxels per side that are computed at once: an int or (z, y, x). Has no effect on the result.
@@ -159,21 +192,31 @@ class SamplingMethods:
                 number from 0 to 1 or spans the window as fractions do: a list is a profile along z, {"x": [...]} one
                 along another axis. Where it is held at 0 or 1 for longer than the network sees, the voxels are those
                 of one seed.
-            progress: A function (voxels done, voxels in all), called after each step.
+            progress: A function (voxels done, voxels in all), called after each step. None shows a bar where stderr is
+                a terminal, and in notebooks; False shows none.
 
         Returns:
-            Volume: labels (z, y, x), uint8.
+            Volume: labels (z, y, x), uint8; or a list of them, where `seed` holds several.
 
         Raises:
             ValueError: if a size, offset, tile, batch, seed, wish or blend is not of the above, or the generator takes
                 no wishes.
             MemoryError: if the machine has less memory than the volume takes.
         """
-        options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
-        job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).seeded()
-        sampler = self.sampler()
-        labels = self._run(job, sampler, sampler.labels, progress=progress)
-        return self._record(job).volume(labels)
+        several = isinstance(seed, Iterable)
+        seeds = [check_seed(each) for each in seed] if isinstance(seed, Iterable) else [seed]
+        if not seeds:
+            raise ValueError("`seed` must be an int, None, or several ints. Received: none.")
+        options = {"periodic": periodic, "seed": None if several else seed, "offset": offset, "tile": tile}
+        job = self.job(size, **options, batch=batch, fractions=fractions, beyond=beyond, blend=blend)
+        jobs = [replace(job, seed=each) for each in seeds] if several else [job.seeded()]
+        job.check_memory(len(jobs))
+        sampler, volumes = self.sampler(), []
+        with reported(progress, "sampling", "voxels") as report:
+            for job in jobs:
+                labels = self._run(job, sampler, sampler.labels, progress=_part(report, len(volumes), len(jobs)))
+                volumes.append(self._record(job).volume(labels))
+        return volumes if several else volumes[0]
 
     def sample_probabilities(
         self,
@@ -187,7 +230,7 @@ class SamplingMethods:
         fractions: Fractions | None = None,
         beyond: bool = False,
         blend: Blend | None = None,
-        progress: Progress | None = None,
+        progress: Told = None,
     ) -> np.ndarray:
         """Generate the probabilities of the phases, the paper's confidence maps. Arguments as for ``sample``.
 
@@ -196,8 +239,9 @@ class SamplingMethods:
         """
         options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
         job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).seeded()
-        sampler = self.sampler()
-        return self._run(job, sampler, sampler.probabilities, voxel_bytes=4 * len(self.phases), progress=progress)
+        sampler, voxel_bytes = self.sampler(), 4 * len(self.phases)
+        with reported(progress, "probabilities", "voxels") as report:
+            return self._run(job, sampler, sampler.probabilities, voxel_bytes=voxel_bytes, progress=report)
 
     def stream(
         self,
@@ -215,7 +259,7 @@ class SamplingMethods:
         overwrite: bool = False,
         workers: int | None = None,
         client: distributed.Client | None = None,
-        progress: Progress | None = None,
+        progress: Told = None,
     ) -> Streamed:
         """Generate a volume of any size into a file, part by part: memory is that of a few tiles.
 
@@ -233,7 +277,8 @@ class SamplingMethods:
             overwrite: Whether a file that exists may be replaced.
             workers: Processes on this machine among which a Dask cluster shares the work; this one alone if None.
             client: A ``dask.distributed.Client`` of any cluster that has kerasgan3d, instead of ``workers``.
-            progress: A function (voxels done, voxels in all), called as parts are written.
+            progress: A function (voxels done, voxels in all), called as parts are written. None shows a bar where
+                stderr is a terminal, and in notebooks; False shows none.
 
         Returns:
             Streamed: path, seed, volume fractions, checksum of the content, voxels computed and seconds.
@@ -249,10 +294,13 @@ class SamplingMethods:
         old = partial_record(path) if resume else None
         job = job.seeded(old.provenance.get("seed") if old else None)
         pieces = self.pieces()
-        options = {"identity": pieces.digest, "resume": resume, "overwrite": overwrite, "progress": progress}
-        with local_client(workers) if workers and client is None else contextlib.nullcontext(client) as client:
+        options = {"identity": pieces.digest, "resume": resume, "overwrite": overwrite}
+        with (
+            reported(progress, "sampling", "voxels") as report,
+            local_client(workers) if workers and client is None else contextlib.nullcontext(client) as client,
+        ):
             compute = self.windows(job) if client is None else delayed(pieces, job)
-            return stream(job, compute, path, self._record(job), client=client, **options)
+            return stream(job, compute, path, self._record(job), client=client, progress=report, **options)
 
     def estimate(
         self,
@@ -325,3 +373,8 @@ class SamplingMethods:
 
     def _record(self, job: SamplingJob) -> VolumeRecord:
         return job.record(self.phases, self.voxel_size, self.card)
+
+
+def _part(report, done, count):
+    """Return what is told of one of `count` equal pieces of work, `done` of which are: a function, or None."""
+    return report and (lambda voxels, total: report(done * total + voxels, count * total))

@@ -82,6 +82,9 @@ def classifier_score(
 
 def _network(size, phases, steps, seed):
     """Return the compiled network: one-hot slices to the logit of being generated."""
+    from kerasgan3d.quiet import import_keras
+
+    import_keras()
     import keras
 
     seeds = iter(np.random.default_rng([seed, CLASSIFIER_WEIGHTS]).integers(2**31, size=len(_WIDTHS) + 2).tolist())

@@ -1,6 +1,7 @@
 """Generated against real: every measure of many sub-volumes, and tests of what measures do not tell."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -47,6 +48,7 @@ from kerasgan3d.report.statistics import (
     volume_record,
 )
 from kerasgan3d.report.verdict import verdicts_of
+from kerasgan3d.upward import upward
 
 _SIZE = 64
 _PICTURES = 4
@@ -90,10 +92,10 @@ def compare(
     volumes themselves; what is said of volumes is then estimated by stereology, which holds for isotropic materials.
 
     Args:
-        real: Volume, integer array (z, y, x) or (y, x), path of an image, or statistics alone: a generator's folder,
-            its ``reference.json``, or what that holds.
-        generated: A generator, from which independent volumes are drawn; or a Volume, an array, the path of a volume, a
-            list of these, or the path of a folder of volumes, of which sub-volumes are drawn.
+        real: Volume, integer array (z, y, x) or (y, x), path of an image, or statistics alone: a generator's name or
+            folder, its ``reference.json``, or what that holds.
+        generated: A generator or its name or folder, from which independent volumes are drawn; or a Volume, an array,
+            the path of a volume, a list of these, or the path of a folder of volumes, of which sub-volumes are drawn.
         count: Sub-volumes of either side; there are fewer where there is no room for so many.
         size: Their edge length in voxels; default: 64, or that which the statistics are of.
         seed: Non-negative int: of everything that is drawn.
@@ -141,6 +143,7 @@ def compare(
         check_integer(workers, "workers", 1)
     sources = {"phases": phases, "mapping": mapping, "voxel_size": voxel_size}
     sources |= {"tolerance": tolerance, "fill_gaps": fill_gaps}
+    real, generated = _named(real, "path"), _named(generated, "load_generator")
     sides = real_source(real, exclude=exclude, **sources), generated_source(generated, **sources)
     subject = _Subject(*sides, count, size, seed, bool(transport), workers)
     # Of statistics alone there is nothing to learn from or to search, and only generators make periodic volumes.
@@ -162,6 +165,13 @@ def compare(
         found |= _periodic(subject, periodic_volumes)
     record = subject.record(found, periodic_checked=wanted["seam"] > 0)
     return Comparison(dataclasses.replace(record, verdicts=verdicts_of(record)), subject.pictures())
+
+
+def _named(source, what):
+    """Return what the zoo makes of the name of a generator, and anything else as it is."""
+    if isinstance(source, (str, os.PathLike)) and upward("zoo", "is_generator")(source):
+        return upward("zoo", what)(source)
+    return source
 
 
 class _Subject:

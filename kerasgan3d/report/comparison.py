@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasgan3d import io
 from kerasgan3d.folder import read_json, write_json
+from kerasgan3d.report.displays import comparison_html
 from kerasgan3d.report.page import write_page
 from kerasgan3d.report.record import ComparisonRecord, MeasureRow, Verdict
 from kerasgan3d.report.terminal import comparison_lines
@@ -78,6 +79,9 @@ class Comparison:
             write_json(self.to_dict(), path)
         else:
             write_page(self.record, self.pictures, path)
+
+    def _repr_html_(self) -> str:
+        return comparison_html(self)
 
     def __str__(self) -> str:
         return printable("\n".join(comparison_lines(self.record)))

@@ -20,6 +20,7 @@ from kerasgan3d.report.style import (
     LEFT_OF_SLICE,
     MARGIN,
     STYLE,
+    Picture,
     draw_legend,
     legend_height,
 )
@@ -76,7 +77,7 @@ def render_slices(
     foot = MARGIN + legend_height(phases, width)
     with matplotlib.rc_context(STYLE):
         height = foot + BELOW_SLICE + rows * scale + ABOVE_SLICE + MARGIN
-        figure = Figure(figsize=(width, height), dpi=dpi)
+        figure = Picture(figsize=(width, height), dpi=dpi)
         left = 0.0
         for index, (title, labels) in enumerate(slices):
             across, up = labels.shape[1] * scale, labels.shape[0] * scale

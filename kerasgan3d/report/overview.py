@@ -20,6 +20,7 @@ from kerasgan3d.report.style import (
     MARGIN,
     STYLE,
     TITLE_HEIGHT,
+    Picture,
     draw_legend,
     label_text,
     legend_height,
@@ -115,7 +116,7 @@ def _draw_overview(volume, _, palette, texts, title, dpi):
     width = 3 * MARGIN + solid_width + block_width
     body = max(block_height, solid_height)
     foot = MARGIN + legend_height(texts, width)
-    figure = Figure(figsize=(width, foot + body + MARGIN + (TITLE_HEIGHT if title else 0)), dpi=dpi)
+    figure = Picture(figsize=(width, foot + body + MARGIN + (TITLE_HEIGHT if title else 0)), dpi=dpi)
     _draw_title(figure, title)
     _draw_solid(figure, (MARGIN, foot + (body - solid_height) / 2, solid_width, solid_height), volume, palette)
 
@@ -135,7 +136,7 @@ def _draw_single(volume, normal, palette, texts, title, dpi):
     across = max(LEFT_OF_SLICE + width + 2 * MARGIN, 3.0)
     foot = MARGIN + legend_height(texts, across)
     head = MARGIN + (TITLE_HEIGHT if title else 0)
-    figure = Figure(figsize=(across, foot + BELOW_SLICE + height + ABOVE_SLICE + head), dpi=dpi)
+    figure = Picture(figsize=(across, foot + BELOW_SLICE + height + ABOVE_SLICE + head), dpi=dpi)
     _draw_title(figure, title)
     left = (across + LEFT_OF_SLICE - MARGIN - width) / 2
     _draw_middle(figure, (left, foot + BELOW_SLICE, width, height), volume, normal, palette, scale_bar=True)

@@ -140,7 +140,7 @@ def _head(record):
     text = f'<h1>{html_text(record.title)}</h1>\n<p class="quiet">A generated microstructure beside the real one.</p>\n'
     text += f'<dl class="facts">{listed}</dl>\n'
     text += "".join(f'<p class="quiet">Note: {html_text(note)}.</p>\n' for note in record.notes)
-    text += _verdicts(record.verdicts, record.unit_of_samples)
+    text += verdict_list(record.verdicts, record.unit_of_samples)
     return text + measure_table(headline(record.measures)) + table_legend(record.measures, record.unit_of_samples)
 
 
@@ -152,7 +152,7 @@ def _layout(windows):
     return f"real ones at {windows.method} places, {share}, where {windows.side_by_side} fit side by side"
 
 
-def _verdicts(verdicts, samples):
+def verdict_list(verdicts, samples):
     """Return the worst in a sentence, and a line for each test."""
     if not verdicts:
         return ""

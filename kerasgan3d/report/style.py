@@ -1,8 +1,10 @@
 """What every figure shares: type, line widths, lengths in inches, legend."""
 
+import io
 import math
 from typing import Any
 
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from kerasgan3d.texts import clipped, printable
@@ -36,6 +38,20 @@ _LEGEND_ENTRIES = 24
 _LEGEND_ENTRY_WIDTH = 1.15
 _LETTER_WIDTH = 0.085
 _LONGEST_LABEL = 120
+
+
+class Picture(Figure):
+    """A figure that notebooks show, though no window of pyplot holds it."""
+
+    def _repr_png_(self):
+        return png_of(self, min(self.dpi, 100))
+
+
+def png_of(figure, dpi):
+    """Return a figure as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
 
 
 def label_text(text):

@@ -1,5 +1,6 @@
 """Training: the adversarial model, recipes, and a whole run that can be interrupted."""
 
+import kerasgan3d.quiet  # noqa: F401 before Keras
 from kerasgan3d.models.calibrate import calibrate
 from kerasgan3d.training.gan3d import GAN3D
 from kerasgan3d.training.recipe import Recipe, list_recipes, load_recipe

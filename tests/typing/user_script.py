@@ -15,6 +15,13 @@ labels: np.ndarray = volume.labels
 phases: tuple[str, ...] = volume.phases
 slab = generator.sample((64, 128, 128), periodic="yx")[0:32, :, :]
 assert_type(slab, Volume)
+assert_type(slab[3], Volume)
+assert_type(slab["pore"], np.ndarray)
+assert_type(generator.sample(64, seed=range(4), progress=False), list[Volume])
+names: list[str] = kerasgan3d.list_presets()
+solid: np.ndarray = volume != "pore"
+same: bool = volume.equals(slab.flip("z").crop([(0, 8), None, None]).resample(1.0))
+print(names, solid, same, len(volume), volume.ndim, volume.dtype, volume.plot(axis="z").dpi)
 
 fractions: np.ndarray = metrics.volume_fractions(labels, n_phases=3)
 areas = metrics.specific_surface_area(volume, method="marching_cubes") * 2
