@@ -83,10 +83,10 @@ def judged(
         image = tuple(noted)
     check_array(path, image, dtype)
     check_declared(path, image, dtype, stored, densest)
-    edges = {_axis(axis): edge for axis, edge in (edges or {}).items()}
-    number, unit = edges.get("z", (None, None))
+    lengths = {_axis(axis): edge for axis, edge in (edges or {}).items()}
+    number, unit = lengths.get("z", (None, None))
     told = math.prod(image[:-2]) == 1 and _is_length(number) and micrometres(unit)
-    return Layout(kept, image, *_edges(letters, image, edges), float(number) * told if told else None)
+    return Layout(kept, image, *_edges(letters, image, lengths), float(number) * told if told else None)
 
 
 def arranged(path: Any, kind: str, stored: Any, layout: Layout, *, whole: Any = None, meaning: Any = None) -> LazyArray:

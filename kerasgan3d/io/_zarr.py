@@ -296,7 +296,7 @@ def _encoding(path, node):
     if len(sharding) != (node.shards is not None):
         raise FileError(f"{path} must have shards that nothing else encodes. Received: {len(sharding)} such codecs.")
     index = [dict(codec) for each in sharding for codec in each.get("index_codecs", ())]
-    names = [codec.get("name") for codec in index]
+    names = [str(codec.get("name")) for codec in index]
     big = any((codec.get("configuration") or {}).get("endian") == "big" for codec in index)
     if names not in ([], ["bytes"], ["bytes", "crc32c"]) or big:
         raise FileError(f"{path} must have shards with a plain index. Received: one of the codecs {', '.join(names)}.")

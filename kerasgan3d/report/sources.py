@@ -1,8 +1,8 @@
 """The two sides of a comparison: images, generators, and statistics of images."""
 
-import math
 import operator
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -339,7 +339,7 @@ def _provenance(image, otherwise):
 
 
 def _read(path, phases, mapping, voxel_size, **reading):
-    found = io.open_labels(path, phases, mapping, voxel_size, in_memory=math.inf, **reading)
+    found = io.open_labels(path, phases, mapping, voxel_size, in_memory=sys.maxsize, **reading)
     names, spacing = tuple(found.phase_map.names), found.spacings[0]
     unnamed = phases is None and mapping is None and names == default_names(len(names))
     size = None if spacing is None else spacing[2]
