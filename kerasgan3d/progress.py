@@ -51,7 +51,7 @@ class NotebookBar:
     """
 
     def __init__(self, description):
-        from IPython.display import HTML, display
+        from IPython.display import HTML, display  # pyright: ignore[reportMissingImports]
 
         self._description, self._html = description, HTML
         self._began = self._shown = time.monotonic()

@@ -12,8 +12,8 @@ from kerasgan3d.checks import AXES, axis_letters
 from kerasgan3d.io._common import KEY
 
 if TYPE_CHECKING:
-    import pyvista
-    import xarray
+    import pyvista  # pyright: ignore[reportMissingImports]
+    import xarray  # pyright: ignore[reportMissingImports]
 
 
 def xarray_of(labels: np.ndarray, record: Any) -> xarray.DataArray:

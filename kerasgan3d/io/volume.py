@@ -35,8 +35,8 @@ from kerasgan3d.phases import MAX_PHASES, PhaseMap, check_dense, default_names, 
 from kerasgan3d.upward import upward
 
 if TYPE_CHECKING:
-    import pyvista
-    import xarray
+    import pyvista  # pyright: ignore[reportMissingImports]
+    import xarray  # pyright: ignore[reportMissingImports]
     from matplotlib.figure import Figure
 
 _RECORD_VERSION = 1

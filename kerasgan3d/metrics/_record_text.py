@@ -74,7 +74,9 @@ def _rows(record):
 def _sure_rows(record):
     """Yield the half widths of confidence intervals, and the edges at which they were as wanted."""
     sure = record.confidence
-    for key, interval in () if sure is None else sure.intervals.items():
+    if sure is None:
+        return
+    for key, interval in sure.intervals.items():
         row = MEASURES[key]
         if row.shape in (PER_PHASE, PER_PHASE_AND_AXIS):
             half = dataclasses.replace(row, decimals=None)

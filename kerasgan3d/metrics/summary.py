@@ -109,8 +109,8 @@ class Summary:
                 with temporary.open("w", encoding="utf-8", newline="") as stream:
                     csv.writer(stream, lineterminator="\n").writerows([head, *rows])
                 return
-            import pyarrow
-            import pyarrow.parquet
+            import pyarrow  # pyright: ignore[reportMissingImports]
+            import pyarrow.parquet  # pyright: ignore[reportMissingImports]
 
             columns = dict(zip(head, map(list, zip(*rows, strict=True)), strict=True))
             pyarrow.parquet.write_table(pyarrow.table(columns), temporary)

@@ -182,8 +182,7 @@ def train(
             learned.
         OSError: if a file cannot be read or written.
     """
-    output = Path(output)
-    check_room(output, settings.get("resume", True))
+    check_room(output := Path(output), settings.get("resume", True))
     of_data, of_recipe, options = _sorted(settings)
     recipe = _with_architecture(load_recipe(recipe), of_recipe.pop("architecture", None), pretrained)
     recipe = recipe.with_changes(**of_recipe)
@@ -234,15 +233,12 @@ def _plan(material, recipe, source, options):
     edges = share if recipe.edges == "auto" else min(recipe.edges, share)
     if edges != recipe.edges:
         notes.append(f"edges are given {edges:g}: more would change labels of the data")
-    opened = recipe.precision == "auto"
-    recipe = replace(recipe, views=tuple(views), edges=edges, precision=precision_of(recipe.precision))
+    opened, precision = recipe.precision == "auto", precision_of(recipe.precision)
+    recipe = replace(recipe, views=tuple(views), edges=edges, precision=precision)
     told = recipe.conditional and (source is None or source.generator.conditions is not None)
-    if source is None:
-        stride = Generator.from_architecture(recipe.architecture, phases=len(material.phases)).stride
-    else:
-        stride = source.generator.stride
-    conditions = fit_conditions(material.data, stride) if told else None
-    terms, more = applied(recipe.terms, material.data, conditions, stride)
+    made = source.generator if source else Generator.from_architecture(recipe.architecture, len(material.phases))
+    conditions = fit_conditions(material.data, made.stride) if told else None
+    terms, more = applied(recipe.terms, material.data, conditions, made.stride)
     return Plan(material, recipe, source, conditions, terms, tuple(notes + more), size, options.seed, opened)
 
 
@@ -271,14 +267,13 @@ def _fit(plan, output, options, followers, resuming):
     options.tell(f"training from step {keeper.step}")
     while keeper.step < recipe.steps and not monitor.stopped and not limits.time_is_out:
         length = min(recipe.steps - keeper.step, recipe.monitor_every - keeper.step % recipe.monitor_every)
-        callbacks = [monitor, *followers]
         epoch = keeper.step // recipe.monitor_every
         gan.fit(
             gan.batches(reals, first=keeper.step),
             initial_epoch=epoch,
             epochs=epoch + 1,
             steps_per_epoch=length,
-            callbacks=callbacks,
+            callbacks=[monitor, *followers],
             shuffle=False,
             verbose=0,
         )
