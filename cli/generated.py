@@ -61,7 +61,7 @@ def check_generating(ctx, arguments, size, generator_alone, files_alone):
         click.UsageError: it is not so.
     """
     options = files_alone if size else generator_alone
-    wrong = [name for name, value in options.items() if value not in (None, ())]
+    wrong = [name for name, value in options.items() if value not in (None, (), False)]
     if wrong:
         rule = "of files, and --size generates" if size else "of what --size generates; give it, too"
         raise click.UsageError(f"{', '.join(wrong)}: {rule}.", ctx)

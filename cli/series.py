@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kerasgan3d.checks import check_seed
 from kerasgan3d.files import replacing
 
 
@@ -33,6 +32,7 @@ class Series:
     """
 
     def __init__(self, output: Path, asked: dict[str, Any], seed: int | None, count: int, *, restart: bool = False):
+        from kerasgan3d.checks import check_seed
         from kerasgan3d.sampling.field import draw_seed
 
         self._note = output.with_name(f"{output.name}.partial.jsonl")

@@ -81,14 +81,15 @@ def shrink():
     def make(monkeypatch, traced=False):
         from functools import partial
 
-        from kerasgan3d.models import ARCHITECTURES
-        from kerasgan3d.training import GAN3D, answers, material, monitor, morphology, run, sections
+        from kerasgan3d.material import material, sections, statistics
+        from kerasgan3d.models import ARCHITECTURES, answers
+        from kerasgan3d.training import GAN3D, monitor, run
 
         tiny = {"latent_channels": 4, "widths": (6, 4), "depths": (1, 1)}
         monkeypatch.setitem(ARCHITECTURES, "deep", {**ARCHITECTURES["deep"], **tiny})
         monkeypatch.setattr(monitor, "SAMPLES", {"count": 2, "seed": 2**33})
         monkeypatch.setattr(run, "with_answers", partial(answers.with_answers, count=4))
-        few = partial(morphology.reference_statistics, count=20)
+        few = partial(statistics.reference_statistics, count=20)
         monkeypatch.setattr(material, "reference_statistics", few)
         monkeypatch.setattr(material, "section_statistics", partial(sections.section_statistics, count=20))
         monkeypatch.setattr("kerasgan3d.report.run_figure.draw_monitor", lambda *args: None)

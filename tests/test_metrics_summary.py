@@ -55,6 +55,8 @@ def test_numbers_have_each_pair_once_and_no_curve():
 
 @pytest.mark.parametrize("suffix", ["csv", "json", pytest.param("parquet", marks=pytest.mark.peer)])
 def test_tables_are_read_back(tmp_path, suffix):
+    if suffix == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     found = summarise(records(2, transport=False))
     path = tmp_path / f"table.{suffix}"
     found.save(path)
@@ -67,7 +69,6 @@ def test_tables_are_read_back(tmp_path, suffix):
             head, *rows = csv.reader(stream)
         rows = [[*(text or None for text in row[:5]), *map(float, row[5:])] for row in rows]
     else:
-        parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
         table = parquet.read_table(path)
         head, rows = table.column_names, [list(row.values()) for row in table.to_pylist()]
     assert head == ["measure", "phase", "other_phase", "axis", "unit", "mean", "std", "v0", "v1"]

@@ -26,6 +26,9 @@ USED = {
     "_aggregation": "tensorflow",
     # Documented, in spite of its name: a named tuple with changes.
     "_replace": None,
+    "_asdict": None,
+    # Who called, which `sys` documents: a bar is shown to users, not for what the package itself asks for.
+    "_getframe": None,
     # The way to end a process at once, which the documentation of `os` names.
     "_exit": None,
     # The only dict of what SciPy's reader of NetCDF found, names that are no attributes of Python included.

@@ -170,7 +170,8 @@ def test_every_flip_of_a_state_is_found_or_harmless(moments, tmp_path):
 _KILLED = """
 import functools, os, signal, sys
 from kerasgan3d.models import ARCHITECTURES
-from kerasgan3d.training import load_recipe, material, monitor, train
+from kerasgan3d.material import material
+from kerasgan3d.training import load_recipe, monitor, train
 folder, when = sys.argv[1:]
 ARCHITECTURES["deep"] = {**ARCHITECTURES["deep"], "latent_channels": 4, "widths": (6, 4), "depths": (1, 1)}
 monitor.SAMPLES = {"count": 2, "seed": 2**33}

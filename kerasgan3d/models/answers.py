@@ -11,7 +11,7 @@ from kerasgan3d.models import Generator
 from kerasgan3d.seeds import CALIBRATION
 
 _EDGE = 8  # lattice steps: the edge of the volumes
-_LEAST = 0.1  # a slope below which a generator does not heed wishes
+_LEAST = 0.5  # a smaller slope is not corrected for in full: conditions would lie far beyond what was learned
 
 
 def with_answers(generator: Generator, count: int = 24, seed: int = CALIBRATION) -> tuple[Generator, dict[str, Any]]:
