@@ -51,7 +51,8 @@ def _convolve(x, kernel):
     axes = list(range(len(taps)))
 
     def gradients(*arguments, upstream=None):
-        (upstream,) = arguments or (upstream,)
+        # TensorFlow gives what comes from above alone, torch by name behind the arguments of the function.
+        upstream = arguments[0] if upstream is None else upstream
         around = ((0, 0), *((n - 1, n - 1) for n in taps), (0, 0))
         swapped = ops.transpose(ops.flip(kernel, axes), (*axes, len(taps) + 1, len(taps)))
         return _convolve(ops.pad(upstream, around), swapped), _kernel_gradient(x, upstream, taps)
