@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -131,6 +132,7 @@ def parts(batch, repeats):
     import tensorflow as tf
     from keras import ops, tree
 
+    compiled = partial(tf.function, autograph=False)
     gan, sampler = make("default", batch)
     feed = gan.feed(sampler)
     data = tree.map_structure(ops.convert_to_tensor, feed.batch(0))
@@ -164,20 +166,20 @@ def parts(batch, repeats):
     volumes, latents = seen["volumes"], data["latents"][0]
     work = {
         "data of a step": lambda: feed.batch(1),
-        "generator": tf.function(generated),
-        "views of generated volumes": tf.function(
+        "generator": compiled(generated),
+        "views of generated volumes": compiled(
             lambda: backward(lambda: gan._seen(data, 0, volumes), [volumes], volumes)
         ),
-        "views of real data": tf.function(lambda: gan._reals(data, 0)),
-        "terms": tf.function(lambda: backward(lambda: gan._match(volumes, latents)[0], [volumes], volumes)),
+        "views of real data": compiled(lambda: gan._reals(data, 0)),
+        "terms": compiled(lambda: backward(lambda: gan._match(volumes, latents)[0], [volumes], volumes)),
     }
     names = [
         f"{view}, axes {group}" if group else str(view)
         for view in gan.adversary.views
         for group in view.groups(gan.symmetry)
     ]
-    work |= {f"critic of {name}": tf.function(lambda i=i: judged(i)) for i, name in enumerate(names)}
-    work |= {f"penalty, {name}": tf.function(lambda i=i: penalty(i)) for i, name in enumerate(names)}
+    work |= {f"critic of {name}": compiled(lambda i=i: judged(i)) for i, name in enumerate(names)}
+    work |= {f"penalty, {name}": compiled(lambda i=i: penalty(i)) for i, name in enumerate(names)}
     work["a whole step (penalties in every fourth)"] = our_step("default", batch)
     for name in work:
         work[name]()
