@@ -247,9 +247,7 @@ def _read(file, reading, mask, exclude, periodic, transport, max_lag, block):
     from kerasgan3d.metrics.record import BLOCK, IN_MEMORY
 
     given, reading = {}, dict(reading)
-    raw = [reading.pop(name, None) for name in ("shape", "dtype")]
-    if raw != [None, None]:
-        file = io.raw_path(file, *raw)
+    file = io.raw_path(file, reading.pop("shape"), reading.pop("dtype"))
     stored = io.image_shape(file, fill_gaps=reading["fill_gaps"])
     if len(stored) == 3:
         if block is None and math.prod(stored) > IN_MEMORY:

@@ -95,8 +95,7 @@ def _read(file, reading):
     """Return the volume of a file."""
     from kerasgan3d import io
 
-    raw = [reading.pop(name, None) for name in ("shape", "dtype")]
-    return io.read(file if raw == [None, None] else io.raw_path(file, *raw), **reading)
+    return io.read(io.raw_path(file, reading.pop("shape"), reading.pop("dtype")), **reading)
 
 
 def _sizes(text):

@@ -150,7 +150,9 @@ def open_raw(path, said=None):
 
 
 def raw_path(path, shape, dtype):
-    """Return the path that says shape and type of a raw file: "scan.raw:uint8,100x200x300"."""
+    """Return the path that says shape and type of a raw file, "scan.raw:uint8,100x200x300"; as it is without either."""
+    if shape is None and dtype is None:
+        return path
     try:
         if shape is None or dtype is None:
             raise TypeError

@@ -61,8 +61,7 @@ def convert(
         ValueError: as `Volume.load`, if the box does not fit, or the voxel size is unknown where it is needed.
     """
     target = check_writable(target, overwrite=overwrite)
-    if shape is not None or dtype is not None:
-        source = raw_path(source, shape, dtype)
+    source = raw_path(source, shape, dtype)
     given = {"in_memory": _IN_MEMORY, "cubic": resample_to is None, "tolerance": tolerance, "fill_gaps": fill_gaps}
     found = open_labels(source, phases, mapping, voxel_size, **given)
     (labels,), (spacing,) = found.images, found.spacings

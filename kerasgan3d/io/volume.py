@@ -365,8 +365,7 @@ class Volume(NDArrayOperatorsMixin):
             ValueError: if it is no undamaged 3D image of phases, its voxels are no cubes, or an argument does not fit
                 it.
         """
-        if shape is not None or dtype is not None:
-            path = raw_path(path, shape, dtype)
+        path = raw_path(path, shape, dtype)
         image, metadata = read_segmented(path, phases, mapping, voxel_size, tolerance, fill_gaps)
         _check_solid(path, image.labels.shape)
         with about(path):
