@@ -115,6 +115,26 @@ def test_local_fractions_are_those_of_boxes_around_lattice_points(stride, box):
     assert found.mean((0, 1, 2)) == pytest.approx(np.bincount(labels.ravel()) / labels.size, abs=1e-5)
 
 
+@pytest.mark.parametrize("axis", range(3))
+def test_the_lattice_is_what_depends_on_the_place_within_a_step(axis):
+    # One plane in four is of the second phase, the last of each step: the faces before it and behind it are changes.
+    labels = np.moveaxis(np.tile(np.arange(EDGE) % 4 == 3, (8, 8, 1)), 2, axis).astype("uint8")
+    found = numbers(differentiable.lattice(hot(labels, 2), 4))
+    wanted = np.zeros((4, 4, 3))
+    wanted[:, :, axis] = [[1 / 3, 1 / 3, 1 / 3, -1], [-1, -1, -1, 3], [1, -1, -1, 1], [1, -1, -1, 1]]
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_the_lattice_of_two_volumes_is_that_of_their_mean_and_of_no_shift():
+    labels = np.stack([structure(seed=0), structure(seed=1)])
+    p = np.eye(3, dtype="float32")[labels]
+    found = numbers(differentiable.lattice(ops.convert_to_tensor(p), 4))
+    fractions = p.mean((0, 2, 3)).reshape(3, 4, 3).mean(0)
+    np.testing.assert_allclose(found[:3, :, 0].T, fractions / fractions.mean(0) - 1, atol=1e-5)
+    shifted = numbers(differentiable.lattice(ops.convert_to_tensor(np.roll(p, 5, 1)), 4))
+    np.testing.assert_allclose(shifted[:, :, 0], np.roll(found[:, :, 0], 1, axis=1), atol=1e-5)
+
+
 @pytest.mark.parametrize("measure", ["volume_fractions", "surface_areas", "triple_phase_boundaries"])
 def test_a_batch_has_the_mean_of_its_volumes(measure):
     parts = [hot(structure(seed=seed), 3) for seed in range(2)]
@@ -158,6 +178,7 @@ MEASURES = {
     "likeliest": lambda x: differentiable.likeliest(x)[..., 0],
     "volume_fractions": lambda x: differentiable.volume_fractions(x)[0],
     "local_fractions": lambda x: differentiable.local_fractions(x, 4, 2)[..., 0],
+    "lattice": lambda x: differentiable.lattice(x, 4)[:, 1],
     "surface_areas": lambda x: differentiable.surface_areas(x, True),
     "triple_phase_boundaries": lambda x: differentiable.triple_phase_boundaries(x, True),
     "two_point_correlation": lambda x: differentiable.two_point_correlation(x, (1, 3), True),

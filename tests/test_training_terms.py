@@ -27,7 +27,7 @@ AVERAGES = {
     "triple_phase_boundaries": differentiable.triple_phase_boundaries,
     "relative_diffusivities": lambda volumes, periodic: differentiable.relative_diffusivities(volumes),
 }
-NAMES = ("volume_fractions", "local_fractions", *AVERAGES)
+NAMES = ("volume_fractions", "local_fractions", *AVERAGES, "lattice")
 averages = pytest.mark.parametrize("name", AVERAGES)
 
 
@@ -155,6 +155,7 @@ FLAT, TWO = {"labels": structure((20, 20)), "symmetry": Symmetry()}, {"labels": 
         ("triple_phase_boundaries", TWO, None, "no triple phase boundaries: phases do not meet three at a time"),
         ("relative_diffusivities", FLAT, None, "no relative diffusivities: slices do not tell it"),
         ("relative_diffusivities", {}, None, None),
+        ("lattice", FLAT, None, None),
     ],
 )
 def test_what_does_not_apply_is_told(name, options, conditions, note):
@@ -229,6 +230,24 @@ def test_a_batch_is_pulled_by_the_error_of_those_before_and_never_harder_than_by
         np.testing.assert_allclose(ours, expected * unit, rtol=1e-3, atol=1e-7)
 
 
+def test_the_lattice_is_evened_out():
+    """Steps against the gradient take away what depends on the place, and leave the mean."""
+    term, p = made("lattice"), np.random.default_rng(0).dirichlet(np.full(3, 20.0), (1, 16, 16, 16)).astype("float32")
+    p[:, ::4, :, :, 0] += 0.1
+    p[:, ::4, :, :, 1] -= 0.1
+    assert term.target.shape == (6, 4, 3)
+
+    def unevenness():
+        return np.abs(numbers(differentiable.lattice(ops.convert_to_tensor(p), 4))[:3, :, 0]).max()
+
+    before, mean = unevenness(), p.mean((0, 1, 2, 3))
+    for _ in range(60):
+        p -= 100 * slope(term, p, None)
+    assert before > 0.15
+    assert unevenness() < before / 3
+    np.testing.assert_allclose(p.mean((0, 1, 2, 3)), mean, atol=0.005)
+
+
 def test_a_statistic_that_does_not_occur_stays_finite():
     term = TERMS["triple_phase_boundaries"](np.zeros((1, 3)))
     for _ in range(3):
@@ -239,7 +258,8 @@ def test_a_statistic_that_does_not_occur_stays_finite():
 def test_every_term_has_a_gradient_on_this_backend(name):
     term = made(name)
     for running in term.variables:
-        running.assign(numbers(running.value) * 1.2)
+        value = numbers(running.value)
+        running.assign(value * 1.2 + np.random.default_rng(1).normal(scale=0.01, size=value.shape))
     p = np.random.default_rng(0).dirichlet(np.ones(3), (2, 8, 8, 8)).astype("float32")
     found = slope(term, p, ops.zeros((2, 2, 2, 2, 3)))
     assert np.isfinite(found).all()

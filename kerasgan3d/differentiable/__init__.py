@@ -5,6 +5,7 @@ Where probabilities are 0 or 1 they are those of ``kerasgan3d.metrics``, per vox
 
 import kerasgan3d.quiet  # noqa: F401 before Keras
 from kerasgan3d.differentiable.counts import (
+    lattice,
     likeliest,
     local_fractions,
     surface_areas,
@@ -15,6 +16,7 @@ from kerasgan3d.differentiable.counts import (
 from kerasgan3d.differentiable.diffusivity import relative_diffusivities
 
 __all__ = [
+    "lattice",
     "likeliest",
     "local_fractions",
     "relative_diffusivities",

@@ -9,6 +9,7 @@ from typing import Any
 from keras import ops
 
 _PLANES = ((1, 2), (0, 2), (0, 1))  # the axes of slices normal to z, y and x
+_SMALL = 1e-6
 
 
 def likeliest(probabilities: Any) -> Any:
@@ -119,6 +120,28 @@ def two_point_correlation(volumes: Any, lags: Sequence[int], periodic: bool = Fa
         for axis in range(3)
         for lag in lags
     ]
+    return ops.stack(found, axis=-1)
+
+
+def lattice(volumes: Any, stride: int) -> Any:
+    """Return how volume fractions and label changes depend on the place within a lattice step: (2 * phases, stride, axes).
+
+    For each place, the volume fraction of the planes that lie there, and the share of the faces between them and the
+    planes before them at which a phase begins or ends, relative to the mean over all places, minus one. All are zero on
+    average in a material, which knows no lattice.
+
+    Args:
+        volumes: Probabilities of periodic volumes (batch, z, y, x, phases), the edges multiples of the stride.
+        stride: Voxels per lattice step.
+    """
+    found = []
+    for axis in (1, 2, 3):
+        others = tuple(i for i in range(4) if i != axis)
+        changes = ops.abs(volumes - ops.roll(volumes, 1, axis=axis))
+        profiles = ops.concatenate([ops.mean(x, axis=others) for x in (volumes, changes)], axis=-1)
+        profiles = ops.mean(ops.reshape(profiles, (-1, stride, profiles.shape[-1])), axis=0)
+        means = ops.mean(profiles, axis=0)
+        found.append(ops.transpose((profiles - means) / ops.maximum(means, _SMALL)))
     return ops.stack(found, axis=-1)
 
 

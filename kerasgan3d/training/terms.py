@@ -102,9 +102,14 @@ class Average(Term):
 
     def __init__(self, target):
         super().__init__(target)
-        self._scale = np.maximum(np.mean(self.target, axis=-1, keepdims=True), _SMALL).astype("float32")
+        self._scale = self.scale(self.target).astype("float32")
         self._running = keras.Variable(self.target, trainable=False, dtype="float32", name=type(self).__name__)
         self.variables = [self._running]
+
+    @staticmethod
+    def scale(target: np.ndarray) -> np.ndarray:
+        """Return the unit of errors: the mean over the axes."""
+        return np.maximum(np.mean(target, axis=-1, keepdims=True), _SMALL)
 
     @staticmethod
     def measure(volumes: Any, periodic: bool) -> Any:
@@ -170,12 +175,26 @@ class RelativeDiffusivities(Average):
         return "slices do not tell it" if data.dimensions == 2 else None
 
 
+class Lattice(Average):
+    """What depends on the place within a lattice step: nothing, in the data."""
+
+    scale = staticmethod(np.ones_like)
+
+    @classmethod
+    def of_data(cls, data, conditions, stride):
+        return np.zeros((2 * (data.n_phases or 1), stride, 3))
+
+    def measure(self, volumes, periodic):  # pyright: ignore[reportIncompatibleMethodOverride]
+        return differentiable.lattice(volumes, self.target.shape[1])
+
+
 TERMS: dict[str, type[Term]] = {
     "volume_fractions": VolumeFractions,
     "local_fractions": LocalFractions,
     "surface_areas": SurfaceAreas,
     "triple_phase_boundaries": TriplePhaseBoundaries,
     "relative_diffusivities": RelativeDiffusivities,
+    "lattice": Lattice,
 }
 
 
