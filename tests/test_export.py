@@ -312,6 +312,9 @@ def test_the_command(tmp_path, monkeypatch):
     for text, message in (
         ("v.tif b.inp --phases Ni", "A phase must be one of pore, NMC 1, CBD"),
         ("v.tif b.inp --smoothing 3", "The options of voxels are phases, unit. Received: smoothing"),
+        ("v.tif b.inp --phases pore,NMC,CBD --only Ni", "A phase must be one of pore, NMC, CBD"),
+        ("v.tif b.inp --phases pore --only pore", "Every grey value must belong to a phase (0 = pore)"),
+        ("v.tif b.json --conductivity CBD=1 --conductivity CBD=2", "--conductivity names CBD twice."),
         ("v.tif b.json --conductivity CBD", "must be a phase and its S/m, such as CBD=400. Received: CBD"),
         ("v.tif b.doc", "The file to export must end in one of .inp"),
     ):
@@ -319,3 +322,29 @@ def test_the_command(tmp_path, monkeypatch):
         assert result.exit_code == 2
         assert message in result.output
     assert not list(tmp_path.glob("b.*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "phases", "said"),
+    [
+        ("--only pore,2", "0 pore, 2 CBD", None),
+        ("--phases A,B,C", "0 A, 1 B, 2 C", None),
+        ("--phases A,B,C --only B", "1 B", None),
+        ("--phases pore,2", "0 pore, 2 CBD", "--phases of some of the phases is called --only now"),
+        ("--names A,B,C", "0 A, 1 B, 2 C", "--names is called --phases now"),
+        ("--names A,B,C --phases B,0", "0 A, 1 B", "--names is called --phases now"),
+    ],
+)
+def test_phases_are_what_they_are_in_other_commands(tmp_path, monkeypatch, options, phases, said):
+    monkeypatch.chdir(tmp_path)
+    blobs().save("v.tif")
+    result = CliRunner().invoke(main, ["export", "v.tif", "a.inp", *options.split()], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert f"phases: {phases};" in result.stdout
+    assert [line.partition("; the old")[0] for line in result.stderr.splitlines()] == [said] * bool(said)
+
+
+def test_a_slice_is_said_to_be_one(tmp_path):
+    volume = Volume(np.eye(4, dtype=int)[np.newaxis], ("pore", "solid"), 1.0)
+    for name in ("a.inp", "a.stl"):
+        assert volume.export(tmp_path / name)[-1] == "one voxel along z: a slice, of which nothing is known along it"

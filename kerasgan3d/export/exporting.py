@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kerasgan3d.checks import AXES
 from kerasgan3d.export import mesh_files, surface_files
 from kerasgan3d.export.cells import electrode_parameters, write_bpx, write_pybamm
 from kerasgan3d.export.damask import write_damask
@@ -41,7 +42,7 @@ def write_voxels(path: Path, volume: Volume, **options: Any) -> list[str]:
     names = ", ".join(f"{label} {name}" for label, name in mesh.phases.items())
     notes = [f"lengths in {mesh.unit}; x, y, z", f"phases: {names}; sets with numbers count from 1"]
     _MESHES[path.suffix.lower()](path, mesh, notes)
-    return [f"{len(mesh.cells)} cells, {len(mesh.points)} nodes", *notes]
+    return [f"{len(mesh.cells)} cells, {len(mesh.points)} nodes", *notes, *_thin(volume)]
 
 
 def write_surface(path: Path, volume: Volume, **options: Any) -> list[str]:
@@ -49,7 +50,13 @@ def write_surface(path: Path, volume: Volume, **options: Any) -> list[str]:
     mesh = surface_mesh(volume, **options)
     notes = [f"lengths in {mesh.unit}; x, y, z", f"phases: {', '.join(mesh.phases.values())}"]
     _SURFACES[path.suffix.lower()](path, mesh, notes)
-    return [f"{len(mesh.triangles)} triangles, {len(mesh.points)} points", *notes]
+    return [f"{len(mesh.triangles)} triangles, {len(mesh.points)} points", *notes, *_thin(volume)]
+
+
+def _thin(volume: Volume) -> list[str]:
+    """Return what to say of a volume that is one slice."""
+    axes = "".join(axis for axis, length in zip(AXES, volume.shape, strict=True) if length == 1)
+    return [f"one voxel along {axes}: a slice, of which nothing is known along it"] if axes else []
 
 
 class Format(NamedTuple):
