@@ -31,7 +31,8 @@ class Conductivity(click.ParamType):
 Examples:
   kerasgan3d export anode.tif anode.inp
   kerasgan3d export cathode.tif pores.msh --only pore --unit m
-  kerasgan3d export cathode.tif cathode.stl --only NMC
+  kerasgan3d export cathode.tif cathode.vtu --format tetrahedra
+  kerasgan3d export cathode.tif cathode.stl --only NMC --triangles 100000
   kerasgan3d export cathode.tif cathode.json --active NMC --axis z --thickness 75
   kerasgan3d export cathode.tif parameters.json --format pybamm --conductivity CBD=400
 """,
@@ -40,10 +41,15 @@ Examples:
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--only", type=Phases(), help="Export these phases only: names or labels. Of meshes.")
 @click.option(
-    "--format", metavar="NAME", help="voxels, surface, damask, bpx or pybamm, where the suffix does not tell."
+    "--format",
+    metavar="NAME",
+    help="voxels, surface, tetrahedra, damask, bpx or pybamm, where a suffix stands for several; default: the first.",
 )
 @click.option("--unit", type=click.Choice(("um", "m")), help="Unit of the coordinates of meshes.  [default: um]")
-@click.option("--smoothing", type=click.IntRange(min=0), metavar="N", help="Passes of smoothing, of surfaces.")
+@click.option(
+    "--smoothing", type=click.IntRange(min=0), metavar="N", help="Passes of smoothing, of surfaces and tetrahedra."
+)
+@click.option("--triangles", type=click.IntRange(min=4), metavar="N", help="At most so many, of surfaces.")
 @click.option("--pore", metavar="PHASE", help="The phase that holds the electrolyte, of cell models.  [default: pore]")
 @click.option("--active", metavar="PHASE", help="The phase that reacts.  [default: the largest other phase]")
 @click.option("--axis", type=click.Choice(("z", "y", "x")), help="Through-plane axis.  [default: z]")
@@ -68,9 +74,9 @@ Examples:
 def command(file, out, format, only, names, conductivity, overwrite, **options):
     """Export a volume to what solvers and cell models read.
 
-    The suffix of OUT says what is written. Voxels as hexahedra: .inp (Abaqus), .vtu (VTK), .msh (gmsh), .xdmf
-    (FEniCSx), .e (Exodus, MOOSE), .nas (NASTRAN); .vti (DAMASK). Surfaces of phases: .stl, .ply, .obj, .3mf. Parameters
-    of cell models: .json (BPX, PyBaMM).
+    The suffix of OUT says what is written. Voxels as hexahedra, or by --format tetrahedra as tetrahedra with smooth
+    boundaries: .inp (Abaqus), .vtu (VTK), .msh (gmsh), .xdmf (FEniCSx), .e (Exodus, MOOSE), .nas (NASTRAN, COMSOL);
+    .vti (DAMASK). Surfaces of phases: .stl, .ply, .obj, .3mf. Parameters of cell models: .json (BPX, PyBaMM).
     """
     import kerasgan3d
 
