@@ -27,8 +27,8 @@ _SHORT = 1e-4  # weight of an edge's length, which decides in planes
 def decimated(complex_: Complex, points: np.ndarray, counted: np.ndarray, wanted: int) -> Complex:
     """Return a complex with at most so many triangles, or with more where fewer cannot be.
 
-    That is where another join would change which phases touch, or where a phase would lose or gain more than a twentieth
-    of its volume.
+    That is where another join would change which phases touch, or where a phase would lose or gain more than a
+    twentieth of its volume.
 
     Args:
         complex_: The triangles.

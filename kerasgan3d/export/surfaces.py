@@ -70,9 +70,9 @@ def surface_mesh(
         phases: Names or labels of the phases whose surfaces are wanted; default: all.
         unit: Of the coordinates: "um" or "m".
         smoothing: Passes of smoothing, 0 or more.
-        triangles: How many there are to be at most; default: all. Points join their neighbours where that changes least,
-            so that neighbouring phases still share their triangles, periodic faces are alike, and what lies in a face
-            of the box stays in it. There may be more where fewer would change which phases touch, or one phase's volume
+        triangles: How many there are to be at most; default: all. Points join their neighbours where that changes
+            least, so that neighbouring phases still share their triangles, periodic faces are alike, and what lies in a
+            face of the box stays in it. There are more where fewer would change which phases touch, or a phase's volume
             by more than 5 % before it is given back.
 
     Returns:
