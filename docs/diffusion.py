@@ -1,12 +1,13 @@
 """From a generated cathode to diffusion through its pore by finite elements, on the mesh that `export` writes.
 
-    pip install kerasgan3d scikit-fem && python docs/diffusion.py
+    pip install kerasgan3d scikit-fem && python docs/diffusion.py [SIZE]
 
 It prints D_eff / D_0 through the plane by trilinear hexahedra (scikit-fem) and by kerasgan3d's finite volumes: on the
 voxels as they are, on voxels of half the edge, and what both tend to; and by linear tetrahedra up to a smooth surface.
 The sides of the volume are periodic in all.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def main(size: int = 32) -> None:
     """Print what `both` finds for a generated volume, and what tetrahedra do."""
     volume = load_generator("nmc-cathode").sample(size, periodic=True, seed=0)
     for name, (ours, theirs) in both(volume).items():
-        print(f"{name}: {ours:.4f} by finite volumes, {theirs:.4f} by finite elements")
+        print(f"{name}: {ours:.4f} by finite volumes, {theirs:.4f} by finite elements", flush=True)
     print(f"smooth surface: {by_finite_elements(volume, cells='tetrahedra'):.4f} by tetrahedra")
 
 
@@ -85,4 +86,4 @@ def percolating(volume: Volume, phase: str) -> Volume:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))
