@@ -73,11 +73,10 @@ def regions_of(
     """
     found = []
     for first in sorted(set(pattern)):
-        bounds = [
-            cut.corners
-            for cut in cuts_between(simplex, pattern)
-            if first in (pattern[cut.inside], pattern[cut.outside])
-        ]
+        bounds = []
+        for cut in cuts_between(simplex, pattern):
+            if first in [pattern[k] for k in (cut.inside, cut.outside) if k is not None]:
+                bounds.append(cut.corners)
         others = [k for k in range(4) if k != first]
         side = tuple(next(m for m, other in enumerate(others) if pattern[other] == pattern[k]) for k in others)
         for cut in cuts_of_face(tuple(simplex[k] for k in others), side, (1.0, 0.0, 0.0)):

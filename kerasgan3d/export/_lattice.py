@@ -51,7 +51,7 @@ class Lattice:
             cubes = np.stack([slab[corner] for corner in corners])
             chosen = np.nonzero((cubes != cubes[0]).any(axis=0) | alike)
             places = (chosen[0] + start, *chosen[1:])
-            yield sum(place * stride for place, stride in zip(places, self.strides, strict=True)), cubes[:, *chosen]
+            yield self.strides @ np.stack(places), cubes[:, *chosen]
 
     def numbers(self, simplex: tuple[int, ...], corners: tuple[tuple[int, ...], ...], bases: np.ndarray) -> np.ndarray:
         """Return the points of cuts, each the middle of some corners of a simplex, in cubes: (cubes, points)."""

@@ -21,7 +21,7 @@ _LEAST = 0.1  # of the volume that a cell has before its corners are moved
 _SHARES = 0.1  # of a way, less than which is none
 _SPREAD = 4  # passes by which what lies between surfaces follows them
 _CORRECTIONS = 3
-_BYTES = (1500, 9000)  # per voxel, and per pair of unlike neighbours
+_BYTES = (1600, 10000)  # per voxel, and per pair of unlike neighbours
 
 
 def tetrahedral_mesh(
