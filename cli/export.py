@@ -4,31 +4,22 @@ from pathlib import Path
 
 import click
 
-from kerasgan3d.cli.options import (
-    NumbersCommand,
-    Phases,
-    dtype_option,
-    map_option,
-    overwrite_option,
-    shape_option,
-    tolerance_option,
-    voxel_size_option,
-)
+from kerasgan3d.cli.options import READING, NumbersCommand, Phases, each_once, overwrite_option, reading_options
 from kerasgan3d.cli.output import echo, refuse_existing
 
 
 class Conductivity(click.ParamType):
-    """A phase and its conductivity, ``CBD=400`` -> {"CBD": 400.0}."""
+    """A phase and its conductivity, ``CBD=400`` -> ("CBD", 400.0)."""
 
     name = "phase=S/m"
 
     def convert(self, value, param, ctx):
-        """Return the dict."""
-        if isinstance(value, dict):
+        """Return the pair."""
+        if isinstance(value, tuple):
             return value
         phase, _, number = (part.strip() for part in value.partition("="))
         try:
-            return {phase: float(number)}
+            return phase, float(number)
         except ValueError:
             self.fail(f"must be a phase and its S/m, such as CBD=400. Received: {value}", param, ctx)
 
@@ -39,20 +30,26 @@ class Conductivity(click.ParamType):
     epilog="""\b
 Examples:
   kerasgan3d export anode.tif anode.inp
-  kerasgan3d export cathode.tif pores.msh --phases pore --unit m
-  kerasgan3d export cathode.tif cathode.stl --phases NMC
+  kerasgan3d export cathode.tif pores.msh --only pore --unit m
+  kerasgan3d export cathode.tif cathode.vtu --format tetrahedra
+  kerasgan3d export cathode.tif cathode.stl --only NMC --triangles 100000
   kerasgan3d export cathode.tif cathode.json --active NMC --axis z --thickness 75
   kerasgan3d export cathode.tif parameters.json --format pybamm --conductivity CBD=400
 """,
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--phases", type=Phases(), help="Export these phases only: names or labels. Of meshes.")
+@click.option("--only", type=Phases(), help="Export these phases only: names or labels. Of meshes.")
 @click.option(
-    "--format", metavar="NAME", help="voxels, surface, damask, bpx or pybamm, where the suffix does not tell."
+    "--format",
+    metavar="NAME",
+    help="voxels, surface, tetrahedra, damask, bpx or pybamm, where a suffix stands for several; default: the first.",
 )
 @click.option("--unit", type=click.Choice(("um", "m")), help="Unit of the coordinates of meshes.  [default: um]")
-@click.option("--smoothing", type=click.IntRange(min=0), metavar="N", help="Passes of smoothing, of surfaces.")
+@click.option(
+    "--smoothing", type=click.IntRange(min=0), metavar="N", help="Passes of smoothing, of surfaces and tetrahedra."
+)
+@click.option("--triangles", type=click.IntRange(min=4), metavar="N", help="At most so many, of surfaces.")
 @click.option("--pore", metavar="PHASE", help="The phase that holds the electrolyte, of cell models.  [default: pore]")
 @click.option("--active", metavar="PHASE", help="The phase that reacts.  [default: the largest other phase]")
 @click.option("--axis", type=click.Choice(("z", "y", "x")), help="Through-plane axis.  [default: z]")
@@ -63,31 +60,52 @@ Examples:
     help="Particle radius by 3 x active fraction / surface area, or the mean of the size distribution.  "
     "[default: surface]",
 )
-@click.option("--conductivity", type=Conductivity(), help="The phase that conducts electrons, and its S/m.")
+@click.option(
+    "--conductivity",
+    type=Conductivity(),
+    multiple=True,
+    help="A phase that conducts electrons, and its S/m. May be given again.",
+)
 @click.option("--thickness", type=click.FloatRange(min=0, min_open=True), metavar="µm", help="Of the electrode.")
 @click.option("--base", type=click.Path(path_type=Path), help="BPX file of a cell, to put the electrode into.")
-@click.option("--names", type=Phases(), help="Names of the phases in FILE, in the order of their values.")
-@map_option
-@tolerance_option
-@voxel_size_option
-@shape_option
-@dtype_option
+@click.option("--names", type=Phases(), hidden=True, help="Old name of --phases.")
+@reading_options
 @overwrite_option
-def command(file, out, format, names, mapping, tolerance, voxel_size, shape, dtype, overwrite, **options):
+def command(file, out, format, only, names, conductivity, overwrite, **options):
     """Export a volume to what solvers and cell models read.
 
-    The suffix of OUT says what is written. Voxels as hexahedra: .inp (Abaqus), .vtu (VTK), .msh (gmsh), .xdmf
-    (FEniCSx), .e (Exodus, MOOSE), .nas (NASTRAN); .vti (DAMASK). Surfaces of phases: .stl, .ply, .obj, .3mf. Parameters
-    of cell models: .json (BPX, PyBaMM).
+    The suffix of OUT says what is written. Voxels as hexahedra, or by --format tetrahedra as tetrahedra with smooth
+    boundaries: .inp (Abaqus), .vtu (VTK), .msh (gmsh), .xdmf (FEniCSx), .e (Exodus, MOOSE), .nas (NASTRAN, COMSOL);
+    .vti (DAMASK). Surfaces of phases: .stl, .ply, .obj, .3mf. Parameters of cell models: .json (BPX, PyBaMM).
     """
     import kerasgan3d
 
     refuse_existing(out, overwrite)
-    volume = kerasgan3d.io.read(
-        file, phases=names, mapping=mapping, tolerance=tolerance, voxel_size=voxel_size, shape=shape, dtype=dtype
-    )
+    reading = {name: options.pop(name) for name in READING}
+    if names is not None:
+        echo("--names is called --phases now; the old name goes with the next release", err=True)
+        only, reading["phases"] = only or reading["phases"], names
+    volume, only = _read(file, only, reading)
     given = {name: value for name, value in options.items() if value is not None}
+    given |= {"phases": only} if only else {}
+    given |= {"conductivity": each_once(conductivity, "--conductivity")} if conductivity else {}
     lines = kerasgan3d.export.export(volume, out, format, overwrite=overwrite, **given)
     echo(f"wrote {out}")
     for line in lines:
         echo(f"  {line}")
+
+
+def _read(file, only, reading):
+    """Return the volume, and the phases to export of it, which --phases used to name where they are fewer than all."""
+    from kerasgan3d.io import read
+
+    try:
+        return read(file, **reading), only
+    except ValueError:
+        if only or not reading["phases"]:
+            raise
+        volume = read(file, **reading | {"phases": None})
+        if len(reading["phases"]) >= len(volume.phases):
+            raise
+    echo("--phases of some of the phases is called --only now; the old name goes with the next release", err=True)
+    return volume, reading["phases"]

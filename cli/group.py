@@ -165,7 +165,7 @@ def _with_hint(error):
 def _message(error):
     if isinstance(error, MemoryError):
         return f"not enough memory; a smaller --size, --tile or --batch needs less. {error}"
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError) and not isinstance(error, ValueError):  # what is of an extra says so
         named = ", which KERAS_BACKEND or keras.json names," if error.name in _BACKENDS else ""
         return f"the package {error.name}{named} is not installed: pip install {error.name}"
     if isinstance(error, OSError) and error.strerror:

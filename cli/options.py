@@ -216,11 +216,27 @@ _READING = (
 )
 
 
+READING = ("phases", "mapping", "tolerance", "voxel_size", "shape", "dtype", "fill_gaps")  # what they become
+
+
 def reading_options(command):
     """Give a command the options that say how a file is to be read; they are called as the arguments of `io.read`."""
     for option in reversed(_READING):
         command = option(command)
     return command
+
+
+def each_once(pairs, option):
+    """Return the pairs of an option that may be given again as a dict.
+
+    Raises:
+        click.UsageError: a name was given twice.
+    """
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise click.UsageError(f"{option} names {twice} twice.", click.get_current_context())
+    return dict(pairs)
 
 
 exclude_option = click.option(

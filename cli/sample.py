@@ -10,7 +10,7 @@ import click
 
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.options import Axes, Blend, Fraction, NumbersCommand, Size, json_option, overwrite_option
+from kerasgan3d.cli.options import Axes, Blend, Fraction, NumbersCommand, Size, each_once, json_option, overwrite_option
 from kerasgan3d.cli.output import by, echo, in_bytes, print_facts, print_json, print_table, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -125,7 +125,7 @@ def command(
     job = _job(name, size, periodic=periodic_axes or periodic, offset=offset, seed=seed, tile=tile, batch=batch)
     how = {"streams": _streams(job, output, probabilities, workers, dask), "probabilities": probabilities}
     how |= {"resume": not restart, "overwrite": overwrite, "workers": workers, "dask": dask}
-    wishes, series, jobs, places = _wishes(fractions), None, [job], [output]
+    wishes, series, jobs, places = each_once(fractions, "--fraction") or None, None, [job], [output]
     if count is not None and output is not None:
         if dry_run:
             seeds = ["SEED"] if seed is None else range(seed, seed + count)
@@ -208,20 +208,6 @@ def _made(generator, job, outputs, how, title, stderr):
     kerasgan3d.io.write(volume, outputs[0], overwrite=how["overwrite"])
     checksum = kerasgan3d.io.checksum(volume.labels)
     return _result(outputs, job, generator, volume.fractions, checksum, seconds)
-
-
-def _wishes(fractions):
-    """Return what was wished as a dict from phases, None where nothing was.
-
-    Raises:
-        click.UsageError: a phase was given twice.
-    """
-    wishes = dict(fractions)
-    if len(wishes) != len(fractions):
-        names = [name for name, _ in fractions]
-        twice = next(name for name in wishes if names.count(name) > 1)
-        raise click.UsageError(f"--fraction names {twice} twice.", click.get_current_context())
-    return wishes or None
 
 
 def _streams(job, output, probabilities, workers, dask):

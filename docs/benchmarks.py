@@ -130,6 +130,24 @@ def shapes(rows):
     return "\n".join([*lines, ""])
 
 
+def export(rows):
+    """Meshes and surfaces."""
+    lines = [
+        f"## Meshes and surfaces of three phases at {rows[0]['size']}³",
+        "",
+        f"`python tests/benchmarks/export.py --size {rows[0]['size']} --repeats {len(rows[0]['runs'])} --json "
+        "docs/benchmarks/export.json`: a generated cathode, periodic, one thread. Seconds are medians; memory is all "
+        'of the process, imports and the volume included. "A tenth" is cut from all triangles to a tenth of them.',
+        "",
+        "| volume | | cells or triangles | seconds | memory |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        numbers = f"{row['cells'] / 1e6:.2f} M | {row['seconds']:.1f} | {row['memory_MB'] / 1e3:.2f} GB"
+        lines.append(f"| {row['size']}³ | {row['way']} | {numbers} |")
+    return "\n".join([*lines, ""])
+
+
 def sampling(result):
     """Labels of one size, against PyTorch."""
     lines = [
@@ -306,6 +324,7 @@ SECTIONS = {
     "measure": measure,
     "blocks": blocks,
     "shapes": shapes,
+    "export": export,
     "confidence": confidence,
     "streams": streams,
     "soak-streams": soak_streams,

@@ -1,11 +1,13 @@
 """From a generated cathode to diffusion through its pore by finite elements, on the mesh that `export` writes.
 
-    pip install kerasgan3d scikit-fem && python docs/diffusion.py
+    pip install kerasgan3d scikit-fem && python docs/diffusion.py [SIZE]
 
 It prints D_eff / D_0 through the plane by trilinear hexahedra (scikit-fem) and by kerasgan3d's finite volumes: on the
-voxels as they are, on voxels of half the edge, and what both tend to. The sides of the volume are periodic in both.
+voxels as they are, on voxels of half the edge, and what both tend to; and by linear tetrahedra up to a smooth surface.
+The sides of the volume are periodic in all.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,9 +24,11 @@ from kerasgan3d.metrics import percolating_voxels, relative_diffusivity
 
 
 def main(size: int = 32) -> None:
-    """Print what `both` finds for a generated volume."""
-    for name, (ours, theirs) in both(load_generator("nmc-cathode").sample(size, periodic=True, seed=0)).items():
-        print(f"{name}: {ours:.4f} by finite volumes, {theirs:.4f} by finite elements")
+    """Print what `both` finds for a generated volume, and what tetrahedra do."""
+    volume = load_generator("nmc-cathode").sample(size, periodic=True, seed=0)
+    for name, (ours, theirs) in both(volume).items():
+        print(f"{name}: {ours:.4f} by finite volumes, {theirs:.4f} by finite elements", flush=True)
+    print(f"smooth surface: {by_finite_elements(volume, cells='tetrahedra'):.4f} by tetrahedra")
 
 
 def both(volume: Volume) -> dict[str, tuple[float, float]]:
@@ -40,18 +44,19 @@ def both(volume: Volume) -> dict[str, tuple[float, float]]:
     return {name: tuple(pair) for name, pair in (("voxels", coarse), ("halves", fine), ("limits", limits))}
 
 
-def by_finite_elements(volume: Volume, phase: str = "pore") -> float:
-    """Return D_eff / D_0 of a phase along z by trilinear finite elements on its voxels.
+def by_finite_elements(volume: Volume, phase: str = "pore", cells: str = "voxels") -> float:
+    """Return D_eff / D_0 of a phase along z by finite elements, trilinear on its voxels or linear on "tetrahedra".
 
     1 and 0 are the concentrations at the first and the last face; where the volume is periodic along y and x, nodes on
     opposite sides are one unknown.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mesh.vtu"
-        percolating(volume, phase).export(path, phases=[phase])
+        percolating(volume, phase).export(path, cells, phases=[phase])
         read = meshio.read(path)
     mesh = from_meshio(read)
-    stiffness = laplace.assemble(skfem.Basis(mesh, skfem.ElementHex1()))
+    element = skfem.ElementHex1() if cells == "voxels" else skfem.ElementTetP1()
+    stiffness = laplace.assemble(skfem.Basis(mesh, element))
     image = np.arange(len(read.points))
     for axis, column in (("y", 1), ("x", 0)):
         partner = read.point_data.get(f"partner_{axis}", np.full(len(image), -1))
@@ -73,12 +78,12 @@ def by_finite_elements(volume: Volume, phase: str = "pore") -> float:
 
 
 def percolating(volume: Volume, phase: str) -> Volume:
-    """Return the volume without the voxels of a phase that do not connect the two ends along z."""
+    """Return the volume, with ends along z, without the voxels of a phase that do not connect these."""
     label = volume.phases.index(phase)
     connected = percolating_voxels(volume, "z", periodic=(False, *volume.periodic[1:]))
     labels = np.where((volume.labels == label) & ~connected, len(volume.phases), volume.labels)
-    return Volume(labels, (*volume.phases, "islands"), volume.voxel_size, volume.periodic)
+    return Volume(labels, (*volume.phases, "islands"), volume.voxel_size, (False, *volume.periodic[1:]))
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

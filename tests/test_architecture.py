@@ -18,7 +18,7 @@ FOLDERS = {"kerasgan3d": ROOT / "kerasgan3d", "kerasgan3d.zoo": ROOT / "zoo", "k
 FLOORS = [
     ["kerasgan3d.texts"],
     ["kerasgan3d.checks", "kerasgan3d.deprecation", "kerasgan3d.files", "kerasgan3d.seeds", "kerasgan3d.upward"]
-    + ["kerasgan3d.progress", "kerasgan3d.quiet"],
+    + ["kerasgan3d.progress", "kerasgan3d.quiet", "kerasgan3d.extras"],
     ["kerasgan3d.phases", "kerasgan3d.folder", "kerasgan3d.crops", "kerasgan3d.palette", "kerasgan3d.lock"],
     ["kerasgan3d.io"],
     ["kerasgan3d.volume"],

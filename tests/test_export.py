@@ -17,6 +17,7 @@ from kerasgan3d.export import Mesh, export, surface_mesh, voxel_mesh
 
 NAMES = ("pore", "NMC 1", "CBD")
 SAFE = ("pore", "NMC_1", "CBD")
+FACES = ("z0", "z1", "y0", "y1", "x0", "x1")
 
 
 def blobs(shape=(7, 6, 5), periodic=True, sigma=1.2):
@@ -252,6 +253,49 @@ def test_the_surface_of_a_sphere_is_smooth():
     assert np.linalg.norm(mesh.points - 9.8, axis=1) == pytest.approx(7, abs=0.4)
 
 
+@pytest.mark.parametrize(
+    ("periodic", "sigma", "phases", "wanted"),
+    [(True, 1.5, None, 1500), (True, 1.5, "CBD", 600), (False, 1.5, None, 1500), ((True, False, True), 1.5, None, 1500)]
+    + [(True, 0, None, 9000), (True, 1.5, None, 4)],
+)
+def test_fewer_triangles_leave_what_phases_touch(periodic, sigma, phases, wanted):
+    volume = blobs((8, 8, 7), periodic, sigma)
+    whole, mesh = surface_mesh(volume, phases), surface_mesh(volume, phases, triangles=wanted)
+    assert len(mesh.triangles) < len(whole.triangles) / 1.1
+    assert (len(mesh.triangles) <= wanted) == (wanted != 4)
+    for label in mesh.phases:
+        counts = []
+        for one in (whole, mesh):
+            run = edges(one.surface(label)).astype(np.int64)
+            ways, back = run @ [len(one.points), 1], run @ [1, len(one.points)]
+            assert len(np.unique(ways)) == len(ways)
+            np.testing.assert_array_equal(np.sort(ways), np.sort(back))
+            counts.append(len(np.unique(run)) - len(run) // 2 + len(run) // 3)
+        assert counts[0] == counts[1]  # as many pieces, holes and handles
+        assert mesh.volume(label) == pytest.approx(np.count_nonzero(volume.labels == label) * 0.125, rel=1e-3)
+    np.testing.assert_allclose(
+        [f(mesh.points, 0) for f in (np.min, np.max)], [f(whole.points, 0) for f in (np.min, np.max)]
+    )
+    pairs = {tuple(row) for row in np.sort(np.stack([whole.inside, whole.outside], 1)).tolist()}
+    assert {tuple(row) for row in np.sort(np.stack([mesh.inside, mesh.outside], 1)).tolist()} == pairs
+    for axis, (first, last) in mesh.pairs.items():
+        step = np.zeros(3)
+        step["xyz".index(axis)] = volume.shape["zyx".index(axis)] * 0.5
+        np.testing.assert_allclose(mesh.points[last] - mesh.points[first], np.tile(step, (len(first), 1)), atol=1e-12)
+        to = np.full(len(mesh.points), -1)
+        to[last] = first
+        faces = [mesh.triangles[mesh.faces == FACES.index(f"{axis}{end}")] for end in (0, 1)]
+        rows = [np.unique(np.sort(face, axis=1), axis=0) for face in (faces[0], to[faces[1]])]
+        np.testing.assert_array_equal(*rows)  # the same triangles on both
+
+
+def test_the_number_of_triangles_is_said_where_it_cannot_be(tmp_path):
+    lines = blobs((6, 6, 6), True, 1.5).export(tmp_path / "a.stl", triangles=10)
+    assert lines[-1].startswith("10 triangles would change which phases touch")
+    with pytest.raises(ValueError, match="`triangles` must be"):
+        blobs().export(tmp_path / "a.stl", triangles=3)
+
+
 def test_files_of_surfaces(tmp_path):
     volume = blobs((6, 6, 6), True, 1.5)
     mesh = surface_mesh(volume)
@@ -312,6 +356,9 @@ def test_the_command(tmp_path, monkeypatch):
     for text, message in (
         ("v.tif b.inp --phases Ni", "A phase must be one of pore, NMC 1, CBD"),
         ("v.tif b.inp --smoothing 3", "The options of voxels are phases, unit. Received: smoothing"),
+        ("v.tif b.inp --phases pore,NMC,CBD --only Ni", "A phase must be one of pore, NMC, CBD"),
+        ("v.tif b.inp --phases pore --only pore", "Every grey value must belong to a phase (0 = pore)"),
+        ("v.tif b.json --conductivity CBD=1 --conductivity CBD=2", "--conductivity names CBD twice."),
         ("v.tif b.json --conductivity CBD", "must be a phase and its S/m, such as CBD=400. Received: CBD"),
         ("v.tif b.doc", "The file to export must end in one of .inp"),
     ):
@@ -319,3 +366,29 @@ def test_the_command(tmp_path, monkeypatch):
         assert result.exit_code == 2
         assert message in result.output
     assert not list(tmp_path.glob("b.*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "phases", "said"),
+    [
+        ("--only pore,2", "0 pore, 2 CBD", None),
+        ("--phases A,B,C", "0 A, 1 B, 2 C", None),
+        ("--phases A,B,C --only B", "1 B", None),
+        ("--phases pore,2", "0 pore, 2 CBD", "--phases of some of the phases is called --only now"),
+        ("--names A,B,C", "0 A, 1 B, 2 C", "--names is called --phases now"),
+        ("--names A,B,C --phases B,0", "0 A, 1 B", "--names is called --phases now"),
+    ],
+)
+def test_phases_are_what_they_are_in_other_commands(tmp_path, monkeypatch, options, phases, said):
+    monkeypatch.chdir(tmp_path)
+    blobs().save("v.tif")
+    result = CliRunner().invoke(main, ["export", "v.tif", "a.inp", *options.split()], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert f"phases: {phases};" in result.stdout
+    assert [line.partition("; the old")[0] for line in result.stderr.splitlines()] == [said] * bool(said)
+
+
+def test_a_slice_is_said_to_be_one(tmp_path):
+    volume = Volume(np.eye(4, dtype=int)[np.newaxis], ("pore", "solid"), 1.0)
+    for name in ("a.inp", "a.stl"):
+        assert volume.export(tmp_path / name)[-1] == "one voxel along z: a slice, of which nothing is known along it"

@@ -107,7 +107,9 @@ def test_a_base_gets_the_electrode(tmp_path):
         ({"active": "pore"}, "`active` must be another phase than the pore. Received: pore"),
         ({"axis": "w"}, "`axis` one of z, y, x. Received:"),
         ({"radius": "mean"}, "`radius` one of surface, sizes"),
-        ({"conductivity": 3}, "`conductivity` must name one phase, such as {'CBD': 100}. Received: 3"),
+        ({"conductivity": 3}, "`conductivity` must name phases and their S/m, such as {'CBD': 100}. Received: 3"),
+        ({"conductivity": {}}, "`conductivity` must name phases and their S/m, such as {'CBD': 100}. Received: {}"),
+        ({"conductivity": {"NMC": 1, 1: 2}}, "`conductivity` must name each phase once. Received: NMC twice."),
         ({"thickness": -1}, "`thickness` must be a number of at least"),
     ],
 )
@@ -116,7 +118,36 @@ def test_errors(options, message):
         electrode_parameters(ball(8, 3), **options)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"NMC": 2.0}, 0.5 * 2),
+        ({"CBD": 100.0}, 0.25 * 100),
+        ({"NMC": 2.0, "CBD": 100.0}, 0.5 * 2 + 0.25 * 100),  # side by side
+        ({1: 2.0, "2": 100.0}, 0.5 * 2 + 0.25 * 100),
+        ({"NMC": 0.0}, 0.0),
+    ],
+)
+def test_phases_conduct_side_by_side(given, expected):
+    layers = np.broadcast_to(np.repeat([1, 0, 2], [4, 2, 2]), (8, 8, 8))
+    found = electrode_parameters(Volume(layers, ("pore", "NMC", "CBD"), 1.0, True), active="CBD", conductivity=given)
+    assert found.conductivity == pytest.approx(expected, rel=1e-6)
+    for label, value in given.items():
+        name = {"1": "NMC", "2": "CBD"}.get(str(label), label)
+        assert f"{value:g} S/m of {name}" in found.notes[5]
+
+
+def test_phases_conduct_in_series():
+    layers = np.broadcast_to(np.repeat([2, 1], 4)[:, np.newaxis, np.newaxis], (8, 8, 8)).copy()
+    layers[..., 0] = 0
+    volume = Volume(layers, ("pore", "NMC", "CBD"), 1.0, True)
+    found = electrode_parameters(volume, conductivity={"NMC": 2.0, "CBD": 100.0}, active="NMC")
+    assert found.conductivity == pytest.approx(7 / 8 * 2 / (1 / 2 + 1 / 100), rel=1e-6)
+
+
 def test_volumes_that_are_no_electrode():
+    with pytest.raises(ValueError, match="Cell models need a volume, as a slice .* Received: shape .1, 8, 8."):
+        electrode_parameters(Volume(np.eye(8, dtype=int)[np.newaxis], ("pore", "b"), 1.0), axis="y")
     layers = np.zeros((8, 8, 8), int)
     layers[:2], layers[4:6] = 1, 2
     with pytest.raises(ValueError, match="`pore` must say which phase holds the electrolyte: a, b, c"):

@@ -55,3 +55,10 @@ def test_finite_elements_on_the_exported_mesh_tend_to_the_same(diffusion, period
     # Finite elements come from above, finite volumes from below.
     assert 0 < gaps["halves"] < 0.6 * gaps["voxels"]
     assert abs(gaps["limits"]) < 0.03
+
+
+def test_tetrahedra_of_a_cylinder_conduct_as_a_smooth_one(diffusion):
+    y, x = np.indices((10, 10)) - 4.3
+    volume = Volume(np.tile((y**2 + x**2 <= 9).astype(int), (3, 1, 1)), ("solid", "pore"), 0.5, True)
+    found = diffusion.by_finite_elements(volume, cells="tetrahedra")
+    assert found == pytest.approx(volume.fractions[1], rel=0.01)  # straight: D_eff / D_0 is the fraction

@@ -56,6 +56,41 @@ def cuts_between(simplex: tuple[int, ...], pattern: tuple[int, ...]) -> tuple[Cu
     return tuple(found)
 
 
+@cache
+def regions_of(
+    simplex: tuple[int, ...], pattern: tuple[int, ...]
+) -> tuple[tuple[int, tuple[tuple[int, ...], ...]], ...]:
+    """Return the tetrahedra into which the regions of a tetrahedron are divided, turned as solvers have them.
+
+    A region is convex, and divided from its phase's first corner towards each triangle of its surface that does not
+    hold that corner: those to other phases, and those in the side opposite, which the neighbour there divides alike.
+
+    Args:
+        simplex, pattern: As for `cuts_between`.
+
+    Returns:
+        For each its phase, as the first corner of that, and its four corners as in `Cut`.
+    """
+    found = []
+    for first in sorted(set(pattern)):
+        bounds = []
+        for cut in cuts_between(simplex, pattern):
+            if first in [pattern[k] for k in (cut.inside, cut.outside) if k is not None]:
+                bounds.append(cut.corners)
+        others = [k for k in range(4) if k != first]
+        side = tuple(next(m for m, other in enumerate(others) if pattern[other] == pattern[k]) for k in others)
+        for cut in cuts_of_face(tuple(simplex[k] for k in others), side, (1.0, 0.0, 0.0)):
+            if pattern[others[cut.inside]] == first:
+                bounds.append(tuple(tuple(others[k] for k in corner) for corner in cut.corners))
+        for corners in bounds:
+            apex, a, b, c = (
+                np.mean([position(simplex[k]) for k in corner], axis=0)[::-1] for corner in ((first,), *corners)
+            )
+            ahead = np.linalg.det([a - apex, b - apex, c - apex]) > 0
+            found.append((first, ((first,), *(corners if ahead else corners[::-1]))))
+    return tuple(found)
+
+
 def _polygon(ours, theirs, others, pattern):
     """Return the corners of the polygon between two phases in their order around it."""
     if len(others) == 0:

@@ -145,7 +145,7 @@ def electrode_parameters(
     axis: str = "z",
     electrode: str = "positive",
     radius: str = "surface",
-    conductivity: Mapping[str, float] | None = None,
+    conductivity: Mapping[int | str, float] | None = None,
     thickness: float | None = None,
 ) -> ElectrodeParameters:
     """Measure what a cell model needs to know of an electrode.
@@ -163,21 +163,26 @@ def electrode_parameters(
         electrode: "positive" or "negative".
         radius: Which radius is the particle's: "surface", 3 active_fraction / surface_area, with which volume, surface
             and radius agree, or "sizes", from the granulometry.
-        conductivity: The phase that conducts electrons and its conductivity in S/m, such as {"CBD": 100}; the
-            electrode's is that times D_eff / D_0 of the phase. Default: not told.
+        conductivity: The phases that conduct electrons, by name or label, and their conductivities in S/m, such as
+            {"CBD": 100, "NMC": 0.01}; the electrode's is `metrics.effective_conductivity` of them. Default: not told.
         thickness: Of the electrode, µm; the volume need not be as thick. Default: not told.
 
     Returns:
         ElectrodeParameters.
 
     Raises:
-        ValueError: If there is no such phase, pore and active material do not touch, the voxel size is unknown, or an
-            argument is not as above.
+        ValueError: If there is no such phase, pore and active material do not touch, the voxel size is unknown, the
+            volume is a slice, or an argument is not as above.
     """
     if electrode not in _ELECTRODES or radius not in RADII or axis not in tuple(AXES):
         raise ValueError(
             f"`electrode` must be one of {', '.join(_ELECTRODES)}, `radius` one of {', '.join(RADII)}, `axis` one of "
             f"{', '.join(AXES)}. Received: {shown(electrode)}, {shown(radius)}, {shown(axis)}."
+        )
+    if min(volume.shape) == 1:
+        raise ValueError(
+            "Cell models need a volume, as a slice shows no transport through the plane: `measure` the slice, or "
+            f"generate a volume that is learned from it. Received: shape {volume.shape}."
         )
     pores, solid = _roles(volume, pore, active)
     edge = edge_length(volume, "m")
@@ -293,18 +298,27 @@ def _mean_radius(volume, label):
 
 
 def _conductivity(volume, conductivity, axis):
-    """Return the effective conductivity of the phase that conducts, or None, and what to say of it."""
+    """Return the effective conductivity of the phases that conduct, or None, and what to say of it."""
     if conductivity is None:
         return None, "not told, as no conductivity was given"
-    if not isinstance(conductivity, Mapping) or len(conductivity) != 1:
+    if not isinstance(conductivity, Mapping) or not conductivity:
         raise ValueError(
-            f"`conductivity` must name one phase, such as {{'CBD': 100}}. Received: {shown(conductivity)}."
+            f"`conductivity` must name phases and their S/m, such as {{'CBD': 100}}. Received: {shown(conductivity)}."
         )
-    ((phase, value),) = conductivity.items()
-    label = chosen_phase(volume, phase)
-    value = check_number(value, "conductivity")
-    relative = float(metrics.relative_diffusivity(volume, label, axis))
-    return value * relative, f"{value:g} S/m of {volume.phases[label]} times its D_eff/D_0, {relative:.4g}"
+    given = {}
+    for phase, value in conductivity.items():
+        label = chosen_phase(volume, phase)
+        if label in given:
+            raise ValueError(f"`conductivity` must name each phase once. Received: {volume.phases[label]} twice.")
+        given[label] = check_number(value, "conductivity")
+    effective = metrics.effective_conductivity(volume, given, axis)
+    said = ", ".join(f"{value:g} S/m of {volume.phases[label]}" for label, value in given.items())
+    if len(given) == 1 and value > 0:
+        return effective, f"{said} times its D_eff/D_0, {effective / value:.4g}"
+    return (
+        effective,
+        f"{effective:.4g} S/m by finite volumes on the voxels, from {said}; contacts between phases resist nothing",
+    )
 
 
 def _read_json(path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasgan3d.export._chosen import edge_length
-from kerasgan3d.export._libraries import library
+from kerasgan3d.extras import library
 from kerasgan3d.files import replacing
 from kerasgan3d.volume import Volume
 
@@ -23,11 +23,12 @@ def write_damask(path: Path, volume: Volume) -> list[str]:
         What the file says, which it holds as `comments`.
 
     Raises:
-        ValueError: If the voxel size is unknown, or PyVista is not installed.
+        ValueError: If the voxel size is unknown.
+        MissingLibraryError: If PyVista is not installed.
     """
     edge = edge_length(volume, "m")
-    pyvista = library("pyvista", "A grid for DAMASK")
-    vtk_io = library("vtkmodules.vtkIOXML", "A grid for DAMASK")
+    pyvista = library("pyvista", "mesh", "a grid for DAMASK")
+    vtk_io = library("vtkmodules.vtkIOXML", "mesh", "a grid for DAMASK")
     notes = ["lengths in m", "materials: " + ", ".join(f"{label} {name}" for label, name in enumerate(volume.phases))]
     grid = pyvista.ImageData(dimensions=[length + 1 for length in volume.shape[::-1]], spacing=(edge,) * 3)
     grid.cell_data["material"] = volume.labels.reshape(-1).astype(np.int64)

@@ -8,10 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kerasgan3d.checks import AXES
 from kerasgan3d.export import mesh_files, surface_files
 from kerasgan3d.export.cells import electrode_parameters, write_bpx, write_pybamm
 from kerasgan3d.export.damask import write_damask
+from kerasgan3d.export.mesh import Mesh
 from kerasgan3d.export.surfaces import surface_mesh
+from kerasgan3d.export.tetrahedra import tetrahedral_mesh
 from kerasgan3d.export.voxels import voxel_mesh
 from kerasgan3d.io.writing import check_writable
 from kerasgan3d.texts import shown
@@ -37,19 +40,35 @@ _SURFACES = {
 
 def write_voxels(path: Path, volume: Volume, **options: Any) -> list[str]:
     """Write a file of `voxel_mesh`; return what it says."""
-    mesh = voxel_mesh(volume, **options)
+    return _write_mesh(path, volume, voxel_mesh(volume, **options))
+
+
+def write_tetrahedra(path: Path, volume: Volume, **options: Any) -> list[str]:
+    """Write a file of `tetrahedral_mesh`; return what it says."""
+    return _write_mesh(path, volume, tetrahedral_mesh(volume, **options))
+
+
+def _write_mesh(path: Path, volume: Volume, mesh: Mesh) -> list[str]:
     names = ", ".join(f"{label} {name}" for label, name in mesh.phases.items())
     notes = [f"lengths in {mesh.unit}; x, y, z", f"phases: {names}; sets with numbers count from 1"]
     _MESHES[path.suffix.lower()](path, mesh, notes)
-    return [f"{len(mesh.cells)} cells, {len(mesh.points)} nodes", *notes]
+    return [f"{len(mesh.cells)} cells, {len(mesh.points)} nodes", *notes, *_thin(volume)]
 
 
 def write_surface(path: Path, volume: Volume, **options: Any) -> list[str]:
     """Write a file of `surface_mesh`; return what it says."""
     mesh = surface_mesh(volume, **options)
     notes = [f"lengths in {mesh.unit}; x, y, z", f"phases: {', '.join(mesh.phases.values())}"]
+    if (asked := options.get("triangles")) is not None and len(mesh.triangles) > asked:
+        notes.append(f"{asked} triangles would change which phases touch, or their volumes; there are as few as may be")
     _SURFACES[path.suffix.lower()](path, mesh, notes)
-    return [f"{len(mesh.triangles)} triangles, {len(mesh.points)} points", *notes]
+    return [f"{len(mesh.triangles)} triangles, {len(mesh.points)} points", *notes, *_thin(volume)]
+
+
+def _thin(volume: Volume) -> list[str]:
+    """Return what to say of a volume that is one slice."""
+    axes = "".join(axis for axis, length in zip(AXES, volume.shape, strict=True) if length == 1)
+    return [f"one voxel along {axes}: a slice, of which nothing is known along it"] if axes else []
 
 
 class Format(NamedTuple):
@@ -74,6 +93,7 @@ def _options(function: Callable) -> tuple[str, ...]:
 FORMATS = {
     "voxels": Format(tuple(_MESHES), write_voxels, _options(voxel_mesh)),
     "surface": Format(tuple(_SURFACES), write_surface, _options(surface_mesh)),
+    "tetrahedra": Format(tuple(_MESHES), write_tetrahedra, _options(tetrahedral_mesh)),
     "damask": Format((".vti",), write_damask),
     "bpx": Format((".json",), write_bpx, (*_options(electrode_parameters), "base")),
     "pybamm": Format((".json",), write_pybamm, _options(electrode_parameters)),
@@ -90,8 +110,8 @@ def export(
         path: The file; its suffix says what it is, see docs/simulation.md.
         format: What to write where a suffix stands for more than one: a name in `FORMATS`.
         overwrite: Whether a file that exists may be replaced.
-        **options: Arguments of `voxel_mesh`, `surface_mesh` or `electrode_parameters`, and of "bpx" `base`, a BPX
-            object or file of a whole cell, whose electrode gets the measured values.
+        **options: Arguments of `voxel_mesh`, `tetrahedral_mesh`, `surface_mesh` or `electrode_parameters`, and of "bpx"
+            `base`, a BPX object or file of a whole cell, whose electrode gets the measured values.
 
     Returns:
         Lines that say what was written, in which unit, and what was assumed; they stand in the file too.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasgan3d.checks import AXES, axis_letters
+from kerasgan3d.extras import library
 from kerasgan3d.io._common import KEY
 
 if TYPE_CHECKING:
@@ -32,25 +32,18 @@ def xarray_of(labels: np.ndarray, record: Any) -> xarray.DataArray:
         axis: (axis, (np.arange(length) + 0.5) * size, {"units": "um", "long_name": f"{axis}, centre of the voxel"})
         for axis, length in places.items()
     }
-    return _library("xarray").DataArray(labels, coordinates, tuple(AXES), "labels", attributes)
+    return library("xarray", "memory", "Volume.to_xarray").DataArray(
+        labels, coordinates, tuple(AXES), "labels", attributes
+    )
 
 
 def pyvista_of(labels: np.ndarray, record: Any) -> pyvista.ImageData:
     """Return labels (z, y, x) and their VolumeRecord as `Volume.to_pyvista` says."""
     spacing = (1.0 if record.voxel_size is None else record.voxel_size,) * 3
-    grid = _library("pyvista").ImageData(dimensions=[n + 1 for n in reversed(labels.shape)], spacing=spacing)
+    grid = library("pyvista", "memory", "Volume.to_pyvista").ImageData(
+        dimensions=[n + 1 for n in reversed(labels.shape)], spacing=spacing
+    )
     grid.cell_data["phase"] = labels.reshape(-1)  # x runs fastest in both
     grid.field_data["phases"] = list(record.phases)
     grid.field_data["periodic_zyx"] = np.array(record.periodic, np.uint8)
     return grid
-
-
-def _library(name):
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise ModuleNotFoundError(
-            f"{name} is not installed, which this needs: pip install 'kerasgan3d[memory]'", name=name
-        ) from None

@@ -278,7 +278,7 @@ class Volume(NDArrayOperatorsMixin):
         "voxel_size" in µm, "periodic" (letters of axes) and, as JSON, all else: "kerasgan3d".
 
         Raises:
-            ModuleNotFoundError: If xarray is not installed: pip install "kerasgan3d[memory]".
+            MissingLibraryError: If xarray is not installed: pip install "kerasgan3d[memory]".
         """
         return xarray_of(self._labels, VolumeRecord.of(self))
 
@@ -289,7 +289,7 @@ class Volume(NDArrayOperatorsMixin):
         three numbers of 0 and 1. Lengths are in µm, or in voxels where the voxel size is unknown.
 
         Raises:
-            ModuleNotFoundError: If pyvista is not installed: pip install "kerasgan3d[memory]".
+            MissingLibraryError: If pyvista is not installed: pip install "kerasgan3d[memory]".
         """
         return pyvista_of(self._labels, VolumeRecord.of(self))
 

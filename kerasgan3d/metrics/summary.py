@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasgan3d.checks import AXES
+from kerasgan3d.extras import library
 from kerasgan3d.files import replacing
 from kerasgan3d.metrics._measure import PER_PAIR
 from kerasgan3d.metrics._record_json import plain, units_of
@@ -95,7 +96,7 @@ class Summary:
 
         Raises:
             ValueError: Another suffix.
-            ModuleNotFoundError: pyarrow is missing, which writes .parquet.
+            MissingLibraryError: pyarrow is missing, which writes .parquet.
         """
         path = check_table(path)
         if path.suffix.lower() == ".json":
@@ -109,11 +110,11 @@ class Summary:
                 with temporary.open("w", encoding="utf-8", newline="") as stream:
                     csv.writer(stream, lineterminator="\n").writerows([head, *rows])
                 return
-            import pyarrow  # pyright: ignore[reportMissingImports]
-            import pyarrow.parquet  # pyright: ignore[reportMissingImports]
-
+            pyarrow, parquet = (
+                library(name, "tables", "a table as .parquet") for name in ("pyarrow", "pyarrow.parquet")
+            )
             columns = dict(zip(head, map(list, zip(*rows, strict=True)), strict=True))
-            pyarrow.parquet.write_table(pyarrow.table(columns), temporary)
+            parquet.write_table(pyarrow.table(columns), temporary)
 
 
 def summarise(records: Mapping[str, Measurement]) -> Summary:
