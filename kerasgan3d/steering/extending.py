@@ -14,7 +14,7 @@ from kerasgan3d.phases import default_names
 from kerasgan3d.progress import Told, reported
 from kerasgan3d.sampling.job import Periodic, SamplingJob, Size
 from kerasgan3d.sampling.scan import UNKNOWN, Scan
-from kerasgan3d.steering.fit import Fit, State, fit_starts, weights_of
+from kerasgan3d.steering.fit import Fit, State, fit_starts, kept_seed, weights_of
 from kerasgan3d.steering.joint import joint_statistics
 from kerasgan3d.steering.source import as_generator
 from kerasgan3d.volume import Volume
@@ -84,7 +84,8 @@ def extension(
 
     The scan lies at the origin of the structure. The latents that its voxels near generated ones are made of are
     fitted, as are the conditions beside them; everywhere else the structure is the seed's. How much a known voxel
-    counts falls with its distance from what is generated, to 1/e along a quarter of the generator's ``stride``.
+    counts falls with its distance from what is generated, to 1/e along an eighth of the generator's ``stride``; from
+    a stride on it does not count.
 
     Args:
         source: A Generator, or what ``load_generator`` takes.
@@ -93,7 +94,7 @@ def extension(
         size: Voxels of the whole: an int, or (z, y, x). At least the scan's; along periodic axes a multiple of the
             generator's ``stride``, and larger unless the scan is periodic along them itself.
         periodic: Whether the whole continues itself: a bool, three, or letters of axes such as "yx".
-        seed: Of what is generated; drawn if None.
+        seed: Of what is generated; that of the state if None, or drawn.
         unknown: bool (z, y, x), or a Volume of labels that are not 0, where voxels of the scan are not known and are to
             be generated; None for nowhere.
         at: Where the scan begins in the whole (z, y, x), voxels; in the middle if None.
@@ -117,7 +118,9 @@ def extension(
     generator = as_generator(source)
     scan = _as_scan(volume, generator)
     labels = scan.labels if unknown is None else _masked(scan.labels, unknown)
-    job = generator.job(size, periodic=periodic, seed=None if seed is None else check_seed(seed))
+    check_count(starts, "starts")
+    check_count(steps, "steps")
+    job = generator.job(size, periodic=periodic, seed=kept_seed(state) if seed is None else check_seed(seed))
     at = _placed(labels, job, at, scan.periodic)
     # Of the whole the scan's place is chosen by the window's: the structure, and its fit, are the same for any size.
     job = replace(job, offset=(-at[0], -at[1], -at[2])).seeded()
@@ -125,8 +128,7 @@ def extension(
     period = job.plan.period
     field = job.field(generator.latent_channels, generator.conditions)
     fit = Fit(generator, field, labels, weights, period, check_seed(job.seed))
-    check_count(starts, "starts"), check_count(steps, "steps")
-    found = State(state, fit.digest(f"{generator.pieces().digest} {period} {starts} {steps}"))
+    found = State(state, check_seed(job.seed), fit.digest(f"{generator.pieces().digest} {period} {starts} {steps}"))
     with reported(progress, "fitting", "steps") as report:
         fit_starts(fit, found, starts, steps, report)
     facts = {"at": list(at), **({"file": scan.provenance["file"]} if "file" in scan.provenance else {})}
@@ -242,7 +244,7 @@ def _weights(labels, job, at):
             f"there must be something to generate. Received: a scan of {_by(labels.shape)} voxels, all of them known, "
             "for as many. `size` makes room around it, `unknown` within it."
         )
-    return weights_of(labels, beyond, max(job.margin) * job.stride, job.stride / 4)
+    return weights_of(labels, beyond, job.stride, job.stride / 8)
 
 
 def _joint(generator, job, at):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MOST_CELLS = 5  # lattice steps per side of what the network computes at once
 _RATE, _BETAS = 0.2, (0.9, 0.99)  # of Adam (Kingma & Ba, arXiv:1412.6980), the rate falling along half a cosine
 _LEAST = 0.02  # of the first rate, at the end
+_DOUBT = 2.5  # by how much more than they scatter logits are divided
 _PRIOR = 0.02  # of |d|^2 / 2 for what is fitted of the conditions, beside the mean cross-entropy
 _KEPT_EVERY = 10  # steps
 
@@ -205,26 +206,24 @@ class State:
 
     Args:
         path: The file, or None for none.
+        seed: Of what is generated.
         digest: Of what is fitted.
 
     Raises:
         ValueError: if the file is of another fit, or damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, digest: str):
-        self._path, self._digest = None if path is None else Path(path), digest
+    def __init__(self, path: str | os.PathLike[str] | None, seed: int, digest: str):
+        self._path, self._seed, self._digest = None if path is None else Path(path), seed, digest
         self.done: list[Fitted] = []
         self.found: tuple[int, np.ndarray, np.ndarray] | None = None  # steps, values and moments of the next start
         if self._path is not None and self._path.exists():
             self._read(self._path)
 
     def _read(self, path):
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                digest, done, told = str(file["digest"]), file["done"], file["told"]
-                step, found, moments = int(file["step"]), file["found"], file["moments"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is no fit of a scan, or damaged: delete it, or name another file.") from error
+        held = _held(path)
+        digest, done, told = str(held["digest"]), held["done"], held["told"]
+        step, found, moments = int(held["step"]), held["found"], held["moments"]
         if digest != self._digest:
             raise ValueError(
                 f"{path} is the fit of another scan, generator or seed, or was made otherwise: delete it, or name "
@@ -238,11 +237,30 @@ class State:
         if self._path is None:
             return
         step, found, moments = self.found or (0, np.zeros(0), np.zeros(0))
-        arrays = {"digest": self._digest, "step": step, "found": found, "moments": moments}
+        arrays = {"digest": self._digest, "seed": str(self._seed), "step": step, "found": found, "moments": moments}
         arrays["done"] = np.array([each.values for each in self.done])
         arrays["told"] = np.array([each[1:] for each in self.done])
         with replacing(self._path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
+
+
+def kept_seed(path: str | os.PathLike[str] | None) -> int | None:
+    """Return the seed of a fit that is kept in a file; None where there is no file.
+
+    Raises:
+        ValueError: if the file is of something else, or damaged.
+    """
+    return None if path is None or not Path(path).exists() else int(str(_held(path)["seed"]))
+
+
+def _held(path):
+    """The arrays of a fit's file."""
+    names = ("digest", "seed", "done", "told", "step", "found", "moments")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no fit of a scan, or damaged: delete it, or name another file.") from error
 
 
 def fit_starts(fit: Fit, state: State, starts: int, steps: int, report: Callable[[int, int], object] | None) -> None:
@@ -312,7 +330,7 @@ def _slopes_of(generator: Generator, latents: np.ndarray) -> Callable[..., Any]:
 
     network, tools, n = generator.folded(), backend(), len(generator.phases)
     usual = ops.convert_to_numpy(ops.stop_gradient(network.logits(ops.convert_to_tensor(latents[np.newaxis]))))
-    scatter = max(float((usual - usual.mean(-1, keepdims=True)).std()), 1e-6)
+    scatter = _DOUBT * max(float((usual - usual.mean(-1, keepdims=True)).std()), 1e-6)
 
     def slopes(latents, labels, weights):
         latents = tools.leaf(latents)
