@@ -100,8 +100,9 @@ def command(
     volume, mask = _read(scan, unknown, normal, reading)
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)
-        if resample:
-            volume, mask = (part and part.resample(generator.voxel_size) for part in (volume, mask))
+        if resample and generator.voxel_size is not None:
+            volume = volume.resample(generator.voxel_size)
+            mask = mask and mask.resample(generator.voxel_size)
         options = {"periodic": periodic_axes or periodic, "seed": seed, "unknown": mask, "at": at}
         try:
             with heartbeat("fitting", stderr if stderr is not None else sys.stderr) as progress:

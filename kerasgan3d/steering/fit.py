@@ -180,7 +180,7 @@ class Fit:
         prior = found[:, self._latents :]
         slopes /= self._total
         slopes[:, self._latents :] += _PRIOR * prior / max(1, prior.size)
-        return slopes, told / (self._total, self.voxels, max(1, touching))
+        return slopes, told / np.array([self._total, self.voxels, max(1, touching)])
 
     def steps(self, found: np.ndarray, moments: np.ndarray, first: int, count: int) -> Iterator[tuple[int, np.ndarray]]:
         """Go on from ``found`` with the moments (2, points, channels) of Adam, both changed in place.

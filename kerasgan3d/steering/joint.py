@@ -76,11 +76,11 @@ class _Shares:
         found = {kind: _share(*self._sums.get(kind, np.zeros((2, 1)))) for kind in ("joint", "known", "generated")}
         (a, error), (b, other) = found["joint"], found["known"]
         sure = None if error is None or other is None else math.hypot(error, other)
-        deviations = (a - b) / sure if sure else None
-        return {"measure": measure, **{kind: share for kind, (share, _) in found.items()}, "deviations": deviations}
+        shares = {kind: share for kind, (share, _) in found.items()}
+        return {"measure": measure, **shares, "deviations": (a - b) / sure if sure else None}
 
 
-def _share(hits, count):
+def _share(hits: np.ndarray, count: np.ndarray) -> tuple[Any, float | None]:
     """A share of all blocks, and its standard error as a ratio's; None where it has none."""
     if not count.sum():
         return None, None
