@@ -301,7 +301,7 @@ def _points(due, margin, period):
 def _blocks(field, scan, weights, due, period, stride, margin):
     edges = [-(-n // -(-n // _MOST_CELLS)) for n in due.shape]
     weights = _padded(weights, [-(-n // e) * e * stride for n, e in zip(due.shape, edges, strict=True)])
-    labels = np.where(weights > 0, _padded(scan.labels, weights.shape), 0).astype("int32")
+    labels = np.where(weights > 0, _padded(scan.labels, weights.shape), np.uint8(0))
     shape = [e + sum(margin) for e in edges]
     for corner in product(*(range(0, n, e) for n, e in zip(due.shape, edges, strict=True))):
         if not due[tuple(slice(a, a + e) for a, e in zip(corner, edges, strict=True))].any():
@@ -309,7 +309,8 @@ def _blocks(field, scan, weights, due, period, stride, margin):
         start = [a - margin[0] for a in corner]
         voxels = tuple(slice(a * stride, (a + e) * stride) for a, e in zip(corner, edges, strict=True))
         base = field.window(start, shape, period)
-        yield Block(scan.rows(start, shape, period), base, labels[voxels][np.newaxis], weights[voxels][np.newaxis])
+        known = labels[voxels][np.newaxis].astype("int32")
+        yield Block(scan.rows(start, shape, period), base, known, weights[voxels][np.newaxis])
 
 
 def _padded(array, shape):
