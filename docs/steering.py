@@ -1,27 +1,34 @@
-"""Make the figures of the page on steering again: ``python docs/steering.py [--count N] [--size N]``.
+"""Make the figures of the page on steering again: ``python docs/steering.py [--count N] [--size N]``, and
+``python docs/steering.py extend SCAN [--count N] [--fits FOLDER]``.
 
 It draws a walk from one seed to another and a volume that one seed's structure becomes another's in, measures how much
 changes from frame to frame, and compares volumes at t = 0.5 with ordinary ones.
+
+With a real scan of at least 192^3 voxels it continues one half of a block by the other half, from as many seeds as
+``--count`` says, and closes a cut of 128^3 voxels to a periodic volume of 192^3. Fits are kept in a folder, so that the
+same command goes on.
 """
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 from tables import put, write
 
-from kerasgan3d import load_generator
+from kerasgan3d import Volume, load_generator
 from kerasgan3d.metrics.ensemble import measure_samples
 from kerasgan3d.metrics.registry import SAMPLED, places
 from kerasgan3d.report import render_slices
-from kerasgan3d.steering import interpolate
+from kerasgan3d.steering import extension, interpolate
 
 DOCS = Path(__file__).resolve().parent
 IMAGES, PAGE, TABLE = DOCS / "images", DOCS / "steering.md", DOCS / "steering-blends.csv"
 SEEDS = (1, 2)
 FRAMES = 25
 FIRST = 40_000  # seed of the first volume that is measured; each of the next ones counts up
+BLOCK, CUT = 192, 128  # voxels per side of a real block whose half is continued, and of what is closed to such a one
 HELD = [0, 0, 0, 0, 1, 1, 1, 1]
 
 
@@ -99,9 +106,100 @@ def blends_text(rows, count, size):
     return "\n".join(lines) + "\n"
 
 
+def extend(name, real, count, fits):
+    """Continue half of a real block and close a cut of it; print and write what came of both."""
+    generator, fits = load_generator(name), Path(fits)
+    fits.mkdir(parents=True, exist_ok=True)
+    scan = Volume.load(real, phases=generator.phases, voxel_size=generator.voxel_size)
+    block = scan[:BLOCK, :BLOCK, :BLOCK]
+    reports, halves = continued(generator, block, count, fits)
+    text = joint_text(reports) + "\n" + halves_text(generator, block, halves) + "\n" + closed(generator, scan, fits)
+    print(text)
+    put(PAGE, "docs/steering.py extend", text)
+
+
+def continued(generator, block, count, fits):
+    """Continue half of a block from several seeds: reports, and the halves that were generated."""
+    half, reports, halves = BLOCK // 2, [], []
+    for seed in range(FIRST, FIRST + count):
+        asked = {"at": (0, 0, 0), "seed": seed, "starts": 1, "state": fits / f"half-{seed}.npz"}
+        found = extension(generator, block[:, :, :half], BLOCK, **asked)
+        labels = generator.sample(found.job).labels
+        assert np.array_equal(labels[:, :, :half], block.labels[:, :, :half])
+        reports.append(found.report)
+        halves.append(labels[:, :, half:].copy())
+    slices = [("real, continued to the right", np.concatenate([block.labels[half, :, :half], halves[0][half]], axis=1))]
+    slices.append(("real", block.labels[half]))
+    render_slices(slices, generator.phases, generator.voxel_size, IMAGES / "extend-half.png")
+    return reports, halves
+
+
+def joint_text(reports):
+    """What lies across the joint against what lies within the scan, as a table."""
+    agreement = [report["starts"][0]["touching"] for report in reports]
+    lines = [
+        f"Half of a real block of {BLOCK}³ voxels, continued from {len(reports)} seeds. Of the scan's voxels at the "
+        f"joint the generator alone makes {100 * min(agreement):.0f} to {100 * max(agreement):.0f} % as they are.\n",
+        "| measure | within the scan | across the joint | deviation over seeds | beyond two standard errors |",
+        "|---|---|---|---|---|",
+    ]
+    for rows in zip(*(report["joint"] for report in reports), strict=True):
+        values = np.array([row["joint"] for row in rows])
+        beyond = sum(abs(row["deviations"] or 0) > 2 for row in rows)
+        lines.append(
+            f"| {rows[0]['measure']} | {rows[0]['known']:.4f} | {values.mean():.4f} | {values.std():.4f} | "
+            f"{beyond} of {len(rows)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def halves_text(generator, block, halves):
+    """Continued halves against the real other half and ordinary volumes, as a table."""
+    half = BLOCK // 2
+    ordinary = [generator.sample((BLOCK, BLOCK, half), seed=FIRST + i + len(halves)).labels for i in range(len(halves))]
+    options = {"n_phases": len(generator.phases), "voxel_size": generator.voxel_size}
+    options |= {"transport": False, "shapes": False, "workers": 1}
+    real, one, other = (measure_samples(side, **options) for side in ([block.labels[:, :, half:]], halves, ordinary))
+    lines = ["| measure | of | real other half | continued | ordinary |", "|---|---|---|---|---|"]
+    for key, row in SAMPLED.items():
+        for place in places(row, generator.phases) if key in one else ():
+            sides = (side[key][(slice(None), *place.index)] for side in (real, one, other))
+            means = [values.reshape(len(values), -1).mean(-1) for values in sides]
+            told = (f"{v.mean():.4g}" + (f" ± {v.std(ddof=1):.2g}" if len(v) > 1 else "") for v in means)
+            of = " ".join(filter(None, (place.phase, place.other, place.axis)))
+            lines.append(f"| {row.name}{'' if row.unit == '1' else f', {row.unit}'} | {of} | {' | '.join(told)} |")
+    return "\n".join(lines) + "\n"
+
+
+def closed(generator, scan, fits):
+    """Close a cut of a scan to a periodic volume, in words."""
+    cut, began = scan[:CUT, :CUT, :CUT], time.perf_counter()
+    found = extension(generator, cut, BLOCK, periodic=True, seed=FIRST, state=fits / "closed.npz")
+    volume, seconds = generator.sample(found.job), time.perf_counter() - began
+    first = (BLOCK - CUT) // 2
+    assert np.array_equal(volume.labels[(slice(first, first + CUT),) * 3], cut.labels)
+    across = generator.windows(found.job)((BLOCK - 8, 0, 0), (16, BLOCK, BLOCK))
+    assert np.array_equal(across, np.concatenate([volume.labels[-8:], volume.labels[:8]]))
+    twice = np.tile(volume.labels[BLOCK // 2], (1, 2))
+    title = "a real cut, closed, twice side by side"
+    render_slices([(title, twice)], generator.phases, generator.voxel_size, IMAGES / "extend-closed.png")
+    best = found.report["starts"][found.report["chosen"]]
+    return (
+        f"A real cut of {CUT}³ voxels becomes a periodic volume of {BLOCK}³ in {seconds / 60:.1f} min where no fit is "
+        f"kept; {100 * best['touching']:.0f} % of its outermost voxels agree with what the generator alone makes.\n"
+    )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("extend",))
+    parser.add_argument("real", nargs="?", help="a real scan, for extend")
+    parser.add_argument("--fits", default="extend-fits", help="the folder of what was fitted, for extend")
     parser.add_argument("--name", default="nmc-cathode")
-    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--count", type=int, help="default: 100 volumes, or 10 seeds for extend")
     parser.add_argument("--size", type=int, default=64)
-    main(**vars(parser.parse_args()))
+    given = parser.parse_args()
+    if given.what:
+        extend(given.name, given.real, given.count or 10, given.fits)
+    else:
+        main(given.name, given.count or 100, given.size)

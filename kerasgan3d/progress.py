@@ -15,7 +15,7 @@ Report = Callable[[int, int], object]  # done, in all
 Told = Report | bool | None  # what functions that show their progress take
 _EVERY = 0.2  # seconds between two pictures of a bar in a notebook
 # Who shows progress, and what lies between: the next caller is who asks for the work.
-_BETWEEN = ("kerasgan3d.progress", "kerasgan3d.models.sampling", "contextlib")
+_BETWEEN = ("kerasgan3d.progress", "kerasgan3d.models.sampling", "kerasgan3d.steering.extending", "contextlib")
 
 
 class ProgressBar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -60,4 +61,6 @@ def delayed(pieces: Pieces, job: SamplingJob) -> Callable[..., Any]:
     from dask.delayed import delayed as lazy
 
     whole, compute, text = lazily_sent(pieces), lazy(labels_of, pure=True), json.dumps(job.to_json())
+    if job.scan is not None:  # of megabytes: as one object, too
+        text = lazy(text, name=f"job-{hashlib.sha256(text.encode()).hexdigest()}", traverse=False)
     return lambda *window: compute(whole, text, window)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
@@ -21,11 +21,13 @@ from kerasgan3d.sampling.conditions import Conditions, Fractions
 from kerasgan3d.sampling.job import Periodic, SamplingJob, Size
 from kerasgan3d.sampling.plan import TilePlan
 from kerasgan3d.sampling.stream import Streamed, lazily, local_client, stream
+from kerasgan3d.upward import upward
 from kerasgan3d.volume import Volume
 
 if TYPE_CHECKING:
     import dask.array
     import distributed
+    from numpy.typing import ArrayLike
 
 Blend = tuple[int, Any]  # another seed, and t
 _UNSAID = {"periodic": False, "seed": None, "offset": (0, 0, 0), "tile": None, "batch": None}
@@ -84,6 +86,8 @@ class SamplingMethods:
             raise ValueError("a SamplingJob with a blend says it itself. Received: both.")
         if size.conditions is not None and self.conditions is None:
             raise ValueError(f"this generator takes no conditions. Received: {size.conditions!r:.200}.")
+        if size.scan is not None:
+            size.scan.check_labels(len(self.phases))
         fitted = replace(size, **network)
         return self._steered(size if size == fitted else fitted, fractions, beyond, blend)
 
@@ -301,6 +305,47 @@ class SamplingMethods:
         ):
             compute = self.windows(job) if client is None else delayed(pieces, job)
             return stream(job, compute, path, self._record(job), client=client, progress=report, **options)
+
+    def extend(
+        self,
+        volume: Volume | ArrayLike,
+        size: Size,
+        *,
+        periodic: Periodic = False,
+        seed: int | None = None,
+        unknown: Volume | ArrayLike | None = None,
+        at: Sequence[int] | None = None,
+        starts: int = 3,
+        steps: int = 150,
+        state: str | os.PathLike[str] | None = None,
+        progress: Told = None,
+    ) -> Volume:
+        """Continue a scan: a volume that holds what is known exactly, the rest generated so that it goes on from it.
+
+        Args:
+            volume: The scan: a Volume of the generator's phases, or labels (z, y, x); (y, x) for a slice.
+            size: Voxels of the whole: an int, or (z, y, x). At least the scan's; along periodic axes a multiple of
+                ``stride`` and larger, for what closes the scan onto itself.
+            periodic, seed: As for ``sample``.
+            unknown: bool (z, y, x), or a Volume, where voxels of the scan are not known; None for nowhere.
+            at: Where the scan begins in the whole (z, y, x), voxels; in the middle if None.
+            starts: How often the fit begins anew; the best is taken.
+            steps: Steps of each.
+            state: A file, .npz, by which the same call goes on where an interrupted one ended.
+            progress: A function (steps done, steps in all); None and False as for ``sample``.
+
+        Returns:
+            Volume: its provenance tells how well the parts fit together. For what is larger than memory,
+            ``kerasgan3d.steering.extension`` gives the job, which ``stream`` takes.
+
+        Raises:
+            ValueError: if an argument is not of the above, the scan is of other phases or another voxel size, or there
+                is nothing known or nothing to generate.
+            MemoryError: if the machine has less memory than the volume takes.
+        """
+        fitting = {"starts": starts, "steps": steps, "state": state, "progress": progress}
+        where = {"periodic": periodic, "seed": seed, "unknown": unknown, "at": at}
+        return upward("steering", "extend")(self, volume, size, **where, **fitting)
 
     def estimate(
         self,

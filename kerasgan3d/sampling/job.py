@@ -18,8 +18,11 @@ from kerasgan3d.sampling.conditions import ConditionedField, Conditions
 from kerasgan3d.sampling.field import LatentField, draw_seed
 from kerasgan3d.sampling.generate import Field, Progress, Stem, generate
 from kerasgan3d.sampling.plan import TilePlan, Window
+from kerasgan3d.sampling.scan import FittedField, Scan
 
 DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact generator
+
+_STEERED = ("conditions", "blend", "scan")
 
 Size = int | Sequence[int]
 Periodic = bool | str | Sequence[bool]
@@ -45,6 +48,8 @@ class SamplingJob:
             where wishes may lie outside what the generator has learned. None for no wish.
         blend: The structure of another seed that this one is blended with, a dict that JSON can hold: "seed", and "t",
             a list [z][y][x] that spans the window as fractions do; see `kerasgan3d.sampling.blend`. None for no other.
+        scan: A Scan, or what its ``to_json`` gives: known voxels at the structure's origin, which are kept, and the
+            latents that were fitted to them. None for a structure that is all generated.
 
     Raises:
         ValueError: if an argument is not of the above.
@@ -61,6 +66,7 @@ class SamplingJob:
     bytes_per_voxel: float
     conditions: dict[str, Any] | None = None
     blend: dict[str, Any] | None = None
+    scan: Scan | None = None
 
     def __init__(
         self,
@@ -76,6 +82,7 @@ class SamplingJob:
         bytes_per_voxel: float = 0.0,
         conditions: dict[str, Any] | None = None,
         blend: dict[str, Any] | None = None,
+        scan: Scan | dict[str, Any] | None = None,
     ):
         if len(margin) != 2 or not all(is_integer(n) and n >= 0 for n in margin):
             raise ValueError(f"`margin` must be two integers of at least 0. Received: {margin!r}.")
@@ -93,6 +100,7 @@ class SamplingJob:
             bytes_per_voxel=float(bytes_per_voxel),
             conditions=conditions,
             blend=blend,
+            scan=scan if isinstance(scan, Scan | None) else Scan.from_json(scan),
         )
         for name, n, is_periodic in zip("zyx", self.size, self.periodic, strict=True):
             if is_periodic and n % self.stride:
@@ -101,6 +109,8 @@ class SamplingJob:
                     f"`size` must be a multiple of {self.stride} along periodic axes. Received: {n} along {name}; "
                     f"the nearest are {f'{below} and ' if below else ''}{above}."
                 )
+        if self.scan is not None:
+            self.scan.check_fits(self.size, self.periodic)
         if blend is not None:
             check_blend(blend, self.seed, self.cells[1])
 
@@ -140,6 +150,11 @@ class SamplingJob:
         counts = (end - start if p is None else p for start, end, p in zip(first, ends, periods, strict=True))
         return first, tuple(counts)
 
+    @property
+    def period(self) -> tuple[int | None, ...]:
+        """Period per axis in voxels, None where the volume does not continue itself."""
+        return tuple(n if p else None for n, p in zip(self.size, self.periodic, strict=True))
+
     def seeded(self, otherwise: int | None = None) -> SamplingJob:
         """Return the job with its seed; where it has none, with another one or, if that is None, one that is drawn."""
         if self.seed is not None:
@@ -178,7 +193,10 @@ class SamplingJob:
         if window is None:
             self.check_memory(voxel_bytes)
         plan = self.plan if window is None else self.plan.window(*window)
-        return generate(function, self.field(channels, conditions), plan, stem=stem, progress=progress)
+        voxels = generate(function, self.field(channels, conditions), plan, stem=stem, progress=progress)
+        if self.scan is not None:
+            self.scan.keep(voxels, plan.offset, self.period)
+        return voxels
 
     def field(self, channels: int, conditions: Conditions | None = None) -> Field:
         """Return what the volume is made of, place by place: latents, conditions, or a blend of those of two seeds.
@@ -189,12 +207,12 @@ class SamplingJob:
         Raises:
             ValueError: if the job has no seed.
         """
-        field = self._field_of(check_seed(self.seed), channels, conditions)
-        if self.blend is None:
-            return field
-        other, t = self._field_of(self.blend["seed"], channels, conditions), np.array(self.blend["t"], float)
-        # What is wished is the same on both sides.
-        return BlendedField(field, other, t, *self.cells, None if self.conditions is None else channels)
+        field: Field = self._field_of(check_seed(self.seed), channels, conditions)
+        if self.blend is not None:
+            other, t = self._field_of(self.blend["seed"], channels, conditions), np.array(self.blend["t"], float)
+            # What is wished is the same on both sides.
+            field = BlendedField(field, other, t, *self.cells, None if self.conditions is None else channels)
+        return field if self.scan is None else FittedField(field, self.scan)
 
     def _field_of(self, seed: int, channels: int, conditions: Conditions | None) -> Field:
         if conditions is None:
@@ -221,20 +239,20 @@ class SamplingJob:
             **({"generator": origin} if origin else {}),
             "seed": self.seed,
             "offset": list(self.offset),
-            **{key: value for key, value in self._steered().items() if value is not None},
+            **({} if self.conditions is None else {"conditions": self.conditions}),
+            **({} if self.blend is None else {"blend": self.blend}),
+            **({} if self.scan is None else {"scan": self.scan.told()}),
         }
         return VolumeRecord(self.size, phases, voxel_size, self.periodic, provenance)
 
-    def _steered(self) -> dict[str, Any]:
-        return {"conditions": self.conditions, "blend": self.blend}
-
     def to_json(self) -> dict[str, Any]:
-        """Return the job as JSON holds it. Conditions and blends are left out where there are none."""
+        """Return the job as JSON holds it. Conditions, blends and scans are left out where there are none."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["scan"] = None if self.scan is None else self.scan.to_json()
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
-            if name not in self._steered() or value is not None
+            if name not in _STEERED or value is not None
         }
 
     @classmethod

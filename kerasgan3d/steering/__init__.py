@@ -1,11 +1,21 @@
-"""Steering: the way from one seed to another, and windows that have what is wanted.
+"""Steering: the way from one seed to another, windows that have what is wanted, and scans continued.
 
 >>> from kerasgan3d.steering import interpolate, search
 >>> frames = list(interpolate("nmc-cathode", seeds=(1, 2), frames=3, size=32))
 """
 
+from kerasgan3d.steering.extending import Extension, extend, extension
 from kerasgan3d.steering.frames import interpolate
 from kerasgan3d.steering.targets import Target
 from kerasgan3d.steering.windows import FoundWindow, SearchResult, search
 
-__all__ = ["FoundWindow", "SearchResult", "Target", "interpolate", "search"]
+__all__ = [
+    "Extension",
+    "FoundWindow",
+    "SearchResult",
+    "Target",
+    "extend",
+    "extension",
+    "interpolate",
+    "search",
+]

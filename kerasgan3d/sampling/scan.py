@@ -1,0 +1,214 @@
+"""A scan in the endless structure of a seed: voxels that are kept, and latents that were fitted to go on from them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kerasgan3d.checks import AXES, check_integer, check_triple
+from kerasgan3d.sampling.generate import Field
+
+UNKNOWN = 255  # in place of a label
+_MOST_VALUES = 2**31  # of arrays that are read from a job's text
+
+
+class Scan:
+    """Known voxels, which lie at the origin of the structure, and values of lattice points that were fitted to them.
+
+    Two scans are equal where their voxels, points and values are.
+
+    Args:
+        labels: uint8 (z, y, x), from the voxel at (0, 0, 0) on; ``UNKNOWN`` where a voxel is generated.
+        points: Integers (m, 3), the lattice points (z, y, x) that were fitted; from 0 on along periodic axes.
+        values: (m, channels), what stands there, in the place of what the seed gives.
+        facts: What a volume's provenance shall say of it, a dict that JSON can hold.
+
+    Raises:
+        ValueError: if shapes are not of the above, values are not finite, or nothing is known.
+    """
+
+    def __init__(self, labels: np.ndarray, points: np.ndarray, values: np.ndarray, facts: dict[str, Any] | None = None):
+        self.labels = np.ascontiguousarray(labels, "uint8")
+        self.points = np.ascontiguousarray(points, "<i4")
+        self.values = np.ascontiguousarray(values, "<f4")
+        self.facts = facts or {}
+        if self.labels.ndim != 3 or (self.labels == UNKNOWN).all():
+            raise ValueError(
+                f"a scan must be known voxels (z, y, x). Received: {self.labels.shape}, all of them unknown."
+            )
+        if self.values.ndim != 2 or self.points.shape != (len(self.values), 3) or not np.isfinite(self.values).all():
+            raise ValueError(
+                "a scan must have points (m, 3) and finite values (m, channels). "
+                f"Received: {self.points.shape} and {self.values.shape}."
+            )
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Scan) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of voxels, points and values."""
+        total = hashlib.sha256(json.dumps([self.labels.shape, self.values.shape]).encode())
+        for array in (self.labels, self.points, self.values):
+            total.update(array.data)
+        return total.hexdigest()
+
+    @cached_property
+    def _rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the box of the points begins, and which of the values belongs to each place of it; -1 for none."""
+        first = self.points.min(axis=0) if len(self.points) else np.zeros(3, int)
+        shape = self.points.max(axis=0) - first + 1 if len(self.points) else np.ones(3, int)
+        rows = np.full(shape, -1, "int32")
+        rows[tuple((self.points - first).T)] = np.arange(len(self.points))
+        return first, rows
+
+    def rows(self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]) -> np.ndarray:
+        """Which of the values stands at each lattice point of a window: int32 (z, y, x), -1 where the seed's does."""
+        first, rows = self._rows
+        return _window(rows, first, start, shape, period, -1)
+
+    def known(self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]) -> np.ndarray:
+        """The labels of a window of the structure: uint8 (z, y, x), ``UNKNOWN`` where they are generated.
+
+        Args:
+            start, shape: The window, in voxels.
+            period: Period per axis in voxels, or None where the structure is open.
+        """
+        return _window(self.labels, (0, 0, 0), start, shape, period, UNKNOWN)
+
+    def keep(self, voxels: np.ndarray, start: Sequence[int], period: Sequence[int | None]) -> None:
+        """Put what is known into what was generated, labels (z, y, x) or probabilities (z, y, x, phases).
+
+        Args:
+            voxels: Of a window that begins at ``start``; changed.
+            start, period: As for `known`.
+        """
+        for place, plane in enumerate(voxels):  # plane by plane, in little memory
+            known = self.known((start[0] + place, *start[1:]), (1, *voxels.shape[1:3]), period)[0]
+            where = known != UNKNOWN
+            if voxels.ndim == 3:
+                plane[where] = known[where]
+            else:
+                plane[where] = known[where, np.newaxis] == np.arange(voxels.shape[3])
+
+    def check_labels(self, n_phases: int) -> None:
+        """Check that the labels are those of so many phases.
+
+        Raises:
+            ValueError: if one is not.
+        """
+        highest = int(self.labels[self.labels != UNKNOWN].max())
+        if highest >= n_phases:
+            raise ValueError(f"a scan must hold labels of {n_phases} phases, from 0 on. Received: {highest}.")
+
+    def told(self) -> dict[str, Any]:
+        """Return what a volume's provenance says: where the scan lies, digests, and the facts."""
+        known = hashlib.sha256(self.labels.data).hexdigest()
+        count = int(np.count_nonzero(self.labels != UNKNOWN))
+        size = {"shape": list(self.labels.shape), "known_voxels": count, "fitted_latents": len(self.points)}
+        return {**size, "known_sha256": known, "sha256": self.digest, **self.facts}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scan as JSON holds it, arrays as compressed text."""
+        return {
+            "shape": list(self.labels.shape),
+            "count": len(self.values),
+            "channels": self.values.shape[1],
+            **{name: _text(getattr(self, name)) for name in ("labels", "points", "values")},
+            "facts": self.facts,
+        }
+
+    @classmethod
+    def from_json(cls, record: Any) -> Scan:
+        """Read a scan back.
+
+        Raises:
+            ValueError: if it is not what `to_json` makes.
+        """
+        names = {"shape", "count", "channels", "labels", "points", "values", "facts"}
+        if not isinstance(record, dict) or set(record) != names or not isinstance(record["facts"], dict):
+            raise ValueError(
+                f"`scan` of a job must be a dict of {', '.join(sorted(names))}. Received: {record!r:.200}."
+            )
+        shape = check_triple(record["shape"], "shape of a scan", 1)
+        m, channels = (check_integer(record[name], f"{name} of a scan", 0) for name in ("count", "channels"))
+        labels, points = _array(record["labels"], "u1", shape), _array(record["points"], "<i4", (m, 3))
+        return cls(labels, points, _array(record["values"], "<f4", (m, channels)), record["facts"])
+
+    def check_fits(self, size: Sequence[int], periodic: Sequence[bool]) -> None:
+        """Check that a structure of this size, voxels (z, y, x), has room for the scan along its periodic axes.
+
+        Raises:
+            ValueError: if it has none.
+        """
+        for letter, n, length, wraps in zip(AXES, size, self.labels.shape, periodic, strict=True):
+            if wraps and length > n:
+                raise ValueError(
+                    f"`size` must be at least the scan's, {length}, along periodic axes. Received: {n} along {letter}."
+                )
+
+
+class FittedField:
+    """A field with other values at some lattice points.
+
+    Args:
+        field: The field of the seed.
+        scan: The Scan whose values stand in the place of the field's.
+    """
+
+    def __init__(self, field: Field, scan: Scan):
+        self._field, self._scan = field, scan
+
+    def window(
+        self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None] = (None, None, None)
+    ) -> np.ndarray:
+        """The values of a window of the lattice: as `LatentField.window`, float32 (z, y, x, channels)."""
+        values = self._field.window(start, shape, period)
+        rows = self._scan.rows(start, shape, period)
+        if values.shape[-1] != self._scan.values.shape[-1]:
+            raise ValueError(
+                f"a job with a scan needs a generator of as many channels as were fitted, "
+                f"{self._scan.values.shape[-1]}. Received: one of {values.shape[-1]}."
+            )
+        values[rows >= 0] = self._scan.values[rows[rows >= 0]]
+        return values
+
+
+def _window(box, first, start, shape, period, beyond):
+    """A window of a structure in which a box, that begins at `first`, holds something, and all else is `beyond`."""
+    for axis, (begin, n, modulus) in enumerate(zip(start, shape, period, strict=True)):
+        places = np.arange(begin, begin + n) - first[axis]
+        places = places if modulus is None else places % modulus
+        inside = (places >= 0) & (places < box.shape[axis])
+        box = box.take(np.where(inside, places, 0), axis)
+        box[(slice(None),) * axis + (~inside,)] = beyond
+    return box
+
+
+def _text(array):
+    return base64.b64encode(zlib.compress(array.tobytes(), 6)).decode("ascii")
+
+
+def _array(text, dtype, shape):
+    """Read an array back; no more is unpacked than it holds."""
+    count = math.prod(shape) * np.dtype(dtype).itemsize
+    if count <= _MOST_VALUES:
+        try:
+            content = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), count or 1)
+        except (TypeError, ValueError, binascii.Error, zlib.error):
+            content = b""
+        if len(content) == count:
+            return np.frombuffer(content, dtype).reshape(shape)
+    raise ValueError(f"`scan` of a job must hold arrays as compressed text. Received: {text!r:.60} for {shape}.")
