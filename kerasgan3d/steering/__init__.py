@@ -1,4 +1,4 @@
-"""Steering: the way from one seed to another, and windows that have what is wanted.
+"""Steering: the way from one seed to another, windows that have what is wanted, and generators tuned to it.
 
 >>> from kerasgan3d.steering import interpolate, search
 >>> frames = list(interpolate("nmc-cathode", seeds=(1, 2), frames=3, size=32))
@@ -6,6 +6,7 @@
 
 from kerasgan3d.steering.frames import interpolate
 from kerasgan3d.steering.targets import Target
+from kerasgan3d.steering.tuning import TunedMeasure, TuneResult, tune
 from kerasgan3d.steering.windows import FoundWindow, SearchResult, search
 
-__all__ = ["FoundWindow", "SearchResult", "Target", "interpolate", "search"]
+__all__ = ["FoundWindow", "SearchResult", "Target", "TuneResult", "TunedMeasure", "interpolate", "search", "tune"]
