@@ -72,7 +72,9 @@ def command(name, targets, title, as_json, output, **options):
     from kerasgan3d.steering import tune
 
     def say(text):
-        echo(text, err=True)
+        if stderr is not None:
+            stderr.write(f"{text}\n")
+            stderr.flush()
 
     with quiet_tensorflow() as stderr, heartbeat("tuning", stderr) as progress:
         try:
