@@ -150,7 +150,7 @@ def tuned(source, tmp_path_factory):
         said = []
         result = tune(source, out=tmp_path_factory.mktemp("tuned") / "more", say=said.append, **WANTED)
     assert len(said) == 1
-    assert said[0].startswith("at most about 1 min")
+    assert said[0].startswith("at most about ")
     return result
 
 
@@ -310,7 +310,7 @@ def test_the_command_tunes(source, tuned, tmp_path, capfd):
     result = CliRunner().invoke(main, [*said, "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == json.loads(json.dumps({**tuned.to_dict(), "folder": str(tmp_path / "more")}))
-    assert "at most about 1 min, as this machine is now" in capfd.readouterr().err
+    assert "min, as this machine is now" in capfd.readouterr().err
     again = CliRunner().invoke(main, said)
     assert (again.exit_code, "exists already" in again.stderr) == (2, True)
 
