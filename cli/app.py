@@ -12,6 +12,7 @@ COMMANDS = {
     "sample": ("kerasgan3d.cli.sample", "Generate a volume."),
     "interpolate": ("kerasgan3d.cli.interpolate", "Generate volumes on the way from one seed to the next."),
     "search": ("kerasgan3d.cli.search", "Search the endless structure for windows with wanted properties."),
+    "tune": ("kerasgan3d.cli.tune", "Tune a generator, so that its volumes have wanted properties on average."),
     "extend": ("kerasgan3d.cli.extend", "Continue a scan: keep it, and generate what it lacks, or what closes it."),
     "measure": (
         "kerasgan3d.cli.measure",

@@ -5,7 +5,16 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.options import Axes, NumbersCommand, Seeds, Size, json_option, overwrite_option
+from kerasgan3d.cli.options import (
+    Axes,
+    NumbersCommand,
+    Seeds,
+    Size,
+    fraction_options,
+    json_option,
+    overwrite_option,
+    wishes,
+)
 from kerasgan3d.cli.output import print_facts, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -18,6 +27,7 @@ from kerasgan3d.cli.quiet import quiet_tensorflow
 Examples:
   kerasgan3d interpolate nmc-cathode --seeds 1 2 --size 64 -o frames
   kerasgan3d interpolate nmc-cathode --seeds 1 2 1 --frames 49 --size 128 --periodic -o loop.gif
+  kerasgan3d interpolate my-electrode --seeds 1 2 --fraction pore=0.35 -o frames
 """,
 )
 @click.argument("name")
@@ -26,6 +36,7 @@ Examples:
 @click.option("--size", type=Size(), default="64", show_default=True, help="Voxels: one number, or three for z, y, x.")
 @click.option("--periodic", is_flag=True, help="Make the volumes continue at their opposite faces, along all axes.")
 @click.option("--periodic-axes", type=Axes(), help="Make them continue along these axes only, such as yx.")
+@fraction_options
 @click.option(
     "--axis",
     type=click.Choice(("z", "y", "x")),
@@ -44,7 +55,9 @@ Examples:
     help="A folder of volumes, or an animation: .gif or .webp.",
 )
 @takes_generators("name")
-def command(name, seeds, frames, size, periodic, periodic_axes, axis, fps, as_json, overwrite, output):
+def command(
+    name, seeds, frames, size, periodic, periodic_axes, fractions, beyond, axis, fps, as_json, overwrite, output
+):
     """Generate volumes on the way from one seed to the next.
 
     Every volume between is as ordinary as those at the ends: a folder gets them as frame-00.tif and so on.
@@ -60,7 +73,8 @@ def command(name, seeds, frames, size, periodic, periodic_axes, axis, fps, as_js
     refuse_existing(output, overwrite)
     with quiet_tensorflow() as stderr, progress_bar("sampling", stderr) as bar:
         generator = kerasgan3d.load_generator(name)
-        volumes = interpolate(generator, seeds, frames, size, periodic=periodic_axes or periodic)
+        options = {"periodic": periodic_axes or periodic, "fractions": wishes(fractions), "beyond": beyond}
+        volumes = interpolate(generator, seeds, frames, size, **options)
         volumes = _counted(volumes, frames, bar)
         if output.suffix:
             animate((_middle(volume, axis) for volume in volumes), generator.phases, output, fps=fps)

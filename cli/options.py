@@ -168,6 +168,34 @@ class Blend(click.ParamType):
         return int(seed), numbers
 
 
+def fraction_options(command):
+    """Give a command --fraction, several of which `wishes` makes a dict of, and --beyond."""
+    beyond = click.option("--beyond", is_flag=True, help="Allow fractions that the generator has not learned.")
+    fraction = click.option(
+        "--fraction",
+        "fractions",
+        type=Fraction(),
+        multiple=True,
+        metavar="PHASE=F[:F...]",
+        help="A volume fraction that is wished, or a profile of it along z (pore=0.3:0.5) or another axis "
+        "(pore=x:0.3:0.5). May be given again, for other phases.",
+    )
+    return fraction(beyond(command))
+
+
+def wishes(fractions):
+    """Return what was wished as a dict from phases, None where nothing was.
+
+    Raises:
+        click.UsageError: a phase was given twice.
+    """
+    names = [name for name, _ in fractions]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise click.UsageError(f"--fraction names {twice[0]} twice.", click.get_current_context())
+    return dict(fractions) or None
+
+
 def _named_profile(value):
     """Return a name and its number, or its profile as a dict from the axis; None where there is no number."""
     name, _, text = (part.strip() for part in value.partition("="))

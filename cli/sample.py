@@ -10,7 +10,16 @@ import click
 
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.options import Axes, Blend, Fraction, NumbersCommand, Size, each_once, json_option, overwrite_option
+from kerasgan3d.cli.options import (
+    Axes,
+    Blend,
+    NumbersCommand,
+    Size,
+    fraction_options,
+    json_option,
+    overwrite_option,
+    wishes,
+)
 from kerasgan3d.cli.output import by, echo, in_bytes, print_facts, print_json, print_table, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -58,15 +67,7 @@ Examples:
     metavar="Z Y X",
     help="Where the volume begins in the endless structure that the seed names, voxels.",
 )
-@click.option(
-    "--fraction",
-    "fractions",
-    type=Fraction(),
-    multiple=True,
-    metavar="PHASE=F[:F...]",
-    help="A volume fraction that is wished, or a profile of it along z (pore=0.3:0.5) or another axis "
-    "(pore=x:0.3:0.5). May be given again, for other phases.",
-)
+@fraction_options
 @click.option(
     "--blend",
     type=Blend(),
@@ -74,7 +75,6 @@ Examples:
     help="Another seed whose structure is blended in, from 0 (none of it) to 1 (it alone), or a profile along z "
     "(7=0:0:1:1) or another axis (7=x:0:1).",
 )
-@click.option("--beyond", is_flag=True, help="Allow fractions that the generator has not learned.")
 @click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Voxels per side computed at once.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Tiles computed at once.")
 @click.option(
@@ -125,14 +125,14 @@ def command(
     job = _job(name, size, periodic=periodic_axes or periodic, offset=offset, seed=seed, tile=tile, batch=batch)
     how = {"streams": _streams(job, output, probabilities, workers, dask), "probabilities": probabilities}
     how |= {"resume": not restart, "overwrite": overwrite, "workers": workers, "dask": dask}
-    wishes, series, jobs, places = each_once(fractions, "--fraction") or None, None, [job], [output]
+    asked, series, jobs, places = wishes(fractions), None, [job], [output]
     if count is not None and output is not None:
         if dry_run:
             seeds = ["SEED"] if seed is None else range(seed, seed + count)
         else:
-            asked = {"job": _what(name, job), "fractions": wishes, "beyond": beyond, "blend": blend}
-            asked["probabilities"] = probabilities
-            series = Series(output, asked, seed, count, restart=restart)
+            what = {"job": _what(name, job), "fractions": asked, "beyond": beyond, "blend": blend}
+            what["probabilities"] = probabilities
+            series = Series(output, what, seed, count, restart=restart)
             seeds, how["overwrite"] = series.seeds, overwrite or series.resumed
             jobs = [replace(job, seed=each) for each in seeds]
         places = [numbered(output, each) for each in seeds]
@@ -142,7 +142,7 @@ def command(
 
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)
-        jobs = [generator.job(job, fractions=wishes, beyond=beyond, blend=blend) for job in jobs]
+        jobs = [generator.job(job, fractions=asked, beyond=beyond, blend=blend) for job in jobs]
         if dry_run:
             # One float32 per phase and voxel: more than labels and network together.
             maps = 4 * len(generator.phases) * jobs[0].plan.bytes_output if probabilities else None

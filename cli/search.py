@@ -7,7 +7,15 @@ import click
 
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.options import Axes, NumbersCommand, Size, json_option, overwrite_option
+from kerasgan3d.cli.options import (
+    Axes,
+    NumbersCommand,
+    Size,
+    fraction_options,
+    json_option,
+    overwrite_option,
+    wishes,
+)
 from kerasgan3d.cli.output import by, echo, print_facts, print_json, print_table
 from kerasgan3d.cli.progress import heartbeat
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -21,6 +29,7 @@ Examples:
   kerasgan3d search nmc-cathode --size 128 --target "D_rel.pore.z=0.2" --count 1000 -o found.csv
   kerasgan3d search nmc-cathode --size 64 --periodic --target "ssa.NMC>0.4" --target "fraction.pore=0.4"
   kerasgan3d search sofc-anode --size 128 --target "active_tpb>2.5" --workers 4 --json
+  kerasgan3d search my-electrode --size 128 --fraction pore=0.35 --target "D_rel.pore.z>+10%"
 """,
 )
 @click.argument("name")
@@ -31,9 +40,9 @@ Examples:
     multiple=True,
     required=True,
     metavar="MEASURE=NUMBER",
-    help="What is wanted: a measure, of a phase and along an axis where it has them, and = < or > a number. Measures: "
-    "fraction, ssa, interface, tpb, active_tpb, chord, connected, D_rel, tau, macmullin, euler, specks, holes. May be "
-    "given again.",
+    help="What is wanted: a measure, of a phase and along an axis where it has them, and = < or > a number, or a "
+    "change of the mean over all windows, such as +15%. Measures: fraction, ssa, interface, tpb, active_tpb, chord, "
+    "connected, D_rel, tau, macmullin, euler, specks, holes. May be given again.",
 )
 @click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="How many windows.")
 @click.option(
@@ -49,6 +58,7 @@ Examples:
 )
 @click.option("--periodic", is_flag=True, help="Periodic volumes of this seed and those after it, in place of windows.")
 @click.option("--periodic-axes", type=Axes(), help="Periodic along these axes only, such as yx.")
+@fraction_options
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Share the work among N processes.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many windows to print.")
 @json_option
@@ -57,7 +67,7 @@ Examples:
     "-o", "--output", type=click.Path(path_type=Path), help="A table, .csv, that grows as the search goes on."
 )
 @takes_generators("name")
-def command(name, size, targets, periodic, periodic_axes, top, as_json, output, **options):
+def command(name, size, targets, periodic, periodic_axes, fractions, beyond, top, as_json, output, **options):
     """Search the endless structure for windows with wanted properties.
 
     Windows are measured one by one, only as far as the targets need, and ranked by how far they miss them, in standard
@@ -66,7 +76,7 @@ def command(name, size, targets, periodic, periodic_axes, top, as_json, output, 
     """
     from kerasgan3d.steering import search
 
-    options |= {"periodic": periodic_axes or periodic, "out": output}
+    options |= {"periodic": periodic_axes or periodic, "out": output, "fractions": wishes(fractions), "beyond": beyond}
     with quiet_tensorflow() as stderr, heartbeat("searching", stderr) as progress:
         try:
             found = search(name, targets, size, progress=progress, **options)
@@ -76,7 +86,7 @@ def command(name, size, targets, periodic, periodic_axes, top, as_json, output, 
             raise CommandError(
                 f"interrupted; what was measured is kept in {output}: the same command goes on", exit_code=130
             ) from error
-    sampled = _sampling(name, found.best.job)
+    sampled = _sampling(name, found.best.job, fractions, beyond)
     if as_json:
         print_json({**found.to_dict(), "table": output, "sample": sampled})
         return
@@ -98,11 +108,15 @@ def _row(window):
     return [str(window.number), str(window.job.seed), by(window.job.offset), f"{window.score:.3g}", *values]
 
 
-def _sampling(name, job):
+def _sampling(name, job, fractions, beyond):
     """Return the command that samples a window."""
     from kerasgan3d.checks import axis_letters
 
     axes = axis_letters(job.periodic)
     words = ["kerasgan3d", "sample", name, "--size", *job.size, "--seed", job.seed, "--offset", *job.offset]
     words += ["--periodic-axes", axes] if axes else []
+    for phase, value in fractions:
+        ((axis, values),) = value.items() if isinstance(value, dict) else ((None, [value]),)
+        words += ["--fraction", f"{phase}={':'.join(map(str, [axis, *values] if axis else values))}"]
+    words += ["--beyond"] if beyond else []
     return shlex.join(map(str, [*words, "-o", "best.tif"]))

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from kerasgan3d.report import render
     from kerasgan3d.report.compare import compare
     from kerasgan3d.sampling import LatentField
-    from kerasgan3d.steering import search
+    from kerasgan3d.steering import search, tune
     from kerasgan3d.training import GAN3D, train
     from kerasgan3d.volume import Volume
     from kerasgan3d.zoo import list_presets, load_generator
@@ -88,6 +88,7 @@ __all__ = [
     "render",
     "search",
     "train",
+    "tune",
     "data",
     "export",
     "io",
@@ -122,6 +123,7 @@ _EXPORTS = {
     "render": "kerasgan3d.report",
     "search": "kerasgan3d.steering",
     "train": "kerasgan3d.training",
+    "tune": "kerasgan3d.steering",
 }
 
 if not TYPE_CHECKING:  # to them, it would make any name one of the package's

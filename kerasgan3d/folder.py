@@ -32,7 +32,16 @@ MAX_BYTES = dict.fromkeys(PRESET_FILES, MAX_JSON) | {WEIGHTS: 2**30, README: 2**
 _MAX_DEPTH = 32
 _MAX_TEXT = 10_000
 _TEXTS = ("name", "description", "data", "citation", "licence", "licence_tag")
-_GROUPS = ("training", "fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "weights")
+_GROUPS = (
+    "training",
+    "tuning",
+    "fidelity",
+    "samples",
+    "large_volumes",
+    "comparison",
+    "two_point_correlation",
+    "weights",
+)
 # Kinds of nested facts, and where which stands: what cards and tables are made from. "*" is any name.
 _NUMBER, _TEXT, _LIST, _NUMBERS, _PER_PHASE = "a number", "a text", "a list", "a list of numbers", "a number, or a list"
 _SIDES = dict.fromkeys(("real", "generated", "real_std", "generated_std"), _PER_PHASE)
@@ -45,6 +54,25 @@ _WRITTEN = {
         "calibration": {"before": _NUMBERS, "after": _NUMBERS},
         "answers": {"count": _NUMBER, "rms_error": _NUMBERS},
         "fine_tuned_from": dict.fromkeys(("name", "repo", "revision", "sha256", "citation"), _TEXT),
+    },
+    "tuned_from": dict.fromkeys(("name", "repo", "revision", "sha256", "digest"), _TEXT),
+    "tuning": {
+        "targets": _LIST,
+        "shift": _NUMBERS,
+        "cost": _NUMBER,
+        "size": _NUMBERS,
+        "count": _NUMBER,
+        "seed": _NUMBER,
+        "judged": {"size": _NUMBERS, "count": _NUMBER},
+        "measures": {
+            "*": {
+                "target": _TEXT,
+                "unit": _TEXT,
+                **dict.fromkeys(("wanted", "before", "after", "before_std", "after_std"), _NUMBER),
+            }
+        },
+        "shapes": {"*": {"unit": _TEXT, "before": _NUMBER, "after": _NUMBER}},
+        "classifier": {"score": _NUMBER, "standard_error": _NUMBER},
     },
     "fidelity": {"*": _SIDES},
     "samples": {**_OF_SAMPLES, "compared_in": _NUMBER},
@@ -171,6 +199,11 @@ def checked_card(path):
         check(key, f"a text of at most {_MAX_TEXT} characters", lambda v: isinstance(v, str) and len(v) <= _MAX_TEXT)
     for key in _GROUPS:
         check(key, "an object", lambda v: isinstance(v, dict))
+    check(
+        "tuned_from",
+        f"an object of texts of at most {_MAX_TEXT} characters",
+        lambda v: isinstance(v, dict) and all(isinstance(text, str) and len(text) <= _MAX_TEXT for text in v.values()),
+    )
     check("phases", "a list of names", lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v))
     check("voxel_size", "a positive number", lambda v: _is_number(v) and v > 0)
     check("format", "a whole number", lambda v: type(v) is int)

@@ -13,6 +13,10 @@ CHOSEN = 2**32
 CALIBRATION = 2**32  # by which volume fractions are set right
 MONITOR = 2**33  # by which a generator is judged as it trains
 PRETRAINED = 2**34  # by which is known what a pretrained generator makes
+# First seeds of volumes that a generator is tuned on, and of those by which it is judged then; 2**16 times the seed of
+# the tuning, below 2**16, and the number of the volume are added.
+TUNING = 2**35
+JUDGING = 2**36
 # Latent fields of the volumes of training steps; 2**24 times the seed of the run, and the number of the volume in it,
 # are added.
 TRAINING = 2**60

@@ -13,6 +13,8 @@ def test_ranges_of_latent_fields_do_not_meet():
         "CALIBRATION": (seeds.CALIBRATION, 10**6),
         "MONITOR": (seeds.MONITOR, 10**6),
         "PRETRAINED": (seeds.PRETRAINED, 10**6),
+        "TUNING": (seeds.TUNING, 2**32),
+        "JUDGING": (seeds.JUDGING, 2**32),
         "TRAINING": (seeds.TRAINING, seeds.CHOSEN),
         "NORMALIZATION": (seeds.NORMALIZATION, 1),
     }

@@ -9,11 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 import kerasgan3d
-from kerasgan3d import Volume, measure
+from kerasgan3d import Volume, load_generator, measure
 from kerasgan3d.cli import main
 from kerasgan3d.models.preset import save_preset
+from kerasgan3d.sampling import Conditions
 from kerasgan3d.steering import search
-from kerasgan3d.steering.targets import as_targets, measured
+from kerasgan3d.steering.targets import as_kept, as_targets, measured
 
 PHASES = ("pore", "Ni-YSZ", "a.b")
 TARGETS = ["ssa.a.b>1", "D_rel.pore.z=0.2"]
@@ -73,6 +74,47 @@ def test_only_what_targets_need_is_measured(volume, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("target", "text", "wanted"),
+    [
+        ("tpb=+15%", "tpb=+15%", 2.3),
+        ("tpb < -5 %", "tpb<-5%", 1.9),
+        ("tpb>3", "tpb>3", 3),
+        ((len, "=", "+50%"), "len=+50%", 3),
+    ],
+)
+def test_a_relative_target_is_of_a_mean(target, text, wanted):
+    (found,) = as_targets([target], PHASES, 0.5)
+    assert str(found) == text
+    assert found.of_mean(2.0).wanted == pytest.approx(wanted)
+    assert not found.of_mean(2.0).relative
+
+
+def test_what_is_kept_is_every_number_of_a_measure():
+    targets = as_targets("D_rel.pore.z=+15%", PHASES, 0.5)
+    kept = as_kept(["volume_fraction", "interface", "D_rel.pore.x", "chord", "tpb"], targets, PHASES, 0.5)
+    assert [target.index for target in kept[:3]] == [(0,), (1,), (2,)]
+    assert sorted(tuple(sorted(target.index)) for target in kept[3:6]) == [(0, 1), (0, 2), (1, 2)]
+    assert [target.index for target in kept[6:]] == [(0, 2), (0, None), (1, None), (2, None), ()]
+    assert {(target.relation, target.wanted, target.relative) for target in kept} == {("=", 0, True)}
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        ("porosity", "must be of a measure: fraction, .* Received: 'porosity'"),
+        ("ssa.Ni", "a target of ssa must be one of ssa.pore"),
+        ("fraction=0.3", "must be of a measure"),
+        ([3], "`keep` must be names of measures, .* Received: 3"),
+        ("interface", "`keep` must name other things than the targets, .*: interface.*, and interface.a.b.pore"),
+        (["tpb", "triple_phase_boundary_density"], "each once. Received: triple_phase_boundary_density, and tpb"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(keep, message):
+    with pytest.raises(ValueError, match=message):
+        as_kept(keep, as_targets("interface.a.b.pore=+10%", PHASES, 0.5), PHASES, 0.5)
+
+
+@pytest.mark.parametrize(
     ("text", "relation", "wanted"),
     [("tpb=1", "=", 1), (" tpb > 1e-2 ", ">", 0.01), ("tpb<-3", "<", -3)],
 )
@@ -86,6 +128,8 @@ WRONG = {
     "no relation": ("tpb", PHASES, "must be a measure, =, < or >, and a number, .* Received: 'tpb'"),
     "no number": ("tpb=much", PHASES, "must be a measure, =, < or >, and a number"),
     "not finite": ("tpb>nan", PHASES, "must be a measure, =, < or >, and a number"),
+    "a change without a sign": ("tpb=15%", PHASES, "or a change of the mean with its sign, such as D_rel.pore.z=.15%"),
+    "a function's change": ([(len, "=", "15%")], PHASES, "must be a number, or a change such as .*Received: '15%'"),
     "another relation": ("tpb>=1", PHASES, "must be a measure, =, < or >, and a number"),
     "another measure": ("size.pore=1", PHASES, "must be of a measure: fraction, ssa, .*Received: 'size'"),
     "a curve": ("granulometry.pore=1", PHASES, "must be of a measure: fraction, ssa"),
@@ -274,6 +318,76 @@ def test_the_command_ranks_and_says_how_to_sample_the_best(preset, generator, tm
     record = json.loads(again.stdout)
     assert record["windows"] == found.to_dict()["windows"]
     assert record["sample"] == shlex.join(command)
+
+
+@pytest.fixture(scope="module")
+def conditional(make_generator, tmp_path_factory):
+    conditions = Conditions(
+        mean=(0.4, 0.5, 0.1),
+        deviation=(0.05, 0.045, 0.012),
+        root=((0.8, -0.6, 0.0), (-0.6, 0.8, 0.0), (0.0, 0.0, 1.0)),
+        taps=((1.0,),) * 3,
+        lowest=(0.25, 0.3, 0.05),
+        highest=(0.6, 0.65, 0.15),
+        gain=(1.0,) * 3,
+        shift=(0.0,) * 3,
+    )
+    generator = make_generator(phases=PHASES, conditions=conditions)
+    return save_preset(generator, tmp_path_factory.mktemp("presets") / "told", {"name": "told"})
+
+
+def test_windows_of_a_wish_are_searched(conditional, tmp_path):
+    said = ["search", str(conditional), "--size", "8", "--count", "3", "--target", "fraction.pore>+1%", "--json"]
+    wish = ["--fraction", "pore=x:0.1:0.55", "--fraction", "a.b=0.1", "--beyond"]
+    result = CliRunner().invoke(main, [*said, *wish, "-o", str(tmp_path / "found.csv")])
+    assert result.exit_code == 0, result.output
+    record = json.loads(result.stdout)
+    generator = load_generator(conditional)
+    options = {"fractions": {"pore": {"x": [0.1, 0.55]}, "a.b": 0.1}, "beyond": True}
+    found = search(generator, "fraction.pore>+1%", 8, 3, **options)
+    assert record["windows"] == found.to_dict()["windows"]
+    expected = generator.sample(8, seed=0, offset=found.best.job.offset, **options)
+    np.testing.assert_array_equal(generator.sample(found.best.job).labels, expected.labels)
+    command = shlex.split(record["sample"])
+    assert CliRunner().invoke(main, [*command[1:-1], str(tmp_path / "best.npy")]).exit_code == 0
+    np.testing.assert_array_equal(Volume.load(tmp_path / "best.npy").labels, expected.labels)
+    other = CliRunner().invoke(main, [*said, "-o", str(tmp_path / "found.csv")])
+    assert (other.exit_code, "holds something else than this search" in other.stderr) == (2, True)
+    # What is wanted relative to the mean is told by the mean of these windows.
+    values = np.array([w.values[0] for w in found.windows])
+    misses = np.maximum(values.mean() * 1.01 - values, 0) / values.std()
+    np.testing.assert_allclose([w.score for w in found.windows], misses)
+
+
+@pytest.mark.parametrize(
+    ("source", "wish", "message"),
+    [
+        ("conditional", ("pore=0.9",), "`fractions` must be within what the generator has learned of pore"),
+        ("conditional", ("pore=0.4", "pore=0.5"), "--fraction names pore twice"),
+        ("preset", ("pore=0.4",), "`fractions` need a generator that was trained on local volume fractions"),
+    ],
+)
+@pytest.mark.parametrize("command", ["search", "interpolate"])
+def test_wishes_that_cannot_be_are_refused(request, tmp_path, source, wish, message, command):
+    said = [command, str(request.getfixturevalue(source)), "--size", "8"]
+    said += (
+        ["--target", "fraction.pore=1"]
+        if command == "search"
+        else ["--seeds", "1", "2", "-o", str(tmp_path / "frames")]
+    )
+    result = CliRunner().invoke(main, [*said, *(word for part in wish for word in ("--fraction", part))])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_have_what_is_wished(conditional, tmp_path):
+    said = ["interpolate", str(conditional), "--seeds", "1", "2", "--frames", "2", "--size", "8"]
+    result = CliRunner().invoke(main, [*said, "--fraction", "pore=0.3:0.5", "-o", str(tmp_path / "frames")])
+    assert result.exit_code == 0, result.output
+    expected = load_generator(conditional).sample(8, seed=1, blend=(2, 1.0), fractions={"pore": [0.3, 0.5]})
+    np.testing.assert_array_equal(Volume.load(tmp_path / "frames" / "frame-1.tif").labels, expected.labels)
 
 
 @pytest.mark.parametrize(

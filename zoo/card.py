@@ -11,6 +11,7 @@ from kerasgan3d.texts import code, json_text, markdown, printable
 from kerasgan3d.zoo.comparison_text import comparison_text
 from kerasgan3d.zoo.hub_address import REPOSITORY
 from kerasgan3d.zoo.loading import list_presets, path
+from kerasgan3d.zoo.tuning_text import tuning_text
 
 _TEMPLATE = Path(__file__).resolve().parent / "card.md"
 _TAGS = (
@@ -90,6 +91,7 @@ def card_text(folder, source=None):
         voxel_size=f"{size:g} µm a voxel" if size else "a voxel size that is not known",
         stride=2 ** len(facts["generator"].get("widths", ())),
         megabytes=f"{(Path(folder) / WEIGHTS).stat().st_size / 1e6:.1f}",
+        tuning=tuning_text(facts),
         measured=_compared(facts, reference),
         training=_training(training, settings),
         crop=markdown(_seen(settings)),
@@ -105,6 +107,8 @@ def _compared(facts, reference):
     """What is known of real and generated: a whole comparison, or else what training measured."""
     if facts.get("comparison"):
         return comparison_text(facts["comparison"])
+    if facts.get("tuning") and not facts.get("fidelity"):
+        return "It was tuned to be another than the material, and was not compared with it."
     samples, judged = reference.get("sub_volumes", {}), facts.get("samples", {})
     kind = "windows of the slice" if samples.get("dimensions") == 2 else "random sub-volumes"
     text = (
@@ -145,7 +149,7 @@ def _front_matter(facts, settings):
         lines += ["datasets:", f"- {data}"]
     if rows:
         lines += ["metrics:", *(f"- {key}" for key in dict.fromkeys(key for key, _, _ in rows))]
-    origin = facts.get("training", {}).get("fine_tuned_from")
+    origin = facts.get("tuned_from") or facts.get("training", {}).get("fine_tuned_from")
     if origin and REPOSITORY.fullmatch(origin.get("repo") or ""):
         lines += [f"base_model: {origin['repo']}", "base_model_relation: finetune"]
     if rows and data:

@@ -145,7 +145,7 @@ def check_publishable(folder: str | os.PathLike[str], about: Mapping[str, str] |
         lacks += [] if card.get("phases") else ["the names of its phases"]
         lacks += [] if card.get("voxel_size") else ["a voxel size (--voxel-size)"]
         lacks += [] if (card.get("weights") or {}).get("sha256") else ["the sha256 of its weights"]
-        if not card.get("fidelity") and not card.get("comparison"):
+        if not any(card.get(key) for key in ("fidelity", "comparison", "tuning")):
             lacks.append(f"measured fidelity (python -m kerasgan3d.zoo {folder})")
     if not (folder / REFERENCE).is_file():
         lacks.append(f"statistics of the real data ({REFERENCE})")

@@ -13,13 +13,14 @@ from kerasgan3d.differentiable.counts import (
     two_point_correlation,
     volume_fractions,
 )
-from kerasgan3d.differentiable.diffusivity import relative_diffusivities
+from kerasgan3d.differentiable.diffusivity import relative_diffusivities, relative_diffusivity
 
 __all__ = [
     "lattice",
     "likeliest",
     "local_fractions",
     "relative_diffusivities",
+    "relative_diffusivity",
     "surface_areas",
     "triple_phase_boundaries",
     "two_point_correlation",

@@ -65,6 +65,18 @@ def relative_diffusivities(volumes: Any) -> Any:
     return ops.transpose(ops.mean(found, axis=-1))
 
 
+def relative_diffusivity(volumes: Any, phase: int, axis: int) -> Any:
+    """Return the relative diffusivity of a phase along an axis: a scalar, the mean over volumes.
+
+    Args:
+        volumes: Probabilities (batch, z, y, x, phases), the edges of any lengths.
+        phase: Its index.
+        axis: 0, 1 or 2 for z, y or x; what flows leaves by opposite faces.
+    """
+    cells = coarse(volumes)[..., phase]
+    return ops.mean(soft_diffusivity(ops.moveaxis(cells, axis + 1, 1)))
+
+
 def _conductances(cells):
     """Of the faces along each axis, and of the two ends, which are half a cell away."""
     faces = (

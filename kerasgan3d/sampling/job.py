@@ -233,7 +233,7 @@ class SamplingJob:
 
     def record(self, phases: tuple[str, ...], voxel_size: float | None, card: dict[str, Any]) -> VolumeRecord:
         """Return what the volume's file will say of it: phases, voxel size (µm) and card are the generator's."""
-        origin = {key: card[key] for key in ("name", "sha256", "repo", "revision") if key in card}
+        origin = {key: card[key] for key in ("name", "sha256", "repo", "revision", "tuned_from") if key in card}
         provenance = {
             "kerasgan3d": __version__,
             **({"generator": origin} if origin else {}),

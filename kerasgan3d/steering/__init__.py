@@ -1,4 +1,4 @@
-"""Steering: the way from one seed to another, windows that have what is wanted, and scans continued.
+"""Steering: the way from one seed to another, windows that have what is wanted, generators tuned to it, scans continued.
 
 >>> from kerasgan3d.steering import interpolate, search
 >>> frames = list(interpolate("nmc-cathode", seeds=(1, 2), frames=3, size=32))
@@ -7,6 +7,7 @@
 from kerasgan3d.steering.extending import Extension, extend, extension
 from kerasgan3d.steering.frames import interpolate
 from kerasgan3d.steering.targets import Target
+from kerasgan3d.steering.tuning import TunedMeasure, TuneResult, tune
 from kerasgan3d.steering.windows import FoundWindow, SearchResult, search
 
 __all__ = [
@@ -14,8 +15,11 @@ __all__ = [
     "FoundWindow",
     "SearchResult",
     "Target",
+    "TuneResult",
+    "TunedMeasure",
     "extend",
     "extension",
     "interpolate",
     "search",
+    "tune",
 ]

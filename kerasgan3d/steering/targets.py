@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -49,11 +49,12 @@ class Target:
     Attributes:
         name: What it is of, such as "D_rel.pore.z".
         relation: "=", "<" or ">".
-        wanted: The number.
+        wanted: The number; of a relative target the share that is to be added to a mean, 0.15 for "+15%".
         unit: Its unit, "1" where it has none.
         key: The measure's key, None for a function of its own.
         index: Where it stands in the measure's array; None along an axis for the mean over all axes.
         function: A function of a Volume that returns the number, in place of a measure.
+        relative: Whether the number that is wanted is relative to a mean; see `of_mean`.
     """
 
     name: str
@@ -63,6 +64,11 @@ class Target:
     key: str | None = None
     index: tuple[int | None, ...] = ()
     function: Callable[[Volume], float] | None = None
+    relative: bool = False
+
+    def of_mean(self, mean: float) -> Target:
+        """Return the target with the number that it wants, where the mean that it is relative to is known."""
+        return replace(self, wanted=mean * (1 + self.wanted), relative=False) if self.relative else self
 
     def miss(self, values: np.ndarray) -> np.ndarray:
         """Return by how much values miss what is wanted, 0 where they do not; infinite where there is no number."""
@@ -75,7 +81,7 @@ class Target:
         return {"=": -np.abs(difference), ">": difference, "<": -difference}[self.relation]
 
     def __str__(self) -> str:
-        return f"{self.name}{self.relation}{self.wanted:g}"
+        return f"{self.name}{self.relation}{f'{100 * self.wanted:+g}%' if self.relative else f'{self.wanted:g}'}"
 
 
 def as_targets(targets: Any, phases: Sequence[str], voxel_size: float | None) -> tuple[Target, ...]:
@@ -84,7 +90,8 @@ def as_targets(targets: Any, phases: Sequence[str], voxel_size: float | None) ->
     Args:
         targets: One or several: texts, MEASURE[.PHASE[.PHASE]][.AXIS] and =, < or > and a number; or tuples (function
             of a Volume that returns a number, relation, number), the function named for what it measures. MEASURE is a
-            key of a record, or one of `SHORT`; without an axis the mean over all axes is meant.
+            key of a record, or one of `SHORT`; without an axis the mean over all axes is meant. A number with a sign
+            and %, "+15%", is relative to the mean of what is steered.
         phases: Names of the phases.
         voxel_size: µm, or None.
 
@@ -102,6 +109,46 @@ def as_targets(targets: Any, phases: Sequence[str], voxel_size: float | None) ->
     if len(set(names)) != len(names):
         raise ValueError(f"`targets` must be of different things. Received: {', '.join(map(str, found))}.")
     return found
+
+
+def as_kept(
+    keep: Any, targets: Sequence[Target], phases: Sequence[str], voxel_size: float | None
+) -> tuple[Target, ...]:
+    """Return what is to keep its mean, as targets beside others.
+
+    Args:
+        keep: One name or several: those of targets, without relation and number. A measure's name alone stands for all
+            of its numbers: of each phase or pair of them, the means over the axes.
+        targets: The others.
+        phases, voxel_size: As for `as_targets`.
+
+    Raises:
+        ValueError: if one is no such name, or something is named twice, here or by the targets.
+    """
+    found, taken = [], {_thing(target): target.name for target in targets if target.key}
+    for name in [keep] if isinstance(keep, str) else list(keep):
+        if not isinstance(name, str):
+            raise ValueError(f"`keep` must be names of measures, such as 'volume_fraction'. Received: {name!r:.200}.")
+        row, places = _of_measure(name, tuple(phases), voxel_size)
+        if row.shape == PER_PHASE_AND_AXIS:
+            places = {place: index for place, index in places.items() if None in index}
+        names = [f"{name}.{place}" for place in places] if "." not in name and row.shape else [name]
+        kept = as_targets([f"{each}=+0%" for each in names], phases, voxel_size)
+        for target in reversed({_thing(target): target for target in reversed(kept)}.values()):
+            if _thing(target) in taken:
+                raise ValueError(
+                    f"`keep` must name other things than the targets, each once. Received: {target.name}, and "
+                    f"{taken[_thing(target)]}."
+                )
+            taken[_thing(target)] = target.name
+            found.append(target)
+    return tuple(found)
+
+
+def _thing(target: Target) -> tuple[Any, ...]:
+    """Return what a target is of, by whatever name: pairs of phases have no order."""
+    pair = target.key is not None and _NUMBERS[target.key].shape == PER_PAIR
+    return target.key, frozenset(target.index) if pair else target.index
 
 
 def measured(volume: Volume, targets: Iterable[Target]) -> list[float]:
@@ -132,16 +179,36 @@ def measured(volume: Volume, targets: Iterable[Target]) -> list[float]:
 
 def _parsed(text: str, phases: tuple[str, ...], voxel_size: float | None) -> Target:
     parts = re.fullmatch(r"(?s)\s*(.*[^<>=\s])\s*([<>=])\s*([^<>=]*?)\s*", text)
-    try:
-        wanted = check_number(float(parts[3]), "target", -np.inf) if parts else np.nan
-    except ValueError:
-        parts = None
-    if not parts:
+    number = _number(parts[3]) if parts else None
+    if parts is None or number is None:
         raise ValueError(
-            f"a target must be a measure, =, < or >, and a number, such as D_rel.pore.z=0.2 or ssa.{phases[-1]}>0.4. "
-            f"Received: {text!r:.200}."
+            f"a target must be a measure, =, < or >, and a number, such as D_rel.pore.z=0.2 or ssa.{phases[-1]}>0.4, "
+            f"or a change of the mean with its sign, such as D_rel.pore.z=+15%. Received: {text!r:.200}."
         )
+    row, places = _of_measure(parts[1], phases, voxel_size)
     measure, _, of = parts[1].partition(".")
+    if of not in places:
+        one_way = {index: place for place, index in reversed(places.items())}
+        there = ", ".join(f"{measure}.{place}" if place else measure for place in reversed(one_way.values()))
+        raise ValueError(f"a target of {measure} must be one of {there:.500}. Received: {parts[1]!r:.200}.")
+    return Target(parts[1], parts[2], number[0], row.unit, row.key, places[of], relative=number[1])
+
+
+def _number(text: Any) -> tuple[float, bool] | None:
+    """Return what is wanted, and whether it is relative: 0.2, or "+15%"; None where it is no such number."""
+    relative = isinstance(text, str) and re.fullmatch(r"[-+].*%", text) is not None
+    try:
+        number = float(text[:-1]) / 100 if relative else float(text)
+    except (TypeError, ValueError):
+        return None
+    return (number, relative) if np.isfinite(number) else None
+
+
+def _of_measure(
+    name: str, phases: tuple[str, ...], voxel_size: float | None
+) -> tuple[Measure, dict[str, tuple[int | None, ...]]]:
+    """Return the measure that a name begins with, and where its numbers stand by what may be written behind."""
+    measure = name.partition(".")[0]
     key = re.sub("[ -]", "_", measure)
     row = _NUMBERS.get(SHORT.get(key, key))
     if row is None:
@@ -152,12 +219,7 @@ def _parsed(text: str, phases: tuple[str, ...], voxel_size: float | None) -> Tar
         raise ValueError(f"{measure} needs three phases. Received: a generator of {len(phases)}, {', '.join(phases)}.")
     if row.unit != "1" and voxel_size is None:
         raise ValueError(f"{measure} is in {row.unit} and needs a voxel size, which the generator does not know.")
-    places = _places(row, phases)
-    if of not in places:
-        one_way = {index: place for place, index in reversed(places.items())}
-        there = ", ".join(f"{measure}.{place}" if place else measure for place in reversed(one_way.values()))
-        raise ValueError(f"a target of {measure} must be one of {there:.500}. Received: {parts[1]!r:.200}.")
-    return Target(parts[1], parts[2], wanted, row.unit, row.key, places[of])
+    return row, _places(row, phases)
 
 
 def _places(row: Measure, phases: tuple[str, ...]) -> dict[str, tuple[int | None, ...]]:
@@ -180,5 +242,8 @@ def _of_function(target: Any) -> Target:
     function, relation, wanted = target
     if relation not in ("=", "<", ">"):
         raise ValueError(f"a target's relation must be =, < or >. Received: {relation!r:.200}.")
+    number = _number(wanted) if isinstance(wanted, str) else (check_number(wanted, "target", -np.inf), False)
+    if number is None or isinstance(wanted, str) is not number[1]:
+        raise ValueError(f"a function's target must be a number, or a change such as '+15%'. Received: {wanted!r:.99}.")
     name = getattr(function, "__name__", type(function).__name__)
-    return Target(name, relation, check_number(wanted, "target", -np.inf), function=function)
+    return Target(name, relation, number[0], function=function, relative=number[1])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasgan3d.checks import check_count, check_seed
+from kerasgan3d.sampling.conditions import Fractions
 from kerasgan3d.sampling.job import Periodic, SamplingJob, Size
 from kerasgan3d.sampling.stream import computed_there, local_client
 from kerasgan3d.steering.source import as_generator
@@ -99,6 +100,8 @@ def search(
     seed: int = 0,
     offset: Size = (0, 0, 0),
     periodic: Periodic = False,
+    fractions: Fractions | None = None,
+    beyond: bool = False,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     workers: int | None = None,
@@ -118,12 +121,12 @@ def search(
     Args:
         source: A Generator, or what ``load_generator`` takes.
         targets: One or several, each a text, "MEASURE.PHASE.AXIS=NUMBER", with < or > for numbers to stay below or to
-            exceed; or (function, relation, number), the function from a Volume to a number, named for what it measures.
-            See `kerasgan3d.steering.targets.as_targets`.
+            exceed, "+15%" for one relative to the mean over all windows; or (function, relation, number), the function
+            from a Volume to a number, named for what it measures. See `kerasgan3d.steering.targets.as_targets`.
         size: Voxels of a window: an int, or (z, y, x).
         count: Windows.
         seed, offset: Where the first window is, as for ``Generator.sample``.
-        periodic: As for ``Generator.sample``.
+        periodic, fractions, beyond: As for ``Generator.sample``; what is wished spans each window.
         out: A table, .csv, to which each window is added as it is measured. The same call goes on where an interrupted
             one ended, also with more windows, or other numbers for the same measures.
         overwrite: Whether a table of another search is replaced.
@@ -143,7 +146,8 @@ def search(
         check_count(workers, "workers")
     generator = as_generator(source)
     wanted = as_targets(targets, generator.phases, generator.voxel_size)
-    first = generator.job(size, seed=seed, offset=offset, periodic=periodic)
+    where = {"seed": seed, "offset": offset, "periodic": periodic}
+    first = generator.job(size, **where, fractions=fractions, beyond=beyond)
     jobs = [_job(first, number) for number in range(count)]
     _ = jobs[-1].plan  # raises where it lies beyond the latents
     pieces = generator.pieces()
@@ -218,9 +222,10 @@ def _ranked(targets: tuple[Target, ...], rows: dict[int, Sequence[float]], jobs:
     there = [column[np.isfinite(column)] for column in values.T]
     mean = [float(column.mean()) if len(column) else np.nan for column in there]
     spread = [float(column.std()) if len(column) else np.nan for column in there]
+    told = [target.of_mean(m) for target, m in zip(targets, mean, strict=True)]
     # What is the same in all windows is told by itself.
-    units = [s if s > 0 else abs(target.wanted) or 1.0 for s, target in zip(spread, targets, strict=True)]
-    columns = list(zip(targets, values.T, units, strict=True))
+    units = [s if s > 0 else abs(target.wanted) or 1.0 for s, target in zip(spread, told, strict=True)]
+    columns = list(zip(told, values.T, units, strict=True))
     misses = np.stack([target.miss(column) / unit for target, column, unit in columns])
     scores = np.sqrt(np.mean(misses**2, axis=0))
     beyond = np.zeros(len(numbers))

@@ -1,0 +1,136 @@
+"""Which mean of the noise has what is wanted at the least cost: along gradients, or by evolution where there are none.
+
+Both make small |m|^2 / 2, what the mean m costs, and the misses of targets, each as a share of what it is of: the
+objective is |m|^2 / 2 + sum (miss / tolerance)^2 / 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from scipy.optimize import lsq_linear
+
+from kerasgan3d.steering.targets import Target
+
+Values = Callable[[np.ndarray], Sequence[float]]  # from m to what targets are of
+TOLERANCE = 0.002  # of a miss along gradients
+ROUGH = 0.01  # of one in evolution, which is slow where it must follow a narrow valley
+_RADIUS = 0.5  # of the first step, in deviations of the noise
+_SHORTEST = 0.001  # a step that is no longer is the last
+_SPREAD = 0.1  # of the first generation
+
+
+def objective(m: np.ndarray, values: Sequence[float], targets: Sequence[Target], tolerance: float) -> float:
+    """Return what is made small; infinite where there is no number."""
+    return float(np.sum(np.square(m)) / 2 + np.sum(np.square(misses(values, targets) / tolerance)) / 2)
+
+
+def misses(values: Sequence[float], targets: Sequence[Target]) -> np.ndarray:
+    """Return by what share of what is wanted values miss it: (targets,)."""
+    both = zip(targets, values, strict=True)
+    return np.array([target.miss(np.asarray(value)) / unit_of(target) for target, value in both])
+
+
+def unit_of(target: Target) -> float:
+    """Return what a miss is a share of: the number that is wanted, unless that is 0."""
+    return abs(target.wanted) or 1.0
+
+
+def descend(
+    values: Values,
+    slopes: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    targets: Sequence[Target],
+    m: np.ndarray,
+    steps: int,
+) -> Iterator[tuple[np.ndarray, Sequence[float]]]:
+    """Go from a mean of the noise towards the targets, by Gauss-Newton steps within a radius that adapts.
+
+    Each goes towards the smallest mean for which all targets hold, if what they are of changed along its gradients.
+    Gradients of other volumes than those that are measured are right but for their noise; how much a step changed
+    corrects them along that step (Broyden, Math. Comp. 19, 1965, 577).
+
+    Args:
+        values: From m to what targets are of.
+        slopes: From m and these values to their gradients, (targets, channels).
+        targets: Not relative.
+        m: Where to begin.
+        steps: At most so many steps.
+
+    Yields:
+        (m, values) of each place, the first included.
+    """
+    radius, found = _RADIUS, values(m)
+    yield m, found
+    gradients = slopes(m, np.array(found, float))
+    for _ in range(steps):
+        way = _nearest(gradients, np.array(found, float), targets, m) - m
+        length = float(np.linalg.norm(way))
+        if length <= _SHORTEST:
+            return
+        new = m + way * min(1.0, radius / length)
+        there = values(new)
+        yield new, there
+        step, change = new - m, np.subtract(there, found)
+        if objective(new, there, targets, TOLERANCE) < objective(m, found, targets, TOLERANCE):
+            m, found, radius = new, there, 2 * radius
+            gradients = slopes(m, np.array(found, float))
+        else:
+            radius = min(radius, length) / 4
+        if np.isfinite(change).all():
+            gradients = gradients + np.outer(change - gradients @ step, step) / (step @ step)
+
+
+def _nearest(gradients, values, targets, m):
+    """Return the mean of the least objective, if values changed along gradients.
+
+    It is a sum of gradients, m = J^T u, where u makes |J^T u|^2 / 2 + tolerance^2 |u|^2 / 2 - b u smallest; b is what
+    is to be added to the values at m = 0, and u of an inequality has its sign.
+    """
+    units = np.array([unit_of(target) for target in targets])
+    signs = np.array([-1.0 if target.relation == "<" else 1.0 for target in targets])
+    rows = gradients * (signs / units)[:, np.newaxis]
+    wanted = np.array([target.wanted for target in targets])
+    missing = (wanted - values) * signs / units + rows @ m
+    root = np.linalg.cholesky(rows @ rows.T + TOLERANCE**2 * np.eye(len(rows)))
+    lowest = [-np.inf if target.relation == "=" else 0.0 for target in targets]
+    return rows.T @ lsq_linear(root.T, np.linalg.solve(root, missing), (lowest, np.inf)).x
+
+
+class Evolution:
+    """CMA-ES (Hansen & Ostermeier, Evol. Comput. 9, 2001, 159) over means of the noise, a generation at a time.
+
+    Args:
+        m: Where to begin.
+        seed: Of its random numbers: with the same values it goes the same way.
+
+    Raises:
+        ValueError: if `cmaes` is not installed.
+    """
+
+    def __init__(self, m: np.ndarray, seed: int):
+        check_evolution()
+        from cmaes import CMA
+
+        self._cma = CMA(mean=np.array(m, float), sigma=_SPREAD, seed=seed)
+        self.size = self._cma.population_size
+
+    def ask(self) -> list[np.ndarray]:
+        """Return the means of a generation."""
+        return [self._cma.ask() for _ in range(self.size)]
+
+    def tell(self, means: Sequence[np.ndarray], objectives: Sequence[float]) -> None:
+        """Let it learn from what came of them."""
+        self._cma.tell(list(zip(means, objectives, strict=True)))
+
+
+def check_evolution() -> None:
+    """Check that CMA-ES is there.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    try:
+        import cmaes  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ValueError("a target without a gradient needs cmaes: pip install 'kerasgan3d[tune]'.") from error

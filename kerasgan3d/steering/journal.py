@@ -1,0 +1,81 @@
+"""What long work has computed, kept as it goes on: after an interruption the same steps are taken without computing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kerasgan3d.files import remove, replacing
+from kerasgan3d.lock import FolderLock
+
+_NAME = "journal.jsonl"
+
+
+class Journal:
+    """Results of steps that follow from those before, a line each, in a folder beside what is being made.
+
+    Args:
+        out: What is being made; the folder is called as it is, and ``.partial``.
+        asked: A digest of what was asked, so that the beginning of other work is told.
+        restart: Whether the beginning of other work is thrown away.
+
+    Attributes:
+        begun: Whether there were results before.
+
+    Raises:
+        ValueError: if the beginning of other work is there.
+        OSError: if another process goes on with it, or it cannot be written.
+    """
+
+    def __init__(self, out: Path, asked: str, *, restart: bool = False):
+        folder = partial(out)
+        self._lock, self._file = FolderLock(folder, out), folder / _NAME
+        self._known = self._read(asked, restart)
+        self.begun = bool(self._known)
+        if not self.begun:
+            with replacing(self._file) as temporary:
+                temporary.write_text(json.dumps(asked) + "\n", "utf-8", newline="")
+
+    def once(self, compute: Callable[[], Any]) -> Any:
+        """Return the result of the next step: as it was written down, or else what a function computes now."""
+        if self._known:
+            return self._known.pop(0)
+        result = compute()
+        with open(self._file, "a", encoding="utf-8", newline="") as file:
+            file.write(json.dumps(result) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return result
+
+    def close(self, *, done: bool = False) -> None:
+        """Let others go on with it; where the work is done, take it away."""
+        if done:
+            remove(self._file)
+        self._lock.release()
+
+    def _read(self, asked: str, restart: bool) -> list[Any]:
+        """Read the results that are there; one that was not written to its end is cut off."""
+        content = self._file.read_bytes() if self._file.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        try:
+            first, *results = [json.loads(line) for line in whole.splitlines()] or [asked]
+        except ValueError:
+            first, results = None, []
+        if first != asked and restart:
+            return []
+        if first != asked:
+            raise ValueError(
+                f"{self._file.parent} holds the beginning of other work: another generator, targets or settings. "
+                "Choose another name, or `overwrite=True` (--overwrite)."
+            )
+        if whole != content:
+            os.truncate(self._file, len(whole))
+        return results
+
+
+def partial(out: Path) -> Path:
+    """Return the folder that a journal of what is being made lies in."""
+    return out.with_name(f"{out.name}.partial")
