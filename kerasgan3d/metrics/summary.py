@@ -15,9 +15,9 @@ import numpy as np
 from kerasgan3d.checks import AXES
 from kerasgan3d.files import replacing
 from kerasgan3d.metrics._measure import PER_PAIR
-from kerasgan3d.metrics._record_json import plain, units_of
+from kerasgan3d.metrics._record_json import plain
 from kerasgan3d.metrics.record import Measurement
-from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.metrics.registry import ALL
 from kerasgan3d.texts import json_text
 
 SUFFIXES = (".csv", ".json", ".parquet")
@@ -59,7 +59,7 @@ class Summary:
         return {
             "count": len(self.records),
             "phases": list(first.phases),
-            "units": {key: unit for key, unit in units_of(len(first.shape)).items() if key in self.mean},
+            "units": {key: unit for key, unit in first.units.items() if key in self.mean},
             "mean": named(self.mean, first.phases),
             "std": named(self.std, first.phases),
             "volumes": {
@@ -73,7 +73,7 @@ class Summary:
         first = next(iter(self.records.values()))
         phases, axes = first.phases, AXES[-len(first.shape) :]
         for key, mean in self.mean.items():
-            row = MEASURES[key]
+            row = ALL[key]
             if row.is_curve:
                 continue
             for index in np.ndindex(np.shape(mean)):
@@ -133,7 +133,7 @@ def summarise(records: Mapping[str, Measurement]) -> Summary:
         told = "; ".join(f"{', '.join(phases)} in {axes} dimensions" for phases, axes in sorted(kinds)) or "none"
         raise ValueError(f"Records must be of the same phases, all of volumes or all of slices. Received: {told}.")
     mean, std = {}, {}
-    for key in MEASURES:
+    for key in ALL:
         values = [record[key] for record in records.values()]
         if any(value is None for value in values) or len({np.shape(value) for value in values}) > 1:
             continue
@@ -149,7 +149,7 @@ def named(values: Mapping[str, Any], phases: tuple[str, ...]) -> dict[str, Any]:
     ``{"relative_diffusivity": {"pore": {"z": 0.3, ...}}}``; curves are lists; of pairs of phases both orders are there.
     NaN and infinite numbers are as in `Measurement.to_dict`.
     """
-    return {key: _named(plain(np.asarray(value, float)), MEASURES[key].shape, phases) for key, value in values.items()}
+    return {key: _named(plain(np.asarray(value, float)), ALL[key].shape, phases) for key, value in values.items()}
 
 
 def _named(value, dimensions, phases):
