@@ -191,8 +191,11 @@ def command(
     summary = summary or bool(size and len(subjects) > 1) or output is not None
     if len(subjects) > 1:
         # All of them first: the work on one is not to be lost over the next.
-        for opened in subjects.values():
-            opened()
+        kinds = {_kind(*opened()) for opened in subjects.values()}
+        if summary:
+            from kerasgan3d.metrics.summary import check_alike
+
+            check_alike(kinds)
     records, noted = {}, {}
     for name, opened in subjects.items():
         what = "measuring" if len(subjects) == 1 else f"measuring {len(records) + 1} of {len(subjects)}"
@@ -211,6 +214,11 @@ def command(
     elif as_json:
         found = [{"file": name, **noted[name], **record.to_dict()} for name, record in records.items()]
         print_json(found if len(found) > 1 else found[0])
+
+
+def _kind(image, own, _):
+    """Return the names of the phases of an image, and its dimensions."""
+    return tuple(getattr(image, "phases", None) or own["phases"]), len(image.shape)
 
 
 def _measured(name, image, own, size, given, what):

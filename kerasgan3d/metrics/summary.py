@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,10 +129,7 @@ def summarise(records: Mapping[str, Measurement]) -> Summary:
         ValueError: If there are none, or they are of different phases or dimensions.
     """
     records = dict(records)
-    kinds = {(record.phases, len(record.shape)) for record in records.values()}
-    if len(kinds) != 1:
-        told = "; ".join(f"{', '.join(phases)} in {axes} dimensions" for phases, axes in sorted(kinds)) or "none"
-        raise ValueError(f"Records must be of the same phases, all of volumes or all of slices. Received: {told}.")
+    check_alike({(record.phases, len(record.shape)) for record in records.values()})
     mean, std = {}, {}
     for key in ALL:
         values = [record[key] for record in records.values()]
@@ -141,6 +139,13 @@ def summarise(records: Mapping[str, Measurement]) -> Summary:
             mean[key] = np.mean(values, axis=0)
             std[key] = np.std(values, axis=0, ddof=1) if len(values) > 1 else np.full(np.shape(values[0]), np.nan)
     return Summary(records, mean, std)
+
+
+def check_alike(kinds: Set[tuple[tuple[str, ...], int]]) -> None:
+    """Refuse what is not all of the same phases and dimensions; `kinds` are pairs of these."""
+    if len(kinds) != 1:
+        told = "; ".join(f"{', '.join(phases)} in {axes} dimensions" for phases, axes in sorted(kinds)) or "none"
+        raise ValueError(f"Records must be of the same phases, all of volumes or all of slices. Received: {told}.")
 
 
 def named(values: Mapping[str, Any], phases: tuple[str, ...]) -> dict[str, Any]:
@@ -160,10 +165,13 @@ def _named(value, dimensions, phases):
 
 
 def check_table(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a table, or say which suffixes there are."""
+    """Return the path of a table, or say which suffixes there are, or what is missing to write it."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"the name of a table must end in {', '.join(SUFFIXES)}. Received: {path}")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"the folder of the table must exist; make it first. Received: {path.parent}")
+    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        message = f"pyarrow is not installed, which writes .parquet: pip install 'kerasgan3d[tables]'. Received: {path}"
+        raise ModuleNotFoundError(message, name="pyarrow")
     return path
