@@ -145,10 +145,8 @@ def _exchange(one, other, strength, links, walls):
 def _exchange_across(faces, mask, axis, side, links, walls):
     """Add what the halves of faces, one per voxel of the mask, exchange with their neighbours along another axis."""
     lines, inside = np.moveaxis(faces, axis, 0), np.moveaxis(mask, axis, 0)
-    pairs = [(np.s_[:-1], np.s_[1:])]
-    if side == PERIODIC:
-        pairs.append((np.s_[-1:], np.s_[:1]))
-    for low, high in pairs:
+    around = [(slice(-1, None), slice(1))] if side == PERIODIC else []
+    for low, high in [(slice(-1), slice(1, None)), *around]:
         both = inside[low] & inside[high]
         _exchange(lines[low][both], lines[high][both], 0.5, links, walls)
         for here, there in ((low, high), (high, low)):

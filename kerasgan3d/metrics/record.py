@@ -31,7 +31,9 @@ IN_MEMORY = 512**3
 _PAIRS = ("two_point_correlation",)
 
 
-_VALUES = [(key, Any, dataclasses.field(default=None)) for key in ALL]
+_VALUES = [(key, Any, dataclasses.field(default=None)) for key in MEASURES]
+# Beside what every record has: no fields.
+_VALUES += [(key, dataclasses.InitVar[Any], dataclasses.field(default=None)) for key in ON_REQUEST]
 _Values = dataclasses.make_dataclass("_Values", _VALUES, frozen=True, eq=False, repr=False, kw_only=True)
 
 
@@ -89,8 +91,9 @@ class Measurement(_Values):
     # Beside the numbers, which have units: no field.
     confidence: dataclasses.InitVar[Confidence | None] = None
 
-    def __post_init__(self, confidence: Confidence | None) -> None:
-        object.__setattr__(self, "confidence", confidence)
+    def __post_init__(self, *values: Any) -> None:
+        for name, value in zip((*ON_REQUEST, "confidence"), values, strict=True):
+            object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
         key = RENAMED.get(name)
