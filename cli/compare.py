@@ -41,6 +41,11 @@ Examples:
 @fill_gaps_option
 @exclude_option
 @click.option("--no-transport", is_flag=True, help="Compute no diffusion.")
+@click.option(
+    "--particles",
+    is_flag=True,
+    help="Compare particles (median diameters, sphericities, contacts), lineal paths and profiles as well. Slow.",
+)
 @click.option("--no-classifier", is_flag=True, help="Train no classifier to tell real from generated.")
 @click.option(
     "--nearest", type=click.IntRange(min=0), metavar="N", help="Generated sub-volumes to look for in the real image."

@@ -104,11 +104,11 @@ def _fidelity(fidelity, phases, length, dimensions=3):
 
 def _measure(key, length, dimensions):
     """Return the name of a measure with its unit."""
-    from kerasgan3d.metrics.registry import MEASURES
+    from kerasgan3d.metrics.registry import ALL
 
-    if key not in MEASURES:
+    if key not in ALL:
         return _words(key)
-    name, unit = MEASURES[key].name, MEASURES[key].unit_in(dimensions)
+    name, unit = ALL[key].name, ALL[key].unit_in(dimensions)
     return name if unit == "1" else f"{name} ({unit.replace('µm', length)})"
 
 

@@ -54,6 +54,7 @@ Examples:
   kerasgan3d measure huge.zarr --no-shapes --block 256 --workers 2
   kerasgan3d measure cathode.tif --confidence --within 0.02
   kerasgan3d measure a.tif b.tif c.tif --summary -o table.csv
+  kerasgan3d measure rock.tif --transport pore --permeability --particles
   kerasgan3d measure nmc-cathode --count 20 --size 128 -o cathodes.json
 """,
 )
@@ -77,13 +78,24 @@ Examples:
     "--transport",
     multiple=True,
     metavar="PHASE",
-    help="Compute diffusion through this phase only: its name or number. May be given for several.",
+    help="Compute diffusion (and flow, with --permeability) through this phase only: its name or number. May be given "
+    "for several.",
 )
 @click.option("--no-transport", is_flag=True, help="Compute no diffusion, which takes the most time.")
 @click.option(
     "--shapes/--no-shapes",
     default=True,
     help="Whether to measure granulometry, specks and holes, which take most of the time of a large volume.",
+)
+@click.option(
+    "--particles",
+    is_flag=True,
+    help="Separate particles: median diameters, sphericities, contacts; measure lineal paths and profiles. Slow.",
+)
+@click.option(
+    "--permeability",
+    is_flag=True,
+    help="Compute creeping flow through every phase, or those of --transport: some ten times as slow as diffusion.",
 )
 @click.option(
     "--max-lag", type=click.IntRange(min=0), metavar="N", help="Largest distance of the two-point correlation, voxels."
@@ -127,6 +139,8 @@ def command(
     transport,
     no_transport,
     shapes,
+    particles,
+    permeability,
     max_lag,
     block,
     confidence,
@@ -164,6 +178,7 @@ def command(
         refuse_existing(check_table(output), overwrite)
     asked = (mask, exclude, periodic_axes or periodic, transport, max_lag, block)
     given = {"shapes": shapes}
+    given |= {"particles": True} if particles else {}
     given |= {"transport": False} if no_transport else {}
     given |= {} if workers is None else {"workers": workers}
     given |= {} if confidence is None else {"confidence": confidence}
@@ -176,15 +191,19 @@ def command(
     summary = summary or bool(size and len(subjects) > 1) or output is not None
     if len(subjects) > 1:
         # All of them first: the work on one is not to be lost over the next.
-        for opened in subjects.values():
-            opened()
+        kinds = {_kind(*opened()) for opened in subjects.values()}
+        if summary:
+            from kerasgan3d.metrics.summary import check_alike
+
+            check_alike(kinds)
     records, noted = {}, {}
     for name, opened in subjects.items():
         what = "measuring" if len(subjects) == 1 else f"measuring {len(records) + 1} of {len(subjects)}"
         image, own, voxel_size = opened()
         filled = getattr(image, "provenance", {}).get("filled_planes")
         noted[name] = {"filled_planes": filled} if filled else {}
-        records[name] = _measured(name, image, own, voxel_size, given, what)
+        flow = {"permeability": own.get("transport", True)} if permeability else {}
+        records[name] = _measured(name, image, own, voxel_size, given | flow, what)
         if not (summary or as_json):
             if len(records) > 1:
                 echo()
@@ -195,6 +214,11 @@ def command(
     elif as_json:
         found = [{"file": name, **noted[name], **record.to_dict()} for name, record in records.items()]
         print_json(found if len(found) > 1 else found[0])
+
+
+def _kind(image, own, _):
+    """Return the names of the phases of an image, and its dimensions."""
+    return tuple(getattr(image, "phases", None) or own["phases"]), len(image.shape)
 
 
 def _measured(name, image, own, size, given, what):

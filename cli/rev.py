@@ -133,11 +133,11 @@ def _record(curve, edges, pairs, volume, level, within):
 
 def _print(curve, edges, pairs, volume, level, within):
     """Print a table for each measure: a line per size, and the edge lengths."""
-    from kerasgan3d.metrics.registry import MEASURES, places, sampled_value
+    from kerasgan3d.metrics.registry import ALL, places, sampled_value
     from kerasgan3d.report.sizes import sampled_curve
 
     for key, edge in edges.items():
-        row = MEASURES[key]
+        row = ALL[key]
         columns = [place for place in places(row, volume.phases) if slice(None) not in place.index]
         head = [" ".join(filter(None, place[1:])) or "value" for place in columns]
         mean, std = sampled_curve(curve, key)

@@ -1,11 +1,13 @@
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy import ndimage
 
+import kerasgan3d
 from kerasgan3d import Volume
 from kerasgan3d.cli import main
 from kerasgan3d.metrics import size_curve, volume_fraction_interval
@@ -122,3 +124,22 @@ def test_mistakes_are_one_line(words, message):
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_files_that_are_not_alike_are_refused_before_they_are_measured(monkeypatch, volume):
+    Volume(volume.labels, ("pore", "solid"), 0.5).save("other.tif")
+    monkeypatch.setattr(kerasgan3d, "measure", None)  # is not reached
+    result = run("measure", "0.tif", "other.tif", "--summary")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Received: pore, grain in 3 dimensions; pore, solid in 3 dimensions." in result.stderr
+
+
+def test_on_request_a_summary_has_particles_and_permeability():
+    words = ["measure", "0.tif", "1.tif", "--transport", "pore", "--particles", "--permeability", "--no-shapes"]
+    found = json.loads(run(*words, "--summary", "--json", "-o", "table.json").stdout)
+    assert set(found["mean"]["permeability"]["pore"]) == {"z", "y", "x"}
+    assert found["mean"]["permeability"]["pore"]["z"] > 0
+    assert found["mean"]["permeability"]["grain"]["z"] is None
+    assert found["units"]["permeability"] == "µm²"
+    assert found["std"]["particle_diameter"]["grain"] > 0
+    assert json.loads(Path("table.json").read_text("utf-8")) == found

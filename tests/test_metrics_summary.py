@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerasgan3d import Volume, measure
+from kerasgan3d.metrics import summary
 from kerasgan3d.metrics.summary import summarise
 
 NAMES = ("pore", "NMC", "CBD")
@@ -96,3 +97,10 @@ def test_a_table_of_another_kind(tmp_path):
         summarise(records(1, transport=False)).save(tmp_path / "table.xlsx")
     with pytest.raises(FileNotFoundError, match="the folder of the table must exist"):
         summarise(records(1, transport=False)).save(tmp_path / "no" / "table.csv")
+
+
+def test_a_library_that_is_missing_is_named_before_the_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(summary, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pyarrow is not installed, .* pip install 'kerasgan3d\[tables\]'"):
+        summary.check_table(tmp_path / "table.parquet")
+    assert summary.check_table(tmp_path / "table.csv").name == "table.csv"

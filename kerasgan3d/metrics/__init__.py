@@ -19,6 +19,7 @@ from kerasgan3d.metrics.euler import euler_characteristic
 from kerasgan3d.metrics.fractions import volume_fractions
 from kerasgan3d.metrics.openings import SizeDistribution, granulometry, size_distribution
 from kerasgan3d.metrics.particles import Particles, particles, saltykov
+from kerasgan3d.metrics.permeability import permeability
 from kerasgan3d.metrics.pieces import Specks, specks
 from kerasgan3d.metrics.profiles import fraction_profiles, lineal_path
 from kerasgan3d.metrics.record import Measurement, measure
@@ -59,6 +60,7 @@ __all__ = [
     "normalised_two_point_correlation",
     "particles",
     "percolating_voxels",
+    "permeability",
     "radial_two_point_correlation",
     "relative_diffusivity",
     "saltykov",

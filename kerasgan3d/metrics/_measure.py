@@ -60,8 +60,8 @@ class Measure:
         on_blocks: How it follows from blocks; None where it does not.
         within: How the value of a part of the image follows, where the rest counts as one phase more: a function from
             what was measured so, by key, and the `Inside`, to the array; None where it does not.
-        needs: "three phases", "percolation" (what connects the ends of a volume), "transport" and "shapes" (costly:
-            only where they are asked for).
+        needs: "three phases", "percolation" (what connects the ends of a volume), "transport", "shapes",
+            "particles" and "permeability" (costly: only where they are asked for).
         cost: About how long it takes, in units of 10 ms at 128^3 voxels of three phases, for progress; a function of
             the Subject where that depends on it.
         label: Its name in tables, "{phase}" standing for the other phase of a pair; default: the name.
@@ -129,6 +129,8 @@ class Measure:
     def told_by(self, subject: Subject) -> bool:
         """Tell whether an image has this measure."""
         met = met_needs(subject.n_measured, transport=bool(subject.conducting), shapes=subject.shapes)
+        met |= {"particles"} if subject.particles else set()
+        met |= {"permeability"} if subject.flowing else set()
         dimensions = subject.labels.ndim
         if subject.voxel_size is None and self.unit_in(dimensions) != "1":
             return False
@@ -150,6 +152,8 @@ class Subject:
         max_lag: Largest distance of two-point correlations, in voxels; None: half the smallest dimension.
         conducting: Indices of the phases whose transport is asked for.
         shapes: Whether the costly measures of shape are asked for.
+        particles: Whether those that `measure` takes with `particles` are.
+        flowing: Indices of the phases whose permeability is asked for.
         units: Whether measures that have a unit are.
         excluding: Whether the last phase stands for voxels that are not measured.
         progress: Function that is called with (done, total, what comes next) before every step.
@@ -163,6 +167,8 @@ class Subject:
         max_lag: int | None = None,
         conducting: tuple[int, ...] = (),
         shapes: bool = True,
+        particles: bool = False,
+        flowing: tuple[int, ...] = (),
         units: bool = True,
         excluding: bool = False,
         progress: Callable[[float, float, str], None] | None = None,
@@ -171,6 +177,7 @@ class Subject:
         self.n_measured = self.n_phases - excluding
         self.voxel_size: Any = require_voxel_size(checked) if units else None
         self.max_lag, self.conducting, self.shapes = max_lag, tuple(dict.fromkeys(conducting)), shapes
+        self.particles, self.flowing = particles, tuple(dict.fromkeys(flowing))
         self._progress = progress
         self._measures = {key: row for key, row in (measures or {}).items() if row.told_by(self)}
         self._values: dict[str, Any] = {}

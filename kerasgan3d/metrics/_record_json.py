@@ -7,7 +7,7 @@ import numpy as np
 from kerasgan3d.checks import check_voxel_size
 from kerasgan3d.folder import current_keys
 from kerasgan3d.metrics.confidence import Confidence
-from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.metrics.registry import ALL, MEASURES, ON_REQUEST
 from kerasgan3d.phases import PhaseMap
 
 FORMAT = 2
@@ -18,13 +18,15 @@ _ALWAYS = ("volume_fraction", "specific_surface_area", "interfacial_area", "two_
 
 def units_of(dimensions, keys=MEASURES):
     """Return the unit of each number of a record of a volume, or a slice, that has these keys."""
-    units = {key: row.unit_in(dimensions) for key, row in MEASURES.items() if key in keys}
+    units = {key: row.unit_in(dimensions) for key, row in ALL.items() if key in keys}
     return {"voxel_size": "µm", **({"excluded": "1"} if keys is MEASURES or "excluded" in keys else {}), **units}
 
 
 def to_json(record):
     """Return a Measurement as a dict that JSON can hold; inf becomes "inf", NaN null."""
     values = {name: plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
+    # What was not asked for is not there.
+    values |= {key: plain(record[key]) for key in ON_REQUEST if record[key] is not None}
     # What is whole says nothing of what was left out, as it always has.
     values |= {} if record.excluded is None else {"excluded": record.excluded}
     values |= {} if record.confidence is None else {"confidence": plain(record.confidence.to_dict())}
@@ -50,7 +52,7 @@ def from_json(record):
     phases = PhaseMap(record["phases"]).names
     shape = _checked_list(record, "shape", "numbers of voxels", lambda size: type(size) is int and size > 0)
     periodic = _checked_list(record, "periodic", "bools", lambda flag: isinstance(flag, bool))
-    stereology = _checked_list(record, "stereology", "names of measures", lambda name: name in tuple(MEASURES))
+    stereology = _checked_list(record, "stereology", "names of measures", lambda name: name in tuple(ALL))
     if len(shape) not in (2, 3) or len(periodic) != len(shape):
         raise ValueError(
             "`shape` and `periodic` must have one item for each of z, y, x, or of y, x. "
@@ -63,7 +65,7 @@ def from_json(record):
     if excluded is not None and not (isinstance(excluded, float) and 0 <= excluded < 1):
         raise ValueError(f"`excluded` must be a share, from 0 to less than 1. Received: {excluded!r:.100}.")
     # Without a voxel size there is nothing that has a unit.
-    always = [key for key in _ALWAYS if record["voxel_size"] is not None or MEASURES[key].unit == "1"]
+    always = [key for key in _ALWAYS if record["voxel_size"] is not None or ALL[key].unit == "1"]
     sizes = {"phases": len(phases), "axes": len(shape)}
     return {
         "phases": phases,
@@ -73,7 +75,7 @@ def from_json(record):
         "stereology": stereology,
         "excluded": excluded,
         "confidence": None if record.get("confidence") is None else Confidence.from_dict(record["confidence"]),
-        **{key: _checked_values(key, record.get(key), sizes, always) for key in MEASURES},
+        **{key: _checked_values(key, record.get(key), sizes, always) for key in ALL},
     }
 
 
@@ -100,14 +102,14 @@ def _checked_list(record, name, rule, holds):
 
 def _checked_values(key, values, sizes, always):
     """Return one measure of a record as an array or a number; `sizes` learns those of lags and radii."""
-    dimensions = MEASURES[key].shape
+    dimensions = ALL[key].shape
     if values is None and key not in always:
         return None
     try:
         array = np.asarray(values, float)
     except (TypeError, ValueError):
         array = np.empty(0)
-    if MEASURES[key].is_curve and array.ndim == len(dimensions):
+    if ALL[key].is_curve and array.ndim == len(dimensions):
         sizes.setdefault(dimensions[-1], array.shape[-1])
     if array.shape != tuple(sizes.get(dimension) for dimension in dimensions):
         of = " x ".join(dimensions) or "one"

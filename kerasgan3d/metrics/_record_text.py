@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasgan3d.checks import AXES
 from kerasgan3d.metrics._measure import CURVES, PER_PAIR, PER_PHASE, PER_PHASE_AND_AXIS, RADIAL_CURVES, SIZE_CURVES
-from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.metrics.registry import ALL
 
 WIDTH = 100
 
@@ -40,7 +40,7 @@ def record_rows(record):
     """Return the rows of a Measurement's table; a number of the whole volume has its text below the first phase."""
     scalars = [
         _Row(_label(record, row), row.unit, "", [_number(getattr(record, key)), *[""] * (len(record.phases) - 1)])
-        for key, row in MEASURES.items()
+        for key, row in ALL.items()
         if not row.shape and getattr(record, key) is not None
     ]
     return [*_rows(record), *scalars]
@@ -64,7 +64,7 @@ def _subject(record):
 
 
 def _rows(record):
-    for key, row in MEASURES.items():
+    for key, row in ALL.items():
         values = getattr(record, key)
         hidden = row.unless is not None and getattr(record, row.unless) is not None
         if values is not None and row.shape and not hidden:
@@ -77,7 +77,7 @@ def _sure_rows(record):
     if sure is None:
         return
     for key, interval in sure.intervals.items():
-        row = MEASURES[key]
+        row = ALL[key]
         if row.shape in (PER_PHASE, PER_PHASE_AND_AXIS):
             half = dataclasses.replace(row, decimals=None)
             yield from _BY_SHAPE[row.shape](record, half, interval.half_width, f"± {row.name}")
@@ -177,7 +177,7 @@ def _aligned(texts, name):
 
 def _scalars(record):
     """Return what is one number of the whole volume, a line each."""
-    told = [(row, getattr(record, key)) for key, row in MEASURES.items() if not row.shape]
+    told = [(row, getattr(record, key)) for key, row in ALL.items() if not row.shape]
     told = [(_label(record, row), row.unit, value) for row, value in told if value is not None]
     if not told:
         return ""
@@ -193,7 +193,7 @@ def _notes(record):
         "Areas and lengths are per volume of the whole, not of a phase. Voxel faces and edges make steps, on average "
         "3/2 of a smooth surface or line."
     )
-    told = {key: row for key, row in MEASURES.items() if row.note and getattr(record, key) is not None}
+    told = {key: row for key, row in ALL.items() if row.note and getattr(record, key) is not None}
     for row in told.values():
         if row.unit != "1":
             scale += f" {row.note}"
@@ -209,7 +209,7 @@ def _notes(record):
         notes.append(textwrap.fill(estimates, WIDTH, subsequent_indent="  "))
         own = [
             row.name
-            for key, row in MEASURES.items()
+            for key, row in ALL.items()
             if row.of_slice is not None and not row.stereology and record[key] is not None
         ]
         if own:

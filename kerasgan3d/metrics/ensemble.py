@@ -12,7 +12,7 @@ from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import Checked, check_slice, check_volume, require_voxel_size
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics._workers import side_by_side
-from kerasgan3d.metrics.registry import MEASURES, SAMPLED, SAMPLED_CURVES, sub_volume_value
+from kerasgan3d.metrics.registry import ALL, COMPARED, COMPARED_CURVES, SAMPLED, sub_volume_value
 
 __all__ = ["LAGS", "UNITS", "measure_samples", "random_windows", "sample_values", "windows_touching"]
 
@@ -29,6 +29,7 @@ def measure_samples(
     voxel_size: float | None,
     transport: bool = True,
     shapes: bool = True,
+    particles: bool = False,
     max_lag: int | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], Any] | None = None,
@@ -43,6 +44,7 @@ def measure_samples(
         voxel_size: Edge length of a voxel in µm.
         transport: Whether relative diffusivities are computed, which takes most of the time.
         shapes: Whether granulometry, specks and holes are, which take most of the rest.
+        particles: Whether particles are separated, and lineal paths and profiles measured.
         max_lag: Longest distance of the two-point correlation in voxels; default: 32, or half the edge of the
             sub-volumes, beyond which pairs are few.
         workers: Processes; default: one per core. 1 starts none and works here.
@@ -56,7 +58,9 @@ def measure_samples(
         "connected_fraction" and "relative_diffusivity" (mirror sides) (samples, n, 3 axes); "mean_chord_length"
         (samples, n, axes); "euler_characteristic", "speck_density" and "hole_density" (samples, n);
         "two_point_correlation" (samples, n, axes, lags), not normalised; "granulometry" (samples, n, radii), times the
-        volume fraction. `UNITS` has the units.
+        volume fraction. `UNITS` has the units. With particles also "particle_diameter", "particle_sphericity",
+        "particle_contact_area" (samples, n), "fraction_profile_spread" (samples, n, 3 axes) and "lineal_path"
+        (samples, n, axes, lags).
 
         Of slices there are estimates by stereology: fractions, "specific_surface_area", "interfacial_area",
         "triple_phase_boundary_density" (see `slice_statistics`), "mean_chord_length" and "two_point_correlation" along
@@ -78,7 +82,8 @@ def measure_samples(
     smallest = min(samples[0].shape)
     max_lag = min(LAGS, smallest // 2) if max_lag is None else check_integer(max_lag, "max_lag", 0, smallest - 1)
     options = {"phases": checked[0].phases, "voxel_size": checked[0].voxel_size, "max_lag": max_lag}
-    tasks = [(sample.labels, {**options, "transport": bool(transport), "shapes": bool(shapes)}) for sample in checked]
+    asked = {"transport": bool(transport), "shapes": bool(shapes), "particles": bool(particles)}
+    tasks = [(sample.labels, {**options, **asked}) for sample in checked]
     records = side_by_side(_measure, tasks, workers, progress)
     return {key: np.array([record[key] for record in records], float) for key in records[0]}
 
@@ -93,17 +98,18 @@ def sample_values(measured: Mapping[str, np.ndarray], digits: int | None = 6) ->
     Returns:
         dict of nested lists, shaped as the arrays are.
     """
-    return {key: _rounded(values, digits).tolist() for key, values in measured.items() if key in SAMPLED}
+    return {key: _rounded(values, digits).tolist() for key, values in measured.items() if key in COMPARED}
 
 
 def _measure(labels, options):
     """Measure one sub-volume or window."""
     checked = Checked(labels, options["phases"], (False,) * labels.ndim, options["voxel_size"])
     conducting = tuple(range(options["phases"])) if options["transport"] else ()
-    subject = Subject(checked, MEASURES, max_lag=options["max_lag"], conducting=conducting, shapes=options["shapes"])
+    asked = {key: options[key] for key in ("max_lag", "shapes", "particles")}
+    subject = Subject(checked, ALL, conducting=conducting, **asked)
     return {
         key: _rounded(sub_volume_value(row, subject), row.digits)
-        for key, row in {**SAMPLED, **SAMPLED_CURVES}.items()
+        for key, row in {**COMPARED, **COMPARED_CURVES}.items()
         if row.told_by(subject)
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +14,7 @@ from scipy import ndimage, sparse
 from kerasgan3d.checks import Periodic, check_count, check_number
 from kerasgan3d.metrics._check import check_phase, require_voxel_size
 from kerasgan3d.metrics._halo import check_image, with_halo
+from kerasgan3d.metrics._measure import PER_PHASE, Measure
 from kerasgan3d.volume import Volume
 
 # Shares of all directions that are nearest to those between neighbours along 1, 2 and 3 axes, for each of the 3, 6 and
@@ -241,3 +243,95 @@ def _at_faces(labels, periodic):
     """List the labels at faces of the image that are not periodic."""
     faces = [labels.take(end, axis).ravel() for axis, wraps in enumerate(periodic) if not wraps for end in (0, -1)]
     return np.unique(np.concatenate(faces)) if faces else np.empty(0, int)
+
+
+def _of_phases(subject: Any) -> list[Particles | None]:
+    """Return the particles of each phase of a Subject; None where it is absent or fills the image."""
+
+    def found() -> list[Particles | None]:
+        given = {"voxel_size": subject.voxel_size, **subject.options}
+        shares = subject["volume_fraction"]
+        return [particles(subject.labels, k, **given) if 0 < share < 1 else None for k, share in enumerate(shares)]
+
+    return subject.once(found, "particles")
+
+
+def _over_phases(number: Any) -> Any:
+    """Return the function of a Subject that gives a number of the particles of each phase: 0 without any, NaN alone."""
+
+    def of_volume(subject: Any) -> np.ndarray:
+        none = np.where(subject["volume_fraction"] == 1, np.nan, 0.0)
+        found = enumerate(_of_phases(subject))
+        return np.array([none[k] if each is None else number(each, k, subject) for k, each in found])
+
+    return of_volume
+
+
+def _median_diameter(found: Particles, *_: Any) -> float:
+    order = np.argsort(found.volume)
+    half = np.searchsorted(np.cumsum(found.volume[order]), found.volume.sum() / 2)
+    return float(found.diameter[order[half]])
+
+
+def _mean_sphericity(found: Particles, _: int, subject: Any) -> float:
+    ends = [
+        found.labels.take(end, axis).ravel()
+        for axis, wraps in enumerate(subject.periodic)
+        if not wraps
+        for end in (0, -1)
+    ]
+    cut = sum((np.bincount(end, minlength=len(found) + 1)[1:] for end in ends), np.zeros(len(found)))
+    surface = found.surface_area + cut * subject.voxel_size**2
+    return float(np.average(math.pi * found.diameter**2 / surface, weights=found.volume))
+
+
+def _contact_area(found: Particles, phase: int, subject: Any) -> float:
+    # Either side of a contact counts it.
+    return float(found.contact[:, phase].sum() / 2 / (subject.labels.size * subject.voxel_size**3))
+
+
+PARTICLE_DIAMETER = Measure(
+    key="particle_diameter",
+    name="median particle diameter",
+    unit="µm",
+    shape=PER_PHASE,
+    method="Of the particles into which a watershed of the distance to other phases separates the phase, the diameter "
+    "of the ball of that volume: half of the phase is in particles not larger. What the image cuts counts as it is.",
+    of_volume=_over_phases(_median_diameter),
+    needs=frozenset({"particles"}),
+    cost=600,
+    bar=0.1,
+    headline=False,
+    section="structure",
+    figure="Median particle diameters",
+)
+PARTICLE_SPHERICITY = Measure(
+    key="particle_sphericity",
+    name="particle sphericity",
+    unit="1",
+    shape=PER_PHASE,
+    method="The surface of the ball of a particle's volume over the particle's, by Crofton's formula, with contacts "
+    "and what the image cuts; mean over the phase's volume.",
+    of_volume=_over_phases(_mean_sphericity),
+    needs=frozenset({"particles"}),
+    cost=10,
+    decimals=3,
+    bar=0.05,
+    headline=False,
+    section="structure",
+    figure="Sphericities of particles",
+)
+PARTICLE_CONTACT_AREA = Measure(
+    key="particle_contact_area",
+    name="contact area of particles",
+    unit="1/µm",
+    shape=PER_PHASE,
+    method="The area of voxel faces between particles of the phase, per volume of the whole.",
+    of_volume=_over_phases(_contact_area),
+    needs=frozenset({"particles"}),
+    cost=10,
+    bar=0.15,
+    headline=False,
+    section="structure",
+    figure="Contact areas between particles",
+)

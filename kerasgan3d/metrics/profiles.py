@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from kerasgan3d.checks import Periodic, check_integer
 from kerasgan3d.metrics._halo import check_image
+from kerasgan3d.metrics._measure import CURVES, PER_PHASE_AND_AXIS, Measure
 from kerasgan3d.volume import Volume
 
 
@@ -71,3 +74,45 @@ def lineal_path(
                 # Of what goes on, no run counts twice.
                 found[phase, axis, length] = runs[: labels.shape[axis] if wraps[axis] else None].mean()
     return found
+
+
+def _lineal_path_of(subject: Any) -> np.ndarray:
+    return lineal_path(subject.labels, subject.max_lag, **subject.options)
+
+
+def _spread_of(subject: Any) -> np.ndarray:
+    profiles = fraction_profiles(subject.labels, n_phases=subject.n_phases)
+    return np.stack([profile.std(axis=1) for profile in profiles], axis=1)
+
+
+LINEAL_PATH = Measure(
+    key="lineal_path",
+    name="lineal path",
+    unit="1",
+    shape=CURVES,
+    method="L(r) is the probability that a segment of length r along an axis lies in the phase all along; L(0) is the "
+    "volume fraction. Curves are ratios of means over all samples.",
+    of_volume=_lineal_path_of,
+    of_slice=_lineal_path_of,
+    stereology=True,
+    needs=frozenset({"particles"}),
+    cost=60,
+    label="share of segments of length",
+    bar=0.05,
+    headline=False,
+)
+FRACTION_PROFILE_SPREAD = Measure(
+    key="fraction_profile_spread",
+    name="deviation of profiles",
+    unit="1",
+    shape=PER_PHASE_AND_AXIS,
+    method="The standard deviation of the phase's share over the slices along an axis.",
+    of_volume=_spread_of,
+    needs=frozenset({"particles"}),
+    cost=10,
+    mean_of_axes=True,
+    bar=0.25,
+    headline=False,
+    section="structure",
+    figure="Deviations of profiles",
+)

@@ -21,7 +21,7 @@ from kerasgan3d.metrics._record_json import from_json, to_json, units_of
 from kerasgan3d.metrics._record_text import record_text
 from kerasgan3d.metrics.blocks import BLOCK, highest_phases, measure_blocks
 from kerasgan3d.metrics.confidence import LEVEL, WITHIN, Confidence, check_level, check_within, confidence_of
-from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.metrics.registry import ALL, MEASURES, ON_REQUEST
 from kerasgan3d.phases import MAX_PHASES, PhaseMap, check_dense, default_names
 from kerasgan3d.upward import upward
 
@@ -32,6 +32,8 @@ _PAIRS = ("two_point_correlation",)
 
 
 _VALUES = [(key, Any, dataclasses.field(default=None)) for key in MEASURES]
+# Beside what every record has: no fields.
+_VALUES += [(key, dataclasses.InitVar[Any], dataclasses.field(default=None)) for key in ON_REQUEST]
 _Values = dataclasses.make_dataclass("_Values", _VALUES, frozen=True, eq=False, repr=False, kw_only=True)
 
 
@@ -71,6 +73,13 @@ class Measurement(_Values):
         two_point_correlation: (n, axes, lags), S2 along each axis at `distances`.
         radial_two_point_correlation: (n, lags), S2 averaged over all directions; None for a slice, and block by
             block.
+        particle_diameter: (n,) in µm, the median by volume of the particles' equivalent diameters; this and what
+            follows is None, and not in JSON, where it was not asked for.
+        particle_sphericity: (n,), the mean by volume.
+        particle_contact_area: (n,) in 1/µm, of voxel faces between particles of the phase.
+        lineal_path: (n, axes, lags), along each axis at `distances`.
+        fraction_profile_spread: (n, 3), the standard deviation of the phase's share over slices; None for a slice.
+        permeability: (n, 3) in µm²; None for a slice.
     """
 
     phases: tuple[str, ...]
@@ -82,13 +91,14 @@ class Measurement(_Values):
     # Beside the numbers, which have units: no field.
     confidence: dataclasses.InitVar[Confidence | None] = None
 
-    def __post_init__(self, confidence: Confidence | None) -> None:
-        object.__setattr__(self, "confidence", confidence)
+    def __post_init__(self, *values: Any) -> None:
+        for name, value in zip((*ON_REQUEST, "confidence"), values, strict=True):
+            object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
         key = RENAMED.get(name)
         if key is None:
-            raise AttributeError(f"a Measurement has no measure {name!r}; there are {', '.join(MEASURES)}.")
+            raise AttributeError(f"a Measurement has no measure {name!r}; there are {', '.join(ALL)}.")
         warnings.warn(f"`{name}` of a Measurement is now `{key}`.", DeprecationWarning, stacklevel=2)
         return getattr(self, key)
 
@@ -98,14 +108,15 @@ class Measurement(_Values):
         Raises:
             KeyError: If there is no such measure.
         """
-        if key not in MEASURES:
+        if key not in ALL:
             raise KeyError(key)
         return getattr(self, key)
 
     @property
     def units(self) -> dict[str, str]:
         """The unit of each number, "1" where it has none: dict of attribute to text."""
-        return units_of(len(self.shape))
+        asked = [key for key in ON_REQUEST if self[key] is not None]
+        return {**units_of(len(self.shape)), **{key: ON_REQUEST[key].unit for key in asked}}
 
     @property
     def distances(self) -> np.ndarray:
@@ -155,6 +166,8 @@ def measure(
     periodic: Any = None,
     transport: Any = True,
     shapes: bool = True,
+    particles: bool = False,
+    permeability: Any = False,
     max_lag: int | None = None,
     block: int | None = None,
     workers: int | None = None,
@@ -196,6 +209,10 @@ def measure(
             index, or several.
         shapes: Whether to measure granulometry, specks and holes, which of a large volume take several times as long
             as all else but transport. Mean chord lengths and Euler characteristics are always measured.
+        particles: Whether to separate particles (median diameter, sphericity, contacts) and to measure lineal paths and
+            the spread of profiles: as slow as shapes. Of a slice the lineal path alone.
+        permeability: Whether to compute it, of which phases as for `transport`: of a phase and an axis it takes some
+            ten times as long as relative diffusivity. Sides that are not periodic are walls. Needs a voxel size.
         max_lag: Largest distance of the two-point correlations in voxels, less than the smallest dimension; default:
             32, or half the smallest dimension where that is less.
         block: Measure block by block, and how long the edge of a block is in voxels. Default: at once what is in
@@ -230,8 +247,18 @@ def measure(
     block = _block(volume, block)
     if block is None and _lies_elsewhere(volume):
         volume = np.asarray(volume[(slice(None),) * len(volume.shape)])
+    if not isinstance(particles, (bool, np.bool_)):
+        raise ValueError(f"`particles` must be a bool. Received: {particles!r}.")
     options = {"shapes": bool(shapes), "max_lag": max_lag, "block": block, "workers": workers, "progress": progress}
     partly = mask is not None or isinstance(exclude, str | numbers.Integral) or len(exclude)
+    asked = {"particles": particles, "permeability": permeability}
+    asked = {name: value for name, value in asked.items() if value is not False and value is not None}
+    if asked and (partly or block is not None):
+        raise ValueError(
+            f"`{next(iter(asked))}` must be left out where a part of an image is measured, or block by block. "
+            f"Received: {next(iter(asked.values()))!r}: crop the image."
+        )
+    options |= asked
     if confidence is not False and confidence is not None:
         level, within = LEVEL if confidence is True else check_level(confidence), check_within(within)
         if partly or block is not None:
@@ -253,7 +280,19 @@ def _measure(volume, given, names, transport, *, block, workers, **options):
 
 
 def _measure_at_once(
-    volume, given, names, transport, *, shapes, max_lag, progress, excluding=False, keys=MEASURES, sure=None
+    volume,
+    given,
+    names,
+    transport,
+    *,
+    shapes,
+    max_lag,
+    progress,
+    particles=False,
+    permeability=False,
+    excluding=False,
+    keys=ALL,
+    sure=None,
 ):
     """Return the Measurement of labels in memory; `sure` is the level of confidence and the wanted half width."""
     flat = np.ndim(volume) == 2
@@ -263,12 +302,17 @@ def _measure_at_once(
     names = (*names, *default_names(checked.phases)[len(names) :])[: checked.phases]
     if flat and not isinstance(transport, (bool, np.bool_)):
         raise ValueError(f"`transport` must be a bool for a slice, which does not tell it. Received: {transport!r}.")
+    if permeability is not False and (flat or checked.voxel_size is None):
+        what = "a slice, which does not tell it" if flat else "a volume whose voxel size is unknown"
+        raise ValueError(f"`permeability` must be left out for {what}. Received: {permeability!r}.")
     subject = Subject(
         checked,
-        {key: MEASURES[key] for key in keys},
+        {key: ALL[key] for key in keys},
         max_lag=_max_lag(max_lag, checked.labels.shape),
         conducting=() if flat else _conducting(transport, names),
         shapes=shapes,
+        particles=particles,
+        flowing=_conducting(permeability, names, "permeability"),
         units=checked.voxel_size is not None,
         excluding=excluding,
         progress=progress,
@@ -280,7 +324,7 @@ def _measure_at_once(
         voxel_size=checked.voxel_size,
         shape=checked.labels.shape,
         periodic=checked.periodic,
-        stereology=tuple(key for key in values if MEASURES[key].stereology) if flat else (),
+        stereology=tuple(key for key in values if ALL[key].stereology) if flat else (),
         confidence=confidence,
         **values,
     )
@@ -376,8 +420,8 @@ def _names_and_count(phases):
     return names, len(names)
 
 
-def _conducting(transport, names):
-    """Return the indices of the phases whose transport is asked for."""
+def _conducting(transport, names, name="transport"):
+    """Return the indices of the phases whose transport, or permeability, is asked for."""
     if isinstance(transport, (bool, np.bool_)):
         return tuple(range(len(names))) if transport else ()
     asked = [transport] if isinstance(transport, (str, numbers.Integral)) else transport
@@ -388,6 +432,6 @@ def _conducting(transport, names):
         )
     except (TypeError, ValueError):
         raise ValueError(
-            f"`transport` must be a bool, or phases by name or index: {', '.join(names)}; 0 to {len(names) - 1}. "
+            f"`{name}` must be a bool, or phases by name or index: {', '.join(names)}; 0 to {len(names) - 1}. "
             f"Received: {transport!r}."
         ) from None

@@ -19,7 +19,10 @@ from kerasgan3d.metrics import (
     euler,
     fractions,
     openings,
+    particles,
+    permeability,
     pieces,
+    profiles,
     surface,
     tpb,
     transport,
@@ -46,10 +49,24 @@ _ROWS = (
     correlation.TWO_POINT_CORRELATION,
     correlation.RADIAL_TWO_POINT_CORRELATION,
 )
+# Measured where they are asked for alone.
+_ROWS_ON_REQUEST = (
+    particles.PARTICLE_DIAMETER,
+    particles.PARTICLE_SPHERICITY,
+    particles.PARTICLE_CONTACT_AREA,
+    profiles.LINEAL_PATH,
+    profiles.FRACTION_PROFILE_SPREAD,
+    permeability.PERMEABILITY,
+)
 MEASURES: dict[str, Measure] = {row.key: row for row in _ROWS}
+ON_REQUEST: dict[str, Measure] = {row.key: row for row in _ROWS_ON_REQUEST}
+ALL = {**MEASURES, **ON_REQUEST}
 # Of every sub-volume that is compared: numbers, and curves.
 SAMPLED = {key: row for key, row in MEASURES.items() if row.sampled and not row.is_curve}
 SAMPLED_CURVES = {key: row for key, row in MEASURES.items() if row.sampled and row.is_curve}
+# The same with what is measured on request.
+COMPARED = {key: row for key, row in ALL.items() if row.sampled and not row.is_curve}
+COMPARED_CURVES = {key: row for key, row in ALL.items() if row.sampled and row.is_curve}
 # What reference statistics hold and a training run watches.
 MONITORED = {key: row for key, row in MEASURES.items() if row.monitored and not row.is_curve}
 MONITORED_CURVES = {key: row for key, row in MEASURES.items() if row.monitored and row.is_curve}
@@ -104,4 +121,4 @@ def sub_volume_value(row: Measure, subject: Subject) -> Any:
 
 def unit_power(unit: str) -> int:
     """Return the power of a length that a unit is: -1 for 1/µm."""
-    return {"1": 0, "1/µm": -1, "1/µm²": -2, "1/µm³": -3, "µm": 1}[unit]
+    return {"1": 0, "1/µm": -1, "1/µm²": -2, "1/µm³": -3, "µm": 1, "µm²": 2}[unit]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +17,9 @@ from kerasgan3d.checks import AXES
 from kerasgan3d.extras import library
 from kerasgan3d.files import replacing
 from kerasgan3d.metrics._measure import PER_PAIR
-from kerasgan3d.metrics._record_json import plain, units_of
+from kerasgan3d.metrics._record_json import plain
 from kerasgan3d.metrics.record import Measurement
-from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.metrics.registry import ALL
 from kerasgan3d.texts import json_text
 
 SUFFIXES = (".csv", ".json", ".parquet")
@@ -60,7 +61,7 @@ class Summary:
         return {
             "count": len(self.records),
             "phases": list(first.phases),
-            "units": {key: unit for key, unit in units_of(len(first.shape)).items() if key in self.mean},
+            "units": {key: unit for key, unit in first.units.items() if key in self.mean},
             "mean": named(self.mean, first.phases),
             "std": named(self.std, first.phases),
             "volumes": {
@@ -74,7 +75,7 @@ class Summary:
         first = next(iter(self.records.values()))
         phases, axes = first.phases, AXES[-len(first.shape) :]
         for key, mean in self.mean.items():
-            row = MEASURES[key]
+            row = ALL[key]
             if row.is_curve:
                 continue
             for index in np.ndindex(np.shape(mean)):
@@ -129,12 +130,9 @@ def summarise(records: Mapping[str, Measurement]) -> Summary:
         ValueError: If there are none, or they are of different phases or dimensions.
     """
     records = dict(records)
-    kinds = {(record.phases, len(record.shape)) for record in records.values()}
-    if len(kinds) != 1:
-        told = "; ".join(f"{', '.join(phases)} in {axes} dimensions" for phases, axes in sorted(kinds)) or "none"
-        raise ValueError(f"Records must be of the same phases, all of volumes or all of slices. Received: {told}.")
+    check_alike({(record.phases, len(record.shape)) for record in records.values()})
     mean, std = {}, {}
-    for key in MEASURES:
+    for key in ALL:
         values = [record[key] for record in records.values()]
         if any(value is None for value in values) or len({np.shape(value) for value in values}) > 1:
             continue
@@ -144,13 +142,20 @@ def summarise(records: Mapping[str, Measurement]) -> Summary:
     return Summary(records, mean, std)
 
 
+def check_alike(kinds: Set[tuple[tuple[str, ...], int]]) -> None:
+    """Refuse what is not all of the same phases and dimensions; `kinds` are pairs of these."""
+    if len(kinds) != 1:
+        told = "; ".join(f"{', '.join(phases)} in {axes} dimensions" for phases, axes in sorted(kinds)) or "none"
+        raise ValueError(f"Records must be of the same phases, all of volumes or all of slices. Received: {told}.")
+
+
 def named(values: Mapping[str, Any], phases: tuple[str, ...]) -> dict[str, Any]:
     """Return measures with the names of phases and axes in place of positions, as JSON can hold them.
 
     ``{"relative_diffusivity": {"pore": {"z": 0.3, ...}}}``; curves are lists; of pairs of phases both orders are there.
     NaN and infinite numbers are as in `Measurement.to_dict`.
     """
-    return {key: _named(plain(np.asarray(value, float)), MEASURES[key].shape, phases) for key, value in values.items()}
+    return {key: _named(plain(np.asarray(value, float)), ALL[key].shape, phases) for key, value in values.items()}
 
 
 def _named(value, dimensions, phases):
@@ -161,10 +166,13 @@ def _named(value, dimensions, phases):
 
 
 def check_table(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a table, or say which suffixes there are."""
+    """Return the path of a table, or say which suffixes there are, or what is missing to write it."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"the name of a table must end in {', '.join(SUFFIXES)}. Received: {path}")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"the folder of the table must exist; make it first. Received: {path.parent}")
+    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        message = f"pyarrow is not installed, which writes .parquet: pip install 'kerasgan3d[tables]'. Received: {path}"
+        raise ModuleNotFoundError(message, name="pyarrow")
     return path

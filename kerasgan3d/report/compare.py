@@ -15,7 +15,7 @@ from kerasgan3d.deprecation import renamed
 from kerasgan3d.metrics._check import Checked
 from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics.ensemble import LAGS, measure_samples
-from kerasgan3d.metrics.registry import MEASURES, SAMPLED_CURVES, sampled_value
+from kerasgan3d.metrics.registry import COMPARED_CURVES, MEASURES, sampled_value
 from kerasgan3d.metrics.transport import relative_diffusivity
 from kerasgan3d.report.classifier import classifier_score
 from kerasgan3d.report.comparison import Comparison
@@ -77,6 +77,7 @@ def compare(
     tolerance: int | None = None,
     fill_gaps: bool = False,
     transport: bool = True,
+    particles: bool = False,
     classifier: bool = True,
     nearest: int = 8,
     symmetries: str = "flips",
@@ -104,6 +105,8 @@ def compare(
         voxel_size: µm, where the real image does not state it, nor the files or arrays of generated volumes.
         tolerance, fill_gaps: for files, as for `kerasgan3d.io.read`.
         transport: Whether to compute relative diffusivities.
+        particles: Whether to separate particles as well (median diameters, sphericities, contacts), and to compare
+            lineal paths and the spread of profiles: several times the work of all else but transport.
         classifier: Whether to train a classifier to tell real from generated (`classifier_score`), on sub-volumes of
             one half of the real image, and score it on those of the other.
         nearest: For how many generated sub-volumes to search the real image for what is most like them (0: none), to
@@ -145,7 +148,7 @@ def compare(
     sources |= {"tolerance": tolerance, "fill_gaps": fill_gaps}
     real, generated = _named(real, "path"), _named(generated, "load_generator")
     sides = real_source(real, exclude=exclude, **sources), generated_source(generated, **sources)
-    subject = _Subject(*sides, count, size, seed, bool(transport), workers)
+    subject = _Subject(*sides, count, size, seed, bool(transport), bool(particles), workers)
     # Of statistics alone there is nothing to learn from or to search, and only generators make periodic volumes.
     image, generator = isinstance(subject.real, Images), isinstance(subject.generated, Generated)
     wanted = {
@@ -177,13 +180,13 @@ def _named(source, what):
 class _Subject:
     """What is compared: two sides that agree, the sub-volumes of either, and what was measured of them."""
 
-    def __init__(self, real, generated, count, size, seed, transport, workers):
+    def __init__(self, real, generated, count, size, seed, transport, particles, workers):
         self.real, self.generated, self.count, self.seed = real, generated, count, seed
         self.phases, self.voxel_size, self.notes = agree(real, generated)
         self.size = _checked_size(real, generated, size)
         self.only_statistics, self.flat = isinstance(real, Reference), real.dimensions == 2
         self.solid = self.flat and generated.dimensions == 3
-        self.transport, self._workers = transport, workers
+        self.transport, self._particles, self._workers = transport, particles, workers
 
     @property
     def n_phases(self):
@@ -195,7 +198,7 @@ class _Subject:
         self.run = run = _Run(progress)
         run.plan(
             sampling=self.count,
-            measuring=self.count * sides * (6 if self._conducts else 1),
+            measuring=self.count * sides * ((6 if self._conducts else 1) + 2 * self._particles),
             volumes=self.count * (6 if self.transport else 1) * self.solid,
             classifier=wanted["classifier"],
             nearest=2 * wanted["nearest"],
@@ -226,7 +229,8 @@ class _Subject:
         return self.transport and not self.flat
 
     def _measured(self, samples, transport):
-        options = {"voxel_size": self.voxel_size, "workers": self._workers, "progress": self.run}
+        options = {"voxel_size": self.voxel_size, "particles": self._particles}
+        options |= {"workers": self._workers, "progress": self.run}
         return measure_samples(samples, n_phases=self.n_phases, transport=transport, **options)
 
     def _whole(self, rows):
@@ -393,23 +397,36 @@ def _flux(labels, phases):
 
 
 def _curves(real, generated, halves):
-    """Compare the curves that are of no axis."""
+    """Compare the curves but the two-point correlation."""
     return {
-        key: correlation_record(real[key][:, :, None], generated[key][:, :, None], ["all"], halves=halves)
-        for key, row in SAMPLED_CURVES.items()
-        if "axes" not in row.shape and key in generated
+        key: correlation_record(_by_axis(real[key]), _by_axis(generated[key]), _axes(generated[key]), halves=halves)
+        for key in COMPARED_CURVES
+        if key != "two_point_correlation" and key in generated
     }
 
 
+def _by_axis(curves):
+    """Return curves of sub-volumes (samples, n, ...) with their axes; those that are of none have one."""
+    return curves if curves.ndim == 4 else curves[:, :, None]
+
+
+def _axes(curves):
+    return list(AXES[-curves.shape[2] :]) if curves.ndim == 4 else ["all"]
+
+
 def _known_curves(statistics, generated):
-    """Compare the curves that are of no axis with those that statistics hold."""
+    """Compare the curves but the two-point correlation with those that statistics hold."""
     found = {}
-    for key, row in SAMPLED_CURVES.items():
-        if "axes" not in row.shape and key in generated and key in statistics["mean"]:
-            mean = np.array(statistics["mean"][key], float)[:, None]
-            curves = correlation_record(mean, generated[key][:, :, None], ["all"])
+    for key in COMPARED_CURVES:
+        if key != "two_point_correlation" and key in generated and key in statistics["mean"]:
+            ours = _by_axis(generated[key])
+            mean = _by_axis(np.array([statistics["mean"][key]], float))[0]
+            if mean.shape[1] != ours.shape[2]:  # of one slice of volumes, or the other way round
+                continue
+            curves = correlation_record(mean, ours, _axes(generated[key]))
             bands = (statistics.get("bands") or {}).get(key) or {}
-            bands = {side: plain(np.array(bands[side], float)[:, None]) for side in ("low", "high") if bands.get(side)}
+            sides = [side for side in ("low", "high") if bands.get(side)]
+            bands = {side: plain(_by_axis(np.array([bands[side]], float))[0]) for side in sides}
             found[key] = dataclasses.replace(curves, real=CurveSide(plain(mean), **bands))
     return found
 

@@ -2,7 +2,7 @@
 
 import re
 
-from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.metrics.registry import ALL
 from kerasgan3d.texts import html_text
 
 _PAPER = (
@@ -69,8 +69,8 @@ def methods_of(record):
         List of (name, sentence), both HTML; the last ones are the sources.
     """
     curves = ["two_point_correlation"] if record.two_point_correlation else []
-    keys = [key for key in MEASURES if any(row.key == key for row in record.measures)] + curves + list(record.curves)
-    measures = [MEASURES[key] for key in keys if key in MEASURES]
+    keys = [key for key in ALL if any(row.key == key for row in record.measures)] + curves + list(record.curves)
+    measures = [ALL[key] for key in keys if key in ALL]
     listed = [(_capital(measure.name), _as_html(measure.method)) for measure in measures]
     if any(row.estimated for row in record.measures):
         listed.append(

@@ -1,13 +1,13 @@
 """How measures and axes are called, for readers."""
 
-from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.metrics.registry import ALL
 
 _OTHERS = {"label_change_rate": "label changes"}
 
 
 def measure_name(key):
     """Return the reader's name of a measure, such as "volume fraction" for "volume_fraction"."""
-    return MEASURES[key].name if key in MEASURES else _OTHERS.get(key) or str(key).replace("_", " ")
+    return ALL[key].name if key in ALL else _OTHERS.get(key) or str(key).replace("_", " ")
 
 
 def axis_name(axis):

@@ -10,7 +10,7 @@ import matplotlib
 
 from kerasgan3d.files import replacing
 from kerasgan3d.io import check_writable
-from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.metrics.registry import ALL
 from kerasgan3d.palette import phase_colors
 from kerasgan3d.report import figures
 from kerasgan3d.report.methods import methods_of
@@ -107,7 +107,7 @@ class _Shown:
         """Return the figures of a section: title -> rows."""
         found = {}
         for row in self.record.measures:
-            measure = MEASURES.get(row.key)
+            measure = ALL.get(row.key)
             if measure is not None and measure.section == section:
                 found.setdefault(measure.figure, []).append(row)
         return found
@@ -256,12 +256,12 @@ def _correlation(record):
 def _shapes(record):
     parts = []
     for key, curves in record.curves.items():
-        label = MEASURES[key].label_in(record.samples.dimensions)
+        label = ALL[key].label_in(record.samples.dimensions)
         figure = (
             None if curves.lags is None else figures.correlation_curves(curves, record.phases, record.voxel_size, label)
         )
         if figure is not None:
-            name = MEASURES[key].name
+            name = ALL[key].name
             caption = (
                 f"{name[:1].upper()}{name[1:]}: {label} r. At each r the band holds nine tenths of the real "
                 f"{record.unit_of_samples}."

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasgan3d.metrics.registry import MEASURES
+from kerasgan3d.metrics.registry import ALL
 
 FORMAT = 2
 _CACHE: dict[type, dict[str, Any]] = {}
@@ -433,7 +433,7 @@ class ComparisonRecord(Record):
         """Return what a card holds: the measures that are judged, without the values of single sub-volumes."""
 
         def rows(measures):
-            judged = (row for row in measures if MEASURES[row.key].bar is not None)
+            judged = (row for row in measures if ALL[row.key].bar is not None)
             return [dataclasses.replace(row, real=None, generated=None) for row in judged]
 
         def curves(found):

@@ -9,7 +9,7 @@ from scipy import stats
 from kerasgan3d.checks import AXES
 from kerasgan3d.folder import current_statistics
 from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS
-from kerasgan3d.metrics.registry import MONITORED, SAMPLED, places, unit_power
+from kerasgan3d.metrics.registry import COMPARED, places, unit_power
 from kerasgan3d.report.record import Curves, CurveSide, MeasureRow, Volumes, plain, worst_of
 
 BAND = (5, 95)  # percent: what lies between these is the band of a curve
@@ -34,7 +34,7 @@ def measure_rows(real, generated, phases, *, dimensions=3, estimated=False, halv
         known.
     """
     rows = []
-    for key, row in SAMPLED.items():
+    for key, row in COMPARED.items():
         if key not in generated:
             continue
         known = real.get(key)
@@ -120,9 +120,9 @@ def volume_record(real, generated, curves, phases, size, windows, whole=None):
 
 def _of_volumes(known):
     """Return what slices tell of volumes, of what is known of slices; of two axes, their mean for each of three."""
-    found = {key: values for key, values in known.items() if key in SAMPLED and SAMPLED[key].stereology}
+    found = {key: values for key, values in known.items() if key in COMPARED and COMPARED[key].stereology}
     for key, values in found.items():
-        if SAMPLED[key].shape == PER_PHASE_AND_AXIS:
+        if COMPARED[key].shape == PER_PHASE_AND_AXIS:
             found[key] = tuple(map(_along_all, values)) if isinstance(values, tuple) else _along_all(values)
     return found
 
@@ -162,8 +162,8 @@ def reference_values(statistics, voxel_size=None):
     """
     statistics = current_statistics(statistics)
     samples = statistics.get("samples", {})
-    known: dict[str, Any] = {key: np.array(values, float) for key, values in samples.items() if key in SAMPLED}
-    for key in MONITORED:
+    known: dict[str, Any] = {key: np.array(values, float) for key, values in samples.items() if key in COMPARED}
+    for key in COMPARED:
         mean = statistics["mean"].get(key)
         if key not in known and mean is not None:
             std = (statistics.get("std") or {}).get(key)
@@ -172,7 +172,7 @@ def reference_values(statistics, voxel_size=None):
     if statistics.get("voxel_size") is None and voxel_size is not None:
         dimensions = statistics.get("sub_volumes", {}).get("dimensions", len(AXES))
         for key, values in known.items():
-            edge = voxel_size ** unit_power(SAMPLED[key].unit_in(dimensions))
+            edge = voxel_size ** unit_power(COMPARED[key].unit_in(dimensions))
             known[key] = tuple(part * edge for part in values) if isinstance(values, tuple) else values * edge
     return known
 

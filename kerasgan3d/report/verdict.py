@@ -2,7 +2,7 @@
 
 import math
 
-from kerasgan3d.metrics.registry import MEASURES, SAMPLED
+from kerasgan3d.metrics.registry import ALL, COMPARED
 from kerasgan3d.report.record import Verdict
 
 NOTABLE = 0.05
@@ -28,7 +28,7 @@ def headline(measures, short=True):
         Entries of `measures`, in the order volume fraction, surface area, triple-phase boundary, chords, diffusivity.
     """
     chosen = []
-    for key in (key for key, row in SAMPLED.items() if row.bar is not None and (row.headline or not short)):
+    for key in (key for key, row in COMPARED.items() if row.bar is not None and (row.headline or not short)):
         mine = [entry for entry in measures if entry["key"] == key]
         chosen += [entry for entry in mine if entry.get("axis") == "mean"] or mine
     return chosen
@@ -55,7 +55,7 @@ def verdicts_of(record):
 def _judged(record):
     count, phases = record.samples.generated, record.phases
     for row in headline(record.measures, short=False):
-        measure = MEASURES[row.key]
+        measure = ALL[row.key]
         if row.relative_difference is not None and measure.bar is not None:
             errors = (row.real_from_real, row.standard_error, count)
             yield _verdict(measure.name, row.phase, row.relative_difference, measure.bar, *errors, relative=True)
@@ -68,7 +68,7 @@ def _judged(record):
                 f"spread of {measure.name}", row.phase, math.log(row.deviation_ratio), bar, apart, error, count
             )
     for key, curves in ({"two_point_correlation": record.two_point_correlation} | record.curves).items():
-        measure = MEASURES.get(key)
+        measure = ALL.get(key)
         if measure is not None and measure.bar is not None and curves is not None and curves.worst is not None:
             yield from _per_phase(measure.name, phases, curves.worst, measure.bar, curves, count)
     sides = record.leaning

@@ -1,6 +1,12 @@
-"""How often confidence intervals hold the truth: ``python tests/benchmarks/confidence.py --json FILE``.
+"""How often confidence intervals hold the truth.
 
-Volumes of Gaussian random fields above a threshold, whose volume fraction and density of voxel faces are known exactly.
+    python tests/benchmarks/confidence.py --json fields.json
+    python tests/benchmarks/confidence.py --volumes fields nmc-cathode sofc-anode --size 64 --json volumes.json
+
+The first takes Gaussian random fields above a threshold, whose volume fraction and density of voxel faces are known
+exactly. The second takes whole records of volumes, with triple-phase boundaries and relative diffusivities, of three
+phases of two random fields or of generators: the truth is then the mean over all volumes, off by a standard error of
+its own, and the coverage of a measure the mean over its phases, pairs and axes.
 """
 
 import argparse
@@ -10,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage, stats
 
+from kerasgan3d import Volume, load_generator, measure
 from kerasgan3d.metrics._check import Checked
-from kerasgan3d.metrics.confidence import confidence_of, volume_fraction_interval
+from kerasgan3d.metrics.confidence import BY_PARTS, confidence_of, volume_fraction_interval
 from kerasgan3d.metrics.surface import specific_surface_area
 
 
@@ -64,6 +71,47 @@ def coverage(count, size, width, share, periodic, surface=False):
     }
 
 
+def of_two_fields(seed, size, width=1.5):
+    """Return a periodic volume of three phases: where one field is high, else where another one is, and the rest."""
+    rng = np.random.default_rng(seed)
+    first, second = (field(rng, size, width, True) for _ in range(2))
+    labels = np.where(first > 0.4, 1, np.where(second > 0.4, 2, 0)).astype(np.uint8)
+    return Volume(labels, ("pore", "NMC", "CBD"), 1.0, True)
+
+
+def coverage_of_records(volumes, transport=True):
+    """Return for each measure how often intervals of single volumes hold the mean over all volumes."""
+    records = [measure(volume, confidence=0.95, shapes=False, transport=transport) for volume in volumes]
+    found = {}
+    for key in (key for key in ("volume_fraction", *BY_PARTS) if records[0][key] is not None):
+        values = np.array([record[key] for record in records])
+        low, high, half = (
+            np.array([getattr(record.confidence[key], part) for record in records])
+            for part in ("low", "high", "half_width")
+        )
+        truth, told = values.mean(axis=0), np.isfinite(half)
+        if values.ndim == 3 and key == "interfacial_area":
+            told &= ~np.eye(values.shape[1], dtype=bool)  # a phase has no interface with itself
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) / truth
+            wide = half / truth
+        found[key] = {
+            "coverage": float(((low <= truth) & (truth <= high))[told].mean()),
+            "told": float(told.mean()),
+            "mean_half_width_of_truth": float(f"{wide[told & np.isfinite(wide)].mean():.3g}"),
+            "standard_error_of_truth": float(f"{error[np.isfinite(error)].mean():.3g}"),
+        }
+    return found
+
+
+def sampled(name, count, size):
+    """Return volumes of a material: "fields", or the name of a generator."""
+    if name == "fields":
+        return (of_two_fields(seed, size) for seed in range(count))
+    generator = load_generator(name)
+    return (generator.sample(size, periodic=True, seed=seed) for seed in range(count))
+
+
 CASES = (
     {"size": 32, "width": 1.5, "share": 0.3, "periodic": True, "surface": True},
     {"size": 32, "width": 1.5, "share": 0.5, "periodic": False},
@@ -76,7 +124,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200, help="volumes of each case")
     parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--volumes", nargs="+", metavar="NAME", help="whole records of these: fields, or generators")
+    parser.add_argument("--size", type=int, default=64, help="of --volumes, voxels along each axis")
+    parser.add_argument(
+        "--transport", nargs="*", help="of --volumes, the phases that conduct; default: all, none: none"
+    )
     options = parser.parse_args()
+    if options.volumes:
+        transport = True if options.transport is None else options.transport or False
+        found = {
+            name: coverage_of_records(sampled(name, options.count, options.size), transport) for name in options.volumes
+        }
+        record = {"volumes": options.count, "size": options.size, "found": found}
+        options.json.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+        return
     cases = [{**case, "found": coverage(options.count, **case)} for case in CASES]
     options.json.write_text(json.dumps({"volumes": options.count, "cases": cases}, indent=1) + "\n", "utf-8")
 
