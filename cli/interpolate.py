@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.options import Axes, NumbersCommand, Seeds, Size, json_option, overwrite_option
+from kerasgan3d.cli.options import Axes, NumbersCommand, Seeds, Size, complete_generators, json_option, overwrite_option
 from kerasgan3d.cli.output import print_facts, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -20,7 +20,7 @@ Examples:
   kerasgan3d interpolate nmc-cathode --seeds 1 2 1 --frames 49 --size 128 --periodic -o loop.gif
 """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_generators)
 @click.option("--seeds", type=Seeds(), required=True, help="Two seeds or more; with the first at the end, a loop.")
 @click.option("--frames", type=click.IntRange(min=2), default=25, show_default=True, help="How many volumes.")
 @click.option("--size", type=Size(), default="64", show_default=True, help="Voxels: one number, or three for z, y, x.")

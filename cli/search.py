@@ -7,7 +7,7 @@ import click
 
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.options import Axes, NumbersCommand, Size, json_option, overwrite_option
+from kerasgan3d.cli.options import Axes, NumbersCommand, Size, complete_generators, json_option, overwrite_option
 from kerasgan3d.cli.output import by, echo, print_facts, print_json, print_table
 from kerasgan3d.cli.progress import heartbeat
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -23,7 +23,7 @@ Examples:
   kerasgan3d search sofc-anode --size 128 --target "active_tpb>2.5" --workers 4 --json
 """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_generators)
 @click.option("--size", type=Size(), required=True, help="Voxels of a window: one number, or three for z, y and x.")
 @click.option(
     "--target",
