@@ -45,13 +45,11 @@ def test_commands_and_options_are_completed():
 
 def test_the_program_completes_without_keras():
     environment = {"_KERASGAN3D_COMPLETE": "bash_complete", "COMP_WORDS": "kerasgan3d sample nmc", "COMP_CWORD": "2"}
-    code = (
-        "import sys, kerasgan3d.cli as c\ntry: c.main()\nfinally: print(*{'keras', 'tensorflow'} & set(sys.modules), 'end')"
-    )
+    code = "import sys, kerasgan3d.cli as c\ntry: c.main()\nfinally: print('keras' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=True
     )
-    assert result.stdout.splitlines() == ["dir,nmc", "plain,nmc-cathode", "end"]
+    assert result.stdout.splitlines() == ["dir,nmc", "plain,nmc-cathode", "False"]
 
 
 def test_the_line_of_the_documentation_gives_a_script(monkeypatch):
