@@ -53,8 +53,11 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Let the links of a page of this folder that lead out of it find their place."""
+    """Let links that lead out of this folder find their place, and notebooks be opened in Colab."""
     uri = page.file.src_uri
+    if uri == "notebooks.md":
+        colab = PROJECT["urls"]["Repository"].replace("github.com", "colab.research.google.com/github")
+        markdown = re.sub(r"\]\((notebooks/[^)]+)\)", rf"](\1) ([Colab]({colab}/blob/main/docs/\1))", markdown)
     return markdown if uri in PAGES.values() or uri.startswith("api/") else _linked(markdown, f"docs/{uri}", uri)
 
 
