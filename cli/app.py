@@ -27,6 +27,7 @@ COMMANDS = {
     "finetune": ("kerasgan3d.cli.finetune", "Train a pretrained generator on another material."),
     "pull": ("kerasgan3d.cli.pull", "Pull a generator from the Hugging Face Hub into its cache."),
     "publish": ("kerasgan3d.cli.publish", "Publish a generator on the Hugging Face Hub."),
+    "doctor": ("kerasgan3d.cli.doctor", "Show what is installed, what this machine has, and what is missing."),
 }
 
 
@@ -34,7 +35,7 @@ COMMANDS = {
     cls=CommandGroup,
     table=COMMANDS,
     name="kerasgan3d",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     no_args_is_help=True,
 )
 @click.version_option(kerasgan3d.__version__, prog_name="kerasgan3d", message="%(prog)s %(version)s")

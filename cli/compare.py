@@ -6,6 +6,8 @@ import click
 
 from kerasgan3d.cli.hub import pulled
 from kerasgan3d.cli.options import (
+    DefaultOption,
+    complete_files_and_generators,
     exclude_option,
     fill_gaps_option,
     json_option,
@@ -15,9 +17,11 @@ from kerasgan3d.cli.options import (
     tolerance_option,
     voxel_size_option,
 )
-from kerasgan3d.cli.output import echo, print_json, refuse_existing
+from kerasgan3d.cli.output import echo, in_words, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
+
+_WORTH_SAYING = 20  # seconds
 
 
 @click.command(
@@ -29,11 +33,33 @@ Examples:
   kerasgan3d compare nmc-cathode run -n 20 --no-transport --json
 """,
 )
-@click.argument("real")
-@click.argument("generated")
-@click.option("-n", "--count", type=click.IntRange(min=2), metavar="N", help="Sub-volumes of either side.")
-@click.option("--size", type=click.IntRange(min=4), metavar="N", help="Their voxels per side.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Seed of everything that is drawn.")
+@click.argument("real", shell_complete=complete_files_and_generators)
+@click.argument("generated", shell_complete=complete_files_and_generators)
+@click.option(
+    "-n",
+    "--count",
+    cls=DefaultOption,
+    type=click.IntRange(min=2),
+    metavar="N",
+    show_default="100",
+    help="Sub-volumes of either side.",
+)
+@click.option(
+    "--size",
+    cls=DefaultOption,
+    type=click.IntRange(min=4),
+    metavar="N",
+    show_default="64, or that of the statistics",
+    help="Their voxels per side.",
+)
+@click.option(
+    "--seed",
+    cls=DefaultOption,
+    type=click.IntRange(0, 2**32 - 1),
+    metavar="N",
+    show_default="0",
+    help="Seed of everything that is drawn.",
+)
 @phases_option
 @map_option
 @tolerance_option
@@ -48,16 +74,30 @@ Examples:
 )
 @click.option("--no-classifier", is_flag=True, help="Train no classifier to tell real from generated.")
 @click.option(
-    "--nearest", type=click.IntRange(min=0), metavar="N", help="Generated sub-volumes to look for in the real image."
+    "--nearest",
+    cls=DefaultOption,
+    type=click.IntRange(min=0),
+    metavar="N",
+    show_default="8",
+    help="Generated sub-volumes to look for in the real image.",
 )
 @click.option(
     "--periodic-volumes",
+    cls=DefaultOption,
     type=click.IntRange(min=0),
     metavar="N",
+    show_default="16",
     help="Periodic volumes that a generator is asked for, to look for seams; 2 or more, 0 for none.",
 )
 @click.option("--periodic", type=click.IntRange(min=0), hidden=True, help="Old name of --periodic-volumes.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes that measure side by side.")
+@click.option(
+    "--workers",
+    cls=DefaultOption,
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="one per core",
+    help="Processes that measure side by side.",
+)
 @click.option(
     "-o",
     "--output",
@@ -93,10 +133,14 @@ def command(
     given |= {"transport": not no_transport, "classifier": not no_classifier}
     real, generated = pulled(real), pulled(generated)
     with quiet_tensorflow() as stderr, progress_bar("comparing", stderr) as bar:
+        told = []
 
-        def progress(done, total, _):
+        def progress(done, seconds, _):
+            if not told and seconds >= _WORTH_SAYING and stderr is not None:
+                stderr.write(f"kerasgan3d: this takes about {in_words(seconds)} on two cores\n")
+            told.append(done)
             if bar is not None:
-                bar(done, total)
+                bar(done, seconds)
 
         comparison = kerasgan3d.compare(_real(real), _generated(generated), progress=progress, **given)
     # What took long is told first, and written wherever it can be.

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.training import run_training, training_options
+from kerasgan3d.cli.options import complete_generators
+from kerasgan3d.cli.training import recipe_option, run_training, training_options
 
 
 @click.command(
@@ -16,11 +17,12 @@ Examples:
   kerasgan3d finetune nmc-cathode scan.tif -o run --phases pore,NMC,CBD --voxel-size 0.4 --axial z
   kerasgan3d finetune nmc-cathode slice.tif -o run --map 0=pore,128=Ni,255=YSZ --voxel-size 0.065 --minutes 30
   kerasgan3d finetune my-run 'slices/*.tif' -o other-run --hold-out 0:64,:,:
-  kerasgan3d finetune nmc-cathode scan.tif -o run --resample-to 0.398 --dry-run
+  kerasgan3d finetune nmc-cathode scan.tif -o run --resample-to 0.398 --dry-run --json
 """,
 )
-@click.argument("source", metavar="NAME")
+@click.argument("source", metavar="NAME", shell_complete=complete_generators)
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
+@recipe_option("finetune")
 @training_options
 @takes_generators("source")
 def command(source, data, **options):

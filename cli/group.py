@@ -49,7 +49,7 @@ class CommandGroup(click.Group):
         Raises:
             click.UsageError: there is no such command.
         """
-        if args[0] not in self.table and not args[0].startswith("-"):
+        if args[0] not in self.table and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(f"No such command {args[0]!r}. Commands: {', '.join(self.table)}.", ctx)
         return super().resolve_command(ctx, args)
 

@@ -2,7 +2,7 @@
 
 import click
 
-from kerasgan3d.cli.options import json_option
+from kerasgan3d.cli.options import complete_generators, json_option
 from kerasgan3d.cli.output import echo, in_bytes, print_facts, print_json, print_table
 from kerasgan3d.folder import architectures
 
@@ -16,7 +16,7 @@ Examples:
   kerasgan3d info org/name
 """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_generators)
 @json_option
 def command(name, as_json):
     """Show the facts of a generator: phases, training data, measured fidelity.

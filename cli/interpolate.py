@@ -10,6 +10,7 @@ from kerasgan3d.cli.options import (
     NumbersCommand,
     Seeds,
     Size,
+    complete_generators,
     fraction_options,
     json_option,
     overwrite_option,
@@ -30,7 +31,7 @@ Examples:
   kerasgan3d interpolate my-electrode --seeds 1 2 --fraction pore=0.35 -o frames
 """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_generators)
 @click.option("--seeds", type=Seeds(), required=True, help="Two seeds or more; with the first at the end, a loop.")
 @click.option("--frames", type=click.IntRange(min=2), default=25, show_default=True, help="How many volumes.")
 @click.option("--size", type=Size(), default="64", show_default=True, help="Voxels: one number, or three for z, y, x.")

@@ -10,7 +10,15 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.generated import check_generating, generated, generating_options
-from kerasgan3d.cli.options import Axes, Box, NumbersCommand, json_option, overwrite_option, reading_options
+from kerasgan3d.cli.options import (
+    Axes,
+    Box,
+    NumbersCommand,
+    complete_files_and_generators,
+    json_option,
+    overwrite_option,
+    reading_options,
+)
 from kerasgan3d.cli.output import by, echo, print_json, print_table, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 
@@ -58,7 +66,14 @@ Examples:
   kerasgan3d measure nmc-cathode --count 20 --size 128 -o cathodes.json
 """,
 )
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "files",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=complete_files_and_generators,
+)
 @reading_options
 @click.option("--mask", type=click.Path(path_type=Path), metavar="FILE", help="Measure only where this image is not 0.")
 @click.option(

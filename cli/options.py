@@ -3,6 +3,7 @@
 import re
 
 import click
+from click.shell_completion import CompletionItem
 
 
 class Size(click.ParamType):
@@ -208,6 +209,42 @@ def _named_profile(value):
     if not numbers:
         return name, None
     return name, numbers[0] if len(numbers) == 1 else {axis: numbers}
+
+
+class DefaultOption(click.Option):
+    """An option without a default of its own: ``show_default`` tells that of the Python function that is called."""
+
+    def get_help_extra(self, ctx):
+        """Return what stands in brackets, the default as it is."""
+        extra = super().get_help_extra(ctx)
+        return {**extra, "default": self.show_default} if isinstance(self.show_default, str) else extra
+
+
+def complete_generators(ctx, param, incomplete):
+    """Complete the name of a generator that ships, else a folder's."""
+    return _completions("dir", incomplete)
+
+
+def complete_files_and_generators(ctx, param, incomplete):
+    """Complete the name of a generator that ships, else a file's."""
+    return _completions("file", incomplete)
+
+
+def _completions(kind, incomplete):
+    import kerasgan3d
+
+    names = [name for name in kerasgan3d.zoo.list_presets() if name.startswith(incomplete)]
+    # Shells start a list anew where they complete paths: names come after that.
+    return [CompletionItem(incomplete, type=kind), *map(CompletionItem, names)]
+
+
+def complete_recipes(ctx, param, incomplete):
+    """Complete the name of a recipe that ships, else a file's; without the training room, which loads Keras."""
+    from importlib import resources
+
+    files = (resources.files("kerasgan3d") / "training" / "recipes").iterdir()
+    names = sorted(file.name.removesuffix(".json") for file in files if file.name.endswith(".json"))
+    return [CompletionItem(incomplete, type="file")] + [CompletionItem(n) for n in names if n.startswith(incomplete)]
 
 
 phases_option = click.option("--phases", type=Phases(), help="Names of the phases, in the order of their values.")

@@ -68,6 +68,14 @@ def in_bytes(count: float) -> str:
     return decimal(int(count))
 
 
+def in_words(seconds: float) -> str:
+    """Return a time as text, to two digits."""
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {unit}" if seconds < 100 * size else f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.2g} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
 def refuse_existing(path: str | Path, overwrite: bool) -> None:
     """Check that a file may be written.
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from kerasgan3d.cli.options import NumbersCommand, overwrite_option, reading_options
-from kerasgan3d.cli.output import echo, refuse_existing
+from kerasgan3d.cli.options import DefaultOption, NumbersCommand, json_option, overwrite_option, reading_options
+from kerasgan3d.cli.output import echo, print_json, refuse_existing
 
 
 @click.command(
@@ -22,9 +22,12 @@ Examples:
 @reading_options
 @click.option("--axis", type=click.Choice(("z", "y", "x")), help="Draw only the middle slice normal to this axis.")
 @click.option("--title", help="Text above the picture.")
-@click.option("--dpi", type=click.IntRange(10, 1200), metavar="N", help="Dots per inch.")
+@click.option(
+    "--dpi", cls=DefaultOption, type=click.IntRange(10, 1200), metavar="N", show_default="150", help="Dots per inch."
+)
 @overwrite_option
-def command(file, output, axis, title, dpi, overwrite, **reading):
+@json_option
+def command(file, output, axis, title, dpi, overwrite, as_json, **reading):
     """Draw a volume: solid body, three slices, phase fractions."""
     import kerasgan3d
 
@@ -33,4 +36,9 @@ def command(file, output, axis, title, dpi, overwrite, **reading):
     volume = kerasgan3d.io.read(file, **reading)
     given = {"dpi": dpi} if dpi else {}
     kerasgan3d.render(volume, output, axis=axis, title=title, **given)
-    echo(f"wrote {output}")
+    if as_json:
+        facts = {"shape": volume.shape, "voxel_size": volume.voxel_size, "periodic": volume.periodic}
+        shares = dict(zip(volume.phases, volume.fractions.tolist(), strict=True))
+        print_json({"output": output, **facts, "fractions": shares})
+    else:
+        echo(f"wrote {output}")

@@ -6,7 +6,14 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.generated import check_generating, generated, generating_options
-from kerasgan3d.cli.options import Axes, NumbersCommand, json_option, overwrite_option, reading_options
+from kerasgan3d.cli.options import (
+    Axes,
+    NumbersCommand,
+    complete_files_and_generators,
+    json_option,
+    overwrite_option,
+    reading_options,
+)
 from kerasgan3d.cli.output import echo, print_json, print_table, refuse_existing
 
 
@@ -20,7 +27,9 @@ Examples:
   kerasgan3d rev nmc-cathode --size 128 --count 4 -o sizes.png
 """,
 )
-@click.argument("file", metavar="FILE|NAME", type=click.Path(path_type=Path))
+@click.argument(
+    "file", metavar="FILE|NAME", type=click.Path(path_type=Path), shell_complete=complete_files_and_generators
+)
 @reading_options
 @generating_options
 @click.option("--periodic-axes", type=Axes(), help="Generate volumes that continue along these axes, such as yx.")

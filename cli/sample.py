@@ -15,12 +15,13 @@ from kerasgan3d.cli.options import (
     Blend,
     NumbersCommand,
     Size,
+    complete_generators,
     fraction_options,
     json_option,
     overwrite_option,
     wishes,
 )
-from kerasgan3d.cli.output import by, echo, in_bytes, print_facts, print_json, print_table, refuse_existing
+from kerasgan3d.cli.output import by, echo, in_bytes, in_words, print_facts, print_json, print_table, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
 from kerasgan3d.cli.series import Series, numbered
@@ -42,7 +43,7 @@ Examples:
   kerasgan3d sample nmc-cathode --size 1024 --periodic --seed 0 -o cathode.zarr
 """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_generators)
 @click.option("--size", type=Size(), required=True, help="Voxels: one number, or three for z, y and x.")
 @click.option("--periodic", is_flag=True, help="Make the volume continue at its opposite faces, along all axes.")
 @click.option("--periodic-axes", type=Axes(), help="Make it continue along these axes only, such as yx.")
@@ -306,7 +307,7 @@ def _print_plan(plan, cost, maps, outputs, as_json):
         print_json({**facts, **({} if maps is None else {"bytes_probabilities": maps}), "outputs": outputs})
         return
     echo(plan.describe())
-    echo(f"{'time':<8}about {_duration(cost.seconds)}, as this machine is now")
+    echo(f"{'time':<8}about {in_words(cost.seconds)}, as this machine is now")
     if cost.memory is not None:
         echo(f"{'memory':<8}about {in_bytes(cost.memory)}, libraries included")
     if cost.disk is not None:
@@ -315,14 +316,6 @@ def _print_plan(plan, cost, maps, outputs, as_json):
         echo(f"{'maps':<8}{in_bytes(maps)} of probabilities, in memory too")
     for path in outputs:
         echo(f"would write {path}")
-
-
-def _duration(seconds):
-    """A time in words, to two digits."""
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.2g} {unit}" if seconds < 100 * size else f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.2g} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
 def _result(outputs, job, generator, fractions, checksum, seconds):

@@ -11,6 +11,7 @@ from kerasgan3d.cli.options import (
     Axes,
     NumbersCommand,
     Size,
+    complete_generators,
     fraction_options,
     json_option,
     overwrite_option,
@@ -32,7 +33,7 @@ Examples:
   kerasgan3d search my-electrode --size 128 --fraction pore=0.35 --target "D_rel.pore.z>+10%"
 """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_generators)
 @click.option("--size", type=Size(), required=True, help="Voxels of a window: one number, or three for z, y and x.")
 @click.option(
     "--target",

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from kerasgan3d.cli.training import run_training, training_options
+from kerasgan3d.cli.options import DefaultOption
+from kerasgan3d.cli.training import recipe_option, run_training, training_options
 
 
 @click.command(
@@ -22,7 +23,14 @@ Examples:
 """,
 )
 @click.argument("data", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--architecture", type=click.Choice(("deep", "compact", "paper")), help="The networks.")
+@click.option(
+    "--architecture",
+    cls=DefaultOption,
+    type=click.Choice(("deep", "compact", "paper")),
+    show_default="the recipe's",
+    help="The networks.",
+)
+@recipe_option("default")
 @training_options
 def command(data, **options):
     """Train a generator on a segmented image.

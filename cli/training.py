@@ -7,18 +7,22 @@ import click
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.options import (
     Box,
+    DefaultOption,
+    complete_recipes,
     exclude_option,
     fill_gaps_option,
+    json_option,
     map_option,
     phases_option,
     tolerance_option,
     voxel_size_option,
 )
-from kerasgan3d.cli.output import echo
+from kerasgan3d.cli.output import echo, print_json
 from kerasgan3d.cli.progress import heartbeat
 from kerasgan3d.cli.quiet import quiet_tensorflow
 from kerasgan3d.folder import CARD, read_json
 
+_OF_RECIPE = "the recipe's"
 _DIRECTIONS = ("z", "y", "x")
 
 
@@ -32,19 +36,41 @@ def _gone(instead):
     return refuse
 
 
+def _count(name, least, default, text):
+    """An option that is a whole number, and whose default the recipe or the Python function has."""
+    return click.option(
+        name, cls=DefaultOption, type=click.IntRange(min=least), metavar="N", show_default=default, help=text
+    )
+
+
+def recipe_option(default):
+    """Give a command the option ``--recipe``, whose default the Python function has."""
+    return click.option(
+        "--recipe",
+        cls=DefaultOption,
+        metavar="NAME",
+        show_default=default,
+        shell_complete=complete_recipes,
+        help="The training recipe: a name, default, finetune or paper, or a JSON file.",
+    )
+
+
 _OPTIONS = (
     click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder of the run."),
     click.option("--normal-z", multiple=True, metavar="PATH", help="Slices normal to z, instead of DATA; rows are y."),
     click.option("--normal-y", multiple=True, metavar="PATH", help="Slices normal to y; rows are z."),
     click.option("--normal-x", multiple=True, metavar="PATH", help="Slices normal to x; rows are z."),
-    click.option("--recipe", metavar="NAME", help="The training recipe."),
     click.option(
         "--loss",
+        cls=DefaultOption,
+        show_default=_OF_RECIPE,
         type=click.Choice(("relativistic", "logistic", "wasserstein", "least-squares", "hinge")),
         help="What critics and generator minimise, with the penalty and rates that go with it.",
     ),
     click.option(
         "--precision",
+        cls=DefaultOption,
+        show_default=_OF_RECIPE,
         type=click.Choice(("auto", "float32", "mixed_bfloat16")),
         help="What convolutions compute in; auto is bfloat16 where the machine has it.",
     ),
@@ -70,33 +96,37 @@ _OPTIONS = (
         metavar="z0:z1,y0:y1,x0:x1",
         help="A block that training never sees, to compare with at the end.",
     ),
-    click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Training steps."),
+    _count("--steps", 1, _OF_RECIPE, "Training steps."),
     click.option(
-        "--minutes", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES", help="Stop after so long."
+        "--minutes",
+        cls=DefaultOption,
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="MINUTES",
+        show_default="no limit",
+        help="Stop after so long.",
     ),
+    _count("--patience", 1, "no limit", "Stop after N measurements without a smaller error."),
+    _count("--batch", 1, _OF_RECIPE, "Generated volumes per step."),
+    _count("--size", 4, _OF_RECIPE, "Voxels per side of a generated volume."),
+    _count("--warmup", 0, _OF_RECIPE, "Steps over which the generator's learning rate rises."),
+    _count("--devices", 1, "1", "GPUs that share each batch."),
     click.option(
-        "--patience", type=click.IntRange(min=1), metavar="N", help="Stop after N measurements without a smaller error."
-    ),
-    click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Generated volumes per step."),
-    click.option("--size", type=click.IntRange(min=4), metavar="N", help="Voxels per side of a generated volume."),
-    click.option(
-        "--warmup",
-        type=click.IntRange(min=0),
+        "--seed",
+        cls=DefaultOption,
+        type=click.IntRange(0, 2**32 - 1),
         metavar="N",
-        help="Steps over which the generator's learning rate rises.",
+        show_default="0",
+        help="Seed of everything random.",
     ),
-    click.option("--devices", type=click.IntRange(min=1), metavar="N", help="GPUs that share each batch."),
-    click.option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Seed of everything random."),
-    click.option(
-        "--resume/--restart", default=True, help="Go on from the run's last checkpoint (default), or begin anew."
-    ),
-    click.option("--monitor-every", type=click.IntRange(min=1), metavar="N", help="Steps between two measurements."),
+    click.option("--resume/--restart", default=True, help="Go on from the run's last checkpoint, or begin anew."),
+    _count("--monitor-every", 1, _OF_RECIPE, "Steps between two measurements."),
     click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too."),
     click.option("--name", metavar="NAME", help="Name of the generator."),
     click.option("--description", metavar="TEXT", help="For the card: what the material is."),
     click.option("--citation", metavar="TEXT", help="For the card: what to cite for the data."),
     click.option("--licence", metavar="TEXT", help="For the card: the licence of the data and the generator."),
     click.option("--dry-run", is_flag=True, help="Check everything and print the plan; do not train."),
+    json_option,
     *(
         click.option(name, hidden=True, expose_value=False, is_eager=True, callback=_gone(instead), help=instead)
         for name, instead in (
@@ -116,15 +146,28 @@ def training_options(command):
 
 
 def run_training(
-    train, data, *, output, normal_z, normal_y, normal_x, isotropic, axial, orthotropic, resume, dry_run, **options
+    train,
+    data,
+    *,
+    output,
+    normal_z,
+    normal_y,
+    normal_x,
+    isotropic,
+    axial,
+    orthotropic,
+    resume,
+    dry_run,
+    as_json,
+    **options,
 ):
     """Train, with a bar or a heartbeat and a line per measurement, and say what came of it.
 
     Args:
         train: A function with the arguments of ``kerasgan3d.train``; it returns a folder that is whole, card included.
         data: What DATA holds: paths, none where slices are given by direction.
-        output, normal_z, normal_y, normal_x, isotropic, axial, orthotropic, resume, dry_run, options: What the options
-            hold.
+        output, normal_z, normal_y, normal_x, isotropic, axial, orthotropic, resume, dry_run, as_json, options: What the
+            options hold.
     """
     ctx = click.get_current_context()
     if isotropic + bool(axial) + orthotropic > 1:
@@ -144,7 +187,10 @@ def run_training(
     with quiet_tensorflow() as stderr, heartbeat("training", stderr) as bar:
 
         def say(line):
-            (echo if bar is None else bar.echo)(str(line))
+            if as_json:  # alone on stdout
+                echo(line, err=True)
+            else:
+                (echo if bar is None else bar.echo)(str(line))
 
         try:
             hooks = {"progress": say, "tick": bar, "say": None if dry_run else say}
@@ -153,6 +199,9 @@ def run_training(
             raise CommandError(
                 f"interrupted; the same command goes on from the last checkpoint in {output}", exit_code=130
             ) from error
+    if as_json:
+        print_json(_plan(result) if dry_run else _results(result, output))
+        return
     if dry_run:
         echo(result)
         return
@@ -160,6 +209,22 @@ def run_training(
     if "hold_out" in given:
         echo(_held_out(read_json(result / CARD)["held_out"]))
     echo(f"try   kerasgan3d sample {result} --size 128 -o sample.tif")
+
+
+def _plan(text):
+    """Return the lines of a plan, a word and what it says, as a dict; the notes as a list."""
+    rows = [(line.split()[0], " ".join(line.split()[1:])) for line in text.splitlines()]
+    return {key: said for key, said in rows if key != "note"} | {"notes": [said for key, said in rows if key == "note"]}
+
+
+def _results(folder, run):
+    """Return what came of a run, as JSON has it."""
+    card = read_json(folder / CARD)
+    return {
+        "folder": folder,
+        "run": run,
+        **{key: card.get(key) for key in ("name", "phases", "voxel_size", "training", "fidelity", "held_out")},
+    }
 
 
 def _held_out(facts):

@@ -200,6 +200,25 @@ def backend() -> Backend:
     return _BACKENDS[name]
 
 
+def name() -> str:
+    """Return the name of Keras's backend."""
+    return keras.backend.backend()
+
+
+def gpus() -> list[str]:
+    """Return the names of the GPUs that Keras's backend sees, TensorFlow or torch; none on another."""
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details
+        return [details(gpu).get("device_name", gpu.name) for gpu in tf.config.list_physical_devices("GPU")]
+    if name() == "torch":
+        import torch  # pyright: ignore[reportMissingImports]
+
+        return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return []
+
+
 def device_strategy(devices: int | None) -> Any:
     """Return what makes several devices train as one.
 

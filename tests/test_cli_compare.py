@@ -200,3 +200,25 @@ def test_an_output_that_is_named_twice_is_written_once():
     result = run(f"scan.tif nmc-cathode {QUICK} -o a.json -o a.json")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.count("wrote a.json") == 1
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(300, "kerasgan3d: this takes about 5 min on two cores\n"), (3, "")])
+def test_long_work_says_how_long_it_takes(monkeypatch, seconds, said):
+    def work(*_, progress, **options):
+        progress(0, seconds, "sampling")
+        progress(1, seconds, "sampling")
+        raise ValueError("that is all")
+
+    monkeypatch.setitem(vars(kerasgan3d), "compare", work)
+    assert run("scan.tif preset").stderr == f"{said}kerasgan3d: that is all\n"
+
+
+def test_the_estimate_grows_with_the_voxels():
+    totals = {}
+    for size in (8, 16):
+        real = np.random.default_rng(0).integers(3, size=(20, 20, 20), dtype=np.uint8)
+        options = {"count": 2, "voxel_size": 1, "classifier": False, "transport": False, "nearest": 0, "workers": 1}
+        noted = []
+        compare(real, real, size=size, progress=lambda *call, noted=noted: noted.append(call), **options)
+        totals[size] = noted[0][1]
+    assert totals[16] == pytest.approx(8 * totals[8])

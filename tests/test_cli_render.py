@@ -1,3 +1,4 @@
+import json
 import re
 
 import numpy as np
@@ -85,3 +86,12 @@ def test_a_full_disk_is_one_line_and_leaves_no_file(folder, monkeypatch):
     result = run("volume.tif -o a.png --dpi 50")
     assert (result.exit_code, result.stderr) == (2, "kerasgan3d: No space left on device: a.png\n")
     assert sorted(folder.iterdir()) == before
+
+
+def test_json_says_what_was_drawn(folder):
+    result = run("volume.tif -o a.png --dpi 50 --json")
+    found = json.loads(result.stdout)
+    shares = found.pop("fractions")
+    assert found == {"output": "a.png", "shape": [6, 8, 10], "voxel_size": 0.398, "periodic": [False, False, False]}
+    assert list(shares) == ["pore", "NMC", "CBD"]
+    assert sum(shares.values()) == pytest.approx(1)

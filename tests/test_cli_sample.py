@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import kerasgan3d
 from kerasgan3d.cli import main
-from kerasgan3d.cli.sample import _duration
+from kerasgan3d.cli.output import in_words
 from kerasgan3d.models.estimate import Estimate
 from kerasgan3d.sampling import SamplingJob
 from kerasgan3d.sampling.stream import Streamed
@@ -173,7 +173,7 @@ def test_a_dry_run_tells_time_memory_and_disk():
     [(0.123, "0.12 s"), (99.4, "99 s"), (119, "119 s"), (600, "10 min"), (9000, "2.5 h"), (9e6, "104 days")],
 )
 def test_durations(seconds, words):
-    assert _duration(seconds) == words
+    assert in_words(seconds) == words
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.zarr"])

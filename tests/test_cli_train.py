@@ -1,3 +1,4 @@
+import json
 import time
 from pathlib import Path
 
@@ -227,3 +228,27 @@ def test_parts_of_the_work_are_said_and_silence_is_broken(monkeypatch):
 def test_a_dry_run_has_no_parts_to_say(calls):
     run("scan.tif -o run --dry-run")
     assert calls[0]["say"] is None
+
+
+def test_json_is_alone_on_stdout(calls, monkeypatch, tmp_path):
+    card = {"name": "anode", "phases": ["pore", "Ni"], "training": {"step": 10}, "fidelity": {}, "weights": {}}
+
+    def train(data, output, *, progress, **options):
+        progress("step 10")
+        write_json(card, tmp_path / CARD)
+        return tmp_path
+
+    monkeypatch.setitem(vars(kerasgan3d), "train", train)
+    result = run("scan.tif -o run --json")
+    assert result.exit_code == 0
+    assert "step 10" in result.stderr
+    found = json.loads(result.stdout)
+    assert (found["folder"], found["run"], found["name"]) == (str(tmp_path), "run", "anode")
+    assert (found["training"], found["held_out"]) == ({"step": 10}, None)
+
+
+def test_a_plan_as_json(calls, monkeypatch):
+    plan = "data     scan.tif: 9 x 9 x 9\nnote     a\nnote     b  c\nsteps    10 of 1"
+    monkeypatch.setitem(vars(kerasgan3d), "train", lambda *args, **options: plan)
+    result = run("scan.tif -o run --dry-run --json")
+    assert json.loads(result.stdout) == {"data": "scan.tif: 9 x 9 x 9", "steps": "10 of 1", "notes": ["a", "b c"]}

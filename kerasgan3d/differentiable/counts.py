@@ -124,7 +124,7 @@ def two_point_correlation(volumes: Any, lags: Sequence[int], periodic: bool = Fa
 
 
 def lattice(volumes: Any, stride: int) -> Any:
-    """Return how volume fractions and label changes depend on the place within a lattice step: (2 * phases, stride, axes).
+    """Return how fractions and label changes depend on the place within a lattice step: (2 * phases, stride, axes).
 
     For each place, the volume fraction of the planes that lie there, and the share of the faces between them and the
     planes before them at which a phase begins or ends, relative to the mean over all places, minus one. All are zero on

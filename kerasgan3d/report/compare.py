@@ -118,7 +118,8 @@ def compare(
         workers: Processes that measure side by side; default: one per core. 1 starts none. Changes no value.
         exclude: Boxes of the real image that no sub-volume may touch, one (start, stop) in voxels per axis; of a
             volume, two ranges (y, x) hold for every z.
-        progress: A function (done, total, what): how much of all work is done, and what is being done.
+        progress: A function (done, total, what): how much of all work is done, how much there is, both in estimated
+            seconds on two cores, and what is being done.
 
     Returns:
         Comparison.
@@ -195,7 +196,8 @@ class _Subject:
     def begin(self, progress, wanted):
         """Draw the sub-volumes of both sides, and measure them."""
         sides = 1 if self.only_statistics else 2
-        self.run = run = _Run(progress)
+        # What takes time grows with the voxels.
+        self.run = run = _Run(progress, scale=(self.size / _SIZE) ** 3)
         run.plan(
             sampling=self.count,
             measuring=self.count * sides * ((6 if self._conducts else 1) + 2 * self._particles),
@@ -318,12 +320,12 @@ class _Subject:
 class _Run:
     """Progress over stages of work, and the seconds that each took."""
 
-    def __init__(self, progress):
-        self._progress, self._weights = progress, {}
+    def __init__(self, progress, scale):
+        self._progress, self._scale, self._weights = progress, scale, {}
         self.seconds = {}
 
     def plan(self, **units):
-        self._weights = {stage: number * _SECONDS[stage] for stage, number in units.items()}
+        self._weights = {stage: number * _SECONDS[stage] * self._scale for stage, number in units.items()}
 
     def stage(self, name):
         self._name, self._before = name, sum(self._weights[other] for other in self.seconds)

@@ -43,11 +43,11 @@ class SamplingJob:
         stride: Voxels per latent of the network.
         margin: Latents that the network needs (before, after) the window that they fill.
         bytes_per_voxel: Estimate of the network's activations, bytes per voxel of a tile.
-        conditions: What the structure is wished to be, a dict that JSON can hold: "fractions", a list [z][y][x][phase]
-            that spans the window's ``cells``, of length 1 along axes that it is constant along; and "beyond", true
-            where wishes may lie outside what the generator has learned. None for no wish.
+        conditions: What the structure is wished to be, a dict that JSON can hold: "fractions", a list
+            `[z][y][x][phase]` that spans the window's ``cells``, of length 1 along axes that it is constant along; and
+            "beyond", true where wishes may lie outside what the generator has learned. None for no wish.
         blend: The structure of another seed that this one is blended with, a dict that JSON can hold: "seed", and "t",
-            a list [z][y][x] that spans the window as fractions do; see `kerasgan3d.sampling.blend`. None for no other.
+            a list `[z][y][x]` that spans the window as fractions do; see `kerasgan3d.sampling.blend`. None for no other.
         scan: A Scan, or what its ``to_json`` gives: known voxels at the structure's origin, which are kept, and the
             latents that were fitted to them. None for a structure that is all generated.
 

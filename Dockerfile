@@ -1,0 +1,16 @@
+# kerasgan3d with its generators:
+#   docker build -t kerasgan3d .
+#   docker run --rm -v "$PWD:/work" kerasgan3d sample nmc-cathode --size 128 --periodic --seed 0 -o cathode.tif
+FROM python:3.13-slim AS build
+WORKDIR /source
+COPY . .
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+
+FROM python:3.13-slim
+COPY --from=build /wheels /wheels
+RUN pip install --no-cache-dir /wheels/*.whl && rm -r /wheels \
+    && useradd --create-home --uid 1000 user
+USER user
+WORKDIR /work
+ENTRYPOINT ["kerasgan3d"]
+CMD ["--help"]
