@@ -47,7 +47,7 @@ class SamplingJob:
             `[z][y][x][phase]` that spans the window's ``cells``, of length 1 along axes that it is constant along; and
             "beyond", true where wishes may lie outside what the generator has learned. None for no wish.
         blend: The structure of another seed that this one is blended with, a dict that JSON can hold: "seed", and "t",
-            a list `[z][y][x]` that spans the window as fractions do; see `kerasgan3d.sampling.blend`. None for no other.
+            a list `[z][y][x]` that spans the window as fractions do, see `kerasgan3d.sampling.blend`. None for none.
         scan: A Scan, or what its ``to_json`` gives: known voxels at the structure's origin, which are kept, and the
             latents that were fitted to them. None for a structure that is all generated.
 

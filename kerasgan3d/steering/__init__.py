@@ -1,4 +1,4 @@
-"""Steering: the way from one seed to another, windows that have what is wanted, generators tuned to it, scans continued.
+"""Steering: the way from seed to seed, windows that have what is wanted, generators tuned to it, scans continued.
 
 >>> from kerasgan3d.steering import interpolate, search
 >>> frames = list(interpolate("nmc-cathode", seeds=(1, 2), frames=3, size=32))
