@@ -13,7 +13,7 @@ COMMANDS = {
     "interpolate": ("kerasgan3d.cli.interpolate", "Generate volumes on the way from one seed to the next."),
     "search": ("kerasgan3d.cli.search", "Search the endless structure for windows with wanted properties."),
     "tune": ("kerasgan3d.cli.tune", "Tune a generator, so that its volumes have wanted properties on average."),
-    "extend": ("kerasgan3d.cli.extend", "Continue a scan: keep it, and generate what it lacks, or what closes it."),
+    "extend": ("kerasgan3d.cli.extend", "Continue a scan: keep it exactly, and generate the rest so that it goes on."),
     "measure": (
         "kerasgan3d.cli.measure",
         "Measure volumes and slices: fractions, surfaces, triple-phase boundaries, connectivity, transport.",

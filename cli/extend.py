@@ -85,7 +85,7 @@ def command(
     output,
     **reading,
 ):
-    """Continue a scan: keep it exactly, and generate the rest so that it goes on from it.
+    """Continue a scan: keep it exactly, and generate the rest so that it goes on.
 
     The latents near the scan's faces are fitted to it; elsewhere the structure is the seed's. What came of the fit, and
     statistics across the joint against those within the scan, are printed. SCAN is a volume of the generator's phases,

@@ -183,6 +183,7 @@ MEASURES = {
     "triple_phase_boundaries": lambda x: differentiable.triple_phase_boundaries(x, True),
     "two_point_correlation": lambda x: differentiable.two_point_correlation(x, (1, 3), True),
     "relative_diffusivities": differentiable.relative_diffusivities,
+    "relative_diffusivity": lambda x: differentiable.relative_diffusivity(x, 1, 2),
 }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def test_a_table_of_another_kind(tmp_path):
 
 
 def test_a_library_that_is_missing_is_named_before_the_work(monkeypatch, tmp_path):
-    monkeypatch.setattr(summary, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"pyarrow is not installed, .* pip install 'kerasgan3d\[tables\]'"):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pyarrow is not installed; .* pip install 'kerasgan3d\[tables\]'"):
         summary.check_table(tmp_path / "table.parquet")
     assert summary.check_table(tmp_path / "table.csv").name == "table.csv"

@@ -159,8 +159,9 @@ def test_a_tuned_generator_has_what_is_wanted_and_is_like_any_other(source, tune
     pore, kept = tuned.measures
     assert pore.change == pytest.approx(0.04, abs=0.025), tuned
     assert abs(kept.change) < 0.03, tuned
-    assert tuned.cost == pytest.approx(np.square(tuned.shift).sum() / 2) > 0
-    values = [g.sample(24, seed=2**36).fractions["pore"] for g in (before, generator)]
+    assert tuned.cost == pytest.approx(np.square(tuned.shift).sum() / 2)
+    assert tuned.cost > 0
+    values = [g.sample(24, seed=2**36).fractions[0] for g in (before, generator)]
     assert values[1] > values[0]
     # The folder holds the shift that the card states.
     for one, other in zip(shifted(before, tuned.shift).get_weights(), generator.get_weights(), strict=True):
@@ -304,13 +305,12 @@ def test_what_the_source_has_not_cannot_be_tuned(source, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_tunes(source, tuned, tmp_path, capfd):
+def test_the_command_tunes(source, tuned, tmp_path):
     said = ["tune", str(source), "--target", "fraction.pore=+4%", "--keep", "ssa.NMC", "--size", "16", "--count", "3"]
     said += ["--steps", "3", "--no-classifier", "-o", str(tmp_path / "more")]
     result = CliRunner().invoke(main, [*said, "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == json.loads(json.dumps({**tuned.to_dict(), "folder": str(tmp_path / "more")}))
-    assert "min, as this machine is now" in capfd.readouterr().err
     again = CliRunner().invoke(main, said)
     assert (again.exit_code, "exists already" in again.stderr) == (2, True)
 

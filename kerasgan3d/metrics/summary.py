@@ -6,7 +6,6 @@ import csv
 import os
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -172,7 +171,6 @@ def check_table(path: str | os.PathLike[str]) -> Path:
         raise ValueError(f"the name of a table must end in {', '.join(SUFFIXES)}. Received: {path}")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"the folder of the table must exist; make it first. Received: {path.parent}")
-    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
-        message = f"pyarrow is not installed, which writes .parquet: pip install 'kerasgan3d[tables]'. Received: {path}"
-        raise ModuleNotFoundError(message, name="pyarrow")
+    if path.suffix.lower() == ".parquet":
+        library("pyarrow", "tables", "a table as .parquet")
     return path
