@@ -7,10 +7,12 @@ objective is |m|^2 / 2 + sum (miss / tolerance)^2 / 2.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.optimize import lsq_linear
 
+from kerasgan3d.extras import library
 from kerasgan3d.steering.targets import Target
 
 Values = Callable[[np.ndarray], Sequence[float]]  # from m to what targets are of
@@ -105,14 +107,11 @@ class Evolution:
         seed: Of its random numbers: with the same values it goes the same way.
 
     Raises:
-        ValueError: if `cmaes` is not installed.
+        MissingLibraryError: if `cmaes` is not installed.
     """
 
     def __init__(self, m: np.ndarray, seed: int):
-        check_evolution()
-        from cmaes import CMA
-
-        self._cma = CMA(mean=np.array(m, float), sigma=_SPREAD, seed=seed)
+        self._cma = check_evolution().CMA(mean=np.array(m, float), sigma=_SPREAD, seed=seed)
         self.size = self._cma.population_size
 
     def ask(self) -> list[np.ndarray]:
@@ -124,13 +123,10 @@ class Evolution:
         self._cma.tell(list(zip(means, objectives, strict=True)))
 
 
-def check_evolution() -> None:
-    """Check that CMA-ES is there.
+def check_evolution() -> Any:
+    """Return the library of CMA-ES.
 
     Raises:
-        ValueError: if it is not.
+        MissingLibraryError: if it is not there.
     """
-    try:
-        import cmaes  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ValueError("a target without a gradient needs cmaes: pip install 'kerasgan3d[tune]'.") from error
+    return library("cmaes", "tune", "a target without a gradient")

@@ -178,7 +178,9 @@ class RelativeDiffusivities(Average):
 class Lattice(Average):
     """What depends on the place within a lattice step: nothing, in the data."""
 
-    scale = staticmethod(np.ones_like)
+    @staticmethod
+    def scale(target):
+        return np.ones_like(target)
 
     @classmethod
     def of_data(cls, data, conditions, stride):
