@@ -178,6 +178,7 @@ MEASURES = {
     "likeliest": lambda x: differentiable.likeliest(x)[..., 0],
     "volume_fractions": lambda x: differentiable.volume_fractions(x)[0],
     "local_fractions": lambda x: differentiable.local_fractions(x, 4, 2)[..., 0],
+    "soft_edges": lambda x: differentiable.soft_edges(x, 0.1)[..., :4, 0],
     "lattice": lambda x: differentiable.lattice(x, 4)[:, 1],
     "surface_areas": lambda x: differentiable.surface_areas(x, True),
     "triple_phase_boundaries": lambda x: differentiable.triple_phase_boundaries(x, True),

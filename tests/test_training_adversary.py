@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from kerasgan3d.data import Symmetry
-from kerasgan3d.material.edges import FULL
+from kerasgan3d.material.edges import FULL, SoftImage
 from kerasgan3d.training import adversary as module
 from kerasgan3d.training.adversary import Adversary, Rules
 from kerasgan3d.training.losses import LOSSES, PENALTIES
@@ -176,6 +176,23 @@ def test_real_data_are_softened_and_pooled():
     blocks = (np.eye(3)[labels[2]] * 0.94 + 0.02).reshape(1, 8, 2, 8, 2, 8, 2, 3).mean((2, 4, 6))
     np.testing.assert_allclose(soft[2], blocks, atol=1e-6)
     np.testing.assert_allclose(soft[2].sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("edges", [0.0, 0.1])
+def test_critics_are_shown_labels_as_soft_as_those_of_the_data(edges):
+    found, _ = made(softening=0.02, edges=edges, labels_from=3)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), (1, 8, 8, 8)).astype("float32")
+    labels = probabilities.argmax(-1)
+    whole = SoftImage(np.pad(labels[0], 2, mode="wrap"), 3, edges)[(slice(0, 12),) * 3][2:-2, 2:-2, 2:-2]
+    for step, wanted in ((2, probabilities), (3, numbers(found.soft([whole[None], *batch(0)[1:]])[0]))):
+        shown = numbers(found.shown(ops.convert_to_tensor(probabilities), step))
+        np.testing.assert_allclose(shown, wanted, atol=0.003)  # of 255 steps
+
+
+def test_critics_are_shown_probabilities_where_nothing_else_is_said():
+    found, _ = made(edges=0.1)
+    probabilities = ops.ones((1, 8, 8, 8, 3)) / 3
+    assert found.shown(probabilities, 10**6) is probabilities
 
 
 @pytest.mark.parametrize("judged", [True, False])

@@ -110,12 +110,21 @@ def test_other_initialisers_are_refused():
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_recipe_arrives(name):
-    gan = make(loss=name, noise=0.1, softening=0.03, terms={"surface_areas": 0.7}, average_decay=0.9)
+    gan = make(
+        loss=name,
+        noise=0.1,
+        softening=0.03,
+        edges=0.07,
+        labels_from=0.25,
+        steps=50,
+        terms={"surface_areas": 0.7},
+        average_decay=0.9,
+    )
     recipe = load_recipe("default").with_changes(loss=name)
     rules = gan.adversary.rules
     assert type(rules.loss) is LOSSES[name]
     assert (rules.penalty, rules.weight, rules.every) == (recipe.penalty, recipe.penalty_weight, recipe.penalty_every)
-    assert (rules.noise, rules.softening) == (0.1, 0.03)
+    assert (rules.noise, rules.softening, rules.edges, rules.labels_from) == (0.1, 0.03, 0.07, 12)
     assert gan.updates == (recipe.critic_updates, recipe.generator_updates)
     assert gan.generator_optimizer.beta_2 == recipe.generator_optimizer["beta_2"]
     assert gan.spectral == recipe.spectral == (name == "hinge")

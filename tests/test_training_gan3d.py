@@ -40,6 +40,7 @@ KINDS = {
     "four phases, conditional": {"phases": 4, "told": True, "terms": {"local_fractions": 0.15}},
     "one slice": {"flat": True, "terms": {"volume_fractions": 20.0}},
     "spectral hinge": {"rules": {"loss": LOSSES["hinge"](), "penalty": None}, "spectral": True},
+    "labels": {"rules": {"labels_from": 1, "edges": 0.05}},
     "sub-volumes, noise": {"views": (VOLUMES,), "rules": {"noise": 0.1}},
     "five to one": {"rules": {"loss": LOSSES["wasserstein"](), "penalty": "gradient", "every": 1}, "updates": (2, 1)},
     "one to two": {"rules": {"loss": LOSSES["logistic"](0.1), "penalty": None}, "updates": (1, 2), "batch": 2},

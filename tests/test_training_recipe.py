@@ -156,6 +156,7 @@ def test_every_loss_has_what_goes_with_it():
         ({"penalty_weight": -1}, "`penalty_weight` must be a number of at least 0. Received: -1"),
         ({"penalty_weight": "0.5"}, "`penalty_weight` must be a number of at least 0. Received: '0.5'"),
         ({"penalty_every": -1}, "`penalty_every` must be a positive integer. Received: -1"),
+        ({"labels_from": 1.5}, "`labels_from` must be a number from 0 to 1. Received: 1.5"),
         ({"noise": -0.1}, "`noise` must be a number of at least 0. Received: -0.1"),
         ({"steps": 0}, "`steps` must be a positive integer. Received: 0"),
         ({"warmup": -1}, "`warmup` must be an integer of at least 0. Received: -1"),

@@ -13,6 +13,7 @@ from keras import ops
 
 from kerasgan3d.backend import backend
 from kerasgan3d.data import Symmetry
+from kerasgan3d.differentiable import likeliest, soft_edges
 from kerasgan3d.material.edges import FULL
 from kerasgan3d.models.spectral import SpectralNorm
 from kerasgan3d.training.losses import LOSSES, PENALTIES
@@ -26,8 +27,9 @@ class Rules:
     Attributes:
         loss: An object of ``kerasgan3d.training.losses``.
         penalty, weight, every: One of ``PENALTIES`` or None, its weight, and every how many updates it is computed.
-        softening: What one-hot labels are moved by, see ``Recipe``.
+        softening, edges: What one-hot labels are moved by, and what their neighbours get of them, see ``Recipe``.
         noise: Standard deviation of noise on what critics see.
+        labels_from: The step from which on critics see labels of generated volumes, see ``Recipe``; None for never.
     """
 
     loss: Any = LOSSES["relativistic"]()
@@ -35,7 +37,9 @@ class Rules:
     weight: float = 0.3
     every: int = 4
     softening: float = 0.02
+    edges: float = 0.0
     noise: float = 0.0
+    labels_from: int | None = None
 
 
 class Adversary:
@@ -84,6 +88,14 @@ class Adversary:
     def see(self, volumes: Any) -> list[Any]:
         """Return what the critics see of periodic volumes, one array (count, ..., phases) each."""
         return generated_views(volumes, self.views, self.symmetry)
+
+    def shown(self, volumes: Any, step: Any) -> Any:
+        """Return periodic volumes as critics are shown them in a step: probabilities, or labels as the data's are."""
+        rules, s = self.rules, self.rules.softening
+        if rules.labels_from is None:
+            return volumes
+        labels = soft_edges(likeliest(volumes), rules.edges) * (1.0 - s * volumes.shape[-1]) + s
+        return ops.where(ops.convert_to_tensor(step) >= rules.labels_from, labels, volumes)
 
     def soft(self, parts: Sequence[Any]) -> list[Any]:
         """Return what they see of real data, of uint8 arrays (count, ..., phases) at full resolution."""

@@ -101,7 +101,9 @@ def _rules(recipe):
         weight=recipe.penalty_weight,
         every=recipe.penalty_every,
         softening=recipe.softening,
+        edges=0.0 if recipe.edges == "auto" else recipe.edges,
         noise=recipe.noise,
+        labels_from=int(recipe.labels_from * recipe.steps) if recipe.labels_from < 1 else None,
     )
 
 

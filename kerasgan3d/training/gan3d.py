@@ -174,6 +174,7 @@ class GAN3D(keras.Model):
 
     def _seen(self, data, i, volumes):
         """What critics see of volumes, once these are rolled by some voxels."""
+        volumes = self.adversary.shown(volumes, self._step)
         return self.adversary.see(backend().rolled(volumes, data["shifts"][i]))
 
     def _reals(self, data, i):

@@ -77,6 +77,9 @@ class Recipe:
             leaves the data's labels alone, see ``kerasgan3d.material.edges``.
         softening: What one-hot labels of real data are moved by: 0.02 makes 1, 0, 0 of three phases into
             0.96, 0.02, 0.02.
+        labels_from: From this share of the steps on, critics see the likeliest phases of generated volumes, with edges
+            as soft as those of real data, in place of probabilities (with the gradient of
+            ``kerasgan3d.differentiable.likeliest``). 1 for never.
         noise: Standard deviation of the noise that is added to what critics see, real and generated.
         loss, smoothing: One of ``LOSSES``, and its one-sided label smoothing.
         penalty, penalty_weight, penalty_every: One of ``PENALTIES`` or None, its weight, and every how many updates it
@@ -113,6 +116,7 @@ class Recipe:
     batch: int = 1
     edges: float | str = "auto"
     softening: float = 0.02
+    labels_from: float = 1.0
     noise: float = 0.0
     loss: str = "relativistic"
     smoothing: float = 0.0
@@ -152,7 +156,7 @@ class Recipe:
         check_integer(self.warmup, "warmup", 0)
         for name in ("softening", "noise", "penalty_weight"):
             check_number(getattr(self, name), name, 0)
-        for name in ("smoothing", "decay_from", "final_rate", "average_decay"):
+        for name in ("labels_from", "smoothing", "decay_from", "final_rate", "average_decay"):
             check_number(getattr(self, name), name, 0, 1)
         if self.edges != "auto":
             check_number(self.edges, "edges", 0, max(SHARES))
