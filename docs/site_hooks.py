@@ -5,6 +5,7 @@ one, else addresses in the repository, which pyproject.toml says.
 """
 
 import posixpath
+import os
 import re
 import shutil
 import tomllib
@@ -27,7 +28,7 @@ def on_config(config):
     """Take the addresses from pyproject.toml, and lay out the package as it is installed."""
     config.site_url, config.repo_url = PROJECT["urls"]["Documentation"], PROJECT["urls"]["Repository"]
     config.repo_name = PROJECT["name"]
-    package = ROOT / "build" / "documented" / "kerasgan3d"
+    package = ROOT / os.environ.get("DOCUMENTED", "build/documented") / "kerasgan3d"
     shutil.rmtree(package, ignore_errors=True)
     for folder, target in (("kerasgan3d", package), ("zoo", package / "zoo")):
         shutil.copytree(ROOT / folder, target, ignore=shutil.ignore_patterns("presets", "__pycache__"))

@@ -1,6 +1,7 @@
 """The documentation site: built without warnings, with no dead link in it, in README.md or in a card."""
 
 import posixpath
+import os
 import re
 import subprocess
 import sys
@@ -57,7 +58,9 @@ def site(tmp_path_factory):
     pytest.importorskip("mkdocstrings_handlers.python")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # Processes that test side by side lay the package out each in a folder of its own.
+    environment = {**os.environ, "DOCUMENTED": str(tmp_path_factory.mktemp("documented"))}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     return folder
 
