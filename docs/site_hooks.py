@@ -4,8 +4,8 @@ MkDocs calls these functions (mkdocs.yml). Links that lead out of the folder bec
 one, else addresses in the repository, which pyproject.toml says.
 """
 
-import posixpath
 import os
+import posixpath
 import re
 import shutil
 import tomllib

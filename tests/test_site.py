@@ -1,7 +1,7 @@
 """The documentation site: built without warnings, with no dead link in it, in README.md or in a card."""
 
-import posixpath
 import os
+import posixpath
 import re
 import subprocess
 import sys
