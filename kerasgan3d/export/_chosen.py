@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from kerasgan3d.checks import is_integer
+from kerasgan3d.checks import check_integer, check_memory, is_integer
 from kerasgan3d.texts import shown
 from kerasgan3d.volume import Volume
 
@@ -29,6 +29,26 @@ def chosen_phases(volume: Volume, phases: Iterable[int | str] | int | str | None
         names = ", ".join(volume.phases[label] for label in wanted) or "no phase"
         raise ValueError(f"`phases` must name phases that the volume holds. Received: {names}, which no voxel is of.")
     return wanted
+
+
+def asked_of_surfaces(
+    volume: Volume, phases: Iterable[int | str] | int | str | None, unit: str, smoothing: int, bytes_: tuple[int, int]
+) -> tuple[list[int], float]:
+    """Return the labels of the phases that are wanted and the edge of a voxel, once all is checked.
+
+    Args:
+        volume, phases, unit, smoothing: As of `surface_mesh`.
+        bytes_: What is taken per voxel, and per pair of unlike neighbours.
+
+    Raises:
+        ValueError: If there is no such phase or unit, or the voxel size is unknown.
+        MemoryError: If the machine has not the memory.
+    """
+    wanted, edge = chosen_phases(volume, phases), edge_length(volume, unit)
+    check_integer(smoothing, "smoothing", 0)
+    unlike = sum(int(np.count_nonzero(np.diff(volume.labels, axis=axis))) for axis in range(3))
+    check_memory(bytes_[0] * volume.labels.size + bytes_[1] * unlike, "Crop or resample the volume.")
+    return wanted, edge
 
 
 def chosen_phase(volume: Volume, phase: int | str) -> int:

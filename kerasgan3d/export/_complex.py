@@ -58,6 +58,18 @@ class Complex:
         labels = 2 + int(max(self.inside.max(), self.outside.max()))  # from beyond the box on
         return (np.bincount(self.inside + 1, parts, labels) - np.bincount(self.outside + 1, parts, labels))[1:]
 
+    def renumbered(self, simplices: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, tuple[np.ndarray, ...]]]:
+        """Return the points that simplices have, and in numbers of these the simplices and the pairs, -1 if not there.
+
+        Args:
+            simplices: Triangles or tetrahedra, by their points: (simplices, corners).
+        """
+        used, inverse = np.unique(simplices, return_inverse=True)
+        numbers = np.full(len(self.fixed), -1, np.int32)
+        numbers[used] = np.arange(len(used), dtype=np.int32)
+        pairs = {axis: (numbers[first], numbers[last]) for axis, (first, last) in self.pairs.items()}
+        return used, inverse.reshape(simplices.shape).astype(np.int32), pairs
+
     def edges(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the edges, (edges, 2) with the smaller point first, and of how many triangles each is."""
         return edges_of(self.triangles, len(self.fixed))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasgan3d.checks import check_integer, check_memory
-from kerasgan3d.export._chosen import chosen_phases, edge_length, solver_names
+from kerasgan3d.checks import check_integer
+from kerasgan3d.export._chosen import asked_of_surfaces, solver_names
 from kerasgan3d.export._complex import smoothed, with_volumes
 from kerasgan3d.export._decimation import decimated
 from kerasgan3d.export._lattice import Lattice
@@ -82,11 +82,7 @@ def surface_mesh(
         ValueError: If there is no such phase or unit, or the voxel size is unknown.
         MemoryError: If the machine has not the memory.
     """
-    wanted = chosen_phases(volume, phases)
-    edge = edge_length(volume, unit)
-    check_integer(smoothing, "smoothing", 0)
-    unlike = sum(int(np.count_nonzero(np.diff(volume.labels, axis=axis))) for axis in range(3))
-    check_memory(_BYTES[0] * volume.labels.size + _BYTES[1] * unlike, "Crop or resample the volume.")
+    wanted, edge = asked_of_surfaces(volume, phases, unit, smoothing, _BYTES)
     complex_, points = Lattice(volume).complex()
     counts = np.bincount(volume.labels.reshape(-1), minlength=len(volume.phases))
     points = with_volumes(complex_, smoothed(complex_, points, smoothing), counts)
@@ -102,13 +98,10 @@ def _of_phases(complex_, points, phases, unit):
     """Return what of the triangles bounds some phases, and no point beside."""
     wanted = list(phases)
     kept = np.isin(complex_.inside, wanted) | np.isin(complex_.outside, wanted)
-    used, inverse = np.unique(complex_.triangles[kept], return_inverse=True)
-    numbers = np.full(len(points), -1, np.int32)
-    numbers[used] = np.arange(len(used), dtype=np.int32)
-    pairs = {axis: (numbers[first], numbers[last]) for axis, (first, last) in complex_.pairs.items()}
+    used, triangles, pairs = complex_.renumbered(complex_.triangles[kept])
     return SurfaceMesh(
         points[used],
-        inverse.reshape(-1, 3).astype(np.int32),
+        triangles,
         complex_.inside[kept],
         complex_.outside[kept],
         complex_.faces[kept],

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from scipy import sparse
 
-from kerasgan3d.checks import check_integer, check_memory
-from kerasgan3d.export._chosen import chosen_phases, edge_length, solver_names
+from kerasgan3d.export._chosen import asked_of_surfaces, solver_names
 from kerasgan3d.export._complex import Complex, smoothed, with_volumes
 from kerasgan3d.export._cuts import TETRAHEDRA, regions_of
 from kerasgan3d.export._lattice import FACES, Lattice, patterns
@@ -53,11 +52,7 @@ def tetrahedral_mesh(
         ValueError: If there is no such phase or unit, or the voxel size is unknown.
         MemoryError: If the machine has not the memory.
     """
-    wanted = chosen_phases(volume, phases)
-    edge = edge_length(volume, unit)
-    check_integer(smoothing, "smoothing", 0)
-    unlike = sum(int(np.count_nonzero(np.diff(volume.labels, axis=axis))) for axis in range(3))
-    check_memory(_BYTES[0] * volume.labels.size + _BYTES[1] * unlike, "Crop or resample the volume.")
+    wanted, edge = asked_of_surfaces(volume, phases, unit, smoothing, _BYTES)
     lattice = Lattice(volume)
     keys, labels = _cells(lattice)
     numbers, inverse = np.unique(keys, return_inverse=True)
@@ -124,11 +119,8 @@ def _volumes(cells: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _of_phases(complex_, points, cells, labels, phases, unit, edge) -> Mesh:
     """Return the cells of some phases as a Mesh, and no point beside."""
     kept = np.isin(labels, list(phases))
-    used, inverse = np.unique(cells[kept], return_inverse=True)
-    numbers = np.full(len(points), -1, np.int32)
-    numbers[used] = np.arange(len(used), dtype=np.int32)
-    points, cells = points[used], inverse.reshape(-1, 4).astype(np.int32)
-    pairs = {axis: (numbers[first], numbers[last]) for axis, (first, last) in complex_.pairs.items()}
+    used, cells, pairs = complex_.renumbered(cells[kept])
+    points = points[used]
     return Mesh(
         points * edge,
         cells,
