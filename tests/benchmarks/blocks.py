@@ -10,11 +10,11 @@ whose memory is all that it holds, imports included; that of workers is added up
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from _apart import generated, run
 
 BLOCK = 256
 
@@ -40,11 +40,11 @@ def main(arguments=None):
     for size in options.sizes:
         with tempfile.TemporaryDirectory() as folder:
             file = str(Path(folder) / "volume.zarr")
-            run("--make", file, str(size))
+            run(__file__, "--make", file, str(size))
             results = {}
             for workers in ([0] if size <= options.at_once else []) + options.workers:
                 way = f"blocks, {workers} worker{'s' * (workers > 1)}" if workers else "in memory"
-                found = json.loads(run("--one", file, str(workers)))
+                found = json.loads(run(__file__, "--one", file, str(workers)))
                 results[way] = found.pop("record")
                 rows.append({"size": size, "way": way, **found})
                 print(f"{size:>6}^3 {way:>24} {found['seconds']:9.1f} {found['memory_MB']:7.0f} MB", flush=True)
@@ -55,16 +55,9 @@ def main(arguments=None):
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def run(*arguments):
-    """Return what this script prints in a new process."""
-    return subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True, text=True).stdout
-
-
 def make(file, size):
     """Write a generated volume."""
-    import kerasgan3d
-
-    kerasgan3d.load_generator("nmc-cathode").sample(size, periodic=True, seed=0).save(file)
+    generated(size).save(file)
 
 
 def by_blocks(file, workers):

@@ -11,11 +11,11 @@ import argparse
 import json
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from _apart import generated, run
 
 WAYS = ("voxels as .vtu", "surfaces", "surfaces, a tenth", "tetrahedra")
 
@@ -43,8 +43,8 @@ def main(arguments=None):
             size = options.size // 2 if way == "tetrahedra" else options.size
             file = str(Path(folder) / f"{size}.tif")
             if not Path(file).is_file():
-                run("--make", file, str(size))
-            runs = [json.loads(run("--one", file, way)) for _ in range(options.repeats)]
+                run(__file__, "--make", file, str(size))
+            runs = [json.loads(run(__file__, "--one", file, way)) for _ in range(options.repeats)]
             row = {key: statistics.median(one[key] for one in runs) for key in runs[0]}
             rows.append({"size": size, "way": way, **row, "runs": runs})
             print(
@@ -54,16 +54,9 @@ def main(arguments=None):
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def run(*arguments):
-    """Return what this script prints in a new process."""
-    return subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True, text=True).stdout
-
-
 def make(file, size):
     """Write a generated volume."""
-    import kerasgan3d
-
-    kerasgan3d.load_generator("nmc-cathode").sample(size, periodic=True, seed=0).save(file)
+    generated(size).save(file)
 
 
 def measure_one(file, way):

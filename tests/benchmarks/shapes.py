@@ -10,11 +10,11 @@ import argparse
 import json
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from _apart import generated, run
 
 MEASURES = ("granulometry", "chord_lengths", "euler_characteristic", "specks")
 
@@ -38,9 +38,9 @@ def main(arguments=None):
     print(f"{'volume':>8} {'periodic':>9} " + " ".join(f"{name:>21}" for name in (*MEASURES, "all, seconds", "memory")))
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "labels.npy")
-        run("--make", file, str(options.size))
+        run(__file__, "--make", file, str(options.size))
         for periodic in (False, True):
-            runs = [json.loads(run("--one", file, str(periodic))) for _ in range(options.repeats)]
+            runs = [json.loads(run(__file__, "--one", file, str(periodic))) for _ in range(options.repeats)]
             row = {key: statistics.median(one[key] for one in runs) for key in runs[0]}
             rows.append({"size": options.size, "periodic": periodic, **row, "runs": runs})
             times = " ".join(f"{row[name]:21.1f}" for name in (*MEASURES, "seconds"))
@@ -49,18 +49,11 @@ def main(arguments=None):
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def run(*arguments):
-    """Return what this script prints in a new process."""
-    return subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True, text=True).stdout
-
-
 def make(file, size):
     """Write the labels of a generated volume."""
     import numpy as np
 
-    import kerasgan3d
-
-    np.save(file, kerasgan3d.load_generator("nmc-cathode").sample(size, periodic=True, seed=0).labels)
+    np.save(file, generated(size).labels)
 
 
 def measure_one(file, periodic):

@@ -12,11 +12,11 @@ import argparse
 import json
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from _apart import generated, run
 
 WHAT = ("particles", "chord_lengths", "effective_conductivity")
 
@@ -40,9 +40,9 @@ def main(arguments=None):
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "labels.npy")
-        run("--make", file, "--size", str(options.size), *(["--field"] if options.field else []))
+        run(__file__, "--make", file, "--size", str(options.size), *(["--field"] if options.field else []))
         for what in WHAT:
-            runs = [json.loads(run("--one", what, file)) for _ in range(options.repeats)]
+            runs = [json.loads(run(__file__, "--one", what, file)) for _ in range(options.repeats)]
             medians = {key: statistics.median(one[key] for one in runs) for key in runs[0]}
             rows.append({"what": what, "size": options.size, **medians, "runs": runs})
             told = "  ".join(f"{key} {value:.4g}" for key, value in medians.items())
@@ -51,19 +51,12 @@ def main(arguments=None):
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def run(*arguments):
-    """Return what this script prints in a new process."""
-    return subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True, text=True).stdout
-
-
 def make(file, size, field):
     """Write labels of three phases, pore, NMC and CBD."""
     import numpy as np
 
     if not field:
-        import kerasgan3d
-
-        np.save(file, kerasgan3d.load_generator("nmc-cathode").sample(size, periodic=True, seed=0).labels)
+        np.save(file, generated(size).labels)
         return
     from scipy import ndimage
 
