@@ -200,3 +200,29 @@ def measure_sample(labels, phases, voxel_size, rows=_ROWS):
     lag = min(LAGS, min(labels.shape) - 1)
     subject = Subject(check(labels, phases=phases, voxel_size=voxel_size), MEASURES, max_lag=lag)
     return {key: sub_volume_value(row, subject) if row.told_by(subject) else 0.0 for key, row in rows.items()}
+
+
+def mean_of_crops(labelled, measure, edge, count):
+    """Return the mean of a statistic over random crops, shared by axes that are alike: (k, axes).
+
+    Args:
+        labelled: A LabelledData, its number of phases known.
+        measure: From one-hot labels (z, y, x, phases) to (k, axes), not a number along the normal of a slice.
+        edge: Edge of a crop in voxels.
+        count: How many crops at least, as many of slices along each axis.
+    """
+    rng, normals = np.random.default_rng(0), labelled.normals
+    parts = [labelled] if normals is None else [labelled.normal_to((axis,)) for axis in sorted(set(normals))]
+    found = []
+    for part in parts:
+        crops = part.crops((edge,) * labelled.dimensions)
+        for _ in range(-(-count // len(parts))):
+            k, crop = crops.draw(rng)
+            normal = 0 if part.normals is None else part.normals[k]
+            volume = crop if crop.ndim == 3 else np.expand_dims(crop, normal)
+            found.append(measure(np.eye(labelled.n_phases or 1, dtype="float32")[volume]))
+    known = ~np.isnan(found)
+    sums, counts, mean = np.nansum(found, axis=0), known.sum(axis=0), np.zeros(known.shape[1:])
+    for axes in map(list, labelled.symmetry.groups):
+        mean[:, axes] = (sums[:, axes].sum(1) / np.maximum(counts[:, axes].sum(1), 1))[:, np.newaxis]
+    return mean

@@ -16,6 +16,7 @@ from keras import ops
 import kerasgan3d.differentiable as differentiable
 from kerasgan3d.data import LabelledData
 from kerasgan3d.material.local_fractions import BOX
+from kerasgan3d.material.statistics import mean_of_crops
 from kerasgan3d.sampling.conditions import Conditions
 
 _CROPS, _EDGE = 48, 64  # what statistics of the data are measured on
@@ -119,22 +120,12 @@ class Average(Term):
     @classmethod
     def of_data(cls, data, conditions, stride):
         """Return the mean over random crops, shared by axes that are alike."""
-        rng, edge = np.random.default_rng(0), min(_EDGE, data.smallest)
-        parts = [data] if data.normals is None else [data.normal_to((axis,)) for axis in sorted(set(data.normals))]
-        found = []
-        for part in parts:
-            crops = part.crops((edge,) * data.dimensions)
-            for _ in range(-(-_CROPS // len(parts))):
-                k, crop = crops.draw(rng)
-                normal = 0 if part.normals is None else part.normals[k]
-                volume = crop if crop.ndim == 3 else np.expand_dims(crop, normal)
-                hot = np.eye(data.n_phases or 1, dtype="float32")[volume][np.newaxis]
-                found.append(ops.convert_to_numpy(cls.measure(ops.convert_to_tensor(hot), False)))
-        known = ~np.isnan(found)  # along the normal of slices there is nothing: not a number
-        sums, counts, mean = np.nansum(found, axis=0), known.sum(axis=0), np.zeros(known.shape[1:])
-        for axes in map(list, data.symmetry.groups):
-            mean[:, axes] = (sums[:, axes].sum(1) / np.maximum(counts[:, axes].sum(1), 1))[:, np.newaxis]
-        return mean
+        return mean_of_crops(
+            data,
+            lambda hot: ops.convert_to_numpy(cls.measure(ops.convert_to_tensor(hot[np.newaxis]), False)),
+            min(_EDGE, data.smallest),
+            _CROPS,
+        )
 
     def loss(self, labels, asked):
         found, before = self.measure(labels, True), ops.convert_to_tensor(self._running)
