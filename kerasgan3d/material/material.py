@@ -1,5 +1,7 @@
 """What a run learns from: labelled images of one material, their crops and their statistics."""
 
+import numpy as np
+
 from kerasgan3d.crops import NoRoomError
 from kerasgan3d.material.images import read_images
 from kerasgan3d.material.sections import section_statistics, section_windows
@@ -7,6 +9,8 @@ from kerasgan3d.material.statistics import reference_statistics, structuring_len
 
 # So many windows say how large structures are.
 _STRUCTURES = 9
+# Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), ask for sub-volumes that hold so many structuring elements.
+_ENOUGH = 2
 _LEAST = 4  # voxels per side: no crop is smaller
 
 
@@ -76,6 +80,18 @@ class Material:
         return self.data.excluded[0]
 
     @property
+    def left_out(self):
+        """What of the images is not trained on, in words; empty where all is."""
+        parts = []
+        if self.excluded is not None:
+            whole = sum(image.size for image in self.images)
+            parts.append(f"{100 * self.counts.sum() / whole:.3g} % of them used")
+        if self.held_out is not None:
+            held = " x ".join(str(part.stop - part.start) for part in self.held_out)
+            parts.append(f"a block of {held} held out")
+        return "".join(f", {part}" for part in parts)
+
+    @property
     def dimensions(self):
         """3, or 2 where all that is known are slices."""
         return self.data.dimensions
@@ -113,6 +129,18 @@ class Material:
         except NoRoomError:  # for larger ones beside what is excluded
             samples = self._windows(crop, _STRUCTURES)
         return structuring_length(samples, len(self.phases))
+
+    def structures(self, crop):
+        """Tell in words how long structures are, and how many of them a crop holds."""
+        length = self.structuring_length(crop)
+        if not np.isfinite(length):
+            return f"structures are larger than crops of {crop} voxels: pass a larger crop, or resample the data"
+        held = crop / length
+        few = "" if held >= _ENOUGH else f"; there should be {_ENOUGH}: pass a larger crop, or resample the data"
+        return (
+            f"structures up to {length:.0f} voxels long (twice the lag at which the S2 covariance falls below 1/e); a "
+            f"crop holds {held:.1f} of them per side{few}"
+        )
 
     def crops(self, crop):
         """How many crops lie side by side in what may be used, on the lattice that begins at the corner."""

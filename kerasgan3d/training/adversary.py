@@ -13,7 +13,7 @@ from keras import ops
 
 from kerasgan3d.backend import backend
 from kerasgan3d.data import Symmetry
-from kerasgan3d.differentiable import likeliest, soft_edges
+from kerasgan3d.differentiable import soft_edges
 from kerasgan3d.material.edges import FULL
 from kerasgan3d.models.spectral import SpectralNorm
 from kerasgan3d.training.losses import LOSSES, PENALTIES
@@ -89,12 +89,12 @@ class Adversary:
         """Return what the critics see of periodic volumes, one array (count, ..., phases) each."""
         return generated_views(volumes, self.views, self.symmetry)
 
-    def shown(self, volumes: Any, step: Any) -> Any:
-        """Return periodic volumes as critics are shown them in a step: probabilities, or labels as the data's are."""
+    def shown(self, volumes: Any, labels: Any, step: Any) -> Any:
+        """Return what critics are shown in a step of periodic volumes: probabilities, or labels as the data's are."""
         rules, s = self.rules, self.rules.softening
         if rules.labels_from is None:
             return volumes
-        labels = soft_edges(likeliest(volumes), rules.edges) * (1.0 - s * volumes.shape[-1]) + s
+        labels = soft_edges(labels, rules.edges) * (1.0 - s * labels.shape[-1]) + s
         return ops.where(ops.convert_to_tensor(step) >= rules.labels_from, labels, volumes)
 
     def soft(self, parts: Sequence[Any]) -> list[Any]:

@@ -143,7 +143,7 @@ class GAN3D(keras.Model):
         report: dict[str, Any] = {}
         critics, generators = self.updates
         for i in range(critics - 1):
-            fakes = backend().without_gradients(lambda i=i: self._seen(data, i, self._volumes(data, i)))
+            fakes = backend().without_gradients(lambda i=i: self._seen(data, i, *self._volumes(data, i)))
             report |= self._challenge(data, i, [ops.stop_gradient(fake) for fake in fakes], answer=False)[1]
         for i in range(critics - 1, critics - 1 + generators):
             report |= self._learn(data, i, judged=i == critics - 1)
@@ -157,9 +157,9 @@ class GAN3D(keras.Model):
         """An update of the generator; the critics learn, if it is their turn, from the volumes that it learns from."""
         engine, variables = backend(), self.generator.trainable_variables
         with engine.recording() as tape:
-            volumes = self._volumes(data, i)
-            fakes = self._seen(data, i, volumes)
-            matched, report = self._match(volumes, data["latents"][i])
+            volumes, labels = self._volumes(data, i)
+            fakes = self._seen(data, i, volumes, labels)
+            matched, report = self._match(labels, data["latents"][i])
         if judged:
             answers, found = self._challenge(data, i, fakes, answer=True)
             report |= found
@@ -170,12 +170,14 @@ class GAN3D(keras.Model):
         return report
 
     def _volumes(self, data, i):
-        return self.generator(data["latents"][i], training=True)
+        """Generated volumes, and their likeliest phases."""
+        volumes = self.generator(data["latents"][i], training=True)
+        return volumes, differentiable.likeliest(volumes)
 
-    def _seen(self, data, i, volumes):
+    def _seen(self, data, i, volumes, labels):
         """What critics see of volumes, once these are rolled by some voxels."""
-        volumes = self.adversary.shown(volumes, self._step)
-        return self.adversary.see(backend().rolled(volumes, data["shifts"][i]))
+        shown = self.adversary.shown(volumes, labels, self._step)
+        return self.adversary.see(backend().rolled(shown, data["shifts"][i]))
 
     def _reals(self, data, i):
         return self.adversary.soft([part[i] for part in data["reals"]])
@@ -185,13 +187,10 @@ class GAN3D(keras.Model):
         mix = [part[i] for part in data["mix"]]
         return self.adversary.update(self.critic_optimizer, self._reals(data, i), fakes, mix, answer)
 
-    def _match(self, volumes, latents):
+    def _match(self, labels, latents):
         """The weighted losses of the terms, and a report of their errors."""
         losses, report = [], {}
-        if not self.terms:
-            return losses, report
-        labels, channels = differentiable.likeliest(volumes), self.generator.latent_channels
-        asked = None if self.generator.conditions is None else latents[..., channels:]
+        asked = None if self.generator.conditions is None else latents[..., self.generator.latent_channels :]
         for name, (weight, term) in self.terms.items():
             loss, report[f"{name}_error"] = term.loss(labels, asked)
             losses.append(weight * loss)

@@ -22,8 +22,6 @@ ROOM = 2  # the number of the training room whose runs it can resume
 # Seconds and gigabytes of a step of one volume of 128^3 voxels on two CPU cores, what critics see included.
 _COSTS = {"compact": (1.7, 2.0), "deep": (1.7, 2.0), "paper": (6.0, 4.0)}
 _BASE_GIGABYTES = 0.9
-# Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), ask for sub-volumes that hold so many structuring elements.
-_STRUCTURES = 2
 # Structures whose lengths differ by less than this factor are of one scale.
 _ALIKE = 1.5
 
@@ -87,26 +85,21 @@ class Plan:
         shape = " x ".join(map(str, images[0].shape)) if len(images) == 1 else f"{sum(image.size for image in images)}"
         size = f"{material.voxel_size:g} µm" if material.voxel_size else "unknown (voxel_size would say it)"
         shares = ", ".join(f"{name} {x:.3f}" for name, x in zip(material.phases, material.fractions, strict=True))
-        crop = min(recipe.size, material.data.smallest)
+        crop, volumes = min(recipe.size, material.data.smallest), f"{recipe.batch} x {recipe.size}^3"
+        apart = material.crops(crop)
         start = [] if self.source is None else [("start", _start(material, self.source)), ("scale", self._scale(crop))]
         told = "told local volume fractions" if self.conditions is not None else "not told volume fractions"
         rows = [
-            ("data", f"{material.name}: {shape} voxels of size {size}" + _left_out(material)),
+            ("data", f"{material.name}: {shape} voxels of size {size}" + material.left_out),
             ("phases", shares),
-            (
-                "crops",
-                f"{material.crops(crop)} of {crop} voxels per side that do not overlap; {material.symmetry} symmetry",
-            ),
-            ("size", _structures(material, crop)),
+            ("crops", f"{apart} of {crop} voxels per side that do not overlap; {material.symmetry} symmetry"),
+            ("size", material.structures(crop)),
             *start,
             ("recipe", f"{recipe.name}: {architectures(recipe.to_dict())} generator, {told}; {recipe.loss} loss"),
             ("critics", f"of {', of '.join(map(str, recipe.views))}; edges are given {recipe.edges:g}"),
             ("terms", ", ".join(f"{name} {weight:g}" for name, (weight, _) in self.terms.items()) or "none"),
             *(("note", note) for note in self.notes),
-            (
-                "steps",
-                f"{recipe.steps} of {recipe.batch} x {recipe.size}^3 voxels, measured every {recipe.monitor_every}",
-            ),
+            ("steps", f"{recipe.steps} of {volumes} voxels, measured every {recipe.monitor_every}"),
             ("cost", self._cost(read_log(log) if resuming else [])),
             ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
         ]
@@ -139,29 +132,6 @@ class Plan:
         updates = (recipe.critic_updates + recipe.generator_updates) / 2 * recipe.steps
         whole = _time(seconds * load * updates)
         return f"about {whole} on two CPU cores, less on more cores or a GPU; {memory} (estimates)"
-
-
-def _left_out(material):
-    parts = []
-    if material.excluded is not None:
-        whole = sum(image.size for image in material.images)
-        parts.append(f"{100 * material.counts.sum() / whole:.3g} % of them used")
-    if material.held_out is not None:
-        held = " x ".join(str(part.stop - part.start) for part in material.held_out)
-        parts.append(f"a block of {held} held out")
-    return "".join(f", {part}" for part in parts)
-
-
-def _structures(material, crop):
-    length = material.structuring_length(crop)
-    if not np.isfinite(length):
-        return f"structures are larger than crops of {crop} voxels: pass a larger crop, or resample the data"
-    held = crop / length
-    few = "" if held >= _STRUCTURES else f"; there should be {_STRUCTURES}: pass a larger crop, or resample the data"
-    return (
-        f"structures up to {length:.0f} voxels long (twice the lag at which the S2 covariance falls below 1/e); a crop "
-        f"holds {held:.1f} of them per side{few}"
-    )
 
 
 def _start(material, pretrained):
