@@ -58,8 +58,8 @@ class Backend:
         """Return what makes several devices train as one."""
         raise NotImplementedError
 
-    def share_between_devices(self, variables: Sequence[Any]) -> None:
-        """Let what is not trained by gradients be updated on all devices alike."""
+    def share_between_devices(self, variables: Sequence[Any], means: Sequence[Any] = ()) -> None:
+        """Update what is not trained by gradients on all devices alike: ``means`` to the mean of what each assigns."""
 
 
 class _TensorFlow(Backend):
@@ -126,12 +126,14 @@ class _TensorFlow(Backend):
         reduction = tf.distribute.ReductionToOneDevice()
         return tf.distribute.MirroredStrategy([device.name for device in found[:devices]], reduction)
 
-    def share_between_devices(self, variables):
+    def share_between_devices(self, variables, means=()):
         import tensorflow as tf
 
         for variable in variables:
             # Every device computes the same value, or its own of what is random: that of the first is everybody's.
             variable.value._aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        for variable in means:
+            variable.value._aggregation = tf.VariableAggregation.MEAN
 
 
 class _Torch(Backend):

@@ -222,7 +222,7 @@ views = (View("slices", 16, count=2, widths=(4,)), View("volumes", 32, 2, count=
 recipe = load_recipe("default").with_changes(size=32, batch=4, views=views, precision="float32", penalty_every=2)
 conditions = fit_conditions(data, 16)
 generator = make_generator(recipe, ("a", "b", "c"), None, conditions, 0)
-terms, _ = applied(recipe.terms, data, conditions, 16)
+terms, _ = applied({"local_fractions": 0.15, "surface_areas": 0.1}, data, conditions, 16)
 logs = {}
 for devices in (1, 2):
     gan = make_gan(recipe, generator, symmetry, terms, 0, devices)
@@ -250,7 +250,7 @@ def test_two_devices_train_as_one(tmp_path):
     assert result.returncode == 0, result.stderr[-2000:]
     found = json.loads(result.stdout)
     one, two = found["logs"]["1"], found["logs"]["2"]
-    assert set(one) == {"critic_loss", "real", "fake", "local_fractions_error"}
+    assert set(one) == {"critic_loss", "real", "fake", "local_fractions_error", "surface_areas_error"}
     for key in one:
         assert two[key] == pytest.approx(one[key], rel=1e-4, abs=1e-5), key
     # The first steps of Adam are signs of gradients, which rounding turns where they vanish: twice the rate per step.

@@ -89,7 +89,9 @@ def make_gan(
         for norm in (*ours.normalizations, *ours.residual_normalizations):
             norm.synchronized = True
         trained = {id(v) for v in (*ours.trainable_variables, *gan.adversary.trainable_variables)}
-        backend().share_between_devices([v for v in gan.state() if id(v) not in trained])
+        measured = [v for _, term in gan.terms.values() for v in term.variables]
+        trained |= {id(v) for v in measured}
+        backend().share_between_devices([v for v in gan.state() if id(v) not in trained], means=measured)
     return gan
 
 
