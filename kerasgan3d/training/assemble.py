@@ -88,17 +88,15 @@ def make_gan(
         gan.strategy = strategy
         for norm in (*ours.normalizations, *ours.residual_normalizations):
             norm.synchronized = True
-        trained = {id(v) for v in (*ours.trainable_variables, *gan.adversary.trainable_variables)}
-        measured = [v for _, term in gan.terms.values() for v in term.variables]
-        trained |= {id(v) for v in measured}
-        backend().share_between_devices([v for v in gan.state() if id(v) not in trained], means=measured)
+        means = [v for _, term in gan.terms.values() for v in term.variables]
+        apart = {id(v) for v in (*ours.trainable_variables, *gan.adversary.trainable_variables, *means)}
+        backend().share_between_devices([v for v in gan.state() if id(v) not in apart], means)
     return gan
 
 
 def _rules(recipe):
-    smoothing = {"smoothing": recipe.smoothing} if recipe.smoothing else {}
     return Rules(
-        loss=LOSSES[recipe.loss](**smoothing),
+        loss=LOSSES[recipe.loss](**({"smoothing": recipe.smoothing} if recipe.smoothing else {})),
         penalty=recipe.penalty,
         weight=recipe.penalty_weight,
         every=recipe.penalty_every,
