@@ -30,6 +30,10 @@ COMMANDS = {
     "train": ("kerasgan3d.cli.train", "Train a generator on a segmented image."),
     "finetune": ("kerasgan3d.cli.finetune", "Train a pretrained generator on another material."),
     "pull": ("kerasgan3d.cli.pull", "Pull a generator from the Hugging Face Hub into its cache."),
+    "app": (
+        "kerasgan3d.cli.webapp",
+        "Serve a web app: choose a generator, look at what it makes, measure it, take it along.",
+    ),
     "publish": ("kerasgan3d.cli.publish", "Publish a generator on the Hugging Face Hub."),
     "doctor": ("kerasgan3d.cli.doctor", "Show what is installed, what this machine has, and what is missing."),
 }
