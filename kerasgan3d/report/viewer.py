@@ -98,7 +98,7 @@ def view(
 
     Example:
         >>> volume.view("cathode.html")  # doctest: +SKIP
-        View(128 x 128 x 128 voxels, ... characters of HTML)
+        View(128 x 128 x 128 voxels, 200001 characters of HTML)
     """
     if not isinstance(volume, Volume | StoredVolume):
         raise TypeError(
