@@ -107,7 +107,7 @@ def test_a_browser_shows_the_volume(tmp_path, browser):
     labels = np.arange(6).repeat(80).reshape(6, 8, 10) // 2
     volume = Volume(labels, ("a", "b", "c"), 0.5)
     palette = phase_colors(volume.phases)
-    volume.view(tmp_path / "a.html")
+    page = volume.view(tmp_path / "a.html")
     browser.goto((tmp_path / "a.html").as_uri())
     browser.wait_for_selector("body[data-drawn]")
     assert browser.is_hidden("#trouble")
@@ -138,4 +138,8 @@ def test_a_browser_shows_the_volume(tmp_path, browser):
     browser.focus("#solid")
     browser.keyboard.press("ArrowRight")
     assert browser.evaluate("eye.azimuth") == 35
+    # In a notebook, it is the same page in a frame.
+    (tmp_path / "b.html").write_text(page._repr_html_(), "utf-8")
+    browser.goto((tmp_path / "b.html").as_uri())
+    browser.frame_locator("iframe").locator("body[data-drawn]").wait_for()
     assert browser.trouble == []

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from kerasgan3d import Volume, load_generator
 from kerasgan3d.cli import main
-from kerasgan3d.zoo.app import Desk, build
+from kerasgan3d.zoo.app import Desk, serve
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -124,11 +124,12 @@ def test_the_space_says_what_it_needs():
 
 @pytest.mark.peer
 def test_a_browser_drives_the_app(browser, small_preset, tmp_path):
-    pytest.importorskip("gradio")
-    app = build([str(small_preset)], largest=64)
+    gradio = pytest.importorskip("gradio")
     try:
-        _, address, _ = app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, inbrowser=False)
+        _, address, _ = serve([str(small_preset)], largest=64, prevent_thread_lock=True, quiet=True)
+        assert address.startswith("http://127.0.0.1:")
         browser.goto(address)
+        assert "fonts.googleapis" not in browser.content()
         browser.get_by_text("Blocks of noise.").wait_for()
         browser.get_by_label("Seed").fill("3")
         browser.get_by_role("button", name="Generate").click()
@@ -147,4 +148,4 @@ def test_a_browser_drives_the_app(browser, small_preset, tmp_path):
         browser.get_by_role("button", name="Generate").click()
         browser.get_by_text("`seed` must be").first.wait_for()
     finally:
-        app.close()
+        gradio.close_all()
