@@ -23,9 +23,17 @@ COMMANDS = {
     "export": ("kerasgan3d.cli.export", "Export a volume to what solvers and cell models read."),
     "compare": ("kerasgan3d.cli.compare", "Compare generated microstructures with a real one, in numbers and a page."),
     "render": ("kerasgan3d.cli.render", "Draw a volume: solid body, three slices, phase fractions."),
+    "view": (
+        "kerasgan3d.cli.view",
+        "Write a page in which a volume turns: phases to hide, cuts, slices along three axes.",
+    ),
     "train": ("kerasgan3d.cli.train", "Train a generator on a segmented image."),
     "finetune": ("kerasgan3d.cli.finetune", "Train a pretrained generator on another material."),
     "pull": ("kerasgan3d.cli.pull", "Pull a generator from the Hugging Face Hub into its cache."),
+    "app": (
+        "kerasgan3d.cli.webapp",
+        "Serve a web app: choose a generator, look at what it makes, measure it, take it along.",
+    ),
     "publish": ("kerasgan3d.cli.publish", "Publish a generator on the Hugging Face Hub."),
     "doctor": ("kerasgan3d.cli.doctor", "Show what is installed, what this machine has, and what is missing."),
 }

@@ -45,7 +45,8 @@ Examples:
     show_default=True,
     help="An animation shows the middle slices normal to this axis.",
 )
-@click.option("--fps", type=click.FloatRange(0.1, 50), default=12, show_default=True, help="Slices a second.")
+@click.option("--body", is_flag=True, help="An animation shows the solid bodies instead.")
+@click.option("--fps", type=click.FloatRange(0.1, 50), default=12, show_default=True, help="Frames a second.")
 @json_option
 @overwrite_option
 @click.option(
@@ -53,18 +54,19 @@ Examples:
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="A folder of volumes, or an animation: .gif or .webp.",
+    help="A folder of volumes, or an animation: .gif, .webp or .mp4.",
 )
 @takes_generators("name")
 def command(
-    name, seeds, frames, size, periodic, periodic_axes, fractions, beyond, axis, fps, as_json, overwrite, output
+    name, seeds, frames, size, periodic, periodic_axes, fractions, beyond, axis, body, fps, as_json, overwrite, output
 ):
     """Generate volumes on the way from one seed to the next.
 
     Every volume between is as ordinary as those at the ends: a folder gets them as frame-00.tif and so on.
     """
     import kerasgan3d
-    from kerasgan3d.report.animation import animate, check_animation
+    from kerasgan3d.report.animation import animate, animate_bodies, check_animation
+    from kerasgan3d.report.solid import AZIMUTH
     from kerasgan3d.steering import interpolate
 
     if output.suffix:
@@ -77,7 +79,9 @@ def command(
         options = {"periodic": periodic_axes or periodic, "fractions": wishes(fractions), "beyond": beyond}
         volumes = interpolate(generator, seeds, frames, size, **options)
         volumes = _counted(volumes, frames, bar)
-        if output.suffix:
+        if output.suffix and body:
+            animate_bodies(((volume.labels, AZIMUTH) for volume in volumes), generator.phases, output, fps=fps)
+        elif output.suffix:
             animate((_middle(volume, axis) for volume in volumes), generator.phases, output, fps=fps)
         else:
             _write_folder(volumes, frames, output)

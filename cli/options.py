@@ -304,6 +304,17 @@ def each_once(pairs, option):
     return dict(pairs)
 
 
+def refuse_given(rule, options):
+    """Check that none of some options, by name, is given.
+
+    Raises:
+        click.UsageError: one is.
+    """
+    given = [name for name, value in options.items() if value not in (None, (), False)]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: {rule}.", click.get_current_context())
+
+
 exclude_option = click.option(
     "--exclude",
     type=Box(),

@@ -36,6 +36,12 @@ def json_text(value: Any, **options: Any) -> str:
     return re.sub(r"[^\n -~]", lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
 
 
+def script_json(value: Any) -> str:
+    """Return a value as JSON that may stand within a script element."""
+    text = json_text(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
 def html_text(text: Any) -> str:
     """Return a text that may stand in HTML and in its attributes; nothing for None."""
     return "" if text is None else html.escape(printable(str(text)))

@@ -24,6 +24,30 @@ os.environ.pop("HF_TOKEN", None)
 
 
 @pytest.fixture
+def browser():
+    """A page of a real browser, headless and without a network: the machine's Chromium, or Playwright's.
+
+    Its list `trouble` holds the errors of the page.
+    """
+    playwright = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    switches = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
+    switches.append("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+    with playwright.sync_playwright() as driver:
+        try:
+            found = next(filter(None, map(shutil.which, names)), None)
+            running = driver.chromium.launch(executable_path=found, args=switches)
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium: {str(error).splitlines()[0]}")
+        page = running.new_page(viewport={"width": 1000, "height": 1000})
+        page.set_default_timeout(120_000)
+        page.trouble = []
+        page.on("pageerror", lambda error: page.trouble.append(str(error)))
+        yield page
+        running.close()
+
+
+@pytest.fixture
 def signals_heard():
     """Let programs that a test starts hear signals that are ignored where it runs in the background."""
     heard = {signal.SIGINT: signal.default_int_handler}

@@ -181,6 +181,7 @@ def test_few_hand_up_and_what_they_hand_up_to_is_there():
                     found.add((name, function.name))
     assert found == {
         ("kerasgan3d.io.volume", "plot"),
+        ("kerasgan3d.io.volume", "view"),
         ("kerasgan3d.io.volume", "_repr_html_"),
         ("kerasgan3d.metrics.record", "_repr_html_"),
         ("kerasgan3d.models.generator", "_repr_html_"),

@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import kerasgan3d
 from kerasgan3d.cli import main
@@ -65,6 +66,10 @@ def test_existing_pictures_are_replaced_only_on_request(folder):
         ("volume.tif -o a.png --phases pore", "pore"),
         ("volume.tif", "Missing option '-o'"),
         ("volume.tif -o a.png --axis w", "Invalid value for '--axis'"),
+        ("volume.tif -o a.png --animate slices", "an animation must be a file of .*gif, .webp.* Received: a.png"),
+        ("volume.tif -o missing/a.gif --animate slices", "missing"),
+        ("volume.tif -o a.png --frames 9", "--frames: of animations; give --animate, too"),
+        ("volume.tif -o a.gif --animate slices --dpi 90", "--dpi: of pictures, and --animate makes none"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_no_file(folder, text, message):
@@ -95,3 +100,16 @@ def test_json_says_what_was_drawn(folder):
     assert found == {"output": "a.png", "shape": [6, 8, 10], "voxel_size": 0.398, "periodic": [False, False, False]}
     assert list(shares) == ["pore", "NMC", "CBD"]
     assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_an_animation_is_made_on_request(folder, monkeypatch):
+    result = run("volume.tif -o a.gif --animate slices --axis x")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "wrote a.gif\n", "")
+    with Image.open(folder / "a.gif") as picture:
+        assert picture.n_frames == 10
+    made = {}
+    monkeypatch.setattr(
+        "kerasgan3d.report.animation.animate_volume", lambda volume, path, kind, **given: made.update(given, kind=kind)
+    )
+    assert run("volume.tif -o b.webp --animate rotation --frames 9 --fps 5").exit_code == 0
+    assert made == {"kind": "rotation", "frames": 9, "fps": 5}

@@ -48,7 +48,9 @@ def test_the_conda_recipe_has_the_same_requirements():
     assert dict(listed[1:]) == {renamed.get(name, name): bound for name, bound in wanted}
 
 
-@pytest.mark.parametrize("extra", ["codecs", "mesh", "view", "torch", "gpu", "docs", "notebooks", "test", "dev"])
+@pytest.mark.parametrize(
+    "extra", ["codecs", "mesh", "view", "video", "app", "torch", "gpu", "docs", "notebooks", "test", "dev"]
+)
 def test_extras(extra):
     assert PROJECT["optional-dependencies"][extra]
 

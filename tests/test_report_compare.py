@@ -88,6 +88,13 @@ def test_a_repeat_gives_the_same_and_another_seed_another(comparison):
     assert not any(row["key"] == "relative_diffusivity" for row in again["measures"])
 
 
+def test_the_page_browses_the_first_volume_of_either_side(comparison):
+    pictures = comparison.pictures
+    for side in ("real", "generated"):
+        assert pictures["volumes"][side].shape == (12, 12, 12)
+        np.testing.assert_array_equal(pictures["volumes"][side][6], pictures[side][0])
+
+
 def test_pictures_are_slices_and_flux_within_the_phase(comparison):
     pictures = comparison.pictures
     for side in ("real", "generated"):

@@ -1,11 +1,16 @@
 import base64
 import copy
+import io
 import json
+import re
+import zlib
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from kerasgan3d.palette import phase_colors
 from kerasgan3d.report.page import page_text, write_page
 from kerasgan3d.report.record import ComparisonRecord
 from kerasgan3d.report.verdict import conclusion, verdicts_of
@@ -440,3 +445,58 @@ def test_notes_and_seconds_are_told():
     text = Page(page_text(comparison)).text
     assert "Note: scan.tif does not name its phases." in text
     assert "It took 4 s." in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_slices_of_volumes_are_browsed():
+    rng = np.random.default_rng(0)
+    volumes = {side: rng.integers(0, 3, (140, 6, 7)).astype(np.uint8) for side in ("generated", "real")}
+    text = page_text(make_comparison(), {**make_pictures(), "volumes": volumes})
+    (found,) = re.findall(r'<div class="browse".*?</script>', text, re.S)
+    shown = re.findall(r'data-shape="(.*?)" data-labels="(.*?)"></canvas><p class="quiet">(\w+)', found)
+    assert [side for *_, side in shown] == ["real", "generated"]
+    for shape, labels, side in shown:
+        assert json.loads(shape) == [128, 6, 7]
+        values = np.frombuffer(zlib.decompress(base64.b64decode(labels)), np.uint8)
+        np.testing.assert_array_equal(values.reshape(128, 6, 7), volumes[side][:128])
+    assert [source[:20] for source in Page(text).sources if "image" not in source] == ["data:text/javascript"]
+    assert 'type="range"' in found
+    assert "One real and one generated volume, slice by slice: the first 128 voxels along each axis." in found
+    assert "browse" not in page_text(make_comparison(), make_pictures()).partition("<body>")[2]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("volume", "message"),
+    [
+        (np.zeros((4, 4), int), r"pictures\['volumes'\]\['real'\] must be a volume \(z, y, x\). Received: \(4, 4\)"),
+        (np.full((4, 4, 4), 3), r"pictures\['real'\] must be .* labels 0 to 2"),
+    ],
+)
+def test_volumes_that_cannot_be_browsed_are_refused(volume, message):
+    with pytest.raises(ValueError, match=message):
+        page_text(make_comparison(), {"volumes": {"real": volume}})
+
+
+@pytest.mark.peer
+@pytest.mark.usefixtures("undrawn")
+def test_a_browser_goes_through_the_slices(tmp_path, browser):
+    labels = np.arange(6 * 8 * 10).reshape(6, 8, 10) % 3
+    volumes = {"real": labels, "generated": labels[::-1]}
+    write_page(make_comparison(), {**make_pictures(), "volumes": volumes}, tmp_path / "a.html")
+    browser.goto((tmp_path / "a.html").as_uri())
+    browser.wait_for_selector(".browse:not([hidden])")
+    palette = phase_colors(("pore", "NMC", "CBD"))
+
+    def shown(number):
+        script = "(canvas, n) => canvas[n].toDataURL()"
+        url = browser.eval_on_selector_all(".browse canvas", script, number)
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB"))
+
+    for axis, place, told in (("0", 5, "2.5 µm, voxel 5"), ("2", 3, "1.5 µm, voxel 3")):
+        browser.select_option(".browse select", axis)
+        browser.fill(".browse input", str(place))
+        assert browser.text_content(".browse output") == told
+        for number, volume in enumerate(volumes.values()):
+            np.testing.assert_array_equal(shown(number), palette[volume.take(place, int(axis))])
+    assert browser.trouble == []

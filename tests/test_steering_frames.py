@@ -1,5 +1,7 @@
 """Volumes on the way from seed to seed, and their animation."""
 
+import sys
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -81,6 +83,13 @@ def test_the_command_writes_an_animation(small_preset, tmp_path):
         assert (picture.n_frames, picture.size) == (3, (384, 512))
 
 
+def test_the_command_animates_solid_bodies(small_preset, tmp_path):
+    result = run(small_preset, tmp_path, "-o", str(tmp_path / "a.webp"), "--body")
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "a.webp") as picture:
+        assert picture.n_frames == 3
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -91,6 +100,7 @@ def test_the_command_writes_an_animation(small_preset, tmp_path):
 )
 def test_the_command_refuses_in_one_line(small_preset, tmp_path, monkeypatch, more, message):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     result = run(small_preset, tmp_path, *more)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     import xarray  # pyright: ignore[reportMissingImports]
     from matplotlib.figure import Figure
 
+    from kerasgan3d.report import View
+
 _RECORD_VERSION = 1
 
 
@@ -269,6 +271,18 @@ class Volume(NDArrayOperatorsMixin):
             A matplotlib Figure, which notebooks show.
         """
         return upward("report", "render")(self, **options)
+
+    def view(self, path: StrPath | None = None, **options: Any) -> View:
+        """Show the volume in a page, as a body that turns and as slices; see `kerasgan3d.report.view`.
+
+        Args:
+            path: Where to save the page, as .html; it needs nothing from elsewhere.
+            **options: `colors`, `title`.
+
+        Returns:
+            A View, which notebooks show.
+        """
+        return upward("report", "view")(self, path, **options)
 
     def to_xarray(self) -> xarray.DataArray:
         """Return the labels as an xarray.DataArray with dims z, y, x, which shares their memory.

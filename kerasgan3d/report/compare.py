@@ -254,6 +254,8 @@ class _Subject:
         """Return what the page draws: slices of either side, and the flux through one sub-volume."""
         drawn = {"real": self.real_samples[:_PICTURES], "generated": self.volumes[:_PICTURES]}
         pictures: dict[str, Any] = {side: _slices(samples) for side, samples in drawn.items()}
+        first = {side: samples[0] for side, samples in drawn.items() if len(samples) and samples[0].ndim == 3}
+        pictures["volumes"] = first
         if self._conducts:
             firsts = {"real": self.real_samples[:1], "generated": self.samples[:1]}
             pictures["flux"] = {side: _flux(first[0], self.phases) for side, first in firsts.items() if first}

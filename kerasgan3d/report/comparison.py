@@ -26,7 +26,7 @@ class Comparison:
         record: ComparisonRecord, all that was found.
         pictures: dict of arrays for the page: "real" and "generated", lists of slices of labels, and "flux", dict of
             "real" and "generated", each from phase to the magnitude of the flux along the rows of a slice, NaN outside
-            the phase.
+            the phase; "volumes", of either side that has any the first (z, y, x), whose slices the page browses.
     """
 
     def __init__(self, record: ComparisonRecord, pictures: dict[str, Any] | None = None):

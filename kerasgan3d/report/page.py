@@ -1,28 +1,30 @@
 """The page of a comparison: one HTML file with its tables and figures, which needs nothing but a browser."""
 
 import base64
-import importlib.resources
 import io
 from pathlib import Path
 from string import Template
 
 import matplotlib
 
+from kerasgan3d.checks import AXES
 from kerasgan3d.files import replacing
 from kerasgan3d.io import check_writable
 from kerasgan3d.metrics.registry import ALL
 from kerasgan3d.palette import phase_colors
 from kerasgan3d.report import figures
 from kerasgan3d.report.methods import methods_of
-from kerasgan3d.report.pictures import flux_slices, label_slices
+from kerasgan3d.report.pictures import browsed_volumes, flux_slices, label_slices
 from kerasgan3d.report.record import ComparisonRecord
 from kerasgan3d.report.tables import measure_table, table_legend
 from kerasgan3d.report.verdict import conclusion, fixed, headline, number, percent, verdict_lines, verdicts_of
-from kerasgan3d.texts import html_text, json_text
+from kerasgan3d.report.viewer import packed, resource
+from kerasgan3d.texts import html_text, script_json
 
 SUFFIXES = (".html", ".htm")
 _RASTER_DPI = 200
 _BOXES = "Boxes: quartiles and median; whiskers: 5th to 95th percentile; dots: {samples}."
+_LONGEST = 128  # voxels along an edge of what is browsed
 _PANELS = "Every panel has its own scale, of at least a fifth of the mean."
 
 
@@ -38,7 +40,8 @@ def write_page(comparison, pictures, path):
             (rows, columns), a list of volumes (z, y, x) whose middle slices are shown, or one volume, which shows its
             middle slices normal to z, y and x. "flux": dict with "real" and "generated", each a dict from phase name
             to the flux's magnitude, float (rows, columns) with transport along the rows, or (z, y, x) with transport
-            along z, of which the middle slice normal to x is shown; NaN outside the phase.
+            along z, of which the middle slice normal to x is shown; NaN outside the phase. "volumes": dict with "real",
+            "generated" or both, each a volume (z, y, x) whose slices the page browses, of 128 voxels an edge at most.
         path: the file, ending in .html or .htm.
 
     Returns:
@@ -77,11 +80,10 @@ def page_text(comparison, pictures=None):
         _methods(shown),
         _foot(shown),
     ]
-    template = importlib.resources.files("kerasgan3d.report").joinpath("page.html").read_text("utf-8")
-    return Template(template).substitute(
+    return Template(resource("page.html")).substitute(
         title=html_text(shown.title),
         body="\n".join(part for part in sections if part),
-        data=_json(comparison),
+        data=script_json(comparison.to_dict()),
     )
 
 
@@ -97,6 +99,7 @@ class _Shown:
         self.unit_of_samples = record.unit_of_samples
         pictures = pictures or {}
         self.slices = {side: label_slices(pictures.get(side), side, len(self.phases)) for side in ("real", "generated")}
+        self.browsed = browsed_volumes(pictures, len(self.phases))
         flux = pictures.get("flux") or {}
         self.flux = {side: flux_slices(flux.get(side), side, self.phases) for side in ("real", "generated")}
 
@@ -173,7 +176,36 @@ def _slices(record):
     if figure is None:
         return ""
     caption = "Slices, all at one scale; above real, below generated."
-    return "<h2>Slices</h2>\n" + _figure(figure, "Slices of the real and the generated microstructure.", caption)
+    text = "<h2>Slices</h2>\n" + _figure(figure, "Slices of the real and the generated microstructure.", caption)
+    return text + _browser(record)
+
+
+def _browser(record):
+    """Return the slices of a volume of either side, to be browsed; it is shown by its script, which draws them."""
+    if not record.browsed:
+        return ""
+    panels = "".join(_panel(side, volume[(slice(_LONGEST),) * 3]) for side, volume in record.browsed.items())
+    axes = "".join(f'<option value="{number}">{axis}</option>' for number, axis in enumerate(AXES))
+    colors, edge = phase_colors(record.phases).tolist(), record.voxel_size or ""
+    caption = f"One {' and one '.join(record.browsed)} volume, slice by slice"
+    large = max(length for volume in record.browsed.values() for length in volume.shape) > _LONGEST
+    caption += f": the first {_LONGEST} voxels along each axis." if large else "."
+    source = "".join(resource(name) for name in ("slices.js", "browse.js")).encode()
+    return (
+        f'<div class="browse" data-colors="{colors}" data-voxel-size="{edge}" hidden>\n<p><label>Slices normal to '
+        f'<select>{axes}</select></label> <label>at <input type="range" min="0"/></label> <output></output></p>\n'
+        f'<div class="panels">{panels}</div>\n'
+        f'<p class="quiet">{caption}</p></div>\n'
+        # The only text of a script in the page is the record; this one is an address.
+        f'<script src="data:text/javascript;base64,{base64.b64encode(source).decode("ascii")}"></script>\n'
+    )
+
+
+def _panel(side, labels):
+    return (
+        f'<div><canvas data-shape="{list(labels.shape)}" data-labels="{packed(labels)}"></canvas>'
+        f'<p class="quiet">{side}</p></div>'
+    )
 
 
 def _structure(record):
@@ -468,9 +500,3 @@ def _figure(figure, alt, caption):
     width, height = (round(96 * side) for side in figure.get_size_inches())
     image = f'<img src="data:image/svg+xml;base64,{data}" width="{width}" height="{height}" alt="{html_text(alt)}">'
     return f"<figure>{image}\n<figcaption>{caption}</figcaption></figure>\n"
-
-
-def _json(record):
-    """Return JSON that may stand within a script element."""
-    text = json_text(record.to_dict(), allow_nan=False, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

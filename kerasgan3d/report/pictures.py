@@ -32,6 +32,26 @@ def label_slices(pictures, side, n):
     return slices
 
 
+def browsed_volumes(pictures, n):
+    """Return the volumes whose slices a page browses: a dict from side to integer labels (z, y, x).
+
+    Args:
+        pictures: dict of arrays for the page; "volumes" maps "real" and "generated" to a volume each. A side that is
+            one volume itself is browsed, too.
+        n: number of phases.
+
+    Raises:
+        ValueError: as `label_slices`, or what is to be browsed is no volume.
+    """
+    found = {side: image for side, image in pictures.items() if np.ndim(image) == 3 and isinstance(image, np.ndarray)}
+    found |= pictures.get("volumes") or {}
+    for side, image in found.items():
+        if np.ndim(image) != 3:
+            raise ValueError(f"pictures['volumes'][{side!r}] must be a volume (z, y, x). Received: {np.shape(image)}.")
+        label_slices(image, side, n)
+    return {side: found[side] for side in ("real", "generated") if side in found}
+
+
 def flux_slices(maps, side, phases):
     """Return the flux maps of one side as a dict from phase name to a float array (rows, columns).
 

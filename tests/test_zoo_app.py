@@ -1,0 +1,151 @@
+"""The web app: what it does when asked to, and how it looks in a browser."""
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from kerasgan3d import Volume, load_generator
+from kerasgan3d.cli import main
+from kerasgan3d.zoo.app import Desk, serve
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Error(Exception):
+    """What gradio raises to tell something in the page."""
+
+
+@pytest.fixture
+def gradio(monkeypatch):
+    """In the place of gradio, what the desk uses of it."""
+    stand_in = types.ModuleType("gradio")
+    stand_in.update = lambda **changes: changes
+    stand_in.Error = Error
+    monkeypatch.setitem(sys.modules, "gradio", stand_in)
+
+
+@pytest.fixture
+def desk(gradio, small_preset, tmp_path):
+    return Desk([str(small_preset)], 64, tmp_path)
+
+
+def test_a_generator_is_described(desk):
+    about, size, fractions = desk.describe(desk.names[0])
+    stride = load_generator(desk.names[0]).stride
+    assert about == "Blocks of noise. Phases: pore, grain. Voxels of 0.5 µm."
+    assert size == {"minimum": stride, "maximum": 64, "step": stride, "value": 64}
+    assert fractions == {"visible": False, "value": ""}
+
+
+def test_what_is_generated_is_shown_measured_and_taken_along(desk):
+    volume, page, table, file = desk.generate(desk.names[0], 8, ["z", "x"], 3, "")
+    expected = load_generator(desk.names[0]).sample(8, periodic="zx", seed=3)
+    assert volume.equals(expected)
+    assert Volume.load(file["value"]).equals(expected)
+    assert Path(file["value"]).name == "blocks-8-seed-3.tif"
+    assert re.match(r'<iframe src="data:text/html;charset=utf-8;base64,[\w+/=]+" sandbox="allow-scripts"', page)
+    assert table == ""
+    assert "volume fraction" in desk.measure(volume, diffusion=False)
+
+
+def test_of_many_files_the_oldest_go(desk, tmp_path):
+    volume = Volume(np.zeros((2, 2, 2), int))
+    for number in range(25):
+        desk._written(volume, f"{number}.tif")
+    left = {path.name for path in tmp_path.glob("*/*.tif")}
+    assert left == {f"{number}.tif" for number in range(5, 25)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "/etc"}, "The generator must be one of .* Received: '/etc'"),
+        ({"size": 65}, "`size` must be an integer from 1 to 64. Received: 65"),
+        ({"size": 10**9}, "`size` must be an integer from 1 to 64"),
+        ({"size": 7}, "multiple"),
+        ({"seed": -1}, "`seed` must be an integer from 0"),
+        ({"periodic": ["q"]}, "q"),
+        ({"fractions": "pore=much"}, "Volume fractions must be such as pore=0.45, NMC=0.4. Received: pore=much"),
+        ({"fractions": "pore=0.4"}, "fractions"),
+    ],
+)
+def test_requests_are_checked(desk, changes, message):
+    asked = {"name": desk.names[0], "size": 8, "periodic": ["z"], "seed": 0, "fractions": "", **changes}
+    with pytest.raises(ValueError, match=message):
+        desk.generate(*asked.values())
+
+
+def test_what_cannot_be_measured_is_told(desk):
+    with pytest.raises(ValueError, match="Generate a volume first"):
+        desk.measure(None, diffusion=False)
+    with pytest.raises(ValueError, match="up to 96 voxels along an edge. Received: 97"):
+        desk.measure(Volume(np.zeros((97, 1, 1), int)), diffusion=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "largest", "message"),
+    [([], 64, "`names` must name a generator"), (["a"], 8, "`largest` must be an integer from 16 to 1024")],
+)
+def test_an_app_of_nothing_is_refused(tmp_path, names, largest, message):
+    with pytest.raises(ValueError, match=message):
+        Desk(names, largest, tmp_path)
+
+
+def test_the_command_serves_on_this_machine_alone(monkeypatch, small_preset):
+    served = {}
+    monkeypatch.setattr("kerasgan3d.zoo.app.serve", lambda names, **options: served.update(names=names, **options))
+    assert CliRunner().invoke(main, ["app", str(small_preset), "--no-browser"]).exit_code == 0
+    assert served["names"] == [str(small_preset)]
+    assert (served["server_name"], served["server_port"], served["inbrowser"]) == ("127.0.0.1", None, False)
+
+
+def test_without_gradio_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    result = CliRunner().invoke(main, ["app", "--no-browser"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "gradio is not installed; the app needs gradio: pip install 'kerasgan3d[app]'." in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not (ROOT / "packaging").is_dir(), reason="the tests were taken out of the repository")
+def test_the_space_says_what_it_needs():
+    folder = ROOT / "packaging" / "space"
+    front = folder.joinpath("README.md").read_text("utf-8").split("---")[1]
+    settings = dict(line.split(": ", 1) for line in front.strip().splitlines())
+    assert (settings["sdk"], settings["app_file"]) == ("gradio", "app.py")
+    assert (folder / settings["app_file"]).is_file()
+    assert folder.joinpath("requirements.txt").read_text("utf-8").startswith("kerasgan3d[app]")
+
+
+@pytest.mark.peer
+def test_a_browser_drives_the_app(browser, small_preset, tmp_path):
+    gradio = pytest.importorskip("gradio")
+    try:
+        _, address, _ = serve([str(small_preset)], largest=64, prevent_thread_lock=True, quiet=True)
+        assert address.startswith("http://127.0.0.1:")
+        browser.goto(address)
+        assert "fonts.googleapis" not in browser.content()
+        browser.get_by_text("Blocks of noise.").wait_for()
+        browser.get_by_label("Seed").fill("3")
+        browser.get_by_role("button", name="Generate").click()
+        frame = browser.frame_locator("iframe")
+        frame.locator("body[data-drawn]").wait_for()
+        assert "blocks, seed 3" in frame.locator("h1").text_content()
+        with browser.expect_download() as download:
+            browser.get_by_role("button", name="Download TIFF").click()
+        download.value.save_as(tmp_path / "a.tif")
+        expected = load_generator(small_preset).sample(64, periodic=True, seed=3)
+        assert Volume.load(tmp_path / "a.tif").equals(expected)
+        browser.get_by_role("tab", name="Measure").click()
+        browser.get_by_role("button", name="Measure").click()
+        browser.get_by_text("volume fraction").first.wait_for()
+        browser.get_by_label("Seed").fill("-1")
+        browser.get_by_role("button", name="Generate").click()
+        browser.get_by_text("`seed` must be").first.wait_for()
+    finally:
+        gradio.close_all()
