@@ -1,4 +1,4 @@
-# kerasgan3d with its generators:
+# An image with kerasgan3d and its pretrained generators:
 #   docker build -t kerasgan3d .
 #   docker run --rm -v "$PWD:/work" kerasgan3d sample nmc-cathode --size 128 --periodic --seed 0 -o cathode.tif
 FROM python:3.13-slim AS build

@@ -12,10 +12,10 @@ FILES = HERE / "benchmarks"
 HEAD = """\
 # Benchmarks
 
-The benchmarks ran on two cores of a server processor with 24 GiB of memory and no GPU: on an AMD EPYC, unless a section names
-another. Ratios are medians over the repeats of one run, which times both sides one after the other. The commands below measure
-the figures again (`pip install '.[peers]'` installs the other tools), and `python docs/benchmarks.py` makes this page from the
-files in `docs/benchmarks`.
+The benchmarks ran on two cores of a server processor with 24 GiB of memory and no GPU: on an AMD EPYC, unless a
+section names another. Ratios are medians over the repeats of one run, which times both sides one after the other. The
+commands below measure the figures again (`pip install '.[peers]'` installs the other tools), and
+`python docs/benchmarks.py` makes this page from the files in `docs/benchmarks`.
 """
 
 
@@ -40,8 +40,8 @@ def transport(rows):
         "## Relative diffusivity, compared with TauFactor on the CPU",
         "",
         "`python tests/benchmarks/transport.py --sizes 64 128 256 --json docs/benchmarks/transport.json`: pores of a "
-        "generated cathode, along z. Errors refer to D_eff / D_0 of a solution with a tolerance of 1e-9. Both tools run "
-        "with their defaults; TauFactor stops when the fluxes agree to 1 %.",
+        "generated cathode, along z. Errors refer to D_eff / D_0 of a solution with a tolerance of 1e-9. Both tools "
+        "run with their defaults; TauFactor stops when the fluxes agree to 1 %.",
         "",
         "| volume | kerasgan3d | its error | its memory | TauFactor | its error | times faster |",
         "|---|---|---|---|---|---|---|",
@@ -202,8 +202,8 @@ def training(result):
         "## A training step with 128³ voxels",
         "",
         "`python tests/benchmarks/training.py --repeats 5 --json docs/benchmarks/training.json`: the paper's networks "
-        "with its step (two updates of the generator, one of the critic), the same in plain PyTorch, the same step with "
-        "the compact generator, and a step of the recipe `default`, which updates the generator once. "
+        "with its step (two updates of the generator, one of the critic), the same in plain PyTorch, the same step "
+        "with the compact generator, and a step of the recipe `default`, which updates the generator once. "
         f"{result['processor']}, {result['cores']} cores. The paper's networks train {theirs / ours:.2f} times as fast "
         f"as in PyTorch (target: 1). The compact generator trains {ours / compact:.1f} times as fast as the paper's in "
         f"the paper's step, and {ours / default:.1f} times in the default step (target: 4).",
