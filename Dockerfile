@@ -10,7 +10,7 @@ FROM python:3.13-slim
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir /wheels/*.whl && rm -r /wheels \
     && useradd --create-home --uid 1000 user
-USER user
+USER 1000
 WORKDIR /work
 ENTRYPOINT ["kerasgan3d"]
 CMD ["--help"]
