@@ -110,9 +110,9 @@ def walk_text(walk):
     steps = [float((one != other).mean()) for one, other in zip(walk, walk[1:], strict=False)]
     apart = float((walk[0] != walk[-1]).mean())
     return (
-        f"Between consecutive ones of {FRAMES} frames of {walk[0].shape[0]}³ voxels from seed {SEEDS[0]} to seed "
-        f"{SEEDS[1]}, {100 * min(steps):.1f} to {100 * max(steps):.1f} % of the voxels change; the first and the last "
-        f"frame differ in {100 * apart:.0f} %.\n"
+        f"In {FRAMES} frames of {walk[0].shape[0]}³ voxels from seed {SEEDS[0]} to seed {SEEDS[1]}, "
+        f"{100 * min(steps):.1f} to {100 * max(steps):.1f} % of the voxels change from one frame to the next; the first "
+        f"and the last frame differ in {100 * apart:.0f} %.\n"
     )
 
 
