@@ -111,8 +111,8 @@ def walk_text(walk):
     apart = float((walk[0] != walk[-1]).mean())
     return (
         f"In {FRAMES} frames of {walk[0].shape[0]}³ voxels from seed {SEEDS[0]} to seed {SEEDS[1]}, "
-        f"{100 * min(steps):.1f} to {100 * max(steps):.1f} % of the voxels change from one frame to the next; the first "
-        f"and the last frame differ in {100 * apart:.0f} %.\n"
+        f"{100 * min(steps):.1f} to {100 * max(steps):.1f} % of the voxels change from one frame to the next; the "
+        f"first and the last frame differ in {100 * apart:.0f} %.\n"
     )
 
 
