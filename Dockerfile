@@ -1,4 +1,4 @@
-# kerasgan3d with its generators:
+# An image with kerasgan3d and its pretrained generators:
 #   docker build -t kerasgan3d .
 #   docker run --rm -v "$PWD:/work" kerasgan3d sample nmc-cathode --size 128 --periodic --seed 0 -o cathode.tif
 FROM python:3.13-slim AS build
@@ -10,7 +10,7 @@ FROM python:3.13-slim
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir /wheels/*.whl && rm -r /wheels \
     && useradd --create-home --uid 1000 user
-USER user
+USER 1000
 WORKDIR /work
 ENTRYPOINT ["kerasgan3d"]
 CMD ["--help"]

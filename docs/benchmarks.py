@@ -12,10 +12,10 @@ FILES = HERE / "benchmarks"
 HEAD = """\
 # Benchmarks
 
-Two cores of a server processor, 24 GiB of memory, no GPU: an AMD EPYC where a section does not say another. Ratios are
-medians over turns of one run, in which both sides are timed one after the other. `python docs/benchmarks.py` makes this
-page from the files in `docs/benchmarks`; the commands below make those again (`pip install '.[peers]'` brings the other
-tools).
+The benchmarks ran on two cores of a server processor with 24 GiB of memory and no GPU: on an AMD EPYC, unless a
+section names another. Ratios are medians over the repeats of one run, which times both sides one after the other. The
+commands below measure the figures again (`pip install '.[peers]'` installs the other tools), and
+`python docs/benchmarks.py` makes this page from the files in `docs/benchmarks`.
 """
 
 
@@ -37,11 +37,11 @@ def page():
 def transport(rows):
     """Relative diffusivity against TauFactor."""
     lines = [
-        "## Relative diffusivity, and TauFactor on the CPU",
+        "## Relative diffusivity, compared with TauFactor on the CPU",
         "",
         "`python tests/benchmarks/transport.py --sizes 64 128 256 --json docs/benchmarks/transport.json`: pores of a "
-        "generated cathode, along z. Errors are those of D_eff / D_0 against a solution with a tolerance of 1e-9. "
-        "Both tools run with their defaults; TauFactor's criterion is a spread of the fluxes of 1 %.",
+        "generated cathode, along z. Errors refer to D_eff / D_0 of a solution with a tolerance of 1e-9. Both tools "
+        "run with their defaults; TauFactor stops when the fluxes agree to 1 %.",
         "",
         "| volume | kerasgan3d | its error | its memory | TauFactor | its error | times faster |",
         "|---|---|---|---|---|---|---|",
@@ -58,11 +58,11 @@ def transport(rows):
 def correlation(result):
     """Two-point correlation against PoreSpy."""
     lines = [
-        f"## Two-point correlation of three phases at {result['size']}³, and PoreSpy",
+        f"## Two-point correlation of three phases at {result['size']}³, compared with PoreSpy",
         "",
         f"`python tests/benchmarks/correlation.py --workers 2 --repeats 1 --json docs/benchmarks/correlation.json`; "
-        f"PoreSpy {result['porespy']} uses all cores and gives the radial average, kerasgan3d uses "
-        f"{result['workers']}; turns: {result['repeats']}.",
+        f"PoreSpy {result['porespy']} uses all cores and gives the radial average; kerasgan3d uses "
+        f"{result['workers']} cores. Repeats: {result['repeats']}.",
         "",
         "| | seconds | times faster |",
         "|---|---|---|",
@@ -76,13 +76,13 @@ def correlation(result):
 def measure(rows):
     """The whole record of a volume."""
     lines = [
-        "## Everything of a volume: `kerasgan3d measure`",
+        "## All measures of a volume: `kerasgan3d measure`",
         "",
         "`python tests/benchmarks/measure.py --sizes 64 128 256 --repeats 1 --json docs/benchmarks/measure.json`: a "
-        "generated cathode of three phases, nine diffusion problems among the measures; memory beyond imports and the "
-        "volume.",
+        "generated cathode of three phases. The measures include nine diffusion problems. Memory excludes imports and "
+        "the volume.",
         "",
-        "| volume | seconds | of it transport | memory |",
+        "| volume | seconds | seconds of transport | memory |",
         "|---|---|---|---|",
     ]
     for row in rows:
@@ -94,13 +94,13 @@ def measure(rows):
 def blocks(rows):
     """A stored volume block by block."""
     lines = [
-        "## Larger than memory: `kerasgan3d measure --block 256`",
+        "## Volumes larger than memory: `kerasgan3d measure --block 256`",
         "",
         "`python tests/benchmarks/blocks.py --sizes 256 512 --at-once 512 --json docs/benchmarks/blocks.json`: a "
-        "periodic cathode of three phases, generated, in a Zarr; fractions, surfaces, triple-phase boundaries, "
-        "connectivity and S2 along the axes, the same numbers each way. These seconds are without shapes, which are "
-        "measured along by now and take some 40 s more per block of 256³ (below), unless left out by `--no-shapes`. "
-        "Seconds include reading; memory is all of all processes, imports included.",
+        "generated, periodic cathode of three phases in a Zarr file. Volume fractions, surfaces, triple-phase "
+        "boundaries, connectivity and S2 along the axes are the same numbers in each row. These times exclude shapes, "
+        "which now take about 40 s more per block of 256³ (see below) unless you give `--no-shapes`. Seconds include "
+        "reading. Memory is that of all processes, imports included.",
         "",
         "| volume | way | seconds | memory |",
         "|---|---|---|---|",
@@ -116,9 +116,9 @@ def shapes(rows):
         f"## Shapes of three phases at {rows[0]['size']}³",
         "",
         f"`python tests/benchmarks/shapes.py --size {rows[0]['size']} --repeats {len(rows[0]['runs'])} --json "
-        "docs/benchmarks/shapes.json`: a generated cathode, one thread, balls of 0 to 16 voxels. Seconds are medians; "
-        "memory is all of the process, imports and the volume included. Along periodic axes 32 voxels more are looked "
-        "at on either side for balls, and 26 for specks.",
+        "docs/benchmarks/shapes.json`: a generated cathode, one thread, balls of radius 0 to 16 voxels. Seconds are "
+        "medians. Memory is that of the process, with imports and the volume. Along periodic axes, balls need 32 more "
+        "voxels on either side, and specks 26.",
         "",
         "| | granulometry | chords | Euler characteristic | specks and holes | all | memory |",
         "|---|---|---|---|---|---|---|",
@@ -126,7 +126,9 @@ def shapes(rows):
     names = ("granulometry", "chord_lengths", "euler_characteristic", "specks", "seconds")
     for row in rows:
         seconds = " | ".join(f"{row[name]:.1f}" for name in names)
-        lines.append(f"| {'periodic' if row['periodic'] else 'not'} | {seconds} | {row['memory_MB'] / 1e3:.2f} GB |")
+        lines.append(
+            f"| {'periodic' if row['periodic'] else 'not periodic'} | {seconds} | {row['memory_MB'] / 1e3:.2f} GB |"
+        )
     return "\n".join([*lines, ""])
 
 
@@ -136,8 +138,8 @@ def export(rows):
         f"## Meshes and surfaces of three phases at {rows[0]['size']}³",
         "",
         f"`python tests/benchmarks/export.py --size {rows[0]['size']} --repeats {len(rows[0]['runs'])} --json "
-        "docs/benchmarks/export.json`: a generated cathode, periodic, one thread. Seconds are medians; memory is all "
-        'of the process, imports and the volume included. "A tenth" is cut from all triangles to a tenth of them.',
+        "docs/benchmarks/export.json`: a generated, periodic cathode, one thread. Seconds are medians. Memory is that "
+        'of the process, with imports and the volume. "A tenth" reduces the number of triangles to a tenth.',
         "",
         "| volume | | cells or triangles | seconds | memory |",
         "|---|---|---|---|---|",
@@ -151,10 +153,10 @@ def export(rows):
 def sampling(result):
     """Labels of one size, against PyTorch."""
     lines = [
-        f"## Sampling {result['size']}³ voxels, and the paper's generator in PyTorch",
+        f"## Sampling {result['size']}³ voxels, compared with the paper's generator in PyTorch",
         "",
         f"`python tests/benchmarks/sampling.py peers --size {result['size']} --repeats 5 --json "
-        f"docs/benchmarks/sampling.json`: periodic labels, nothing cropped from the peer, whose faces saw zeros. "
+        f"docs/benchmarks/sampling.json`: periodic labels. The peer pads with zeros, and its volume is not cropped. "
         f"{result['processor']}, {result['cores']} cores, PyTorch {result['torch']}.",
         "",
         "| | seconds | M voxels/s | times faster |",
@@ -173,10 +175,9 @@ def scaling(result):
         "## Streaming: from a laptop's memory to a gigavoxel",
         "",
         "`python tests/benchmarks/sampling.py scaling --sizes 64 128 256 512 1024 --formats zarr --ways 'one process' "
-        "--json docs/benchmarks/scaling.json`, and with other sizes, formats and ways, which adds their rows: "
-        "`Generator.stream` of periodic volumes, of `nmc-cathode` where no other is named, each in a process of its "
-        "own. Seconds include "
-        "writing and, of workers, their start; memory is all of all processes, libraries included. "
+        "--json docs/benchmarks/scaling.json`; other sizes, formats and ways add their rows. `Generator.stream` writes "
+        "periodic volumes of `nmc-cathode`, unless a row names another generator, each in a separate process. Seconds "
+        "include writing and the start of workers. Memory is that of all processes, with libraries. "
         f"{result['processor']}, {result['cores']} cores.",
         "",
         "| volume | file | way | seconds | M voxels/s | steady | memory | size of the file |",
@@ -198,14 +199,14 @@ def training(result):
     seconds = {name: statistics.median(found) for name, found in result["seconds"].items()}
     ours, theirs, compact, default = (seconds[name] for name in ("paper", "plain PyTorch", "paper, compact", "default"))
     lines = [
-        "## A training step: 128³ voxels",
+        "## A training step with 128³ voxels",
         "",
         "`python tests/benchmarks/training.py --repeats 5 --json docs/benchmarks/training.json`: the paper's networks "
-        "and its step (two updates of the generator, one of the critic), the same in plain PyTorch, the same step with "
-        "the compact generator, and a step of the recipe `default`, in which the generator is updated once. "
+        "with its step (two updates of the generator, one of the critic), the same in plain PyTorch, the same step "
+        "with the compact generator, and a step of the recipe `default`, which updates the generator once. "
         f"{result['processor']}, {result['cores']} cores. The paper's networks train {theirs / ours:.2f} times as fast "
-        f"as in PyTorch (wanted: 1); compact {ours / compact:.1f} times as fast as paper in the paper's step, and "
-        f"{ours / default:.1f} times in its own (wanted: 4).",
+        f"as in PyTorch (target: 1). The compact generator trains {ours / compact:.1f} times as fast as the paper's in "
+        f"the paper's step, and {ours / default:.1f} times in the default step (target: 4).",
         "",
         "| | seconds a step | ms a sample |",
         "|---|---|---|",
@@ -233,16 +234,16 @@ def _finetune(result, title, command, picture):
     names = {"finetune": f"{result['preset']} fine-tuned", "scratch": "from scratch"}
     volumes = result["results"]["finetune"]["volumes"]
     lines = [
-        f"## Fine-tuning and training from scratch: {title}",
+        f"## Fine-tuning compared with training from scratch: {title}",
         "",
         f"`python tests/benchmarks/finetune.py {command} --minutes {result['minutes']:g} --steps {result['steps']} "
-        f"--monitor-every {result['monitor_every']}`: one after the other, the recipes "
-        f"`{result['recipes']['finetune']}` and `{result['recipes']['scratch']}`, one seed each. "
-        f"{result['processor']}, {result['cores']} cores. The error of the result, calibrated as it is handed over, is "
-        f"that of {volumes} volumes that nothing was chosen by; while a run goes on it is that of 16, always the same, "
-        "so that the smallest of many is partly luck.",
+        f"--monitor-every {result['monitor_every']}` runs the recipes `{result['recipes']['finetune']}` and "
+        f"`{result['recipes']['scratch']}` one after the other, with one seed each. "
+        f"{result['processor']}, {result['cores']} cores. The error of the result is that of the calibrated generator, "
+        f"over {volumes} volumes that were not used for any choice. During a run, the error is that of 16 volumes, "
+        "always the same, so the smallest of many is partly luck.",
         "",
-        "| | error of the result | smallest while it ran | last | minutes |",
+        "| | error of the result | smallest during the run | last of the run | minutes |",
         "|---|---|---|---|---|",
     ]
     for name, rows in result["curves"].items():
@@ -256,13 +257,13 @@ def _finetune(result, title, command, picture):
 def streams(rows):
     """What it costs that a stream can be relied on."""
     lines = [
-        "## What it costs that a stream can be relied on",
+        "## The cost of safe streams",
         "",
         "`python tests/benchmarks/streams.py --json docs/benchmarks/streams.json`: two parts of 256³ voxels, computed "
-        "by `nmc-cathode` and written, with and without waiting for the disk and reading every block back. Writing "
-        "takes place while the next part is computed, so that the share is the most that it can cost.",
+        "by `nmc-cathode` and written, with and without waiting for the disk and reading every block back. Since "
+        "kerasgan3d writes a part while it computes the next one, the share is an upper bound of the cost.",
         "",
-        "| file | computed in | written in | without | share |",
+        "| file | computing | safe writing | plain writing | share |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
@@ -277,13 +278,13 @@ def confidence(found):
     """How often confidence intervals hold the truth."""
     names = {"volume_fraction": "volume fraction", "specific_surface_area": "specific surface area"}
     lines = [
-        "## How often confidence intervals hold the truth",
+        "## How often confidence intervals contain the true value",
         "",
         f"`python tests/benchmarks/confidence.py --json docs/benchmarks/confidence.json`: {found['volumes']} Gaussian "
-        "random fields above a threshold for each row, whose volume fraction and surface are known exactly; intervals "
-        "of 95 % from single volumes. The half width is the mean, as a share of the truth.",
+        "random fields above a threshold for each row, whose volume fraction and surface are known exactly, and "
+        "intervals of 95 % from single volumes. The half width is the mean, relative to the true value.",
         "",
-        "| volumes | number | truth | intervals that hold it | half width |",
+        "| volumes | measure | true value | intervals that contain it | half width |",
         "|---|---|---|---|---|",
     ]
     for case in found["cases"]:
@@ -300,11 +301,11 @@ def soak_streams(found):
     """Streams that were killed and whose remains were damaged."""
     damages = ", ".join(f"{kind} {n}" for kind, n in found["damages"].items())
     return (
-        "## Streams, killed and damaged\n\n"
-        "`python tests/soak/streams.py --seconds 55 --json docs/benchmarks/soak-streams.json`: processes that stream a "
-        f"volume, killed at random moments; {sum(found['damages'].values())} times something in the folder that was "
-        f"left was then damaged ({damages}). The next process goes on, or refuses by name what is there.\n\n"
-        "| volumes | kills | right in the end | refused by name on the way | lost |\n|---|---|---|---|---|\n"
+        "## Killed and damaged streams\n\n"
+        "`python tests/soak/streams.py --seconds 55 --json docs/benchmarks/soak-streams.json` kills processes that "
+        f"stream a volume, at random moments. {sum(found['damages'].values())} times it also damaged the folder that "
+        f"they left ({damages}). The next process resumes, or refuses the damaged file by name.\n\n"
+        "| volumes | kills | finally correct | refused by name on the way | lost |\n|---|---|---|---|---|\n"
         f"| {found['volumes']} | {found['kills']} | {found['right']} | {found['refused']} | {found['lost']} |\n"
     )
 

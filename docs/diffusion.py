@@ -3,8 +3,8 @@
     pip install kerasgan3d scikit-fem && python docs/diffusion.py [SIZE]
 
 It prints D_eff / D_0 through the plane by trilinear hexahedra (scikit-fem) and by kerasgan3d's finite volumes: on the
-voxels as they are, on voxels of half the edge, and what both tend to; and by linear tetrahedra up to a smooth surface.
-The sides of the volume are periodic in all.
+original voxels, on voxels of half the edge, and extrapolated to the limit. It also prints the result of linear
+tetrahedra that follow the smooth surface. The sides of the volume are periodic in all cases.
 """
 
 import sys

@@ -110,9 +110,9 @@ def walk_text(walk):
     steps = [float((one != other).mean()) for one, other in zip(walk, walk[1:], strict=False)]
     apart = float((walk[0] != walk[-1]).mean())
     return (
-        f"Of {FRAMES} frames of {walk[0].shape[0]}³ voxels from seed {SEEDS[0]} to seed {SEEDS[1]}, "
-        f"{100 * min(steps):.1f} to {100 * max(steps):.1f} % of the voxels change from one to the next; between "
-        f"the two ends {100 * apart:.0f} % differ.\n"
+        f"In {FRAMES} frames of {walk[0].shape[0]}³ voxels from seed {SEEDS[0]} to seed {SEEDS[1]}, "
+        f"{100 * min(steps):.1f} to {100 * max(steps):.1f} % of the voxels change from one frame to the next; the "
+        f"first and the last frame differ in {100 * apart:.0f} %.\n"
     )
 
 
@@ -144,9 +144,9 @@ def blends_text(rows, count, size):
     few = sum(float(row[-1]) < 0.05 for row in rows)
     lines = [
         f"Of {len(rows)} values measured of {count} volumes of {size}³ voxels at t = 0.5 and of {count} ordinary ones, "
-        f"{few} differ with p < 0.05 (Welch), where one in twenty does by chance. All of them: "
-        f"[{TABLE.name}]({TABLE.name}).\n",
-        "| measure | of | ordinary | t = 0.5 | deviation of one volume | p |",
+        f"{few} differ with p < 0.05 (Welch's t-test); one in twenty would by chance. "
+        f"[{TABLE.name}]({TABLE.name}) lists all of them.\n",
+        "| measure | of | ordinary | t = 0.5 | standard deviation | p |",
         "|---|---|---|---|---|---|",
     ]
     shown = ("volume_fraction", "specific_surface_area", "triple_phase_boundary_density")

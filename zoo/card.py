@@ -88,14 +88,14 @@ def card_text(folder, source=None):
         ),
         preview=PREVIEW,
         phase_list=", ".join(map(markdown, phases)),
-        voxel_size=f"{size:g} µm a voxel" if size else "a voxel size that is not known",
+        voxel_size=f"{size:g} µm" if size else "unknown",
         stride=2 ** len(facts["generator"].get("widths", ())),
         megabytes=f"{(Path(folder) / WEIGHTS).stat().st_size / 1e6:.1f}",
         tuning=tuning_text(facts),
         measured=_compared(facts, reference),
         training=_training(training, settings),
         crop=markdown(_seen(settings)),
-        data=printable(facts.get("data") or "The data's source is not stated."),
+        data=printable(facts.get("data") or "The source of the data is not stated."),
         citation=f"Please cite: {_linked(printable(facts['citation']))}"
         if facts.get("citation")
         else "No citation is stated.",
@@ -108,7 +108,7 @@ def _compared(facts, reference):
     if facts.get("comparison"):
         return comparison_text(facts["comparison"])
     if facts.get("tuning") and not facts.get("fidelity"):
-        return "It was tuned to be another than the material, and was not compared with it."
+        return "This generator was tuned to differ from the material and was not compared with it."
     samples, judged = reference.get("sub_volumes", {}), facts.get("samples", {})
     kind = "windows of the slice" if samples.get("dimensions") == 2 else "random sub-volumes"
     text = (
@@ -233,7 +233,7 @@ def _sizes(facts):
         return ""
     bodies = "discs" if _dimensions(facts) == 2 else "balls"
     return (
-        f"The share of a phase that lies in {bodies} which fit into it differs by at most {found['difference']:.3f} "
+        f"The share of a phase that is covered by {bodies} inside it differs by at most {found['difference']:.3f} "
         f"for any phase and radius up to {found['max_radius']} voxels."
     )
 
@@ -246,7 +246,7 @@ def _large(facts):
     shares = " / ".join(f"{share:.3f}" for share in found["generated"])
     wanted = " / ".join(f"{share:.3f}" for share in found["real"])
     return (
-        f"Over {found['count']} volumes of {found['size']} voxels per side the volume fractions are {shares}; "
+        f"Over {found['count']} volumes of {found['size']} voxels per side, the volume fractions are {shares}; "
         f"those of the whole image are {wanted}."
     )
 
@@ -286,7 +286,7 @@ def _training(training, settings):
         *([_origin(origin)] if origin else []),
         f"Recipe {code(settings.get('name'))} ({printable(str(settings.get('source')))}), {markdown(architecture)} "
         f"architecture, on {code(data.get('file'))} ({shape} voxels), {symmetry} symmetry.",
-        f"The kept checkpoint is that of step {markdown(training.get('steps'))} of {_total(settings)}, after "
+        f"The selected checkpoint is that of step {markdown(training.get('steps'))} of {_total(settings)}, after "
         f"{markdown(training.get('hours'))} hours"
         + (f" on {markdown(training['hardware'])}" if training.get("hardware") else "")
         + (
@@ -294,22 +294,24 @@ def _training(training, settings):
             if settings.get("keep", "best") == "best"
             else ", the last that was measured"
         )
-        + ". All settings stand in `"
+        + ". `"
         + CARD
-        + "`.",
+        + "` contains all settings.",
     ]
     if "calibration" in training:
         before, after = (
             " / ".join(f"{value:.3f}" for value in training["calibration"].get(key, ())) for key in ("before", "after")
         )
         lines.append(
-            f"Its output biases were moved towards the data's volume fractions: {before} before, {after} after."
+            "A calibration of the output biases changed its volume fractions towards those of the data, from "
+            f"{before} to {after}."
         )
     if "rms_error" in training.get("answers", ()):
         left = " / ".join(f"{value:.3f}" for value in training["answers"]["rms_error"])
         lines.append(
-            "It is told local volume fractions. Wishes are corrected by what it made of those for "
-            f"{training['answers'].get('count', 'some')} volumes; what is left is {left} by phase (root mean square)."
+            "It takes local volume fractions as an input. Requests are corrected by what it made of those for "
+            f"{training['answers'].get('count', 'some')} volumes; what is left is {left} by phase (root mean square "
+            "error)."
         )
     if training.get("remark"):
         lines.append(printable(str(training["remark"])))

@@ -92,15 +92,15 @@ def _samples(record):
     size = samples.size
     if samples.dimensions == 3:
         return (
-            f"{samples.real} random sub-volumes of {size} voxels per side, and {samples.generated} generated "
-            "ones. Surfaces count voxel faces, triple-phase boundaries voxel edges; relative diffusivities are means "
-            "of the three axes."
+            f"The figures compare {samples.real} random sub-volumes of {size} voxels per side with {samples.generated} "
+            "generated ones. Surface areas count voxel faces, triple-phase boundaries count voxel edges, and relative "
+            "diffusivities are means over the three axes."
         )
     volumes = "" if record.volumes is None else f", three of each of {record.volumes.count} volumes"
     return (
-        f"{samples.real} random windows of {size} x {size} pixels of the slice, and {samples.generated} slices "
-        f"of generated volumes, normal to z, y and x{volumes}. Surfaces (voxel faces) and triple-phase boundaries "
-        "(voxel edges) of volumes follow from slices by stereology, for an isotropic material."
+        f"The figures compare {samples.real} random windows of {size} x {size} pixels of the slice with "
+        f"{samples.generated} slices of generated volumes, normal to z, y and x{volumes}. Surface areas (voxel faces) "
+        "and triple-phase boundaries (voxel edges) are derived from slices by stereology, for an isotropic material."
     )
 
 
@@ -113,11 +113,11 @@ def _large(large, phases):
     ]
     what = f"sub-volumes of {large['count']} periodic volumes of {large['size']} voxels per side, seams included"
     if not differences:
-        return f"Size: neither {what}, nor small volumes differ among themselves."
+        return f"Size: neither {what} nor small volumes differ among themselves."
     share, errors, name = max(differences)
     return (
-        f"Size: {what}, have the means of small volumes within {100 * share:.1f} % ({name}, {errors:.1f} standard "
-        "errors)."
+        f"Size: the means over {what}, agree with those of small volumes within {100 * share:.1f} % ({name}, "
+        f"{errors:.1f} standard errors)."
     )
 
 
@@ -131,7 +131,7 @@ def _solid(solid, phases):
     return (
         f"Means of {solid['count']} volumes of {solid['size']} voxels per side: relative diffusivity along z / y / x "
         f"{values}{'' if active is None else f'; active triple-phase boundary density {active:.3g} 1/µm²'}. "
-        f"Percolating in all directions of all of them: {', '.join(through) or 'no phase'}."
+        f"Phases that percolate in all directions in each of them: {', '.join(through) or 'none'}."
     )
 
 

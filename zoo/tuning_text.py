@@ -15,25 +15,26 @@ def tuning_text(facts):
     origin, judged = facts.get("tuned_from", {}), found.get("judged", {})
     digest = f" (sha256 of its weights: {markdown(origin['sha256'])})" if origin.get("sha256") else ""
     text = (
-        f"Tuned from {markdown(origin.get('name') or 'another generator')}{digest}: the mean of its noise was moved "
-        f"until volumes of {_by(found.get('size'))} voxels had what was wanted on average; nothing else was changed. "
-        f"At each lattice point the shift m adds |m|² / 2 = {found.get('cost', float('nan')):.3g} of information. "
-        f"Measured of {judged.get('count', '?')} windows of {_by(judged.get('size'))} voxels, of seeds that it was not "
-        "tuned on:"
+        f"Tuned from {markdown(origin.get('name') or 'another generator')}{digest}: the mean of its latents was "
+        f"shifted until volumes of {_by(found.get('size'))} voxels met the targets on average; nothing else was "
+        f"changed. At each lattice point the shift m adds |m|² / 2 = {found.get('cost', float('nan')):.3g} of "
+        f"information (nats). The table gives the means of {judged.get('count', '?')} windows of "
+        f"{_by(judged.get('size'))} voxels, with other seeds than those of the tuning:"
     )
-    lines = ["## Tuned", "", text, "", "| wanted | before | after | change | deviation of one window |"]
+    lines = ["## Tuned", "", text, "", "| target | before | after | change | standard deviation |"]
     lines.append("|---|---|---|---|---|")
     lines += [
         f"| {_named(name, row)} | {_sides(row)} | {_number(row.get('before_std'))} |"
         for name, row in found.get("measures", {}).items()
     ]
-    lines += ["", "What it cost in shapes:", "", "| measure | before | after | change |", "|---|---|---|---|"]
+    lines += ["", "The shapes changed as follows:", "", "| measure | before | after | change |", "|---|---|---|---|"]
     lines += [f"| {_named(name, row)} | {_sides(row)} |" for name, row in found.get("shapes", {}).items()]
     if found.get("classifier", {}).get("score") is not None:
         score, error = (found["classifier"].get(key, float("nan")) for key in ("score", "standard_error"))
         lines += [
             "",
-            f"A classifier tells slices of both apart in {score:.2f} ± {error:.2f} of the cases; 0.50 is chance.",
+            f"A classifier tells slices of the two generators apart with an accuracy of {score:.2f} ± {error:.2f}; "
+            "0.50 is chance.",
         ]
     return "\n".join([*lines, "", ""])
 
