@@ -14,6 +14,7 @@ from kerasgan3d.sampling.scan import UNKNOWN
 from kerasgan3d.steering import extend, extension
 from kerasgan3d.steering.fit import weights_of
 from kerasgan3d.steering.joint import joint_statistics
+from kerasgan3d.steering.lbfgs import Descent
 
 PHASES = ("pore", "NMC", "CBD")
 QUICK = {"starts": 1, "steps": 3}
@@ -102,6 +103,32 @@ def test_voxels_count_less_the_farther_they_lie_from_what_is_generated():
     weights = weights_of(labels, [(False, False), (False, False), (True, False)], 2, 1.0)
     np.testing.assert_allclose(weights[3, 0], [1, np.exp(-1), 0, 0, 0, np.exp(-1), np.exp(-1), np.exp(-1)], rtol=1e-6)
     assert (weights[0, 0, 6], weights[1, 1, 7]) == (1, 0)
+
+
+def told(descent, count):
+    """A descent that was told of Rosenbrock's function so many times."""
+    for _ in range(count):
+        x, y = descent.trial
+        slope = np.array([-400 * x * (y - x**2) - 2 * (1 - x), 200 * (y - x**2)])
+        descent.tell(100 * (y - x**2) ** 2 + (1 - x) ** 2, slope)
+    return descent
+
+
+def test_a_descent_comes_to_the_lowest_place_and_goes_on_from_arrays():
+    begun = told(Descent(np.array([-1.2, 1.0])), 20)
+    whole, resumed = told(Descent(begun.best, begun.memory, begun.numbers), 40), told(begun, 40)
+    np.testing.assert_allclose(whole.best, 1, atol=1e-4)
+    np.testing.assert_array_equal(resumed.best, whole.best)
+    np.testing.assert_array_equal(resumed.memory, whole.memory)
+
+
+def test_latents_that_known_voxels_do_not_hold_stay_as_they_were_drawn(generator, scan):
+    found = extension(generator, scan.labels[:, :, :4], (16, 12, 32), at=(0, 0, 0), seed=3, starts=1, steps=30).job.scan
+    drawn = np.random.default_rng([3, 0]).standard_normal(found.values.shape)
+    places = found.points[:, 2]
+    for place, least, most in ((places.max(), 0.98, 1), (places.max() - 1, 0, 0.98)):
+        alike = np.corrcoef(found.values[places == place].ravel(), drawn[places == place].ravel())[0, 1]
+        assert least < alike < most, (place, alike)
 
 
 def test_holes_are_filled_and_slices_gone_on_from(generator, scan):
