@@ -174,6 +174,21 @@ def test_an_interrupted_fit_goes_on_as_if_it_had_not_been(generator, scan, tmp_p
     assert resumed == extension(generator, scan, 20, **asked)
 
 
+def test_a_start_that_was_interrupted_at_its_end_is_finished(generator, scan, tmp_path):
+    asked, seen = {"seed": 2, "starts": 1, "steps": 10}, []
+
+    def stop_at_the_end(done, total):
+        seen.append(done)
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extension(generator, scan, 20, state=tmp_path / "fit.npz", progress=stop_at_the_end, **asked)
+    resumed = extension(generator, scan, 20, state=tmp_path / "fit.npz", progress=stop_at_the_end, **asked)
+    assert seen == list(range(1, 11))
+    assert resumed == extension(generator, scan, 20, progress=False, **asked)
+
+
 def test_conditions_are_fitted_within_what_they_can_be(make_generator):
     generator = make_generator(phases=PHASES, conditions=CONDITIONS, depths=(1, 1))
     labels = np.zeros((8, 8, 8), "uint8")

@@ -283,9 +283,9 @@ def fit_starts(fit: Fit, state: State, starts: int, steps: int, report: Callable
     """Bring all starts to their end, one after the other, from where a state is; it holds them then."""
     while len(state.done) < starts:
         drawn = fit.begun(len(state.done))
-        first, begun = state.found or (0, Descent(drawn))
-        for state.found in fit.steps(begun, drawn, first, steps):
-            step, descent = state.found
+        first, descent = state.found or (0, Descent(drawn))
+        for step, lower in fit.steps(descent, drawn, first, steps):
+            descent, state.found = lower, (step, lower)
             if step % _KEPT_EVERY == 0:
                 state.keep()
             if report is not None:
