@@ -5,6 +5,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -35,3 +36,11 @@ def test_the_comparison_is_made_of_what_it_says(maker, make_generator):
     fractions = [float(row[2]) for row in rows if row[0] == "volume_fraction"]
     assert sum(fractions) == pytest.approx(1, abs=1e-3)
     assert "Of " in maker.blends_text(rows, 3, 8)
+
+
+def test_costs_are_of_what_is_across_the_fractions(maker):
+    fractions = np.array([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
+    rows = np.vstack([[3.0, 2.0, 0.5, 0.0], [0.0, 0.0, 0.0, -0.25], fractions])
+    text = maker.reach_text("blocks", rows, rows, 4, 8)
+    _, *table = (line.split(" | ") for line in text.splitlines() if line.startswith("| "))
+    assert [(row[2], row[3], row[4]) for row in table] == [("1.00", "0.500", "0.005"), ("1.00", "0.250", "0.02")]

@@ -14,6 +14,7 @@ from kerasgan3d.sampling.scan import UNKNOWN
 from kerasgan3d.steering import extend, extension
 from kerasgan3d.steering.fit import weights_of
 from kerasgan3d.steering.joint import joint_statistics
+from kerasgan3d.steering.lbfgs import Descent
 
 PHASES = ("pore", "NMC", "CBD")
 QUICK = {"starts": 1, "steps": 3}
@@ -104,6 +105,32 @@ def test_voxels_count_less_the_farther_they_lie_from_what_is_generated():
     assert (weights[0, 0, 6], weights[1, 1, 7]) == (1, 0)
 
 
+def told(descent, count):
+    """A descent that was told of Rosenbrock's function so many times."""
+    for _ in range(count):
+        x, y = descent.trial
+        slope = np.array([-400 * x * (y - x**2) - 2 * (1 - x), 200 * (y - x**2)])
+        descent.tell(100 * (y - x**2) ** 2 + (1 - x) ** 2, slope)
+    return descent
+
+
+def test_a_descent_comes_to_the_lowest_place_and_goes_on_from_arrays():
+    begun = told(Descent(np.array([-1.2, 1.0])), 20)
+    whole, resumed = told(Descent(begun.best, begun.memory, begun.numbers), 40), told(begun, 40)
+    np.testing.assert_allclose(whole.best, 1, atol=1e-4)
+    np.testing.assert_array_equal(resumed.best, whole.best)
+    np.testing.assert_array_equal(resumed.memory, whole.memory)
+
+
+def test_latents_that_known_voxels_do_not_hold_stay_as_they_were_drawn(generator, scan):
+    found = extension(generator, scan.labels[:, :, :4], (16, 12, 32), at=(0, 0, 0), seed=3, starts=1, steps=30).job.scan
+    drawn = np.random.default_rng([3, 0]).standard_normal(found.values.shape)
+    places = found.points[:, 2]
+    for place, least, most in ((places.max(), 0.98, 1), (places.max() - 1, 0, 0.98)):
+        alike = np.corrcoef(found.values[places == place].ravel(), drawn[places == place].ravel())[0, 1]
+        assert least < alike < most, (place, alike)
+
+
 def test_holes_are_filled_and_slices_gone_on_from(generator, scan):
     hole = np.zeros(scan.shape, bool)
     hole[4:9, 5:8, 2:6] = True
@@ -145,6 +172,21 @@ def test_an_interrupted_fit_goes_on_as_if_it_had_not_been(generator, scan, tmp_p
     )
     assert seen == [23, 24]
     assert resumed == extension(generator, scan, 20, **asked)
+
+
+def test_a_start_that_was_interrupted_at_its_end_is_finished(generator, scan, tmp_path):
+    asked, seen = {"seed": 2, "starts": 1, "steps": 10}, []
+
+    def stop_at_the_end(done, total):
+        seen.append(done)
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extension(generator, scan, 20, state=tmp_path / "fit.npz", progress=stop_at_the_end, **asked)
+    resumed = extension(generator, scan, 20, state=tmp_path / "fit.npz", progress=stop_at_the_end, **asked)
+    assert seen == list(range(1, 11))
+    assert resumed == extension(generator, scan, 20, progress=False, **asked)
 
 
 def test_conditions_are_fitted_within_what_they_can_be(make_generator):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -16,15 +15,14 @@ import numpy as np
 from kerasgan3d.files import replacing
 from kerasgan3d.sampling.generate import Field
 from kerasgan3d.sampling.scan import UNKNOWN, Scan
+from kerasgan3d.steering.lbfgs import Descent
 
 if TYPE_CHECKING:
     from kerasgan3d.models import Generator
 
 _MOST_CELLS = 5  # lattice steps per side of what the network computes at once
-_RATE, _BETAS = 0.2, (0.9, 0.99)  # of Adam (Kingma & Ba, arXiv:1412.6980), the rate falling along half a cosine
-_LEAST = 0.02  # of the first rate, at the end
-_DOUBT = 2.5  # by how much more than they scatter logits are divided
-_PRIOR = 0.02  # of |d|^2 / 2 for what is fitted of the conditions, beside the mean cross-entropy
+_DOUBTS = (2.5, 0.8, 0.1)  # what logits are divided by, in shares of what they scatter by: in each part of the steps
+_TRUST = 0.3  # weight of a known voxel's cross-entropy beside the prior; neighbours tell much the same
 _KEPT_EVERY = 10  # steps
 
 
@@ -88,9 +86,11 @@ def weights_of(labels: np.ndarray, beyond: Sequence[tuple[bool, bool]], reach: i
 class Fit:
     """Finds what stands at the lattice points that known voxels are made of.
 
-    The mean cross-entropy of known voxels is lowered by Adam, through the network in its inference form. The latents of
-    each point keep the length that they were drawn with, so that they stay as normal as they were; what is fitted of
-    the conditions, in their whitened form d, has the prior |d|^2 / 2.
+    What is made small is the cross-entropy of known voxels, through the network in its inference form, and |d|^2 / 2,
+    d by how much latents and whitened conditions differ from what was drawn. Were this linear in the latents, what is
+    found would be a random one of all that go with the scan (randomised maximum likelihood: Oliver, He & Reynolds,
+    ECMOR V, 1996): latents of which known voxels say little stay as they were drawn. Each point's latents keep their
+    length, too.
 
     Args:
         generator: The Generator.
@@ -128,7 +128,7 @@ class Fit:
 
     def digest(self, more: str) -> str:
         """The sha256 of all that what is found depends on; ``more`` of it is a text."""
-        total = hashlib.sha256(f"{self._seed} {self._channels} {_RATE} {_PRIOR} {more}".encode())
+        total = hashlib.sha256(f"{self._seed} {self._channels} {_DOUBTS} {_TRUST} {more}".encode())
         total.update(self.points.tobytes())
         for block in self._blocks:
             for array in block:
@@ -141,18 +141,30 @@ class Fit:
         found[:, self._latents :] = 0
         return found
 
-    def values(self, found: np.ndarray) -> np.ndarray:
-        """What stands at the points: float32 (points, channels)."""
-        values = np.empty(found.shape, "float32")
+    def values(self, found: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """What stands at the points: float32 (points, channels).
+
+        Args:
+            found: (points, channels), of which the latents count but for their lengths.
+            drawn: Where the start began.
+        """
+        values, rows = np.empty(found.shape, "float32"), self._as_long(found, drawn)[0]
         for block in self._blocks:
             inside = block.rows >= 0
-            values[block.rows[inside]] = self._at(block, found)[inside]
+            values[block.rows[inside]] = self._at(block, rows)[inside]
         return values
 
-    def _at(self, block, found):
+    def _as_long(self, found, drawn):
+        """What is found, its latents as long as those that were drawn; and what they were multiplied by."""
+        one, other = (np.linalg.norm(rows[:, : self._latents], axis=1, keepdims=True) for rows in (found, drawn))
+        rows, factor = found.copy(), other / one
+        rows[:, : self._latents] *= factor
+        return rows, factor
+
+    def _at(self, block, rows):
         """What the network is given of a block: float32 (z, y, x, channels)."""
         inside, values = block.rows >= 0, block.base.copy()
-        rows = found[block.rows[inside]]
+        rows = rows[block.rows[inside]]
         values[inside] = np.concatenate(
             [rows[:, : self._latents], values[inside][:, self._latents :] + rows[:, self._latents :] @ self._mix],
             axis=1,
@@ -166,39 +178,42 @@ class Fit:
             return np.zeros((0, 0))
         return np.array(self._conditions.root).T / np.array(self._conditions.gain)
 
-    def look(self, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The gradient at the points, (points, channels), and (loss, agreement, agreement of what touches)."""
-        slopes, told, touching = np.zeros_like(found), np.zeros(3), 0
+    def look(self, found: np.ndarray, drawn: np.ndarray, doubt: float) -> tuple[float, np.ndarray, np.ndarray]:
+        """What is made small, and its slope at ``found``; and (loss, agreement, agreement of what touches)."""
+        (rows, factor), slopes, told, touching = self._as_long(found, drawn), np.zeros_like(found), np.zeros(3), 0
         for block in self._blocks:
-            *block_told, gradient = self._slopes(self._at(block, found)[np.newaxis], block.labels, block.weights)
+            *block_told, gradient = self._slopes(self._at(block, rows), block.labels, block.weights, doubt)
             told += np.array(block_told, float)
             touching += np.count_nonzero(block.weights == 1)
             inside = block.rows >= 0
-            slope = gradient[0][inside].astype("float64")
+            slope = gradient[inside].astype("float64")
             slope = np.concatenate([slope[:, : self._latents], slope[:, self._latents :] @ self._mix.T], axis=1)
             np.add.at(slopes, block.rows[inside], slope)
-        prior = found[:, self._latents :]
-        slopes /= self._total
-        slopes[:, self._latents :] += _PRIOR * prior / max(1, prior.size)
-        return slopes, told / np.array([self._total, self.voxels, max(1, touching)])
+        apart = rows - drawn
+        value, slopes = _TRUST * told[0] + float((apart**2).sum()) / 2, _TRUST * slopes + apart
+        # A change along the latents only changes their length, which is put right again.
+        latents, across = rows[:, : self._latents], slopes[:, : self._latents]
+        along = (latents * across).sum(1, keepdims=True) / (latents**2).sum(1, keepdims=True)
+        slopes[:, : self._latents] = factor * (across - along * latents)
+        return value, slopes, told / np.array([self._total, self.voxels, max(1, touching)])
 
-    def steps(self, found: np.ndarray, moments: np.ndarray, first: int, count: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Go on from ``found`` with the moments (2, points, channels) of Adam, both changed in place.
+    def finished(self, found: np.ndarray, drawn: np.ndarray) -> Fitted:
+        """What came of a start."""
+        return Fitted(self.values(found, drawn), *map(float, self.look(found, drawn, _DOUBTS[-1])[2]))
+
+    def steps(self, descent: Descent, drawn: np.ndarray, first: int, count: int) -> Iterator[tuple[int, Descent]]:
+        """Go on with a descent from what was drawn, after ``first`` of ``count`` steps.
 
         Yields:
-            After each step, how many were done; and what `look` told before it.
+            After each step, how many were done; and the descent.
         """
-        lengths = np.linalg.norm(found[:, : self._latents], axis=1, keepdims=True)
+        parts = [count * part // len(_DOUBTS) for part in range(len(_DOUBTS))]
         for step in range(first, count):
-            slopes, told = self.look(found)
-            for moment, beta, power in zip(moments, _BETAS, (1, 2), strict=True):
-                moment += (1 - beta) * (slopes**power - moment)
-            mean, square = (m / (1 - b ** (step + 1)) for m, b in zip(moments, _BETAS, strict=True))
-            rate = _RATE * (_LEAST + (1 - _LEAST) * (1 + math.cos(math.pi * step / count)) / 2)
-            found -= rate * mean / (np.sqrt(square) + 1e-12)
-            latents = found[:, : self._latents]
-            latents *= lengths / np.linalg.norm(latents, axis=1, keepdims=True)
-            yield step + 1, told
+            if step in parts:
+                descent = Descent(descent.best)  # what is made small is another function from here on
+            doubt = _DOUBTS[max(i for i, part in enumerate(parts) if part <= step)]
+            descent.tell(*self.look(descent.trial, drawn, doubt)[:2])
+            yield step + 1, descent
 
 
 class State:
@@ -216,28 +231,29 @@ class State:
     def __init__(self, path: str | os.PathLike[str] | None, seed: int, digest: str):
         self._path, self._seed, self._digest = None if path is None else Path(path), seed, digest
         self.done: list[Fitted] = []
-        self.found: tuple[int, np.ndarray, np.ndarray] | None = None  # steps, values and moments of the next start
+        self.found: tuple[int, Descent] | None = None  # steps that were taken of the next start, and where it is
         if self._path is not None and self._path.exists():
             self._read(self._path)
 
     def _read(self, path):
         held = _held(path)
         digest, done, told = str(held["digest"]), held["done"], held["told"]
-        step, found, moments = int(held["step"]), held["found"], held["moments"]
+        step, descent = int(held["step"]), Descent(held["found"], held["memory"], held["numbers"])
         if digest != self._digest:
             raise ValueError(
                 f"{path} is the fit of another scan, generator or seed, or was made otherwise: delete it, or name "
                 "another file."
             )
         self.done = [Fitted(values, *map(float, row)) for values, row in zip(done, told, strict=True)]
-        self.found = (step, found, moments) if step else None
+        self.found = (step, descent) if step else None
 
     def keep(self) -> None:
         """Write the file."""
         if self._path is None:
             return
-        step, found, moments = self.found or (0, np.zeros(0), np.zeros(0))
-        arrays = {"digest": self._digest, "seed": str(self._seed), "step": step, "found": found, "moments": moments}
+        step, descent = self.found or (0, Descent(np.zeros(0)))
+        arrays = {"digest": self._digest, "seed": str(self._seed), "step": step, "found": descent.best}
+        arrays |= {"memory": descent.memory, "numbers": descent.numbers}
         arrays["done"] = np.array([each.values for each in self.done])
         arrays["told"] = np.array([each[1:] for each in self.done])
         with replacing(self._path) as temporary, temporary.open("wb") as file:
@@ -255,7 +271,7 @@ def kept_seed(path: str | os.PathLike[str] | None) -> int | None:
 
 def _held(path):
     """The arrays of a fit's file."""
-    names = ("digest", "seed", "done", "told", "step", "found", "moments")
+    names = ("digest", "seed", "done", "told", "step", "found", "memory", "numbers")
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in names}
@@ -266,18 +282,15 @@ def _held(path):
 def fit_starts(fit: Fit, state: State, starts: int, steps: int, report: Callable[[int, int], object] | None) -> None:
     """Bring all starts to their end, one after the other, from where a state is; it holds them then."""
     while len(state.done) < starts:
-        if state.found is None:
-            found = fit.begun(len(state.done))
-            state.found = (0, found, np.zeros((2, *found.shape)))
-        first, found, moments = state.found
-        for step, _ in fit.steps(found, moments, first, steps):
-            state.found = (step, found, moments)
+        drawn = fit.begun(len(state.done))
+        first, descent = state.found or (0, Descent(drawn))
+        for step, lower in fit.steps(descent, drawn, first, steps):
+            descent, state.found = lower, (step, lower)
             if step % _KEPT_EVERY == 0:
                 state.keep()
             if report is not None:
                 report(len(state.done) * steps + step, starts * steps)
-        told = fit.look(found)[1]
-        state.done.append(Fitted(fit.values(found), *map(float, told)))
+        state.done.append(fit.finished(descent.best, drawn))
         state.found = None
         state.keep()
 
@@ -300,15 +313,16 @@ def _points(due, margin, period):
 
 def _blocks(field, scan, weights, due, period, stride, margin):
     edges = [-(-n // -(-n // _MOST_CELLS)) for n in due.shape]
-    weights = _padded(weights, [-(-n // e) * e * stride for n, e in zip(due.shape, edges, strict=True)])
+    weights = _padded(weights, [n * stride for n in due.shape])
     labels = np.where(weights > 0, _padded(scan.labels, weights.shape), np.uint8(0))
-    shape = [e + sum(margin) for e in edges]
     for corner in product(*(range(0, n, e) for n, e in zip(due.shape, edges, strict=True))):
-        if not due[tuple(slice(a, a + e) for a, e in zip(corner, edges, strict=True))].any():
+        cells = np.argwhere(due[tuple(slice(a, a + e) for a, e in zip(corner, edges, strict=True))]) + corner
+        if not len(cells):
             continue
-        start = [a - margin[0] for a in corner]
-        voxels = tuple(slice(a * stride, (a + e) * stride) for a, e in zip(corner, edges, strict=True))
-        base = field.window(start, shape, period)
+        first, last = cells.min(axis=0), cells.max(axis=0) + 1  # the box of those that count
+        start, shape = first - margin[0], last - first + sum(margin)
+        voxels = tuple(slice(a * stride, b * stride) for a, b in zip(first, last, strict=True))
+        base = field.window(start.tolist(), shape.tolist(), period)
         known = labels[voxels][np.newaxis].astype("int32")
         yield Block(scan.rows(start, shape, period), base, known, weights[voxels][np.newaxis])
 
@@ -319,11 +333,11 @@ def _padded(array, shape):
 
 
 def _slopes_of(generator: Generator, latents: np.ndarray) -> Callable[..., Any]:
-    """A function from (latents, labels, weights) to the cross-entropy, how many labels agree, and how many of those
-    of weight 1, all as sums; and the gradient of the first at the latents. NumPy to NumPy.
+    """A function from (latents, labels, weights, doubt) to the cross-entropy, how many labels agree, and how many of
+    those of weight 1, all as sums; and the gradient of the first at the latents. NumPy to NumPy.
 
     Trained networks are so sure of every voxel that the gradients of their cross-entropy lead nowhere: the logits are
-    divided by what they scatter by in the structure of ``latents``.
+    divided by ``doubt`` times what they scatter by in the structure of ``latents``.
     """
     from keras import ops
 
@@ -331,12 +345,12 @@ def _slopes_of(generator: Generator, latents: np.ndarray) -> Callable[..., Any]:
 
     network, tools, n = generator.folded(), backend(), len(generator.phases)
     usual = ops.convert_to_numpy(ops.stop_gradient(network.logits(ops.convert_to_tensor(latents[np.newaxis]))))
-    scatter = _DOUBT * max(float((usual - usual.mean(-1, keepdims=True)).std()), 1e-6)
+    scatter = max(float((usual - usual.mean(-1, keepdims=True)).std()), 1e-6)
 
-    def slopes(latents, labels, weights):
+    def slopes(latents, labels, weights, scale):
         latents = tools.leaf(latents)
         with tools.recording(latents) as tape:
-            logits = ops.log_softmax(ops.cast(network.logits(latents), "float32") / scatter)
+            logits = ops.log_softmax(ops.cast(network.logits(latents), "float32") / scale)
             loss = -ops.sum(ops.sum(ops.one_hot(labels, n) * logits, axis=-1) * weights)
         (gradient,) = tools.gradients(tape, [loss], [latents], [ops.ones_like(loss)])
         right = ops.cast(ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), labels), "float32")
@@ -345,7 +359,11 @@ def _slopes_of(generator: Generator, latents: np.ndarray) -> Callable[..., Any]:
 
     compiled = tools.compiled(slopes)
 
-    def run(*arrays):
-        return [ops.convert_to_numpy(ops.stop_gradient(x)) for x in compiled(*map(ops.convert_to_tensor, arrays))]
+    def run(latents, labels, weights, doubt):
+        arrays = (latents[np.newaxis], labels, weights, np.float32(doubt * scatter))
+        loss, *counts, gradient = (
+            ops.convert_to_numpy(ops.stop_gradient(x)) for x in compiled(*map(ops.convert_to_tensor, arrays))
+        )
+        return loss, *counts, gradient[0]
 
     return run

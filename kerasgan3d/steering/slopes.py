@@ -29,38 +29,59 @@ def has_slope(target: Target) -> bool:
 
 
 def slopes(moved: Shifted, jobs: Sequence[SamplingJob], targets: Sequence[Target], values: np.ndarray) -> np.ndarray:
-    """Return the gradients of what targets are of at the mean of the noise: (targets, channels).
+    """Return the gradients of what targets are of at the mean of the noise, see `Slopes`: (targets, channels)."""
+    return Slopes(moved, targets)(jobs, values)
+
+
+class Slopes:
+    """Gradients of what targets are of at the mean of the noise, compiled once for all means.
 
     Those of the differentiable measures of labels, as the network makes them of whole periods; in shares of these
     measures, and of the values that were measured in the end, so that what is coarser there by a factor does not count.
 
     Args:
-        moved: The generator, with the mean of now.
-        jobs: Of periodic volumes, over which the mean is taken.
+        moved: The generator, whose mean may be moved between calls.
         targets: Targets that `has_slope`.
-        values: What was measured of the volumes on average, (targets,).
     """
-    network, soft = moved.generator, np.zeros(len(targets))
-    gradients = np.zeros((len(targets), moved.channels))
-    for job in jobs:
-        first, cells = job.cells
-        field = job.field(network.latent_channels, network.conditions)
-        latents = ops.convert_to_tensor(field.window(first, cells, cells)[np.newaxis])
-        for i, target in enumerate(targets):
-            value, gradient = _of_one(network, latents, target)
-            soft[i] += value
-            gradients[i] += gradient @ moved.inputs
-    scale = np.where(np.abs(soft) > _SMALL * len(jobs), values / np.where(soft == 0, 1.0, soft), 1.0 / len(jobs))
-    return gradients * scale[:, np.newaxis]
+
+    def __init__(self, moved: Shifted, targets: Sequence[Target]):
+        self._moved, self._functions = moved, [_of_target(moved.generator, target) for target in targets]
+
+    def __call__(self, jobs: Sequence[SamplingJob], values: np.ndarray) -> np.ndarray:
+        """Return the gradients: (targets, channels).
+
+        Args:
+            jobs: Of periodic volumes of one size, over which the mean is taken.
+            values: What was measured of the volumes on average, (targets,).
+        """
+        network, soft = self._moved.generator, np.zeros(len(values))
+        gradients = np.zeros((len(values), self._moved.channels))
+        for job in jobs:
+            first, cells = job.cells
+            field = job.field(network.latent_channels, network.conditions)
+            latents = ops.convert_to_tensor(field.window(first, cells, cells)[np.newaxis])
+            for i, function in enumerate(self._functions):
+                value, gradient = (np.asarray(ops.convert_to_numpy(x), "float64") for x in function(latents))
+                soft[i] += value
+                gradients[i] += gradient @ self._moved.inputs
+        scale = np.where(np.abs(soft) > _SMALL * len(jobs), values / np.where(soft == 0, 1.0, soft), 1.0 / len(jobs))
+        return gradients * scale[:, np.newaxis]
 
 
-def _of_one(network, latents, target):
-    """What a target is of, in one volume, per voxel; and its gradient at a shift of all inputs."""
-    shift = backend().leaf(ops.zeros((latents.shape[-1],)))
-    with backend().recording(shift) as tape:
-        value = _SOFT[target.key](likeliest(network(latents + shift)), target.index)
-    (gradient,) = backend().gradients(tape, [value], [shift], [ops.ones_like(value)])
-    return tuple(np.asarray(ops.convert_to_numpy(part), "float64") for part in (value, gradient))
+def _of_target(network, target):
+    """A function from latents to what a target is of, in one volume, per voxel; and its gradient at a shift of all
+    inputs.
+    """
+    tools = backend()
+
+    def both(latents):
+        shift = tools.leaf(ops.zeros((latents.shape[-1],)))
+        with tools.recording(shift) as tape:
+            value = _SOFT[target.key](likeliest(network(latents + shift)), target.index)
+        (gradient,) = tools.gradients(tape, [value], [shift], [ops.ones_like(value)])
+        return ops.stop_gradient(value), gradient
+
+    return tools.compiled(both)
 
 
 def _fraction(labels, index):

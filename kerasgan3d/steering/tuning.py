@@ -242,8 +242,9 @@ class _Course:
         return [measured(self._moved.generator.sample(job), targets or self.targets) for job in jobs]
 
     def _descended(self, source):
-        from kerasgan3d.steering.slopes import slopes
+        from kerasgan3d.steering.slopes import Slopes
 
+        slopes = Slopes(self._moved, self._smooth)
         columns = [i for i, target in enumerate(self.targets) if target in self._smooth]
         first = source[:, columns].mean(0)
         fixed = [target.of_mean(mean) for target, mean in zip(self._smooth, first, strict=True)]
@@ -257,7 +258,7 @@ class _Course:
             def compute():
                 began = time.perf_counter()
                 self._moved.move(m)
-                rows = slopes(self._moved, self._others, self._smooth, found)
+                rows = slopes(self._others, found)
                 self._estimate(time.perf_counter() - began)
                 return rows.tolist()
 

@@ -1,0 +1,73 @@
+"""L-BFGS whose whole state is a few arrays, so that what was interrupted goes on as if it had not been."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_PAIRS = 8  # of steps and changes of the slope that are remembered
+_ENOUGH = 1e-4  # of what the slope promises, by which a step makes the function smaller at least
+
+
+class Descent:
+    """Goes downhill by L-BFGS (Nocedal & Wright, Numerical Optimization, 2006, algorithm 7.4), a try at a time.
+
+    ``tell`` it what the function is at ``trial``, again and again. A try that is not low enough shortens the step.
+
+    Args:
+        best: Where to begin, an array; then the lowest place so far.
+        memory: (1 + 2 k, ...): the slope there, and the latest k steps and changes of the slope; None to begin with.
+        numbers: Value there, and how much of the way is tried; None to begin with.
+    """
+
+    def __init__(self, best: np.ndarray, memory: np.ndarray | None = None, numbers: np.ndarray | None = None):
+        self.best = best
+        if memory is None or numbers is None:
+            memory, numbers = np.zeros((1, *best.shape)), np.array([math.inf, 1.0])
+        (self._value, self._share), k = map(float, numbers), len(memory) // 2
+        self._slope, self._pairs = memory[0], list(zip(memory[1 : 1 + k], memory[1 + k :], strict=True))
+        self._way = self._downhill()
+
+    @property
+    def memory(self) -> np.ndarray:
+        """What it has learned, as an argument."""
+        return np.array([self._slope, *(s for s, _ in self._pairs), *(y for _, y in self._pairs)])
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """What else it goes on with, as an argument."""
+        return np.array([self._value, self._share])
+
+    @property
+    def trial(self) -> np.ndarray:
+        """The place to be told of."""
+        return self.best + self._share * self._way
+
+    def tell(self, value: float, slope: np.ndarray) -> None:
+        """Take what the function is at ``trial``, and its slope there."""
+        step = self._share * self._way
+        promised = float((self._slope * step).sum())
+        if value > self._value + _ENOUGH * promised:
+            # The lowest place of the parabola through both values and the slope.
+            self._share *= min(0.5, max(0.1, -promised / (2 * (value - self._value - promised))))
+            return
+        change = slope - self._slope
+        if math.isfinite(self._value) and (change * step).sum() > 0:
+            self._pairs = [*self._pairs, (step, change)][-_PAIRS:]
+        self.best, self._value, self._slope = self.best + step, value, slope
+        self._way = self._downhill()
+        self._share = 1.0 if self._pairs else 1 / max(1.0, float(np.sqrt((slope**2).sum())))
+
+    def _downhill(self):
+        """Where it goes down: minus the slope, times what is known of the inverse of the curvature."""
+        way, shares = -self._slope, []
+        for step, change in reversed(self._pairs):
+            shares.append((step * way).sum() / (step * change).sum())
+            way = way - shares[-1] * change
+        if self._pairs:
+            step, change = self._pairs[-1]
+            way = way * ((step * change).sum() / (change * change).sum())
+        for (step, change), share in zip(self._pairs, reversed(shares), strict=True):
+            way = way + (share - (change * way).sum() / (step * change).sum()) * step
+        return way
