@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage import morphology, segmentation
 
 from kerasgan3d import Volume
 from kerasgan3d.metrics import (
@@ -104,6 +105,34 @@ def test_every_voxel_is_of_one_particle_and_no_particle_has_two_parts(periodic):
         assert all(ndimage.label(found.labels == number)[1] == 1 for number in range(1, len(found) + 1))
     faces = interfacial_areas(labels, voxel_size=1.0, periodic=periodic)[0, 1] * labels.size
     assert found.contact[:, 0].sum() == pytest.approx(faces)
+
+
+@pytest.mark.parametrize("depth", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize("shape", [(40, 44), (20, 22, 24)])
+def test_particles_are_those_of_maxima_by_reconstruction(shape, depth):
+    """Markers as SNOW finds them (Gostick, 2017): regional maxima of the distance that stand out by a depth."""
+    values = ndimage.gaussian_filter(np.random.default_rng(3).standard_normal(shape), 1.5)
+    mask = values > np.quantile(values, 0.4)
+    distance = np.where(mask, ndimage.distance_transform_edt(mask), -2 * depth)
+    cross = ndimage.generate_binary_structure(mask.ndim, 1)
+    levelled = morphology.reconstruction(distance - depth, distance, footprint=cross)
+    markers, count = ndimage.label(morphology.local_maxima(levelled, connectivity=1) & mask)
+    expected = segmentation.watershed(-distance, markers, mask=mask)
+    found = particles(mask.astype(int), 1, depth, voxel_size=1.0)
+    assert len(found) == count > 1
+    numbers = np.append(0, found.labels.ravel()[np.unique(expected, return_index=True)[1][1:]])
+    np.testing.assert_array_equal(found.labels, numbers[expected])
+
+
+@pytest.mark.parametrize(("depth", "count"), [(0.5, 5), (1.0, 3)])
+def test_a_ring_of_particles_is_the_same_wherever_the_image_begins(depth, count):
+    labels = balls((12, 12, 40), [(5.5, 5.5, x) for x in (3, 11.2, 20.1, 29.3, 36)], [5] * 5, periodic=True)
+    found = [
+        np.sort(particles(np.roll(labels, shift, 2), 1, depth, voxel_size=1.0, periodic=True).volume)
+        for shift in (0, 5, 17)
+    ]
+    assert len(found[0]) == count
+    np.testing.assert_array_equal(found[1:], [found[0]] * 2)
 
 
 def test_sections_of_a_slice():
