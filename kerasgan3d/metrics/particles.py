@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from numpy.typing import ArrayLike
 from scipy import ndimage, sparse
 
 from kerasgan3d.checks import Periodic, check_count, check_number
+from kerasgan3d.files import replacing
 from kerasgan3d.metrics._check import check_phase, require_voxel_size
 from kerasgan3d.metrics._halo import check_image, with_halo
 from kerasgan3d.metrics._measure import PER_PHASE, Measure
+from kerasgan3d.metrics._tables import check_table, write_columns
+from kerasgan3d.texts import json_text
 from kerasgan3d.volume import Volume
 
 # Shares of all directions that are nearest to those between neighbours along 1, 2 and 3 axes, for each of the 3, 6 and
@@ -38,6 +42,7 @@ class Particles:
         contact: (n, phases) in µm² (sections: µm): the area of voxel faces towards each phase; towards the own one, the
             area shared with other particles.
         whole: (n,) bool: does not touch a face of the image that is not periodic.
+        phases: Names of the image's phases, or their indices.
     """
 
     labels: np.ndarray
@@ -50,9 +55,50 @@ class Particles:
     direction: np.ndarray
     contact: np.ndarray
     whole: np.ndarray
+    phases: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.volume)
+
+    def __repr__(self) -> str:
+        return f"Particles({len(self)} in an image of {' x '.join(map(str, self.labels.shape))} voxels)"
+
+    def table(self) -> dict[str, np.ndarray]:
+        """Return the numbers of all particles as columns (n,), with units in their names: `pandas.DataFrame` takes it.
+
+        Of sections `area_um2` and `perimeter_um` stand for volume and surface.
+        """
+        axes, edges = "zyx"[-self.labels.ndim :], range(1, self.labels.ndim + 1)
+        size, surface, unit = {
+            2: ("area_um2", "perimeter_um", "um"),
+            3: ("volume_um3", "surface_area_um2", "um2"),
+        }[self.labels.ndim]
+        return {
+            "particle": np.arange(1, len(self) + 1),
+            size: self.volume,
+            "diameter_um": self.diameter,
+            surface: self.surface_area,
+            "sphericity": self.sphericity,
+            **{f"centre_{axis}_um": column for axis, column in zip(axes, self.centre.T, strict=True)},
+            **{f"half_axis_{k}_um": column for k, column in zip(edges, self.half_axes.T, strict=True)},
+            **{f"direction_{axis}": column for axis, column in zip(axes, self.direction.T, strict=True)},
+            **{f"contact_{name}_{unit}": column for name, column in zip(self.phases, self.contact.T, strict=True)},
+            "whole": self.whole,
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `table` as .csv, .parquet or .json, a line per particle; .json holds a list per column.
+
+        Raises:
+            ValueError: Another suffix.
+            MissingLibraryError: pyarrow is missing, which writes .parquet.
+        """
+        path, columns = check_table(path), {name: column.tolist() for name, column in self.table().items()}
+        if path.suffix.lower() == ".json":
+            with replacing(path) as temporary:
+                temporary.write_text(json_text(columns, indent=2) + "\n", "utf-8")
+        else:
+            write_columns(path, columns)
 
 
 def particles(
@@ -100,7 +146,8 @@ def particles(
     if mask.all():
         raise ValueError("A phase that fills the image has no particles. Received: nothing else in it.")
     separated = _separated(mask, checked.periodic, depth)
-    return _measured(separated, checked, index, size)
+    names = volume.phases if isinstance(volume, Volume) else range(checked.phases)
+    return replace(_measured(separated, checked, size), phases=tuple(map(str, names)))
 
 
 def saltykov(
@@ -238,7 +285,7 @@ def _head(heads, one):
     return one
 
 
-def _measured(labels, checked, phase, size):
+def _measured(labels, checked, size):
     """Return the Particles of labels."""
     count, dimensions = int(labels.max()), labels.ndim
     voxels = np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(float)
