@@ -285,7 +285,7 @@ def sizes(rows):
         f"## Particles, chords and conduction: {size}³ voxels",
         "",
         f"`python tests/benchmarks/sizes.py --size {size} --repeats {len(rows[0]['runs'])} "
-        "--json docs/benchmarks/sizes.json`: a periodic volume of `nmc-cathode`, medians; memory is all of the process.",
+        "--json docs/benchmarks/sizes.json`: a periodic volume of `nmc-cathode`, medians; memory is all of a process.",
         "",
         "| | seconds | memory |",
         "|---|---|---|",

@@ -214,7 +214,8 @@ def _squared_distances(mask, periodic):
         around, own = with_halo(mask, periodic, reach)
         nearest = ndimage.distance_transform_edt(around, return_distances=False, return_indices=True)
         places = np.indices(around.shape, np.int32, sparse=True)
-        found = sum(((there - here)[own]).astype(np.int64) ** 2 for there, here in zip(nearest, places, strict=True))
+        offsets = [(there - here)[own].astype(np.int64) for there, here in zip(nearest, places, strict=True)]
+        found = np.add.reduce([offset**2 for offset in offsets])
         if not any(periodic) or (needed := min(math.ceil(math.sqrt(found.max())), half)) <= reach:
             return found
         reach = needed  # beyond what was looked at, something may be nearer
