@@ -76,7 +76,8 @@ def command(file, out, format, only, names, conductivity, overwrite, **options):
 
     The suffix of OUT says what is written. Voxels as hexahedra, or by --format tetrahedra as tetrahedra with smooth
     boundaries: .inp (Abaqus), .vtu (VTK), .msh (gmsh), .xdmf (FEniCSx), .e (Exodus, MOOSE), .nas (NASTRAN, COMSOL);
-    .vti (DAMASK). Surfaces of phases: .stl, .ply, .obj, .3mf. Parameters of cell models: .json (BPX, PyBaMM).
+    .vti (DAMASK). Surfaces of phases: .stl, .ply, .obj, .3mf, and .nas by --format surface. Parameters of cell
+    models: .json (BPX, PyBaMM).
     """
     import kerasgan3d
 

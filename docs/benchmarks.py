@@ -274,6 +274,27 @@ def streams(rows):
     return "\n".join([*lines, ""])
 
 
+def sizes(rows):
+    """Particles, chords and conduction through two phases of a large volume."""
+    names = {
+        "particles": "particles of NMC",
+        "chord_lengths": "chord lengths",
+        "effective_conductivity": "conduction through NMC and CBD, 1 : 10⁴",
+    }
+    size = rows[0]["size"]
+    lines = [
+        f"## Particles, chords and conduction: {size}³ voxels",
+        "",
+        f"`python tests/benchmarks/sizes.py --size {size} --repeats {len(rows[0]['runs'])} "
+        "--json docs/benchmarks/sizes.json`: a periodic volume of `nmc-cathode`, medians; memory is all of a process.",
+        "",
+        "| | seconds | memory |",
+        "|---|---|---|",
+        *(f"| {names[row['what']]} | {_seconds(row)} | {row['memory_MB'] / 1e3:.1f} GB |" for row in rows),
+    ]
+    return "\n".join([*lines, ""])
+
+
 def confidence(found):
     """How often confidence intervals hold the truth."""
     names = {"volume_fraction": "volume fraction", "specific_surface_area": "specific surface area"}
@@ -326,6 +347,7 @@ SECTIONS = {
     "blocks": blocks,
     "shapes": shapes,
     "export": export,
+    "sizes": sizes,
     "confidence": confidence,
     "streams": streams,
     "soak-streams": soak_streams,

@@ -324,6 +324,23 @@ def test_files_of_surfaces(tmp_path):
     assert one.points.max() < 4e-6
 
 
+@pytest.mark.parametrize("phases", [None, "CBD"])
+def test_surfaces_for_nastran_name_the_phases_on_both_sides(tmp_path, phases):
+    volume = blobs((6, 6, 6), True, 1.5)
+    mesh = surface_mesh(volume, phases)
+    lines = volume.export(tmp_path / "a.nas", "surface", phases=phases)
+    assert lines[0] == f"{len(mesh.triangles)} triangles, {len(mesh.points)} points"
+    read = meshio.read(tmp_path / "a.nas")
+    np.testing.assert_array_equal(read.cells_dict["triangle"], mesh.triangles)
+    np.testing.assert_allclose(read.points, mesh.points, atol=1e-6)
+    found = re.findall(r"^\$ property (\d+): (.+) to (.+)$", (tmp_path / "a.nas").read_text(), re.M)
+    sides = {int(number): pair for number, *pair in found}
+    names = dict(enumerate(SAFE)) if phases is None else {0: "phase 0", 1: "phase 1", 2: "CBD"}
+    names[-1] = "outside"
+    written = [sides[number] for number in np.concatenate(read.cell_data["nastran:ref"])]
+    assert written == [[names[side] for side in pair] for pair in zip(mesh.inside, mesh.outside, strict=True)]
+
+
 @pytest.mark.peer
 @pytest.mark.parametrize("name", ["a.ply", "a.stl", "a.obj"])
 def test_vtk_reads_surfaces(tmp_path, name):

@@ -1,8 +1,12 @@
 """Particles, profiles and lineal paths: balls and ellipsoids of known size, and counting by hand."""
 
+import csv
+import json
+
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage import measure, morphology, segmentation
 
 from kerasgan3d import Volume
 from kerasgan3d.metrics import (
@@ -106,6 +110,35 @@ def test_every_voxel_is_of_one_particle_and_no_particle_has_two_parts(periodic):
     assert found.contact[:, 0].sum() == pytest.approx(faces)
 
 
+@pytest.mark.parametrize("depth", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize("shape", [(40, 44), (20, 22, 24)])
+def test_particles_are_those_of_maxima_by_reconstruction(shape, depth):
+    """Markers as SNOW finds them (Gostick, 2017): regional maxima of the distance that stand out by a depth."""
+    values = ndimage.gaussian_filter(np.random.default_rng(3).standard_normal(shape), 1.5)
+    mask = values > np.quantile(values, 0.4)
+    distance = np.where(mask, ndimage.distance_transform_edt(mask), -2 * depth)
+    cross = ndimage.generate_binary_structure(mask.ndim, 1)
+    levelled = morphology.reconstruction(distance - depth, distance, footprint=cross)
+    markers, count = ndimage.label(morphology.local_maxima(levelled, connectivity=1) & mask)
+    expected = segmentation.watershed(-distance, markers, mask=mask)
+    found = particles(mask.astype(int), 1, depth, voxel_size=1.0)
+    assert len(found) == count > 1
+    numbers = np.append(0, found.labels.ravel()[np.unique(expected, return_index=True)[1][1:]])
+    np.testing.assert_array_equal(found.labels, numbers[expected])
+
+
+@pytest.mark.parametrize(("depth", "count"), [(0.5, 5), (1.0, 3)])
+def test_a_ring_of_particles_is_the_same_wherever_the_image_begins(depth, count):
+    labels = balls((12, 12, 40), [(5.5, 5.5, x) for x in (3, 11.2, 20.1, 29.3, 36)], [5] * 5, periodic=True)
+    found = [
+        np.sort(particles(np.roll(labels, shift, 2), 1, depth, voxel_size=1.0, periodic=True).volume)
+        for shift in (0, 5, 17)
+    ]
+    assert len(found[0]) == count
+    # Voxels as near to one as to another particle are of either.
+    np.testing.assert_allclose(found[1:], [found[0]] * 2, atol=24)
+
+
 def test_sections_of_a_slice():
     labels = balls((30, 40), [(10.3, 10.2), (20.4, 27.3)], [6, 8])
     found = particles(labels, 1, voxel_size=0.5)
@@ -113,6 +146,50 @@ def test_sections_of_a_slice():
     np.testing.assert_allclose(found.surface_area, np.pi * np.array([6, 8]), rtol=0.06)  # four directions for all
     np.testing.assert_allclose(found.sphericity, 1, atol=0.12)
     assert found.contact.shape == (2, 2)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", pytest.param("parquet", marks=pytest.mark.peer)])
+def test_particles_are_saved_as_a_table(tmp_path, suffix):
+    found = particles(Volume(balls((24, 24, 24), [(5, 6, 7), (16, 15, 14)], [4, 6]), NAMES, 0.5), "grain")
+    path = tmp_path / f"particles.{suffix}"
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    found.save(path)
+    if suffix == "json":
+        read = json.loads(path.read_text("utf-8"))
+    elif suffix == "csv":
+        rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
+        read = {name: [row[name] for row in rows] for name in rows[0]}
+    else:
+        read = __import__("pyarrow.parquet").parquet.read_table(path).to_pydict()
+    assert list(read) == list(found.table())
+    np.testing.assert_allclose(np.array(read["volume_um3"], float), found.volume)
+    np.testing.assert_allclose(np.array(read["contact_pore_um2"], float), found.contact[:, 0])
+    np.testing.assert_allclose(np.array(read["centre_x_um"], float), found.centre[:, 2])
+    assert repr(found) == "Particles(2 in an image of 24 x 24 x 24 voxels)"
+
+
+def test_the_table_of_sections():
+    found = particles(balls((30, 40), [(10.3, 10.2), (20.4, 27.3)], [6, 8]), 1, voxel_size=0.5)
+    names = ["particle", "area_um2", "diameter_um", "perimeter_um", "sphericity", "centre_y_um", "centre_x_um"]
+    names += ["half_axis_1_um", "half_axis_2_um", "direction_y", "direction_x", "contact_0_um", "contact_1_um", "whole"]
+    assert list(found.table()) == names
+    with pytest.raises(ValueError, match="must end in .csv, .json, .parquet"):
+        found.save("particles.xlsx")
+
+
+@pytest.mark.parametrize("shape", [(30, 34), (18, 20, 22)])
+def test_moments_are_those_of_scikit_image(shape):
+    """Of voxels as points; as cubes they have a twelfth more along each axis."""
+    values = ndimage.gaussian_filter(np.random.default_rng(2).standard_normal(shape), 1.5)
+    found = particles((values > 0.03).astype(int), 1, voxel_size=0.5)
+    for number, region in enumerate(measure.regionprops(found.labels)):
+        assert found.volume[number] == region.area * 0.5 ** len(shape)
+        np.testing.assert_allclose(found.diameter[number], region.equivalent_diameter_area * 0.5)
+        np.testing.assert_allclose(found.centre[number], (np.array(region.centroid) + 0.5) * 0.5)
+        second = np.cov(region.coords.T, bias=True) + np.eye(len(shape)) / 12
+        half_axes = np.sqrt((len(shape) + 2) * np.linalg.eigvalsh(second)[::-1]) * 0.5
+        np.testing.assert_allclose(found.half_axes[number], half_axes)
 
 
 def test_no_particles_and_nothing_but_one():

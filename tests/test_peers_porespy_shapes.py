@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from kerasgan3d.metrics import chord_lengths, granulometry
+from kerasgan3d.metrics import chord_lengths, granulometry, lineal_path, particles
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what its imports warn of is not ours to mend
@@ -67,3 +67,36 @@ def test_chords_are_equal(axis):
             chords = peer.filters.apply_chords(labels == phase, spacing=1, axis=axis, trim_edges=True)
             lengths = peer.metrics.chord_counts(chords)
         np.testing.assert_array_equal(ours[phase], np.bincount(lengths, minlength=61))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_lineal_paths_are_equal(axis):
+    # PoreSpy's distance along a line is how many voxels of the phase follow, the voxel itself included: a segment of
+    # r + 1 voxels begins where that is r + 1 or more. Exact counts, so that nothing but rounding is left.
+    labels = blobs((20, 25, 31))
+    ours = lineal_path(labels, 8)
+    for phase in range(3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ahead = peer.filters.distance_transform_lin(labels == phase, axis=axis, mode="backward")
+        starts = labels.size // labels.shape[axis] * (labels.shape[axis] - np.arange(9))
+        theirs = [np.count_nonzero(ahead >= length) for length in range(1, 10)] / starts
+        np.testing.assert_allclose(ours[phase, axis], theirs, rtol=1e-12)
+
+
+def test_particles_are_the_regions_of_snow():
+    # Balls that overlap a little have one maximum each, whatever finds it. The regions are then those of one watershed
+    # of one distance, but that voxels in the plane of a neck, as near to either of two maxima, fall by chance.
+    centres = [(10, 10, 10), (10, 10, 24), (10, 24, 10), (24, 10, 10), (24, 24, 24), (24, 24, 10)]
+    places = np.indices((36, 36, 36))
+    mask = np.any([((places - np.reshape(centre, (3, 1, 1, 1))) ** 2).sum(axis=0) < 61 for centre in centres], axis=0)
+    found = particles(mask.astype(int), 1, voxel_size=1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = peer.filters.snow_partitioning(mask, sigma=0).regions
+    assert len(found) == len(np.unique(theirs)) - 1 == len(centres)
+    numbers = np.array([np.bincount(theirs[found.labels == number]).argmax() for number in range(1, len(found) + 1)])
+    same = np.append(0, numbers)[found.labels] == theirs
+    assert 1 - same.sum() / same.size < 0.01
+    volumes = np.bincount(theirs.reshape(-1))[numbers]
+    np.testing.assert_allclose(found.volume, volumes, rtol=0.05)

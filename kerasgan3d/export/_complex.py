@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,10 +52,22 @@ class Complex:
             image = image[image]
         return image
 
-    def volumes(self, points: np.ndarray) -> np.ndarray:
+    @cached_property
+    def corners(self) -> sparse.csr_array:
+        """Which triangles are around each point and its images: 1 or 0, (points, triangles); of images nothing."""
+        count = len(self.triangles)
+        entries = np.ones(3 * count), (self.image[self.triangles.reshape(-1)], np.arange(count).repeat(3))
+        return sparse.csr_array(entries, (len(self.fixed), count))
+
+    def normals(self, points: np.ndarray) -> np.ndarray:
+        """Return the normals of triangles, from inside to outside and twice as long as they have area."""
+        x, y, z = ([along.take(corner) for corner in self.triangles.T] for along in np.ascontiguousarray(points.T))
+        (ax, bx), (ay, by), (az, bz) = ((second - first, third - first) for first, second, third in (x, y, z))
+        return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
+
+    def volumes(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """Return by label the volume that the surface of a phase encloses."""
-        a, b, c = (points[corner] for corner in self.triangles.T)
-        parts = np.einsum("ij,ij->i", a, np.cross(b, c)) / 6
+        parts = np.einsum("ij,ij->i", points.take(self.triangles[:, 0], axis=0), normals) / 6
         labels = 2 + int(max(self.inside.max(), self.outside.max()))  # from beyond the box on
         return (np.bincount(self.inside + 1, parts, labels) - np.bincount(self.outside + 1, parts, labels))[1:]
 
@@ -64,15 +77,11 @@ class Complex:
         Args:
             simplices: Triangles or tetrahedra, by their points: (simplices, corners).
         """
-        used, inverse = np.unique(simplices, return_inverse=True)
-        numbers = np.full(len(self.fixed), -1, np.int32)
-        numbers[used] = np.arange(len(used), dtype=np.int32)
+        there = np.zeros(len(self.fixed), bool)
+        there[simplices] = True
+        numbers = np.where(there, np.cumsum(there, dtype=np.int32) - 1, -1)
         pairs = {axis: (numbers[first], numbers[last]) for axis, (first, last) in self.pairs.items()}
-        return used, inverse.reshape(simplices.shape).astype(np.int32), pairs
-
-    def edges(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the edges, (edges, 2) with the smaller point first, and of how many triangles each is."""
-        return edges_of(self.triangles, len(self.fixed))
+        return np.flatnonzero(there), numbers[simplices], pairs
 
 
 def edges_of(triangles: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,23 +96,44 @@ def smoothed(complex_: Complex, points: np.ndarray, passes: int) -> np.ndarray:
 
     Points where three phases or the box meet follow such neighbours alone, and those in a face of the box stay in it.
     """
-    edges, counts = complex_.edges()
-    joint = np.zeros(len(points), bool)
-    joint[edges[counts > 2]] = True
-    both = np.concatenate([edges, edges[:, ::-1]])
-    both = both[~joint[both[:, 0]] | np.concatenate([counts > 2] * 2)]
-    image, ones = complex_.image, np.ones(len(both))
-    degree = np.bincount(image[both[:, 0]], minlength=len(points))
-    towards = sparse.csr_array((ones, (image[both[:, 0]], both[:, 1])), (len(points),) * 2)
-    towards -= sparse.csr_array((ones, (image[both[:, 0]], both[:, 0])), (len(points),) * 2)
-    towards = sparse.diags_array(1 / np.maximum(degree, 1)) @ towards
-    for step in (_FORTH, _BACK) * passes:
-        points = complex_.moved(points, step * (towards @ points))
-    return points
+    middle = _middles(complex_)
+
+    def along(axis: int) -> np.ndarray:
+        least, most = complex_.box[:, axis] + (_MARGIN, -_MARGIN)
+        values, stays = points[:, axis].copy(), np.flatnonzero(complex_.fixed[:, axis])
+        start = values[stays]
+        for step in (_FORTH, _BACK) * passes:
+            values += step * (middle @ values - values)
+            np.clip(values, least, most, out=values)
+            values[stays] = start
+        return values
+
+    with ThreadPoolExecutor(3) as pool:
+        return np.stack(list(pool.map(along, range(3))), axis=1)
+
+
+def _middles(complex_):
+    """Return the matrix that takes points to the middle of their, and of their images', neighbours, or leaves them."""
+    count = len(complex_.fixed)
+    ends = complex_.triangles[:, [0, 1, 1, 2, 2, 0]], complex_.triangles[:, [1, 0, 2, 1, 0, 2]]
+    # By points, how many triangles have an edge between them.
+    edges = sparse.csr_array((np.ones(ends[0].size, np.int8), tuple(end.reshape(-1) for end in ends)), (count, count))
+    edges.sum_duplicates()
+    starts = np.repeat(np.arange(count, dtype=np.int32), np.diff(edges.indptr))
+    joint = np.zeros(count, bool)
+    joint[starts[edges.data > 2]] = True
+    kept = ~joint[starts] | (edges.data > 2)
+    starts, stops = complex_.image[starts[kept]], edges.indices[kept]
+    degree = np.bincount(starts, minlength=count)
+    alone = np.flatnonzero(degree == 0)
+    starts, stops, share = np.append(starts, alone), np.append(stops, alone), 1 / np.maximum(degree, 1)
+    return sparse.csr_array((share[starts], (starts, stops)), (count, count))[complex_.image]
 
 
 def with_volumes(complex_: Complex, points: np.ndarray, volumes: np.ndarray) -> np.ndarray:
     """Return points moved along the normals, by one length per phase, so that each phase has its volume.
+
+    A volume changes with a point by a third of the normals around it, as its surface is closed.
 
     Args:
         complex_: The triangles.
@@ -112,33 +142,15 @@ def with_volumes(complex_: Complex, points: np.ndarray, volumes: np.ndarray) -> 
     """
     present = [label for label in np.flatnonzero(volumes) if (complex_.inside == label).any()]
     for _ in range(_STEPS):
-        missing, slopes = zip(*(_slope(complex_, points, label) for label in present), strict=True)
-        missing = volumes[present] - np.array(missing)
+        normals = complex_.normals(points)
+        missing = (volumes - complex_.volumes(points, normals))[present]
         if np.abs(missing).max() < _CLOSE * volumes.sum():
             break
-        slopes = np.stack(slopes)
-        around = np.maximum(_areas(complex_, points), 1e-12)
-        ways = slopes / around[:, np.newaxis]
+        sides = [(complex_.inside == label) * 1.0 - (complex_.outside == label) for label in present]
+        slopes = np.stack([complex_.corners @ (side[:, np.newaxis] * normals) for side in sides])
+        slopes *= ~complex_.fixed / 6
+        between = np.where(complex_.outside >= 0, np.linalg.norm(normals, axis=1) / 6, 0)
+        ways = slopes / np.maximum(complex_.corners @ between, 1e-12)[:, np.newaxis]
         lengths = np.linalg.lstsq(np.einsum("pij,qij->pq", slopes, ways), missing, rcond=1e-9)[0]
         points = complex_.moved(points, np.einsum("p,pij->ij", lengths, ways))
     return points
-
-
-def _slope(complex_, points, label):
-    """Return the volume of a phase, and how it changes with each coordinate of a point and its images."""
-    sign = (complex_.inside == label) * 1.0 - (complex_.outside == label)
-    a, b, c = (points[corner] for corner in complex_.triangles.T)
-    slope = np.zeros_like(points)
-    crosses = [np.cross(second, third) for second, third in ((b, c), (c, a), (a, b))]
-    for corner, cross in zip(complex_.triangles.T, crosses, strict=True):
-        for axis in range(3):
-            slope[:, axis] += np.bincount(complex_.image[corner], sign * cross[:, axis] / 6, len(points))
-    return float(np.einsum("i,ij,ij->", sign, a, crosses[0]) / 6), slope * ~complex_.fixed
-
-
-def _areas(complex_, points):
-    """Return a third of the area of the triangles between phases around each point and its images."""
-    between = complex_.triangles[complex_.outside >= 0]
-    a, b, c = (points[corner] for corner in between.T)
-    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 6
-    return sum(np.bincount(complex_.image[corner], areas, len(points)) for corner in between.T)

@@ -64,11 +64,10 @@ class Lattice:
             numbers: The points, increasing, where there are more than those of triangles.
         """
         keys, inside, outside, faces = self._cut()
-        numbers = np.unique(keys) if numbers is None else numbers
+        numbers, triangles = _numbered(keys if numbers is None else numbers, keys, self.grid.size)
         points, fixed = _positions(numbers, self.places)
         box = np.array([(along[0], along[-1]) for along in self.places[::-1]]).T
         pairs = _pairs(numbers, self.grid.shape, self.periodic)
-        triangles = np.searchsorted(numbers, keys).astype(np.int32)
         return Complex(triangles, inside, outside, faces, fixed, pairs, box), points
 
     def _cut(self):
@@ -150,6 +149,28 @@ def _place(simplex, corner, strides):
     for k, other in enumerate(corner[1:]):
         way |= (simplex[other] - first) << 3 * (2 - k)
     return int(np.array([first >> 2 & 1, first >> 1 & 1, first & 1]) @ strides) * _STEPS + way
+
+
+def _numbered(points, keys, count):
+    """Return the points without repetition, increasing, and which of them each key is: int32.
+
+    Of some 500 numbers that a lattice point might have, no more than 26 are used. So 32 bits tell which, and what comes
+    before is counted, where sorting would take most of the time.
+    """
+    place, way = points // _STEPS, points % _STEPS
+    used = np.flatnonzero(np.bincount(way.reshape(-1), minlength=_STEPS))
+    bit = np.zeros(_STEPS, np.uint8)
+    bit[used] = np.arange(len(used))
+    there = np.zeros((count, 32), bool)
+    there[place, bit[way]] = True
+    bits = np.packbits(there, axis=1, bitorder="little").view("<u4")[:, 0]
+    before = np.cumsum(np.append(0, np.bitwise_count(bits)[:-1]), dtype=np.int32)
+    if keys is not points:
+        place, way = keys // _STEPS, keys % _STEPS
+    lower = (np.uint32(1) << np.arange(32, dtype=np.uint32)) - np.uint32(1)
+    found = before[place] + np.bitwise_count(bits[place] & lower[bit[way]])
+    place, bit = np.divmod(np.flatnonzero(there), 32)
+    return place * _STEPS + used[bit], found.astype(np.int32)
 
 
 def _positions(numbers, places):

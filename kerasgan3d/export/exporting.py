@@ -35,6 +35,8 @@ _SURFACES = {
     ".ply": surface_files.write_ply,
     ".obj": surface_files.write_obj,
     ".3mf": surface_files.write_3mf,
+    ".nas": surface_files.write_nastran,
+    ".bdf": surface_files.write_nastran,
 }
 
 

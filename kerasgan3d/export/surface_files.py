@@ -1,12 +1,14 @@
-"""Files of surfaces: STL, PLY, OBJ and 3MF."""
+"""Files of surfaces: STL, PLY, OBJ, 3MF, and NASTRAN by meshio."""
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+import meshio
 import numpy as np
 
 from kerasgan3d.export.surfaces import SurfaceMesh
@@ -82,6 +84,22 @@ def write_3mf(path: Path, mesh: SurfaceMesh, notes: list[str]) -> None:
         with archive.open("3D/3dmodel.model", "w", force_zip64=True) as file:
             for part in _model_3mf(mesh, notes):
                 file.write(part.encode())
+
+
+def write_nastran(path: Path, mesh: SurfaceMesh, notes: list[str]) -> None:
+    """Write a NASTRAN bulk data file (.nas, .bdf): every triangle once, CTRIA3, with a property per pair of phases.
+
+    Comments at its head name the pairs.
+    """
+    codes, numbers = np.unique((mesh.inside.astype(np.int32) + 1 << 16) + mesh.outside + 1, return_inverse=True)
+    names = {0: "outside", **{label + 1: name for label, name in mesh.phases.items()}}
+    sides = [[names.get(int(side), f"phase {side - 1}") for side in divmod(code, 1 << 16)] for code in codes]
+    notes = [*notes, *(f"property {number}: {' to '.join(pair)}" for number, pair in enumerate(sides, 1))]
+    properties = {"nastran:ref": [numbers.astype(np.int32) + 1]}
+    text = io.StringIO()
+    meshio.Mesh(mesh.points, [("triangle", mesh.triangles)], cell_data=properties).write(text, file_format="nastran")
+    with replacing(path) as temporary:
+        temporary.write_text("".join(f"$ {note}\n" for note in notes) + text.getvalue(), "utf-8")
 
 
 def _model_3mf(mesh: SurfaceMesh, notes: list[str]) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from numpy.typing import ArrayLike
 from scipy import ndimage, sparse
 
 from kerasgan3d.checks import Periodic, check_count, check_number
+from kerasgan3d.files import replacing
 from kerasgan3d.metrics._check import check_phase, require_voxel_size
 from kerasgan3d.metrics._halo import check_image, with_halo
 from kerasgan3d.metrics._measure import PER_PHASE, Measure
+from kerasgan3d.metrics._tables import check_table, write_columns
+from kerasgan3d.texts import json_text
 from kerasgan3d.volume import Volume
 
 # Shares of all directions that are nearest to those between neighbours along 1, 2 and 3 axes, for each of the 3, 6 and
@@ -38,6 +42,7 @@ class Particles:
         contact: (n, phases) in µm² (sections: µm): the area of voxel faces towards each phase; towards the own one, the
             area shared with other particles.
         whole: (n,) bool: does not touch a face of the image that is not periodic.
+        phases: Names of the image's phases, or their indices.
     """
 
     labels: np.ndarray
@@ -50,9 +55,50 @@ class Particles:
     direction: np.ndarray
     contact: np.ndarray
     whole: np.ndarray
+    phases: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.volume)
+
+    def __repr__(self) -> str:
+        return f"Particles({len(self)} in an image of {' x '.join(map(str, self.labels.shape))} voxels)"
+
+    def table(self) -> dict[str, np.ndarray]:
+        """Return the numbers of all particles as columns (n,), with units in their names: `pandas.DataFrame` takes it.
+
+        Of sections `area_um2` and `perimeter_um` stand for volume and surface.
+        """
+        axes, edges = "zyx"[-self.labels.ndim :], range(1, self.labels.ndim + 1)
+        size, surface, unit = {
+            2: ("area_um2", "perimeter_um", "um"),
+            3: ("volume_um3", "surface_area_um2", "um2"),
+        }[self.labels.ndim]
+        return {
+            "particle": np.arange(1, len(self) + 1),
+            size: self.volume,
+            "diameter_um": self.diameter,
+            surface: self.surface_area,
+            "sphericity": self.sphericity,
+            **{f"centre_{axis}_um": column for axis, column in zip(axes, self.centre.T, strict=True)},
+            **{f"half_axis_{k}_um": column for k, column in zip(edges, self.half_axes.T, strict=True)},
+            **{f"direction_{axis}": column for axis, column in zip(axes, self.direction.T, strict=True)},
+            **{f"contact_{name}_{unit}": column for name, column in zip(self.phases, self.contact.T, strict=True)},
+            "whole": self.whole,
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `table` as .csv, .parquet or .json, a line per particle; .json holds a list per column.
+
+        Raises:
+            ValueError: Another suffix.
+            MissingLibraryError: pyarrow is missing, which writes .parquet.
+        """
+        path, columns = check_table(path), {name: column.tolist() for name, column in self.table().items()}
+        if path.suffix.lower() == ".json":
+            with replacing(path) as temporary:
+                temporary.write_text(json_text(columns, indent=2) + "\n", "utf-8")
+        else:
+            write_columns(path, columns)
 
 
 def particles(
@@ -100,7 +146,8 @@ def particles(
     if mask.all():
         raise ValueError("A phase that fills the image has no particles. Received: nothing else in it.")
     separated = _separated(mask, checked.periodic, depth)
-    return _measured(separated, checked, index, size)
+    names = volume.phases if isinstance(volume, Volume) else range(checked.phases)
+    return replace(_measured(separated, checked, size), phases=tuple(map(str, names)))
 
 
 def saltykov(
@@ -140,39 +187,106 @@ def saltykov(
 
 def _separated(mask, periodic, depth):
     """Return the particles of a mask as labels 1..n in the order of their first voxels."""
-    from skimage.morphology import local_maxima, reconstruction  # here: nothing else needs them
-    from skimage.segmentation import watershed
+    from skimage.segmentation import watershed  # here: nothing else needs it
 
     if not mask.any():
         return np.zeros(mask.shape, np.int32)
+    squares = _squared_distances(mask, periodic)
+    distance = np.sqrt(squares)
+    seeds = _seeds(distance, squares, periodic, depth)
     # Of what goes on at the other side, as much is looked at as may decide about a particle.
-    reach = min(math.ceil(3 * ndimage.distance_transform_edt(mask).max()), max(mask.shape) // 2)
-    around, own = with_halo(mask, periodic, reach)
-    distance = ndimage.distance_transform_edt(around)
-    # Far below all: small parts are not to sink into what is around them.
-    distance[~around] = -2 * depth
-    levelled = reconstruction(distance - depth, distance, footprint=ndimage.generate_binary_structure(mask.ndim, 1))
-    seeds = _joined(np.asarray(local_maxima(levelled, connectivity=1))[own] & mask, periodic)
-    found = watershed(-distance, with_halo(seeds, periodic, reach)[0], mask=around)[own]
-    _, firsts, numbers = np.unique(found, return_index=True, return_inverse=True)
-    order = np.argsort(np.where(found.ravel()[firsts] == 0, -1, firsts))
-    ranks = np.empty(len(order), np.int32)
-    ranks[order] = np.arange(len(order))
-    return ranks[numbers].reshape(mask.shape)
+    reach = min(math.ceil(3 * distance.max()), max(mask.shape) // 2)
+    (image, own), (markers, _), (around, _) = (with_halo(each, periodic, reach) for each in (-distance, seeds, mask))
+    found = watershed(image, markers, mask=around)[own].ravel()
+    firsts = np.empty(found.max() + 1, int)
+    firsts[found[::-1]] = np.arange(found.size)[::-1]  # of several, the last that is written stays
+    firsts[0] = -1
+    ranks = np.empty(len(firsts), np.int32)
+    ranks[np.argsort(firsts)] = np.arange(len(firsts))
+    return ranks[found].reshape(mask.shape)
 
 
-def _joined(mask, periodic):
-    """Number the parts of a mask that share faces, across periodic faces of the image as well: int32."""
-    around, own = with_halo(mask, periodic, 1)
-    clusters, count = ndimage.label(around)
-    images = with_halo(clusters[own], periodic, 1)[0]
-    graph = sparse.coo_array((np.ones(around.sum()), (clusters[around], images[around])), shape=(count + 1,) * 2)
-    groups = sparse.csgraph.connected_components(graph, directed=False)[1]
-    numbers = groups[clusters[own]] + 1
-    return np.where(mask, numbers, 0).astype(np.int32)
+def _squared_distances(mask, periodic):
+    """Return the squares of distances to what is outside the mask, across periodic faces too: int64, voxels²."""
+    half = max(mask.shape) // 2
+    reach = min(16, half)
+    while True:
+        around, own = with_halo(mask, periodic, reach)
+        nearest = ndimage.distance_transform_edt(around, return_distances=False, return_indices=True)
+        places = np.indices(around.shape, np.int32, sparse=True)
+        offsets = [(there - here)[own].astype(np.int64) for there, here in zip(nearest, places, strict=True)]
+        found = np.add.reduce([offset**2 for offset in offsets])
+        if not any(periodic) or (needed := min(math.ceil(math.sqrt(found.max())), half)) <= reach:
+            return found
+        reach = needed  # beyond what was looked at, something may be nearer
 
 
-def _measured(labels, checked, phase, size):
+def _seeds(distance, squares, periodic, depth):
+    """Number the maxima of the distance that stand out from their saddles by more than `depth`: int32, 0 elsewhere.
+
+    Of a maximum of height M they are the voxels that are connected to it at M - depth and above, where nothing is
+    higher than M: the regional maxima of the reconstruction of distance - depth under the distance (Vincent, IEEE
+    Trans. Image Process. 2, 1993, 176-201). From each voxel a way over highest neighbours leads up to a top, whose
+    slope it belongs to. The lowest point of the highest way between tops lies where two slopes meet (Cousty et al.,
+    IEEE Trans. Pattern Anal. Mach. Intell. 31, 2009, 1362-1374), so that these passes tell what is connected.
+    """
+    # Of equal voxels the later is taken as the higher, so that each has one way up.
+    heights = squares * squares.size + np.arange(squares.size).reshape(squares.shape)
+    modes = ["wrap" if wraps else "nearest" for wraps in periodic]
+    up = np.maximum.reduce([ndimage.maximum_filter1d(heights, 3, axis, mode=mode) for axis, mode in enumerate(modes)])
+    up = up.ravel() % squares.size
+    while not np.array_equal(further := up[up], up):
+        up = further
+    mask = squares > 0
+    tops, numbers = np.unique(up[mask.ravel()], return_inverse=True)
+    slopes = np.full(mask.shape, -1)
+    slopes[mask] = numbers
+    levels = distance.ravel()[tops]
+    highest, stands = _connected(levels, _passes(slopes, squares, periodic), depth)
+    seeds = np.where(stands, np.cumsum(stands), 0)[highest]
+    return np.where(mask & (distance >= (levels[highest] - depth)[slopes]), seeds[slopes], 0).astype(np.int32)
+
+
+def _passes(slopes, squares, periodic):
+    """List passes between slopes, the highest first, that connect without a circle: (level, one, other)."""
+    count, above, met = int(slopes.max()) + 1, int(squares.max()) + 1, []
+    for shift in np.eye(slopes.ndim, dtype=int):
+        here, there = _neighbours(slopes, shift, periodic)
+        meet = (here != there) & (here >= 0) & (there >= 0)
+        one, other = np.sort([here[meet], there[meet]], axis=0)
+        level = np.minimum(*(side[meet] for side in _neighbours(squares, shift, periodic)))
+        met.append((one * count + other) * (above + 1) + above - level)
+    pairs, below = np.divmod(np.unique(np.concatenate(met)), above + 1)
+    pairs, highest = np.unique(pairs, return_index=True)
+    graph = sparse.csr_array((below[highest], np.divmod(pairs, count)), (count, count))
+    tree = sparse.csgraph.minimum_spanning_tree(graph).tocoo()
+    order = np.argsort(tree.data)
+    return zip(*(each[order].tolist() for each in (np.sqrt(above - tree.data), *tree.coords)), strict=True)
+
+
+def _connected(levels, passes, depth):
+    """Return the highest top that each is connected to at `depth` below that, and which tops stand out so far."""
+    count = len(levels)
+    heads, highest, stands = np.arange(count).tolist(), np.arange(count), np.ones(count, bool)
+    for level, *sides in passes:
+        low, high = sorted((_head(heads, side) for side in sides), key=levels.__getitem__)
+        heads[low], stands[low] = high, level < levels[low] - depth
+        if level >= levels[high] - depth:
+            highest[low] = high
+    while not np.array_equal(further := highest[highest], highest):
+        highest = further
+    return highest, stands
+
+
+def _head(heads, one):
+    """Return what one leads to, and shorten the way there."""
+    while heads[one] != one:
+        heads[one] = heads[heads[one]]
+        one = heads[one]
+    return one
+
+
+def _measured(labels, checked, size):
     """Return the Particles of labels."""
     count, dimensions = int(labels.max()), labels.ndim
     voxels = np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(float)

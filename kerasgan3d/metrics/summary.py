@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kerasgan3d.checks import AXES
-from kerasgan3d.extras import library
 from kerasgan3d.files import replacing
 from kerasgan3d.metrics._measure import PER_PAIR
 from kerasgan3d.metrics._record_json import plain
+from kerasgan3d.metrics._tables import check_table, write_columns
 from kerasgan3d.metrics.record import Measurement
 from kerasgan3d.metrics.registry import ALL
 from kerasgan3d.texts import json_text
-
-SUFFIXES = (".csv", ".json", ".parquet")
 
 
 class Number(NamedTuple):
@@ -105,16 +101,7 @@ class Summary:
             return
         head = [*Number._fields[:-1], *self.records]
         rows = [[*number[:-1], *number.values] for number in self.numbers()]
-        with replacing(path) as temporary:
-            if path.suffix.lower() == ".csv":
-                with temporary.open("w", encoding="utf-8", newline="") as stream:
-                    csv.writer(stream, lineterminator="\n").writerows([head, *rows])
-                return
-            pyarrow, parquet = (
-                library(name, "tables", "a table as .parquet") for name in ("pyarrow", "pyarrow.parquet")
-            )
-            columns = dict(zip(head, map(list, zip(*rows, strict=True)), strict=True))
-            parquet.write_table(pyarrow.table(columns), temporary)
+        write_columns(path, dict(zip(head, map(list, zip(*rows, strict=True)), strict=True)))
 
 
 def summarise(records: Mapping[str, Measurement]) -> Summary:
@@ -162,15 +149,3 @@ def _named(value, dimensions, phases):
         return value
     names = phases if dimensions[0] == "phases" else AXES[-len(value) :]
     return {name: _named(part, dimensions[1:], phases) for name, part in zip(names, value, strict=True)}
-
-
-def check_table(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a table, or say which suffixes there are, or what is missing to write it."""
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"the name of a table must end in {', '.join(SUFFIXES)}. Received: {path}")
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"the folder of the table must exist; make it first. Received: {path.parent}")
-    if path.suffix.lower() == ".parquet":
-        library("pyarrow", "tables", "a table as .parquet")
-    return path
