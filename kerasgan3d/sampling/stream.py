@@ -100,7 +100,7 @@ def stream(
     left = total - done
     todo = (missing for part in parts(job.size, tile) for missing in writer.missing(*part))
     source = _computed_here(compute, todo) if client is None else computed_there(compute, todo, client)
-    # Writing, and what it compresses, goes on while the next part is computed.
+    # Writing and compressing continue while the next part is computed.
     with contextlib.closing(writer), ThreadPoolExecutor(1) as pool, contextlib.closing(source):
         waiting = collections.deque()
 
