@@ -9,6 +9,7 @@ import warnings
 
 import click
 
+from kerasgan3d.cli.advice import with_options
 from kerasgan3d.texts import clipped, printable
 
 # What a command may be told wrongly, or the machine may lack. Everything else is a defect and keeps its traceback.
@@ -70,7 +71,8 @@ class CommandGroup(click.Group):
         except (*USER_ERRORS, ModuleNotFoundError) as error:
             if ctx.params.get("debug"):
                 raise
-            raise CommandError(_message(error)) from error
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            raise CommandError(with_options(_message(error), command)) from error
 
     def main(self, args=None, prog_name="kerasgan3d", standalone_mode=True, **extra):
         """Run the program; with ``standalone_mode`` it ends in `SystemExit`, as click's does."""

@@ -382,14 +382,12 @@ def _spread_evenly(values):
 
 
 def _advice(values, names):
-    """Return how to write the mapping of these values, for Python and for the command line."""
+    """Return the argument that maps these values: "`mapping={0: 'pore', 255: 'solid'}`"."""
     shown = values[:4]
     called = [names[k] if names is not None and k < len(names) else f"name{k}" for k in range(len(shown))]
-    pairs = list(zip(shown, called, strict=True))
     more = ", ..." if len(values) > len(shown) else ""
-    python = ", ".join(f"{value}: {name!r}" for value, name in pairs)
-    shell = ",".join(f"{value}={name}" for value, name in pairs)
-    return f"mapping={{{python}{more}}}, on the command line --map {shell}{more.replace(' ', '')}"
+    pairs = ", ".join(f"{value}: {name!r}" for value, name in zip(shown, called, strict=True))
+    return f"`mapping={{{pairs}{more}}}`"
 
 
 def _described(values, counts, total):

@@ -30,9 +30,9 @@ from kerasgan3d.zoo.loading import path
 ABOUT = ("name", "description", "data", "citation", "licence")
 # What whoever pulls a generator relies on, and where it comes from.
 _STATED = {
-    "name": "a name (--name)",
-    "citation": "the citation of the data (--citation)",
-    "licence": "a licence (--licence)",
+    "name": "a name, `about['name']`",
+    "citation": "the citation of the data, `about['citation']`",
+    "licence": "a licence, `about['licence']`",
 }
 
 
@@ -143,7 +143,7 @@ def check_publishable(folder: str | os.PathLike[str], about: Mapping[str, str] |
     if CARD not in missing:
         lacks += [what for key, what in _STATED.items() if not str(card.get(key) or "").strip()]
         lacks += [] if card.get("phases") else ["the names of its phases"]
-        lacks += [] if card.get("voxel_size") else ["a voxel size (--voxel-size)"]
+        lacks += [] if card.get("voxel_size") else ["a voxel size"]
         lacks += [] if (card.get("weights") or {}).get("sha256") else ["the sha256 of its weights"]
         if not any(card.get(key) for key in ("fidelity", "comparison", "tuning")):
             lacks.append(f"measured fidelity (python -m kerasgan3d.zoo {folder})")

@@ -78,8 +78,8 @@ def edge_length(volume: Volume, unit: str) -> float:
         raise ValueError(f"`unit` must be one of {', '.join(map(repr, UNITS))}. Received: {shown(unit)}.")
     if volume.voxel_size is None:
         raise ValueError(
-            "The voxel size of the volume is unknown, and what is exported has lengths: give the edge in µm, "
-            "`Volume(..., voxel_size=)` or --voxel-size."
+            "The voxel size of the volume is unknown, but the exported file contains lengths: give the edge of a voxel "
+            "in µm as `voxel_size` of the Volume."
         )
     return volume.voxel_size * UNITS[unit]
 

@@ -16,10 +16,7 @@ from kerasgan3d.phases import PhaseMap
 StrPath = str | os.PathLike[str]
 Phases = Iterable[str] | PhaseMap | None  # names of phases, where they are said
 KEY = "kerasgan3d"
-FILLING = (
-    " With fill_gaps=True (--fill-gaps on the command line), the nearest plane stands for one that is missing, where "
-    "no more are missing than are there."
-)
+FILLING = " With `fill_gaps=True`, the nearest plane replaces a missing one, if at most half of the planes are missing."
 # Units of length in µm, as they are written and as they are spelt out; plurals are taken for what they are.
 UNITS = {
     **dict.fromkeys(("µm", "μm", "um", "µ", "μ", "micron", "micrometer", "micrometre"), 1.0),

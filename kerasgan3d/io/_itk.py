@@ -131,8 +131,8 @@ def open_raw(path, said=None):
     match = re.fullmatch(r"(?P<type>[<>]?\w+),(?P<shape>\d+(x\d+){1,2})(,(?P<axes>[xyz]+))?", said or "")
     if match is None or len(match["axes"] or AXES) != len(match["axes"] and match["shape"].split("x") or AXES):
         raise FileError(
-            f"{path} has no header: say type and shape (z, y, x), as in {path.name}:uint8,100x200x300, or with shape= "
-            f"and dtype= (--shape and --dtype on the command line). Received: {said or 'neither'}."
+            f"{path} has no header: say type and shape (z, y, x), as in {path.name}:uint8,100x200x300, or with `shape` "
+            f"and `dtype`. Received: {said or 'neither'}."
         )
     shape = tuple(int(length) for length in match["shape"].split("x"))
     with reading(path, _RAW):

@@ -223,8 +223,8 @@ def _open_settled(path, mapping=None, tolerance=None, fill_gaps=False):
         if tolerance is None or not isinstance(mapping, Mapping):
             raise ValueError(
                 f"grey values that {opened.lossy or 'another program'} changed are read only by `mapping`, the grey "
-                "value of each phase, and `tolerance`, how far from it values may lie (--map and --tolerance on the "
-                f"command line). Received: {'no tolerance' if tolerance is None else 'a tolerance without a mapping'}. "
+                "value of each phase, and `tolerance`, how far from it values may lie. "
+                f"Received: {'no tolerance' if tolerance is None else 'a tolerance without a mapping'}. "
                 "Without loss, labels are saved as TIFF or PNG."
             )
         tolerance = check_integer(tolerance, "tolerance", 0)
@@ -316,8 +316,8 @@ def common_phases(opened, phases, mapping):
         raise FileError(
             f"{path}: Every grey value must belong to a phase ({names}). Received: "
             f"{sum(totals[value] for value in unknown)} other voxels, of the values {', '.join(map(str, unknown[:10]))}"
-            f"{' and others' if len(unknown) > 10 else ''}. Name these values in `mapping` too (--map on the command "
-            f"line), or clean the image.{hints[path] or ''}"
+            f"{' and others' if len(unknown) > 10 else ''}. Name these values in `mapping` too, or clean the "
+            f"image.{hints[path] or ''}"
         )
     return phase_map
 
@@ -332,8 +332,8 @@ def voxel_edges(path: StrPath, metadata: dict[str, Any], voxel_size: float | Non
             return (check_voxel_size(size),) * 3
     if cubic and ("spacing" in metadata or "ratio" in metadata):
         raise FileError(
-            f"{path} must have cubic voxels. Received: {_stated(metadata)}. Resample it first, or pass voxel_size= "
-            "(--voxel-size on the command line) if what the file says is wrong."
+            f"{path} must have cubic voxels. Received: {_stated(metadata)}. Resample it first, or pass `voxel_size` "
+            "if the file states a wrong one."
         )
     return metadata.get("spacing")
 

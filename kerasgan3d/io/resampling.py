@@ -47,8 +47,8 @@ def resampled_volume(labels, spacing, voxel_size, periodic):
     size = check_voxel_size(voxel_size)
     if size is None or spacing is None or None in spacing:
         raise ValueError(
-            f"resampling needs the voxel size that there is and that there is to be, in µm. Received: {spacing} and "
-            f"{voxel_size!r}. Pass `voxel_size` (--voxel-size) where the file does not say it."
+            f"resampling needs the voxel size before and after, in µm. Received: {spacing} and "
+            f"{voxel_size!r}. Pass `voxel_size` where the file does not state it."
         )
     found = resampled(labels, spacing, size)
     lengths = zip(found.shape, labels.shape, spacing, strict=True)

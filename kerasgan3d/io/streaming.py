@@ -115,7 +115,7 @@ class VolumeWriter:
         if old is not None and old != self._header:
             raise ValueError(
                 f"{self._partial} holds the beginning of another volume ({_difference(old, self._header)}). Delete it, "
-                "give another path, or start afresh with resume=False (--restart on the command line)."
+                "give another path, or start afresh with `resume=False`."
             )
         self._digests = {place: digest for place, digest in entries.items() if self._is_block(place)}
         if old is not None and self._in_place():
@@ -369,7 +369,7 @@ def _journal(folder):
     if not intact:
         raise ValueError(
             f"{folder / _JOURNAL} is damaged in its first line, which says what volume was begun. Start afresh with "
-            "resume=False (--restart on the command line)."
+            "`resume=False`."
         )
     return header, dict(filter(None, map(_entry, lines)))
 

@@ -184,8 +184,7 @@ def _common_voxel_size(paths, spacings, resample_to):
         unknown = [path for path, spacing in zip(paths, spacings, strict=True) if spacing is None]
         if unknown:
             raise ValueError(
-                f"`resample_to` needs the voxel size of the data. Received: none in {unknown[0]}. "
-                "Pass `voxel_size`."
+                f"`resample_to` needs the voxel size of the data. Received: none in {unknown[0]}. Pass `voxel_size`."
             )
         return resample_to
     sizes = [None if spacing is None else spacing[-1] for spacing in spacings]

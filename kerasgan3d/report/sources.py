@@ -280,7 +280,7 @@ def agree(real, generated):
         raise ValueError(
             "The phases of both sides must be the same, in the same order. "
             f"Received: {', '.join(real.phases)} of {real.name}, and {', '.join(generated.phases)} of "
-            f"{generated.name}. Name the real ones with phases= (--phases), or their grey values with --map."
+            f"{generated.name}. Name the real ones with `phases`, or their grey values with `mapping`."
         )
     phases = real.phases or generated.phases
     for side, other in ((real, generated), (generated, real)):
@@ -288,7 +288,7 @@ def agree(real, generated):
             notes.append(f"{side.name} does not name its phases: taken for {', '.join(phases)}, in this order")
     sizes = [size for size in (real.voxel_size, generated.voxel_size) if size is not None]
     if not sizes:
-        raise ValueError("The voxel size is unknown on both sides: give it in µm with voxel_size= (--voxel-size).")
+        raise ValueError("The voxel size is unknown on both sides: pass `voxel_size` in µm.")
     if max(sizes) > min(sizes) * 1.001:
         raise ValueError(
             "The voxel sizes of both sides must be the same: resample one of them. "

@@ -177,14 +177,14 @@ def _as_scan(volume: Any, generator: Generator) -> Volume:
     if size is not None and wanted is not None and abs(size - wanted) > _SAME_SIZE * wanted:
         raise ValueError(
             f"a scan must have the generator's voxels, of {wanted:g} µm. Received: {size:g} µm. "
-            "`volume.resample(generator.voxel_size)` (--resample) changes it."
+            "`volume.resample(generator.voxel_size)` changes it."
         )
     names = volume.phases
     unnamed = names == default_names(len(names))
     if len(names) != len(generator.phases) or (not unnamed and set(names) != set(generator.phases)):
         raise ValueError(
             f"a scan must be of the generator's phases, {', '.join(generator.phases)}. Received: {', '.join(names)}. "
-            "`phases` or `mapping` of Volume.load (--phases, --map) name them."
+            "`phases` or `mapping` of Volume.load name them."
         )
     if unnamed or names == generator.phases:
         return volume

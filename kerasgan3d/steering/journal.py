@@ -69,7 +69,7 @@ class Journal:
         if first != asked:
             raise ValueError(
                 f"{self._file.parent} holds the beginning of other work: another generator, targets or settings. "
-                "Choose another name, or `overwrite=True` (--overwrite)."
+                "Choose another name, or pass `overwrite=True`."
             )
         if whole != content:
             os.truncate(self._file, len(whole))

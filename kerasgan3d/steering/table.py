@@ -85,7 +85,7 @@ class Table:
         except ValueError:
             raise ValueError(
                 f"{self.path} holds something else than this search: another generator, seed, size or measures. "
-                "Choose another name, or `overwrite=True` (--overwrite)."
+                "Choose another name, or pass `overwrite=True`."
             ) from None
         if whole != text:
             os.truncate(self.path, len(whole.encode("utf-8")))

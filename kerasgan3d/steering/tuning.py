@@ -395,7 +395,7 @@ def _checked_folder(out: Path, generator: Generator, overwrite: bool) -> Path:
     if generator.preview is not None and out.resolve() == generator.preview.parent.resolve():
         raise ValueError(f"`out` must be another folder than the source's, which would be replaced. Received: {out}.")
     if out.exists() and not overwrite and not partial(out).exists():
-        raise FileExistsError(f"{out} exists already; choose another name, or replace it with overwrite (--overwrite)")
+        raise FileExistsError(f"{out} exists already; choose another name, or replace it with `overwrite=True`")
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"the folder to make {printable(out.name)} in must exist. Received: {out.parent}.")
     return out
