@@ -28,7 +28,7 @@ Examples:
 @overwrite_option
 @json_option
 def command(file, output, axis, title, dpi, overwrite, as_json, **reading):
-    """Draw a volume: solid body, three slices, phase fractions."""
+    """Draw a volume: 3D view, three slices, volume fractions."""
     import kerasgan3d
 
     kerasgan3d.report.check_picture(output)
