@@ -1,4 +1,4 @@
-"""Slices one after the other, as an animation."""
+"""Animations of successive slices."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -13,14 +13,14 @@ from kerasgan3d.files import replacing
 from kerasgan3d.palette import phase_colors
 
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP"}
-_PIXELS = 384  # of the shorter edge at least, so that voxels can be seen
+_PIXELS = 384  # least length of the shorter edge, so that voxels are visible
 
 
 def check_animation(path: str | os.PathLike[str]) -> None:
-    """Check that a path is that of an animation.
+    """Check that a path has the suffix of an animation.
 
     Raises:
-        ValueError: if its suffix is not of one.
+        ValueError: if it does not.
     """
     if Path(path).suffix.lower() not in ANIMATIONS:
         raise ValueError(f"an animation must be a file of {', '.join(ANIMATIONS)}. Received: {path}.")
@@ -34,17 +34,17 @@ def animate(
     colors: Mapping[str, Any] | Iterable[Any] | None = None,
     fps: float = 12,
 ) -> None:
-    """Write slices as an animation that begins again at its end, each voxel a square of whole pixels.
+    """Write slices as an endlessly looping animation, each voxel a square of whole pixels.
 
     Args:
         slices: Arrays of labels (rows, columns), 0..n-1, all of one shape.
         phases: Names of the n phases.
-        path: The file, .gif or .webp; one that exists is replaced.
+        path: The file, .gif or .webp; an existing one is replaced.
         colors: One colour per phase, or a dict from phase name to colour; see `phase_colors`.
-        fps: Slices a second, 0.1 to 50.
+        fps: Slices per second, 0.1 to 50.
 
     Raises:
-        ValueError: if there are fewer than two slices, or an argument is not of the above.
+        ValueError: if there are fewer than two slices, or an argument is none of these.
         OSError: if the file cannot be written.
     """
     from PIL import Image

@@ -1,11 +1,11 @@
-"""A volume seen as a solid body: three faces, ray-cast in orthographic projection."""
+"""3D view of a volume: three faces, ray-cast in orthographic projection."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-# A little off the symmetric isometric view, so that the two side faces differ in width as well as in shade.
+# Slightly off the symmetric isometric view, so that the two side faces differ in width as well as in shade.
 AZIMUTH = math.radians(40)
 ELEVATION = math.radians(30)
 _SHADE = {"z": 1.0, "x": 0.86, "y": 0.7}
@@ -19,8 +19,8 @@ class Projection:
     Args:
         shape: (z, y, x), voxels.
 
-    The three visible faces are the first slice in z, the last in y (to the left) and the last in x (to the right):
-    the top face reads as the first slice of the image stack does.
+    The three visible faces are the first slice in z, the last in y (to the left) and the last in x (to the right), so
+    that the top face looks like the first slice of the image stack.
     """
 
     shape: tuple
@@ -31,7 +31,7 @@ class Projection:
 
     @property
     def axes(self):
-        """The projected unit vectors of z, y and x: (3, 2), right and down."""
+        """Projected unit vectors of z, y and x: (3, 2), right and down."""
         sin, cos, tilt = math.sin(AZIMUTH), math.cos(AZIMUTH), math.sin(ELEVATION)
         return np.array([[0.0, math.cos(ELEVATION)], [-sin, cos * tilt], [cos, sin * tilt]])
 
