@@ -435,7 +435,7 @@ def _known_curves(statistics, generated):
 
 
 def _halves(corners):
-    """Return ways to cut real sub-volumes in two by where they lie: bool arrays, one per axis, and one by image."""
+    """Return ways to split real sub-volumes in two by position: bool arrays, one per axis, and one by image."""
     places = np.array([(number, *corner) for number, corner in corners])
     halves = [column > np.median(column) for column in places.T]
     # A deviation needs two on either side.
