@@ -1,4 +1,4 @@
-"""Chords: how far a straight line along an axis goes on in one phase."""
+"""Chord lengths: lengths of straight lines along an axis within one phase."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ChordLengths:
 
 
 class ChordCounts(NamedTuple):
-    """What a block has of chords along one axis: exact numbers, which add up over blocks.
+    """Chords of a block along one axis: exact numbers, which add up over blocks.
 
     Attributes:
         voxels: int64 (n,), of each phase.

@@ -1,4 +1,4 @@
-"""Conduction through several phases at once, each with a conductivity of its own."""
+"""Conduction through several phases at once, each with its own conductivity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure a number is: the confidence interval of one image, and how large an image would have to be."""
+"""Confidence intervals of measures from one image, and representative image sizes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REACH = 1.5  # of the edge of a cube of the integral range: how far pairs are s
 
 
 class Interval(NamedTuple):
-    """A confidence interval, arrays of the measure's shape; NaN where it cannot be told.
+    """A confidence interval, arrays of the measure's shape; NaN where it cannot be determined.
 
     Attributes:
         low, high: Its ends, within what is possible.
@@ -52,7 +52,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Confidence:
-    """How sure the numbers of one image are as those of the material that it is a sample of.
+    """Confidence of the measures of one image as estimates of those of its material.
 
     Attributes:
         level: The share of images whose intervals hold the material's value.
@@ -147,14 +147,14 @@ def check_level(level: Any) -> float:
 
 
 def check_within(within: Any) -> float:
-    """Return a wanted half width as a share, positive."""
+    """Return a requested relative half width, a positive number."""
     if not check_number(within, "within"):
         raise ValueError(f"`within` must be a positive share of the value, such as 0.05. Received: {within!r}.")
     return float(within)
 
 
 def confidence_of(checked: Checked, values: dict[str, Any], conducting: Sequence[int], level: float, within: float):
-    """Return the Confidence of what was measured of a labelled image, by key.
+    """Return the Confidence of the measures of a labelled image, by key.
 
     Volume fractions by `volume_fraction_interval`. What else is told (`BY_PARTS`) by the two halves of the image along
     each axis: the values of its n = 8 parts (4 of a slice) scatter by s, so that the half width is Student's t with
@@ -182,7 +182,7 @@ def confidence_of(checked: Checked, values: dict[str, Any], conducting: Sequence
 
 
 class SizeCurve(NamedTuple):
-    """How measures of sub-volumes scatter with their size; made by `size_curve`.
+    """Scatter of measures of sub-volumes with their size; made by `size_curve`.
 
     Attributes:
         sizes: Edge lengths in voxels, (sizes,).
@@ -196,7 +196,7 @@ class SizeCurve(NamedTuple):
     std: dict[str, np.ndarray]
 
     def edges(self, key: str, level: float = LEVEL, within: float = WITHIN) -> np.ndarray:
-        """Return the edge length in voxels at which single images lie within a share of the mean, in `level` of cases.
+        """Return the edge in voxels at which single images lie within a fraction of the mean, in `level` of cases.
 
         From the scatter of the largest sub-volumes of which there are at least eight, which shrinks with the root of
         the volume; NaN where there are none.
@@ -270,7 +270,7 @@ def _large_enough(checked: Checked) -> Checked:
 
 
 class _Estimate(NamedTuple):
-    """Of a volume fraction: its variance, the degrees of freedom of this estimate, and the factor of parts."""
+    """Estimate for a volume fraction: its variance, the degrees of freedom of this, and the factor of parts."""
 
     variance: float
     freedom: float
@@ -284,7 +284,7 @@ def _of_fractions(checked: Checked, estimates: list[_Estimate], level: float, wi
 
 
 def _estimates(checked: Checked) -> list[_Estimate]:
-    """Return an estimate of each phase; NaN for one that is absent or alone, or correlated over half the image."""
+    """Return an estimate for each phase; NaN for one that is absent, alone, or correlated over half the image."""
     labels, fractions = checked.labels, fractions_of(checked.labels, checked.phases)
     return [
         _estimate((labels == phase) - share, checked.periodic) if 0 < share < 1 else _Estimate(*[math.nan] * 3)
@@ -349,7 +349,7 @@ def _interval(values, half, within, labels, most):
 
 
 def _edge(size, half, values, within, dimensions):
-    """Return the edge of an image whose half width is a share of the value: the half width goes by 1 / sqrt(volume)."""
+    """Return the image edge for a relative half width, which is proportional to 1 / sqrt(volume)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return size * (half / (within * np.abs(values))) ** (2 / dimensions)
 
@@ -360,7 +360,7 @@ def _halves(labels):
 
 
 def _tiles(labels, size):
-    """Cut an image into cubes side by side."""
+    """Cut an image into adjacent cubes."""
     starts = [range(0, length - size + 1, size) for length in labels.shape]
     return [labels[tuple(slice(at, at + size) for at in corner)] for corner in itertools.product(*starts)]
 

@@ -159,7 +159,7 @@ def correlation_from(pairs: np.ndarray, shape: Sequence[int], axis: int, periodi
 
 
 def _sum_by_distance(plane, depth):
-    """Sum what belongs to displacements (depth, y, x), and to their opposites, by the length in voxels, rounded.
+    """Sum values at displacements (depth, y, x), and at their opposites, by the length in voxels, rounded.
 
     The plane is (2 max_lag + 1, 2 max_lag + 1) for y and x from -max_lag to max_lag; returns (max_lag + 1,).
     """

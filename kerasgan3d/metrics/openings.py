@@ -1,4 +1,4 @@
-"""Granulometry: which share of a phase lies in balls of some radius that fit into it."""
+"""Granulometry: the fraction of a phase covered by balls of some radius that fit into it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def granulometry(
     periodic=None,
     n_phases: int | None = None,
 ) -> np.ndarray:
-    """Return the share of each phase that lies in balls of these radii which fit into it: openings by balls.
+    """Return the fraction of each phase covered by balls of given radii that fit into it: openings by balls.
 
     G(r) = |X o B_r| / |X|, with X the voxels of the phase and X o B_r its opening, the union of all balls B_r within X
     (Matheron, Random Sets and Integral Geometry, 1975; Serra, Image Analysis and Mathematical Morphology, 1982,
@@ -110,7 +110,7 @@ def check_radii(radii: ArrayLike) -> tuple[float, ...]:
 
 
 def check_edges(edges: str) -> str:
-    """Return what is counted at faces that are not periodic, ``"inner"`` or ``"open"``.
+    """Return the checked treatment of faces that are not periodic, ``"inner"`` or ``"open"``.
 
     Raises:
         ValueError: If it is neither.
@@ -121,7 +121,7 @@ def check_edges(edges: str) -> str:
 
 
 def reach_of(radii: Sequence[float]) -> int:
-    """Return how many voxels around a block decide which of its own lie in balls: a ball's diameter."""
+    """Return the number of voxels around a block that decide which of its own lie in balls: a ball's diameter."""
     return 2 * math.floor(max(radii))
 
 
@@ -161,14 +161,14 @@ def count_openings(
 
 
 def granulometry_from(counts: np.ndarray) -> np.ndarray:
-    """Return the shares (n, radii) from the numbers that `count_openings` returns."""
+    """Return the fractions (n, radii) from the numbers that `count_openings` returns."""
     with np.errstate(invalid="ignore"):
         return counts[0] / counts[1]
 
 
 @dataclass(frozen=True, eq=False)
 class SizeDistribution:
-    """The sizes that a phase has by its granulometry; made by `size_distribution`.
+    """Size distribution of phases by granulometry; made by `size_distribution`.
 
     Sizes are radii, in µm where a voxel size is given and else in voxels, of n phases: each voxel has that of the
     largest ball around it which fits, so that all are weighed by volume.
@@ -218,7 +218,7 @@ def size_distribution(
 
 
 def _sizes(curve: np.ndarray, radii: np.ndarray) -> list[float]:
-    """Return mean, three percentiles and what lies beyond of one curve."""
+    """Return mean, three percentiles and the fraction beyond the largest radius of one curve."""
     told = ~np.isnan(curve)
     if not told.any():
         return [math.nan] * 5
@@ -232,7 +232,7 @@ def _sizes(curve: np.ndarray, radii: np.ndarray) -> list[float]:
 
 
 def _away_from_sides(own: tuple[slice, ...], shape: Sequence[int], margin: int) -> tuple[slice, ...]:
-    """Return the part of a window that is own and at least so many voxels from the window's sides."""
+    """Return the part of a block's own voxels at least some number of voxels from the window's sides."""
     starts = [max(part.start, margin) for part in own]
     stops = [min(part.stop, size - margin) for part, size in zip(own, shape, strict=True)]
     return tuple(slice(start, max(start, stop)) for start, stop in zip(starts, stops, strict=True))
@@ -255,7 +255,7 @@ def _unpacked(bits: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 def _dilated(bits: np.ndarray, radius: float) -> np.ndarray:
-    """Return the bits no farther than a radius from one that is set: what the exact distance transform would say."""
+    """Return the bits within a radius of one that is set, as by the exact distance transform."""
     square = math.floor(radius**2 + 1e-9)  # squares of distances are whole; 1e-9 is for radii that are square roots
     reach = math.isqrt(square)
     rows = [bits]  # by half their length, the intervals along x around every bit

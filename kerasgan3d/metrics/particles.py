@@ -1,4 +1,4 @@
-"""Particles of a phase, separated by a watershed, and their sizes from slices."""
+"""Particles of a phase, separated by a watershed, and particle sizes from slices."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def particles(
 def saltykov(
     diameters: ArrayLike, area: float, n_classes: int = 10, largest: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate how many balls of which diameter there are per volume, from the diameters of their sections.
+    """Estimate the number of balls per volume by diameter, from the diameters of their sections.
 
     For classes of width w, sections of class i come from balls of class j >= i, taken to have the diameter j w, with
     N_A,i = w sum_j N_V,j (sqrt(j² - (i - 1)²) - sqrt(j² - i²)) per area, which is solved (Saltykov, Stereometric
@@ -213,7 +213,7 @@ def _directions(dimensions):
 
 
 def _neighbours(labels, shift, periodic):
-    """Return the labels of both voxels of every pair that lies so apart: two arrays of one shape."""
+    """Return the labels of both voxels of every pair at a displacement: two arrays of one shape."""
     there = np.roll(labels, [-step for step in shift], range(labels.ndim))
     inside = tuple(
         slice(None) if wraps or not step else slice(None, -1) if step > 0 else slice(1, None)

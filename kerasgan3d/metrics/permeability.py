@@ -33,7 +33,7 @@ def permeability(
     periodic: Periodic | None = None,
     tolerance: float = 1e-3,
 ) -> float:
-    """Return the permeability k of a phase along an axis, as Darcy's law has it: mean velocity = k / viscosity x dp/dl.
+    """Return the permeability k of a phase along an axis by Darcy's law: mean velocity = k / viscosity x dp/dl.
 
     The mean velocity is the flow over the whole cross-section. The flow is that of Stokes' equations on the voxels, for
     a pressure on each of the two ends: velocities stand on the faces of voxels, pressures in their centres, and what
@@ -94,7 +94,7 @@ def permeability(
 
 
 def _scale(unit: Any, voxel_size: float | None) -> float:
-    """Return how much of the unit a voxel² is."""
+    """Return the area of a voxel² in a unit."""
     if unit is None:
         unit = VOXELS if voxel_size is None else "µm²"
     if unit != VOXELS and unit not in UNITS:
@@ -108,7 +108,7 @@ def _scale(unit: Any, voxel_size: float | None) -> float:
 
 
 def _sides(boundary: Any, periodic: tuple[bool, ...], axis: int) -> tuple[str, ...]:
-    """Return what lies beyond the sides along the two other axes, in their order."""
+    """Return the boundary conditions at the sides along the two other axes, in order."""
     if boundary is None:
         return tuple(PERIODIC if wraps else WALL for wraps in (*periodic[:axis], *periodic[axis + 1 :]))
     if not isinstance(boundary, str) or boundary not in BOUNDARIES:

@@ -1,4 +1,4 @@
-"""One record of all measures of a volume or a slice."""
+"""`Measurement`: the record of all measures of a volume or a slice."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _Values = dataclasses.make_dataclass("_Values", _VALUES, frozen=True, eq=False, 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Measurement(_Values):
-    """What `measure` found; n phases, axes in the order z, y, x, lengths in µm.
+    """Result of `measure` for n phases; axes are in the order z, y, x, lengths in µm.
 
     Every measure is an attribute, and ``record[key]``. What a slice cannot tell, what does not exist and what was not
     asked for is None. Within an array, NaN marks a value that was not computed or does not exist, and inf the
@@ -114,13 +114,13 @@ class Measurement(_Values):
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each number, "1" where it has none: dict of attribute to text."""
+        """Unit of each number, "1" for dimensionless ones: dict of attribute to text."""
         asked = [key for key in ON_REQUEST if self[key] is not None]
         return {**units_of(len(self.shape)), **{key: ON_REQUEST[key].unit for key in asked}}
 
     @property
     def distances(self) -> np.ndarray:
-        """The distances of the two-point correlations, 0, 1, 2 ... voxels, in µm: (lags,).
+        """Distances of the two-point correlations, 0, 1, 2 ... voxels, in µm: (lags,).
 
         Raises:
             ValueError: If the voxel size is unknown.
@@ -130,7 +130,7 @@ class Measurement(_Values):
         return np.arange(self.two_point_correlation.shape[-1]) * self.voxel_size
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as a dict that JSON can hold.
+        """Return the record as a JSON-serialisable dict.
 
         JSON has no word for them: inside an array, inf is the text "inf", and NaN is null. Both become numbers again by
         `numpy.asarray(values, float)`. An attribute that is None is null as a whole.
@@ -177,7 +177,7 @@ def measure(
     within: float = WITHIN,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> Measurement:
-    """Measure everything about a volume, or about a slice, with what it tells of the volume that it was cut from.
+    """Compute all measures of a volume, or of a slice together with estimates for its volume.
 
     The measures are those of `kerasgan3d.metrics`; its functions say how each one is defined. Diffusion goes on through
     side faces that are periodic. A slice gives estimates by stereology, right for isotropic material
@@ -273,7 +273,7 @@ def measure(
 
 
 def _measure(volume, given, names, transport, *, block, workers, **options):
-    """Return the Measurement of all that labels show, at once or block by block."""
+    """Return the Measurement of all labels, at once or block by block."""
     if block is not None:
         return _measure_blocks(volume, given, names, transport, block=block, workers=workers, **options)
     return _measure_at_once(volume, given, names, transport, **options)
@@ -294,7 +294,7 @@ def _measure_at_once(
     keys=ALL,
     sure=None,
 ):
-    """Return the Measurement of labels in memory; `sure` is the level of confidence and the wanted half width."""
+    """Return the Measurement of labels in memory; `sure` is the confidence level and the requested half width."""
     flat = np.ndim(volume) == 2
     checked = (check_slice if flat else check_volume)(volume, **given)
     if given["phases"] is None:
@@ -358,7 +358,7 @@ def _measure_blocks(
 
 
 def _measure_inside(labels, given, names, transport, mask, exclude, options):
-    """Return the Measurement of what a mask, boxes and phases leave of labels."""
+    """Return the Measurement of the part of labels that a mask, boxes and phases leave."""
     n = given["phases"] or (
         highest_phases(labels, options["block"], options["workers"]) if options["block"] else int(np.max(labels)) + 1
     )
@@ -393,7 +393,7 @@ def _measure_inside(labels, given, names, transport, mask, exclude, options):
 
 
 def _block(volume, block):
-    """Return the edge of the blocks in which to measure, or None for all at once."""
+    """Return the edge of the measured blocks, or None to measure all at once."""
     if block is not None:
         if not hasattr(volume, "shape"):
             raise ValueError(f"`block` is for arrays, with a shape and slices. Received: {type(volume).__name__}.")
@@ -402,7 +402,7 @@ def _block(volume, block):
 
 
 def _lies_elsewhere(volume):
-    """Tell whether labels are no array in memory but something that is read by slices."""
+    """Tell whether labels are not an array in memory but an object that is read by slices."""
     sliced = all(hasattr(volume, name) for name in ("shape", "dtype", "__getitem__")) and len(volume.shape) in (2, 3)
     return sliced and (not isinstance(volume, np.ndarray) or isinstance(volume, np.memmap))
 
@@ -413,7 +413,7 @@ def _max_lag(max_lag, shape):
 
 
 def _names_and_count(phases):
-    """Return the names of the phases, () where none are given, and their number or None."""
+    """Return the names of the phases, () if none are given, and their number or None."""
     if phases is None or isinstance(phases, numbers.Integral):
         return (), None if phases is None else check_integer(phases, "phases", 1, MAX_PHASES)
     names = PhaseMap(phases).names
@@ -421,7 +421,7 @@ def _names_and_count(phases):
 
 
 def _conducting(transport, names, name="transport"):
-    """Return the indices of the phases whose transport, or permeability, is asked for."""
+    """Return the indices of the phases whose transport, or permeability, is requested."""
     if isinstance(transport, (bool, np.bool_)):
         return tuple(range(len(names))) if transport else ()
     asked = [transport] if isinstance(transport, (str, numbers.Integral)) else transport

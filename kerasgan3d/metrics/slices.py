@@ -1,4 +1,4 @@
-"""What one slice tells about the volume that it was cut from."""
+"""Stereology: estimates for a volume from one of its slices."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ def slice_statistics(
     periodic: Periodic = False,
     max_lag: int | None = None,
 ) -> SliceStatistics:
-    """Measure one slice, and estimate by stereology what the same measures are in 3D.
+    """Measure one slice, and estimate the same measures in 3D by stereology.
 
     The estimates hold on average over slices in all directions, so for slices of isotropic material.
 

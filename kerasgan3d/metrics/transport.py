@@ -1,4 +1,4 @@
-"""Diffusive transport through one phase, as TauFactor measures it, solved by multigrid."""
+"""Diffusive transport through one phase as in TauFactor, solved by multigrid."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, overload
@@ -34,7 +34,7 @@ class DiffusionField(NamedTuple):
 
 
 class _Measure(Protocol):
-    """What the measures of this file return: a number, or with `return_field` that and the field."""
+    """Signature of the measures of this module: they return a number, or with `return_field` that and the field."""
 
     @overload
     def __call__(
@@ -217,7 +217,7 @@ def bruggeman_exponent(
 
 
 def _measure(volume, phase, axis, boundary, return_field, tolerance, given):
-    """Return the relative diffusivity, the volume fraction and, if wanted, the field."""
+    """Return the relative diffusivity, the volume fraction and, if requested, the field."""
     checked = check_volume(volume, **given)
     index = check_phase(volume, phase, checked.phases)
     axis = check_axis(axis)
@@ -251,7 +251,7 @@ def _field(mask, wraps, values, axis):
 
 
 def side_wraps(boundary, periodic, axis):
-    """Tell for the axis of transport, which never wraps, and the two others in their order which of them wrap."""
+    """Return whether the axis of transport, which never wraps, and the two others, in order, wrap."""
     if boundary is None:
         return (False, *periodic[:axis], *periodic[axis + 1 :])
     if not isinstance(boundary, str) or boundary not in BOUNDARIES:

@@ -1,4 +1,4 @@
-"""Scans continued: what is known is kept exactly, and what goes on from it is generated."""
+"""Extension of scans: known voxels are kept exactly, and a structure that continues them is generated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SAME_SIZE = 1e-3  # of voxels, by how much they may differ
 
 @dataclass(frozen=True)
 class Extension:
-    """A scan that is continued.
+    """A scan with its generated continuation.
 
     Attributes:
         job: The SamplingJob of the whole, which holds the known voxels and what was fitted to them:
@@ -50,7 +50,7 @@ def extend(
     progress: Told = None,
     **options: Any,
 ) -> Volume:
-    """Continue a scan: a volume that holds it as it is, the rest generated so that it goes on from it.
+    """Continue a scan: keep its known voxels exactly, and generate the rest so that it fits them.
 
     Args:
         source: A Generator, or what ``load_generator`` takes.
@@ -80,7 +80,7 @@ def extension(
     state: str | os.PathLike[str] | None = None,
     progress: Told = None,
 ) -> Extension:
-    """Fit the structure of a seed to a scan, so that it goes on from it.
+    """Fit the structure of a seed to a scan, so that it continues the scan.
 
     The scan lies at the origin of the structure. The latents that its voxels near generated ones are made of are
     fitted, as are the conditions beside them; everywhere else the structure is the seed's. How much a known voxel
@@ -141,7 +141,7 @@ def extension(
 
 
 def _told(starts, joints, chosen, latents):
-    """What came of the starts, as a dict for JSON."""
+    """Return the results of the starts as a JSON-serialisable dict."""
     values = starts[chosen].values[:, :latents]
     rows = [
         {
@@ -157,7 +157,7 @@ def _told(starts, joints, chosen, latents):
 
 
 def _as_scan(volume: Any, generator: Generator) -> Volume:
-    """A scan as a Volume of the generator's phases, in their order.
+    """Return a scan as a Volume of the generator's phases, in their order.
 
     Raises:
         ValueError: if it is of other phases, or of another voxel size.
@@ -193,7 +193,7 @@ def _as_scan(volume: Any, generator: Generator) -> Volume:
 
 
 def _masked(labels, unknown):
-    """Labels with ``UNKNOWN`` where a mask is not 0.
+    """Return labels with ``UNKNOWN`` where a mask is not 0.
 
     Raises:
         ValueError: if the mask has another shape.
@@ -208,7 +208,7 @@ def _masked(labels, unknown):
 
 
 def _placed(labels, job, at, continues):
-    """Where the scan begins in the whole.
+    """Return the position of the scan's first voxel in the whole.
 
     Raises:
         ValueError: if it doesn't lie within it, or cannot be closed along a periodic axis.
@@ -232,7 +232,7 @@ def _placed(labels, job, at, continues):
 
 
 def _weights(labels, job, at):
-    """How much each known voxel counts.
+    """Return the weight of each known voxel in the fit.
 
     Raises:
         ValueError: if nothing is generated beside known voxels.
@@ -248,7 +248,7 @@ def _weights(labels, job, at):
 
 
 def _joint(generator, job, at):
-    """What `joint_statistics` tells of the scan and of what is generated around it."""
+    """Return `joint_statistics` of the scan and the structure generated around it."""
     start, shape = [], []
     for place, n, length, wraps in zip(at, job.size, job.scan.labels.shape, job.periodic, strict=True):
         first, last = place - job.stride, place + length + job.stride

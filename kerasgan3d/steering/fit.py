@@ -1,4 +1,4 @@
-"""Latents that go on from known voxels, fitted through the network and kept as normal as they were drawn."""
+"""Fitting of latents to known voxels through the network, while keeping them normally distributed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Block(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """What came of one start.
+    """Result of one start.
 
     Attributes:
         values: float32 (points, channels).
@@ -61,7 +61,7 @@ class Fitted(NamedTuple):
 
 
 def weights_of(labels: np.ndarray, beyond: Sequence[tuple[bool, bool]], reach: int, depth: float) -> np.ndarray:
-    """How much each known voxel counts: 1 where it touches one that is generated, and less the farther it lies.
+    """Return the weight of each known voxel: 1 where it touches a generated one, decreasing with distance.
 
     Args:
         labels: uint8 (z, y, x), ``UNKNOWN`` where a voxel is generated.
@@ -86,7 +86,7 @@ def weights_of(labels: np.ndarray, beyond: Sequence[tuple[bool, bool]], reach: i
 
 
 class Fit:
-    """Finds what stands at the lattice points that known voxels are made of.
+    """Fit of the values at the lattice points on which known voxels depend.
 
     The mean cross-entropy of known voxels is lowered by Adam, through the network in its inference form. The latents of
     each point keep the length that they were drawn with, so that they stay as normal as they were; what is fitted of
@@ -127,7 +127,7 @@ class Fit:
         self._slopes = _slopes_of(generator, self._blocks[0].base)
 
     def digest(self, more: str) -> str:
-        """The sha256 of all that what is found depends on; ``more`` of it is a text."""
+        """Return the sha256 of everything on which the fit depends, including the text ``more``."""
         total = hashlib.sha256(f"{self._seed} {self._channels} {_RATE} {_PRIOR} {more}".encode())
         total.update(self.points.tobytes())
         for block in self._blocks:
@@ -136,13 +136,13 @@ class Fit:
         return total.hexdigest()
 
     def begun(self, start: int) -> np.ndarray:
-        """Where a start begins: float64 (points, channels), latents and, from 0 on, what is fitted of conditions."""
+        """Return the initial values of a start: float64 (points, channels), latents, and zeros for conditions."""
         found = np.random.default_rng([self._seed, start]).standard_normal((len(self.points), self._channels))
         found[:, self._latents :] = 0
         return found
 
     def values(self, found: np.ndarray) -> np.ndarray:
-        """What stands at the points: float32 (points, channels)."""
+        """Return the values at the points: float32 (points, channels)."""
         values = np.empty(found.shape, "float32")
         for block in self._blocks:
             inside = block.rows >= 0
@@ -150,7 +150,7 @@ class Fit:
         return values
 
     def _at(self, block, found):
-        """What the network is given of a block: float32 (z, y, x, channels)."""
+        """Return the network's input for a block: float32 (z, y, x, channels)."""
         inside, values = block.rows >= 0, block.base.copy()
         rows = found[block.rows[inside]]
         values[inside] = np.concatenate(
@@ -161,13 +161,13 @@ class Fit:
 
     @property
     def _mix(self):
-        """From whitened conditions to conditions: (phases, phases)."""
+        """Return the matrix from whitened conditions to conditions: (phases, phases)."""
         if self._conditions is None:
             return np.zeros((0, 0))
         return np.array(self._conditions.root).T / np.array(self._conditions.gain)
 
     def look(self, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The gradient at the points, (points, channels), and (loss, agreement, agreement of what touches)."""
+        """Return the gradient at the points, (points, channels), and (loss, agreement, agreement at the joint)."""
         slopes, told, touching = np.zeros_like(found), np.zeros(3), 0
         for block in self._blocks:
             *block_told, gradient = self._slopes(self._at(block, found)[np.newaxis], block.labels, block.weights)
@@ -202,7 +202,7 @@ class Fit:
 
 
 class State:
-    """What was done of a fit, in a file: .npz.
+    """Intermediate state of a fit, in a file: .npz.
 
     Args:
         path: The file, or None for none.
@@ -254,7 +254,7 @@ def kept_seed(path: str | os.PathLike[str] | None) -> int | None:
 
 
 def _held(path):
-    """The arrays of a fit's file."""
+    """Return the arrays of a fit's file."""
     names = ("digest", "seed", "done", "told", "step", "found", "moments")
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -264,7 +264,7 @@ def _held(path):
 
 
 def fit_starts(fit: Fit, state: State, starts: int, steps: int, report: Callable[[int, int], object] | None) -> None:
-    """Bring all starts to their end, one after the other, from where a state is; it holds them then."""
+    """Complete all starts, one after the other, resuming from a state, which then holds the results."""
     while len(state.done) < starts:
         if state.found is None:
             found = fit.begun(len(state.done))
@@ -283,7 +283,7 @@ def fit_starts(fit: Fit, state: State, starts: int, steps: int, report: Callable
 
 
 def _points(due, margin, period):
-    """The lattice points that the voxels of cells are made of, each once: (m, 3)."""
+    """Return the lattice points on which the voxels of cells depend, without duplicates: (m, 3)."""
     for axis in range(3):
         shape = list(due.shape)
         shape[axis] += sum(margin)
@@ -314,7 +314,7 @@ def _blocks(field, scan, weights, due, period, stride, margin):
 
 
 def _padded(array, shape):
-    """An array with zeros at its ends, up to a shape."""
+    """Return an array padded at its ends with zeros to a shape."""
     return np.pad(array, [(0, n - m) for n, m in zip(shape, array.shape, strict=True)])
 
 

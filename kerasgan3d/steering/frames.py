@@ -1,4 +1,4 @@
-"""Volumes on the way from one seed to the next."""
+"""Sequences of volumes from one seed to the next."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def interpolate(
     fractions: Fractions | None = None,
     beyond: bool = False,
 ) -> Iterator[Volume]:
-    """Generate volumes on the way from the structure of one seed to that of the next, each an ordinary volume.
+    """Generate a sequence of volumes from the structure of one seed to that of the next, each a valid sample.
 
     Args:
         source: A Generator, or what ``load_generator`` takes.
