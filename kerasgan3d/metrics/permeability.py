@@ -35,10 +35,10 @@ def permeability(
 ) -> float:
     """Return the permeability k of a phase along an axis by Darcy's law: mean velocity = k / viscosity x dp/dl.
 
-    The mean velocity is the flow over the whole cross-section. The flow is that of Stokes' equations on the voxels, for
-    a pressure on each of the two ends: velocities stand on the faces of voxels, pressures in their centres, and what
-    is not of the phase is a wall (Harlow and Welch, Phys. Fluids 8, 1965, 2182-2189; for voxels of a material Bentz and
-    Martys, NISTIR 7416, 2007). Beyond its ends the volume continues as its mirror image.
+    The mean velocity is the flow divided by the whole cross-section. The flow solves Stokes' equations on the voxels,
+    for a pressure at each of the two ends: velocities are defined on the faces of voxels, pressures at their centres,
+    and all other phases are walls (Harlow and Welch, Phys. Fluids 8, 1965, 2182-2189; for voxels of a material Bentz
+    and Martys, NISTIR 7416, 2007). Beyond its ends the volume continues as its mirror image.
 
     **How far off.** A channel n voxels wide between flat walls has n²/12 + 1/6 voxel² where n²/12 is right: 2 % too
     much at 10 voxels, 0.5 % at 20; a square duct of n voxels has 3.8/n² of its permeability too much. Curved walls are
@@ -62,7 +62,7 @@ def permeability(
             this far apart, as a share of the flow, and the flow may change by so much in the last five steps.
 
     Returns:
-        The permeability: 0.0 where the phase does not connect the two ends, or is absent; inf where nothing holds the
+        The permeability: 0.0 where the phase does not connect the two ends, or is absent; inf where nothing resists the
         flow.
 
     Raises:

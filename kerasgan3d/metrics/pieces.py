@@ -29,8 +29,8 @@ class Specks:
 
     Attributes:
         number: (n,) in 1/µm³ (1/µm² in a slice): pieces of the phase.
-        share: (n,): their voxels, as a share of the phase's; NaN for a phase that is absent.
-        holes: (n,) in 1/µm³ (1/µm² in a slice): pieces of what is not the phase.
+        share: (n,): their voxels, as a fraction of the phase's; NaN for an absent phase.
+        holes: (n,) in 1/µm³ (1/µm² in a slice): pieces of the phase's complement.
         hole_share: (n,): their voxels per voxel of the phase; NaN for a phase that is absent.
     """
 
@@ -51,12 +51,12 @@ def specks(
     """Return the number of specks and holes of each phase per volume, and their fraction of the phase.
 
     A speck is a piece of the phase, a hole a piece of everything else, that has fewer than `smaller_than` voxels; the
-    voxels of a piece share faces (pixels of a slice: edges), those of holes too. What the eye sees first as noise:
+    voxels of a piece, and those of a hole, share faces (pixels of a slice: edges). The eye perceives them as noise:
     specks of anything within NMC are the holes of NMC.
 
-    Pieces go on across periodic faces. A piece that touches a face that is not periodic may be a part of something
-    larger and is not counted. That leaves out some of the true ones: of those that are e voxels long along an axis of L
-    voxels, (e + 1) / L. All numbers are per volume of the whole.
+    Pieces continue across periodic faces. A piece that touches a face that is not periodic may be part of something
+    larger and is not counted. This omits some true pieces: of those that are e voxels long along an axis of L voxels,
+    (e + 1) / L. All numbers are per volume of the whole.
 
     In a slice most specks are sections of something larger. Compare slices with slices.
 

@@ -41,9 +41,9 @@ _Values = dataclasses.make_dataclass("_Values", _VALUES, frozen=True, eq=False, 
 class Measurement(_Values):
     """Result of `measure` for n phases; axes are in the order z, y, x, lengths in µm.
 
-    Every measure is an attribute, and ``record[key]``. What a slice cannot tell, what does not exist and what was not
-    asked for is None. Within an array, NaN marks a value that was not computed or does not exist, and inf the
-    resistance of what does not conduct.
+    Every measure is an attribute, and ``record[key]``. Measures that a slice does not give, that do not exist or were
+    not requested are None. Within an array, NaN marks a value that was not computed or does not exist, and inf the
+    resistance of a phase that does not conduct.
 
     Attributes:
         phases: The n names.
@@ -59,13 +59,13 @@ class Measurement(_Values):
         interfacial_area: (n, n) in 1/µm, of voxel faces.
         triple_phase_boundary_density: In 1/µm², of voxel edges; None where there are fewer than three phases.
         active_triple_phase_boundary_density: In 1/µm²; None for a slice, and where there are fewer than three phases.
-        granulometry: (n, radii), the share of each phase in balls (of a slice: discs) of 0, 1, 2 ... voxels that fit
+        granulometry: (n, radii), the fraction of each phase in balls (in a slice: discs) of 0, 1, 2 ... voxels that fit
             into it; None without shapes.
         mean_chord_length: (n, axes) in µm, along each axis.
         euler_characteristic: (n,) in 1/µm³, voxels of the phase joined by faces; of a slice in 1/µm², pieces - holes.
         speck_density, hole_density: (n,) in 1/µm³, of a slice in 1/µm²: pieces of fewer than 27 voxels of the phase,
             and of everything else; None without shapes.
-        connected_fraction: (n, 3), the share of each phase that percolates; None for a slice.
+        connected_fraction: (n, 3), the fraction of each phase that percolates; None for a slice.
         relative_diffusivity: (n, 3); None for a slice, without transport, and block by block.
         tortuosity_factor: (n, 3), volume fraction / relative diffusivity; None as before.
         macmullin_number: (n, 3), 1 / relative diffusivity; None as before.
@@ -73,12 +73,12 @@ class Measurement(_Values):
         two_point_correlation: (n, axes, lags), S2 along each axis at `distances`.
         radial_two_point_correlation: (n, lags), S2 averaged over all directions; None for a slice, and block by
             block.
-        particle_diameter: (n,) in µm, the median by volume of the particles' equivalent diameters; this and what
-            follows is None, and not in JSON, where it was not asked for.
+        particle_diameter: (n,) in µm, the median by volume of the particles' equivalent diameters; this and the
+            following measures are None, and not in JSON, unless they were requested.
         particle_sphericity: (n,), the mean by volume.
         particle_contact_area: (n,) in 1/µm, of voxel faces between particles of the phase.
         lineal_path: (n, axes, lags), along each axis at `distances`.
-        fraction_profile_spread: (n, 3), the standard deviation of the phase's share over slices; None for a slice.
+        fraction_profile_spread: (n, 3), the standard deviation of the phase's fraction over slices; None for a slice.
         permeability: (n, 3) in µm²; None for a slice.
     """
 
@@ -132,17 +132,17 @@ class Measurement(_Values):
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a JSON-serialisable dict.
 
-        JSON has no word for them: inside an array, inf is the text "inf", and NaN is null. Both become numbers again by
-        `numpy.asarray(values, float)`. An attribute that is None is null as a whole.
+        Since JSON has no infinity or NaN, inside an array inf is the text "inf", and NaN is null. Both become numbers
+        again by `numpy.asarray(values, float)`. An attribute that is None is null as a whole.
         """
         return to_json(self)
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Measurement:
-        """Return the Measurement whose `to_dict` is `record`, also of an earlier version.
+        """Read a record of `to_dict`, of this or an earlier version.
 
         Raises:
-            ValueError: If it is of no Measurement: an entry is missing, or is not what `to_dict` makes of it.
+            ValueError: If it is not such a record: an entry is missing, or has another form.
         """
         return cls(**from_json(record))
 
@@ -179,16 +179,16 @@ def measure(
 ) -> Measurement:
     """Compute all measures of a volume, or of a slice together with estimates for its volume.
 
-    The measures are those of `kerasgan3d.metrics`; its functions say how each one is defined. Diffusion goes on through
-    side faces that are periodic. A slice gives estimates by stereology, right for isotropic material
-    (`slice_statistics`, `chord_lengths`), and shapes of its own; it tells nothing of connectivity and transport.
+    The measures are those of `kerasgan3d.metrics`, whose functions define them. Diffusion continues through periodic
+    side faces. A slice gives stereological estimates, valid for isotropic materials (`slice_statistics`,
+    `chord_lengths`), and its own shapes, but no connectivity and transport.
 
     A volume larger than memory is measured **block by block**: a `StoredVolume` that `kerasgan3d.io.open_volume`
-    opened, a dask.array, a memory map, or anything else with a shape, a dtype and slices. All that is counted then,
-    connectivity included, is the same number as in memory to the last bit, whatever the blocks and however many work on
-    them. What is not counted is None: the mesh, the radial correlation, transport. What is held at once is a few
-    hundred MB per worker, and tables of the clusters that reach the faces of blocks; of a dask.array also the chunks
-    that Dask keeps, as it makes each of them once and its neighbours come later.
+    opened, a dask.array, a memory map, or anything else with a shape, a dtype and slices. All counts, including
+    connectivity, then equal those in memory bit for bit, for any blocks and any number of workers. Measures that are
+    not counts are None: the mesh, the radial correlation, transport. Memory is a few hundred MB per worker, tables of
+    the clusters that reach the faces of blocks, and for a dask.array the chunks that Dask keeps, since it computes each
+    of them once and its neighbours come later.
 
     **A part** of an image is measured where `mask` or `exclude` leave something out, such as what lies around a round
     sample: shares are of the voxels that are left, areas and lengths per their volume, and what borders on what was
@@ -233,7 +233,7 @@ def measure(
         Measurement.
 
     Raises:
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is none of these.
     """
     names, count = _names_and_count(phases)
     if hasattr(volume, "labels"):

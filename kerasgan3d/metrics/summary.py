@@ -120,7 +120,7 @@ class Summary:
 def summarise(records: Mapping[str, Measurement]) -> Summary:
     """Return mean and standard deviation of the records of several volumes.
 
-    What one of them lacks is left out, and so are curves of different lengths.
+    Measures that a record lacks are omitted, as are curves of different lengths.
 
     Args:
         records: Measurement by the name of each volume: of the same phases, and all of volumes or all of slices.
