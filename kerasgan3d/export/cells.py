@@ -172,7 +172,7 @@ def electrode_parameters(
 
     Raises:
         ValueError: If there is no such phase, pore and active material do not touch, the voxel size is unknown, the
-            volume is a slice, or an argument is none of these.
+            volume is a slice, or an argument is invalid.
     """
     if electrode not in _ELECTRODES or radius not in RADII or axis not in tuple(AXES):
         raise ValueError(

@@ -59,7 +59,7 @@ class Volume(NDArrayOperatorsMixin):
         provenance: JSON-serialisable dict: generator, seed, source file ...
 
     Raises:
-        ValueError: if an argument is none of these.
+        ValueError: if an argument is invalid.
 
     Example:
         >>> volume = Volume(np.zeros((4, 5, 6), int), phases=("pore", "solid"), voxel_size=0.5, periodic=True)

@@ -95,7 +95,7 @@ def chord_lengths(
         ChordLengths.
 
     Raises:
-        ValueError: If the voxel size is unknown, `max_length` is no positive integer, or an argument is not as above.
+        ValueError: If the voxel size is unknown, `max_length` is no positive integer, or an argument is invalid.
     """
     checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)

@@ -132,7 +132,7 @@ def volume_fraction_interval(
         to the volume.
 
     Raises:
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is invalid.
     """
     checked = _large_enough(check_image(volume, periodic=periodic, phases=n_phases))
     return _of_fractions(checked, _estimates(checked), check_level(level), check_within(within))
@@ -227,7 +227,7 @@ def size_curve(
         SizeCurve.
 
     Raises:
-        ValueError: If there is no such measure, or an argument is not as above.
+        ValueError: If there is no such measure, or an argument is invalid.
     """
     checked = [_large_enough(check_image(volume)) for volume in volumes]
     rows = {key: _row(key) for key in keys}

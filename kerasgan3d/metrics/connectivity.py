@@ -42,7 +42,7 @@ def connected_fractions(
         along z, y, x; 0 for a phase that is absent.
 
     Raises:
-        ValueError: If `connectivity` is not 6, 18 or 26, or an argument is not as above.
+        ValueError: If `connectivity` is not 6, 18 or 26, or an argument is invalid.
     """
     checked = check_volume(volume, periodic=periodic, phases=n_phases)
     structure = neighbourhood(connectivity)
@@ -77,7 +77,7 @@ def percolating_voxels(
         bool array (z, y, x). What percolating means is said at `connected_fractions`.
 
     Raises:
-        ValueError: If there is no such axis, or an argument is not as above.
+        ValueError: If there is no such axis, or an argument is invalid.
     """
     checked = check_volume(volume, periodic=periodic)
     axes = range(3) if axis is None else (check_axis(axis),)

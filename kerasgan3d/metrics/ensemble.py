@@ -68,7 +68,7 @@ def measure_samples(
         "hole_density", per area.
 
     Raises:
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is invalid.
     """
     samples = [np.asarray(sample) for sample in samples]
     if not samples or any(sample.shape != samples[0].shape for sample in samples):

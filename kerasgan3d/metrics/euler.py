@@ -59,7 +59,7 @@ def euler_characteristic(
         periodic.
 
     Raises:
-        ValueError: If the voxel size is unknown, there is no such connectivity, or an argument is not as above.
+        ValueError: If the voxel size is unknown, there is no such connectivity, or an argument is invalid.
 
     Example:
         >>> import numpy as np

@@ -204,7 +204,7 @@ def size_distribution(
         SizeDistribution; NaN for a phase without values.
 
     Raises:
-        ValueError: If there are not as many radii as shares, or an argument is not as above.
+        ValueError: If there are not as many radii as shares, or an argument is invalid.
     """
     curves = np.asarray(shares, float)
     lengths = None if radii is None else check_radii(radii)

@@ -91,7 +91,7 @@ def particles(
         Particles in the order of their first voxels; none for an absent phase.
 
     Raises:
-        ValueError: If the phase fills the image, the voxel size is unknown, or an argument is not as above.
+        ValueError: If the phase fills the image, the voxel size is unknown, or an argument is invalid.
     """
     checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     index, size = check_phase(volume, phase, checked.phases), require_voxel_size(checked)
@@ -123,7 +123,7 @@ def saltykov(
         The upper ends of the classes in µm, and the number of balls in each in 1/µm³: two arrays (n_classes,).
 
     Raises:
-        ValueError: If there are no diameters, or an argument is not as above.
+        ValueError: If there are no diameters, or an argument is invalid.
     """
     found = np.asarray(diameters, float)
     if found.ndim != 1 or not found.size or not np.isfinite(found).all() or found.min() <= 0:

@@ -67,7 +67,7 @@ def permeability(
 
     Raises:
         ValueError: If there is no such phase, axis, boundary or unit, the unit needs a voxel size that is unknown, the
-            volume is one voxel thin along the axis, or an argument is not as above.
+            volume is one voxel thin along the axis, or an argument is invalid.
 
     Warns:
         RuntimeWarning: If the tolerance is not reached.

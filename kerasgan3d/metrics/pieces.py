@@ -71,7 +71,7 @@ def specks(
         Specks.
 
     Raises:
-        ValueError: If the voxel size is unknown, or an argument is not as above.
+        ValueError: If the voxel size is unknown, or an argument is invalid.
     """
     checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)

@@ -25,7 +25,7 @@ def fraction_profiles(volume: Volume | ArrayLike, *, n_phases: int | None = None
         ``profiles[0][phase]`` is the share of the phase along z.
 
     Raises:
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is invalid.
     """
     labels, n, _, _ = check_image(volume, phases=n_phases)
     axes = range(labels.ndim)
@@ -58,7 +58,7 @@ def lineal_path(
         float64 array (n, axes, max_length + 1), dimensionless.
 
     Raises:
-        ValueError: If `max_length` is negative or too large, or an argument is not as above.
+        ValueError: If `max_length` is negative or too large, or an argument is invalid.
     """
     labels, n, wraps, _ = check_image(volume, periodic=periodic, phases=n_phases)
     smallest = min(labels.shape)

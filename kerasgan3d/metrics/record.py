@@ -190,50 +190,50 @@ def measure(
     the clusters that reach the faces of blocks, and for a dask.array the chunks that Dask keeps, since it computes each
     of them once and its neighbours come later.
 
-    **A part** of an image is measured where `mask` or `exclude` leave something out, such as what lies around a round
-    sample: shares are of the voxels that are left, areas and lengths per their volume, and what borders on what was
-    left out is no surface; pairs of voxels, and neighbours, count where both are left. What is left out blocks
-    transport, which is told along axes whose slices are all left at the same places, per their area, and is NaN along
-    others. Mesh, radial correlation, Euler characteristics, granulometry, specks and holes are None.
+    **A part** of an image is measured where `mask` or `exclude` leave something out, such as the surroundings of a
+    round sample: fractions refer to the remaining voxels, areas and lengths to their volume, and boundaries to excluded
+    voxels are not surfaces; pairs of voxels, and neighbours, count where both remain. Excluded voxels block transport,
+    which is computed along axes whose slices all remain at the same places, per their area, and is NaN along others.
+    Mesh, radial correlation, Euler characteristics, granulometry, specks and holes are None.
 
     **Without a voxel size** measures that have a unit are None.
 
     Args:
-        volume: Volume, or integer array of labels 0..n-1: a volume (z, y, x) or a slice (y, x); or a volume that lies
-            elsewhere, as above.
+        volume: Volume, or integer array of labels 0..n-1: a volume (z, y, x) or a slice (y, x); or a stored volume, as
+            above.
         voxel_size: Edge of a voxel in µm; default: the volume's.
         phases: Names of the phases, or their number n; default: the volume's, or the highest label + 1, for which a
-            volume that lies elsewhere is read once more.
+            stored volume is read once more.
         periodic: One bool, or one per axis; default: the volume's, or False for an array.
-        transport: Whether to compute relative diffusivity, which takes the most time; or of which phases: a name, an
-            index, or several.
-        shapes: Whether to measure granulometry, specks and holes, which of a large volume take several times as long
-            as all else but transport. Mean chord lengths and Euler characteristics are always measured.
+        transport: Whether to compute relative diffusivity, which takes the most time; or its phases: a name, an index,
+            or several.
+        shapes: Whether to measure granulometry, specks and holes, which for a large volume take several times as long
+            as everything else except transport. Mean chord lengths and Euler characteristics are always measured.
         particles: Whether to separate particles (median diameter, sphericity, contacts) and to measure lineal paths and
-            the spread of profiles: as slow as shapes. Of a slice the lineal path alone.
-        permeability: Whether to compute it, of which phases as for `transport`: of a phase and an axis it takes some
-            ten times as long as relative diffusivity. Sides that are not periodic are walls. Needs a voxel size.
+            the spread of profiles: as slow as shapes. For a slice only the lineal path.
+        permeability: Whether to compute it, or its phases as for `transport`: per phase and axis it takes some ten
+            times as long as relative diffusivity. Sides that are not periodic are walls. Needs a voxel size.
         max_lag: Largest distance of the two-point correlations in voxels, less than the smallest dimension; default:
             32, or half the smallest dimension where that is less.
-        block: Measure block by block, and how long the edge of a block is in voxels. Default: at once what is in
-            memory, and what lies elsewhere up to 512³ voxels; in blocks of 256 what is larger. Where the volume is
-            stored in chunks, a multiple of their edge is best.
-        mask: What is measured: bool or integers, not 0, of the volume's shape, or of a slice for all z alike.
-        exclude: What is not: boxes, of one (start, stop) in voxels or None per axis, and phases by name or index.
-        confidence: The level of confidence intervals, or True for 0.95: of volume fractions from the two-point
-            statistics of the image (`volume_fraction_interval`); of surfaces, interfaces, triple-phase boundaries and
-            relative diffusivities from its 8 parts (of a slice 4), which takes as long again as measuring these. Each
-            axis must have 16 voxels. Not block by block, nor of a part.
-        within: The half width, as a share of the value, for which the record tells how large an image must be.
-        workers: Processes that work on blocks; default: the Dask client or scheduler that is active, or else one per
-            core. 1 starts none.
-        progress: Function that is called with (done, total, what comes next) before every step, and when all is done.
+        block: Edge of blocks in voxels, to measure block by block. Default: volumes in memory, and stored ones of up to
+            512³ voxels, are measured at once, larger ones in blocks of 256. For a volume that is stored in chunks, a
+            multiple of their edge is best.
+        mask: Mask of the measured part: bool or integers, not 0, of the volume's shape, or of one slice for all z.
+        exclude: Excluded parts: boxes, of one (start, stop) in voxels or None per axis, and phases by name or index.
+        confidence: The confidence level of intervals, or True for 0.95: for volume fractions from the two-point
+            statistics of the image (`volume_fraction_interval`); for surfaces, interfaces, triple-phase boundaries and
+            relative diffusivities from its 8 parts (of a slice 4), which doubles the time of measuring these. Each
+            axis must have 16 voxels. Not available block by block, nor for a part.
+        within: The relative half width for which the record gives the necessary image size.
+        workers: Processes that work on blocks; default: the active Dask client or scheduler, or else one per core. 1
+            starts none.
+        progress: A function that is called with (done, total, next step) before every step, and at the end.
 
     Returns:
         Measurement.
 
     Raises:
-        ValueError: If an argument is none of these.
+        ValueError: If an argument is invalid.
     """
     names, count = _names_and_count(phases)
     if hasattr(volume, "labels"):

@@ -80,7 +80,7 @@ def slice_statistics(
         SliceStatistics.
 
     Raises:
-        ValueError: If the voxel size is not given, the labels are not a slice, or an argument is not as above.
+        ValueError: If the voxel size is not given, the labels are not a slice, or an argument is invalid.
     """
     checked = check_slice(labels_2d, phases=n_phases, periodic=periodic, voxel_size=voxel_size)
     rows = (VOLUME_FRACTION, SPECIFIC_SURFACE_AREA, TWO_POINT_CORRELATION)

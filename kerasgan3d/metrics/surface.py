@@ -49,7 +49,7 @@ def specific_surface_area(
         float64 array (n,) in 1/µm; 0 for a phase that is absent or fills the volume.
 
     Raises:
-        ValueError: If the voxel size is unknown, the method is not one of the two, or an argument is not as above.
+        ValueError: If the voxel size is unknown, the method is not one of the two, or an argument is invalid.
     """
     if method not in METHODS:
         raise ValueError(f"`method` must be one of {', '.join(map(repr, METHODS))}. Received: {method!r}.")
@@ -85,7 +85,7 @@ def interfacial_areas(
         float64 array (n, n) in 1/µm, symmetric, its diagonal zero.
 
     Raises:
-        ValueError: If the voxel size is unknown, or an argument is not as above.
+        ValueError: If the voxel size is unknown, or an argument is invalid.
     """
     checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)

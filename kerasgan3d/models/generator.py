@@ -106,7 +106,7 @@ class Generator(SamplingMethods, Model):
     Input shape: (batch, z, y, x, input_channels). Output shape: (batch, z, y, x, phases), float32 probabilities.
 
     Raises:
-        ValueError: if an argument is none of these.
+        ValueError: if an argument is invalid.
     """
 
     def __init__(

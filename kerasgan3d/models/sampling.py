@@ -203,7 +203,7 @@ class SamplingMethods:
             Volume: labels (z, y, x), uint8; or a list of them, where `seed` holds several.
 
         Raises:
-            ValueError: if an argument is none of these, or the generator is not conditional and fractions are given.
+            ValueError: if an argument is invalid, or the generator is not conditional and fractions are given.
             MemoryError: if the volume needs more memory than the machine has.
         """
         several = isinstance(seed, Iterable)
@@ -338,7 +338,7 @@ class SamplingMethods:
             ``kerasgan3d.steering.extension`` returns the job, which ``stream`` takes.
 
         Raises:
-            ValueError: if an argument is none of these, the scan has other phases or another voxel size, or nothing is
+            ValueError: if an argument is invalid, the scan has other phases or another voxel size, or nothing is
                 known or nothing is left to generate.
             MemoryError: if the volume needs more memory than the machine has.
         """

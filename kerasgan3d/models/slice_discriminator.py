@@ -28,7 +28,7 @@ class SliceDiscriminator(Model):
     Input shape: (batch, rows, columns, n_phases). Output shape: (batch,), logits.
 
     Raises:
-        ValueError: if an argument is none of these.
+        ValueError: if an argument is invalid.
     """
 
     @renamed("phases", "n_phases")

@@ -32,7 +32,7 @@ class VolumeDiscriminator(Model):
     positions of the last convolution.
 
     Raises:
-        ValueError: if an argument is none of these.
+        ValueError: if an argument is invalid.
     """
 
     @renamed("phases", "n_phases")

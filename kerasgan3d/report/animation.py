@@ -44,7 +44,7 @@ def animate(
         fps: Slices per second, 0.1 to 50.
 
     Raises:
-        ValueError: if there are fewer than two slices, or an argument is none of these.
+        ValueError: if there are fewer than two slices, or an argument is invalid.
         OSError: if the file cannot be written.
     """
     from PIL import Image

@@ -52,7 +52,7 @@ class SamplingJob:
             latents that were fitted to them. None for a structure that is entirely generated.
 
     Raises:
-        ValueError: if an argument is none of these.
+        ValueError: if an argument is invalid.
     """
 
     size: tuple[int, int, int]

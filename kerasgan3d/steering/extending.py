@@ -53,7 +53,7 @@ def extend(
     """Continue a scan: keep its known voxels exactly, and generate the rest so that it fits them.
 
     Args:
-        source: A Generator, or what ``load_generator`` takes.
+        source: A Generator, or an argument of ``load_generator``.
         volume, size, progress, options: As for `extension`.
 
     Returns:
@@ -88,7 +88,7 @@ def extension(
     a stride on it does not count.
 
     Args:
-        source: A Generator, or what ``load_generator`` takes.
+        source: A Generator, or an argument of ``load_generator``.
         volume: The scan: a Volume of the generator's phases, or an array of its labels (z, y, x); a slice (y, x) is one
             voxel thick along z.
         size: Voxels of the whole: an int, or (z, y, x). At least the scan's; along periodic axes a multiple of the
@@ -97,11 +97,11 @@ def extension(
         seed: Of what is generated; that of the state if None, or drawn.
         unknown: bool (z, y, x), or a Volume of labels that are not 0, where voxels of the scan are not known and are to
             be generated; None for nowhere.
-        at: Where the scan begins in the whole (z, y, x), voxels; in the middle if None.
-        starts: How often the fit begins anew; the best is taken.
-        steps: Steps of each.
-        state: A file, .npz, that holds the fit as it goes on. The same call goes on where an interrupted one ended, and
-            takes what is complete as it is.
+        at: Position of the scan's first voxel in the whole (z, y, x); centred if None.
+        starts: Number of independent fits, of which the best is taken.
+        steps: Steps of each fit.
+        state: A file, .npz, that holds the state of the fit. Repeating an interrupted call resumes from it, and a
+            complete fit is not repeated.
         progress: A function (steps done, steps in all). None shows a bar where stderr is a terminal, and in notebooks;
             False shows none.
 
@@ -109,10 +109,10 @@ def extension(
         Extension. Its report holds "at"; "starts", for each start the mean "cross_entropy" of the known voxels that
         count, and their "agreement" with what the generator makes without them, also of those "touching" what is
         generated, and "label_changes" across the joint; "chosen", which of them; "latents", mean and standard deviation
-        of what was fitted; and "joint", what `joint_statistics` tells of the best.
+        of the fitted values; and "joint", the `joint_statistics` of the best.
 
     Raises:
-        ValueError: if an argument is not of the above, the scan is of other phases or another voxel size, or nothing of
+        ValueError: if an argument is invalid, the scan is of other phases or another voxel size, or nothing of
             it is known, or nothing is to be generated; or the state is of another fit.
     """
     generator = as_generator(source)

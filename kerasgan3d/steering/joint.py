@@ -16,10 +16,10 @@ def joint_statistics(
 ) -> list[dict[str, str | float | None]]:
     """Compare the structure across the joint with that within the known part.
 
-    Label changes are the share of neighbours along an axis that differ, S2 that of pairs at a distance along an axis of
-    which both are of a phase; across the joint one of the two is known and the other generated. Volume fractions at the
-    joint are those of generated voxels within ``near`` of known ones. How sure a difference is, is told by blocks of
-    twice ``near`` voxels per side, as if these were independent.
+    Label changes are the fraction of neighbours along an axis that differ, S2 that of pairs at a distance along an axis
+    that are both in a phase; across the joint one of the two is known and the other generated. Volume fractions at the
+    joint are those of generated voxels within ``near`` of known ones. Standard errors follow from blocks of twice
+    ``near`` voxels per side, which are taken as independent.
 
     Args:
         labels: uint8 (z, y, x).

@@ -18,16 +18,16 @@ class Journal:
     """Results of successive steps, one per line, in a folder next to the output.
 
     Args:
-        out: What is being made; the folder is called as it is, and ``.partial``.
-        asked: A digest of what was asked, so that the beginning of other work is told.
-        restart: Whether the beginning of other work is thrown away.
+        out: The output; the folder has its name with the suffix ``.partial``.
+        asked: A digest of the task, by which a journal of another task is recognised.
+        restart: Whether to discard the journal of another task.
 
     Attributes:
         begun: Whether there were results before.
 
     Raises:
-        ValueError: if the beginning of other work is there.
-        OSError: if another process goes on with it, or it cannot be written.
+        ValueError: if there is a journal of another task.
+        OSError: if another process uses the journal, or it cannot be written.
     """
 
     def __init__(self, out: Path, asked: str, *, restart: bool = False):

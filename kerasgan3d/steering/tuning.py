@@ -40,7 +40,7 @@ _ORIGIN = ("name", "sha256", "repo", "revision")
 _MEASURED = ("fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "granulometry")
 _SHARES = ("volume_fraction", "connected_fraction", "relative_diffusivity")
 _PATIENCE = 10  # generations without a better one, once all targets are met
-_JUDGING = 2  # parts of the work that are told of: one for each side
+_JUDGING = 2  # parts of the work in progress reports: one for each side
 
 
 @dataclass(frozen=True)
@@ -126,17 +126,17 @@ def tune(
         tune("nmc-cathode", "D_rel.pore.z=+15%", "open-cathode", keep="volume_fraction")
         volume = load_generator("open-cathode").sample(128, periodic=True, seed=0)
 
-    One shift m of all latents, per channel, is found that has the targets at the least cost |m|^2 / 2. It is a constant
-    of the network's first layer, so that the result is an ordinary preset: endless, periodic, streamed. Where a
-    generator is told local fractions, those that are drawn move as well; what is wished stays what it was.
+    One shift m of all latents, per channel, is found that reaches the targets at the least cost |m|^2 / 2. It is stored
+    as a constant of the network's first layer, so that the result is an ordinary preset: endless, periodic, streamed.
+    For a conditional generator, random fractions shift as well, while requested ones keep their meaning.
 
-    The mean is over periodic volumes of the same seeds for every m. Targets that have gradients are met by Gauss-Newton
-    steps, with measures of labels and gradients of `kerasgan3d.differentiable`, those of other volumes, so that m does
-    not follow what is peculiar to a few; where there are other targets, CMA-ES goes on from there for all. Both sides
-    are then measured on windows of seeds that were not used, which are larger.
+    The mean is taken over periodic volumes of the same seeds for every m. Differentiable targets are met by
+    Gauss-Newton steps, with measures of labels and gradients of `kerasgan3d.differentiable` from other volumes, so that
+    m does not adapt to peculiarities of a few volumes; with other targets, CMA-ES continues from there for all of them.
+    Both sides are then measured on larger windows of unused seeds.
 
     Args:
-        source: A Generator, or what ``load_generator`` takes.
+        source: A Generator, or an argument of ``load_generator``.
         targets: As for ``search``; a number such as "+15%" is relative to the source's mean. "=" is met, "<" and ">"
             are bounds.
         out: Folder of the preset.
@@ -152,13 +152,13 @@ def tune(
         name: Of the generator; the source's and "-tuned" if None.
         overwrite: Whether a folder that exists, or the beginning of other work, is replaced.
         progress: A function (parts done, parts in all).
-        say: A function that is told how long it will take.
+        say: A function that is called with a text about the expected duration.
 
     Returns:
-        TuneResult. Interrupted, the same call goes on where it ended.
+        TuneResult. Repeating an interrupted call resumes it.
 
     Raises:
-        ValueError: if an argument is not of the above, a target needs a library that is missing, or the source has no
+        ValueError: if an argument is invalid, a target needs a library that is missing, or the source has no
             mean of it.
         OSError: if the folder exists, another process makes it, or it cannot be written.
     """

@@ -113,22 +113,22 @@ def search(
         found = search("nmc-cathode", ["D_rel.pore.z=0.2", "ssa.NMC>0.4"], size=128, count=1000, out="found.csv")
         volume = load_generator("nmc-cathode").sample(found.best.job)
 
-    Windows lie one after the other along x, so far apart that no two are made of the same latents; periodic ones are of
-    one seed after the other. Each is measured on its own, and of it only what the targets are of. A window's rank is
-    its score: by how much it misses the targets, in standard deviations of all windows, as the root of the mean square.
-    Of windows that miss nothing, the one that lies farthest beyond what it is to exceed or to stay below comes first.
+    Windows follow one another along x, far enough apart that no two share latents; periodic ones have successive seeds.
+    Each is measured on its own, and only as far as the targets require. Windows are ranked by their score, the root
+    mean square deviation from the targets in standard deviations of all windows. Among windows that meet all targets,
+    the one with the largest margin beyond its bounds comes first.
 
     Args:
-        source: A Generator, or what ``load_generator`` takes.
+        source: A Generator, or an argument of ``load_generator``.
         targets: One or several, each a text, "MEASURE.PHASE.AXIS=NUMBER", with < or > for numbers to stay below or to
             exceed, "+15%" for one relative to the mean over all windows; or (function, relation, number), the function
             from a Volume to a number, named for what it measures. See `kerasgan3d.steering.targets.as_targets`.
         size: Voxels of a window: an int, or (z, y, x).
-        count: Windows.
-        seed, offset: Where the first window is, as for ``Generator.sample``.
-        periodic, fractions, beyond: As for ``Generator.sample``; what is wished spans each window.
-        out: A table, .csv, to which each window is added as it is measured. The same call goes on where an interrupted
-            one ended, also with more windows, or other numbers for the same measures.
+        count: Number of windows.
+        seed, offset: Seed and position of the first window, as for ``Generator.sample``.
+        periodic, fractions, beyond: As for ``Generator.sample``; requested fractions span each window.
+        out: A table, .csv, to which each window is added as it is measured. Repeating an interrupted call resumes from
+            it, also with more windows, or other numbers for the same measures.
         overwrite: Whether a table of another search is replaced.
         workers: Processes on this machine among which a Dask cluster shares the work; this one alone if None.
         client: A ``dask.distributed.Client`` of any cluster that has kerasgan3d, instead of ``workers``.
@@ -138,7 +138,7 @@ def search(
         SearchResult.
 
     Raises:
-        ValueError: if an argument is not of the above, or the table is of another search.
+        ValueError: if an argument is invalid, or the table is of another search.
         OSError: if another process writes the table, or it cannot be written.
     """
     check_count(count, "count")
