@@ -30,9 +30,9 @@ from kerasgan3d.zoo.loading import path
 ABOUT = ("name", "description", "data", "citation", "licence")
 # Facts that users of a generator rely on, with the arguments that state them.
 _STATED = {
-    "name": "a name, `about['name']`",
-    "citation": "the citation of the data, `about['citation']`",
-    "licence": "a licence, `about['licence']`",
+    "name": "a name to pass as `about['name']`",
+    "citation": "the citation of the data to pass as `about['citation']`",
+    "licence": "a licence to pass as `about['licence']`",
 }
 
 
