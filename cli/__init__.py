@@ -1,4 +1,4 @@
-"""The command line, ``kerasgan3d``: one small module per command, imported when the command is called."""
+"""The command line, ``kerasgan3d``: one small module per command, imported when that command runs."""
 
 from kerasgan3d.cli.app import main
 

@@ -1,4 +1,4 @@
-"""``python -m kerasgan3d.cli``: the command line without the installed script."""
+"""Run the command line without the installed script: ``python -m kerasgan3d.cli``."""
 
 from kerasgan3d.cli import main
 

@@ -42,7 +42,7 @@ Examples:
     type=click.IntRange(min=2),
     metavar="N",
     show_default="100",
-    help="Sub-volumes of either side.",
+    help="Number of sub-volumes on each side.",
 )
 @click.option(
     "--size",
@@ -50,7 +50,7 @@ Examples:
     type=click.IntRange(min=4),
     metavar="N",
     show_default="64, or that of the statistics",
-    help="Their voxels per side.",
+    help="Voxels per side of a sub-volume.",
 )
 @click.option(
     "--seed",
@@ -58,7 +58,7 @@ Examples:
     type=click.IntRange(0, 2**32 - 1),
     metavar="N",
     show_default="0",
-    help="Seed of everything that is drawn.",
+    help="Seed of all random choices.",
 )
 @phases_option
 @map_option
@@ -66,20 +66,20 @@ Examples:
 @voxel_size_option
 @fill_gaps_option
 @exclude_option
-@click.option("--no-transport", is_flag=True, help="Compute no diffusion.")
+@click.option("--no-transport", is_flag=True, help="Skip diffusion.")
 @click.option(
     "--particles",
     is_flag=True,
-    help="Compare particles (median diameters, sphericities, contacts), lineal paths and profiles as well. Slow.",
+    help="Also compare particles (median diameters, sphericities, contacts), lineal paths and profiles. Slow.",
 )
-@click.option("--no-classifier", is_flag=True, help="Train no classifier to tell real from generated.")
+@click.option("--no-classifier", is_flag=True, help="Skip the classifier that separates real from generated.")
 @click.option(
     "--nearest",
     cls=DefaultOption,
     type=click.IntRange(min=0),
     metavar="N",
     show_default="8",
-    help="Generated sub-volumes to look for in the real image.",
+    help="Number of generated sub-volumes whose nearest match in the real image is searched, to detect copies.",
 )
 @click.option(
     "--periodic-volumes",
@@ -87,7 +87,7 @@ Examples:
     type=click.IntRange(min=0),
     metavar="N",
     show_default="16",
-    help="Periodic volumes that a generator is asked for, to look for seams; 2 or more, 0 for none.",
+    help="Number of periodic volumes to generate and check for seams; 2 or more, 0 for none.",
 )
 @click.option("--periodic", type=click.IntRange(min=0), hidden=True, help="Old name of --periodic-volumes.")
 @click.option(
@@ -96,7 +96,7 @@ Examples:
     type=click.IntRange(min=1),
     metavar="N",
     show_default="one per core",
-    help="Processes that measure side by side.",
+    help="Number of processes that measure in parallel.",
 )
 @click.option(
     "-o",
@@ -104,18 +104,18 @@ Examples:
     "outputs",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A page (.html) or the numbers (.json). May be given for both.",
+    help="A report (.html) or the numbers (.json). Repeat it for both.",
 )
 @overwrite_option
 @json_option
 def command(
     real, generated, mapping, exclude, no_transport, no_classifier, outputs, overwrite, as_json, periodic, **options
 ):
-    """Compare generated microstructures with a real one, in numbers and a page.
+    """Compare generated microstructures with a real one, in a table and a report.
 
-    REAL is a segmented image, a volume or a slice; or a generator, for the statistics that it comes with of the image
-    it was made from. GENERATED is one of the generators that ``kerasgan3d list`` prints, the folder of one, org/name on
-    the Hugging Face Hub, or a volume, or a folder of volumes.
+    REAL is a segmented image (a volume or a slice), or a generator, whose stored statistics of its training image are
+    then used. GENERATED is a generator that ``kerasgan3d list`` prints, the folder of one, org/name on the Hugging Face
+    Hub, a volume, or a folder of volumes.
     """
     import kerasgan3d
     from kerasgan3d.report.comparison import check_output
@@ -127,7 +127,7 @@ def command(
     if periodic is not None:
         echo("--periodic is called --periodic-volumes now; the old name goes with the next release", err=True)
         options["periodic_volumes"] = periodic
-    # What was not given is left out: defaults live in `kerasgan3d.compare` alone.
+    # Omit options that were not given: only `kerasgan3d.compare` has the defaults.
     given = {key: value for key, value in options.items() if value is not None and value is not False}
     given |= {"mapping": mapping, "exclude": list(exclude) or None}
     given |= {"transport": not no_transport, "classifier": not no_classifier}
@@ -143,7 +143,7 @@ def command(
                 bar(done, seconds)
 
         comparison = kerasgan3d.compare(_real(real), _generated(generated), progress=progress, **given)
-    # What took long is told first, and written wherever it can be.
+    # Results that took long are printed first, and written wherever possible.
     if as_json:
         print_json(comparison.to_dict())
     else:
@@ -161,14 +161,14 @@ def command(
 
 
 def _real(name):
-    """Return what the name stands for: the folder of a generator, or the path of an image."""
+    """Resolve a name to the folder of a generator or the path of an image."""
     import kerasgan3d
 
     return kerasgan3d.zoo.path(name) if _is_generator(name) else Path(name)
 
 
 def _generated(name):
-    """Return what the name stands for: a generator, or the path of volumes."""
+    """Resolve a name to a generator or the path of volumes."""
     import kerasgan3d
 
     if _is_generator(name):

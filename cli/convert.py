@@ -21,20 +21,22 @@ Examples:
 )
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--crop", type=Box(), metavar="z0:z1,y0:y1,x0:x1", help="Keep this box of voxels; a lone : is all.")
+@click.option(
+    "--crop", type=Box(), metavar="z0:z1,y0:y1,x0:x1", help="Keep this box of voxels; a colon alone is the whole axis."
+)
 @click.option(
     "--resample-to",
     type=click.FloatRange(min=0, min_open=True),
     metavar="µm",
-    help="Resample to this edge of a voxel, nearest label.",
+    help="Resample to voxels of this edge, by nearest label.",
 )
 @reading_options
 @overwrite_option
 def command(source, target, overwrite, **options):
-    """Convert a volume to another format; crop, resample and name it.
+    """Convert a volume to another format; crop it, resample it, name its phases.
 
-    Formats that are read become those that are written: TIFF, NumPy, OME-Zarr, VTI. IN may be a folder or a pattern of
-    slices, or name a dataset, as in scan.h5:/group/dataset.
+    Output formats are TIFF, NumPy, OME-Zarr and VTI. IN may be a file of any readable format, a folder or a pattern of
+    slices, or a dataset in a file, such as scan.h5:/group/dataset.
     """
     from kerasgan3d import io
 

@@ -14,7 +14,7 @@ from kerasgan3d.cli.output import echo, in_bytes, print_facts, print_json, print
 from kerasgan3d.cli.quiet import quiet_tensorflow
 
 _PACKAGES = ("keras", "tensorflow", "torch", "jax", "numpy", "scipy", "zarr", "tifffile", "dask", "huggingface_hub")
-# What sampling and training are faster with.
+# CPU features that make sampling and training faster.
 _FEATURES = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
 _NOT_FOR_USERS = ("dev", "docs", "notebooks", "peers", "test")
 
@@ -29,10 +29,10 @@ Examples:
 )
 @json_option
 def command(as_json):
-    """Show what is installed, what this machine has, and what is missing.
+    """Show installed versions, the machine's hardware, and missing libraries.
 
-    Paste the output into a report of a problem. The exit code is 2 where Keras cannot be imported, without which
-    nothing is sampled or trained.
+    Paste the output into problem reports. The exit code is 2 if Keras cannot be imported, since sampling and training
+    need it.
     """
     facts = _facts()
     if as_json:
@@ -44,7 +44,7 @@ def command(as_json):
 
 
 def _facts():
-    """Return everything that is told, as JSON has it."""
+    """Return all facts in the form of the JSON output."""
     import kerasgan3d
 
     return {
@@ -70,14 +70,14 @@ def _version(name):
 
 
 def _backend():
-    """Return the backend of Keras, its GPUs and how training computes; "error" says why Keras cannot be imported."""
+    """Return the Keras backend, its GPUs and the precision of training; "error" says why Keras cannot be imported."""
     found = {"name": os.environ.get("KERAS_BACKEND"), "gpus": [], "precision": None, "error": None}
     try:
         with quiet_tensorflow():
             from kerasgan3d.backend import gpus, name, precision_of
 
             return found | {"name": name(), "gpus": gpus(), "precision": precision_of("auto")}
-    except Exception as error:  # whatever a broken installation raises is what is asked for
+    except Exception as error:  # report whatever a broken installation raises
         return found | {"error": str(error) or type(error).__name__}
 
 
@@ -95,7 +95,7 @@ def _cpu():
 
 
 def _cache():
-    """Return the folder of the Hub's cache, and how many bytes lie in it."""
+    """Return the folder of the Hub's cache and its size in bytes."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     files = (Path(folder, name) for folder, _, names in os.walk(HF_HUB_CACHE) for name in names)
@@ -103,7 +103,7 @@ def _cache():
 
 
 def _extras():
-    """Return the extras of the package: what of each is missing, and how to install it."""
+    """Return the extras of the package, with the missing packages of each and the command that installs them."""
     from packaging.requirements import Requirement
 
     try:
@@ -122,9 +122,9 @@ def _extras():
 
 
 def _missing(requirement, extra):
-    """Yield the packages that an extra needs by this requirement, and that are not installed."""
+    """Yield the packages that this requirement of an extra needs and that are not installed."""
     if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-        return  # of the package itself
+        return  # a requirement of the package itself
     if not requirement.marker.evaluate({"extra": extra}):
         return
     try:
@@ -139,7 +139,7 @@ def _missing(requirement, extra):
 
 def _print(facts):
     backend, cpu, cache = facts["backend"], facts["cpu"], facts["cache"]
-    features = "unknown" if cpu["features"] is None else ", ".join(cpu["features"]) or "none that matter"
+    features = "unknown" if cpu["features"] is None else ", ".join(cpu["features"]) or "none that speed up computing"
     print_facts(
         [
             ("kerasgan3d", f"{facts['kerasgan3d']} in {facts['folder']}"),
@@ -148,7 +148,7 @@ def _print(facts):
             *facts["packages"].items(),
             ("backend", backend["name"] or "unknown"),
             ("GPUs", ", ".join(backend["gpus"]) or "none"),
-            ("precision", backend["precision"] and f"{backend['precision']} (of training, --precision auto)"),
+            ("precision", backend["precision"] and f"{backend['precision']} (for training with --precision auto)"),
             ("processor", f"{cpu['name']}, {cpu['cores']} cores; {features}"),
             ("cache", f"{cache['folder']}, {in_bytes(cache['bytes'])}"),
             ("generators", ", ".join(facts["generators"])),

@@ -39,42 +39,46 @@ Examples:
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--only", type=Phases(), help="Export these phases only: names or labels. Of meshes.")
+@click.option("--only", type=Phases(), help="Export only these phases, given by names or labels. For meshes.")
 @click.option(
     "--format",
     metavar="NAME",
-    help="voxels, surface, tetrahedra, damask, bpx or pybamm, where a suffix stands for several; default: the first.",
+    help="voxels, surface, tetrahedra, damask, bpx or pybamm, for suffixes with several; default: the first.",
 )
-@click.option("--unit", type=click.Choice(("um", "m")), help="Unit of the coordinates of meshes.  [default: um]")
+@click.option("--unit", type=click.Choice(("um", "m")), help="Unit of mesh coordinates.  [default: um]")
 @click.option(
-    "--smoothing", type=click.IntRange(min=0), metavar="N", help="Passes of smoothing, of surfaces and tetrahedra."
+    "--smoothing", type=click.IntRange(min=0), metavar="N", help="Smoothing passes. For surfaces and tetrahedra."
 )
-@click.option("--triangles", type=click.IntRange(min=4), metavar="N", help="At most so many, of surfaces.")
-@click.option("--pore", metavar="PHASE", help="The phase that holds the electrolyte, of cell models.  [default: pore]")
-@click.option("--active", metavar="PHASE", help="The phase that reacts.  [default: the largest other phase]")
-@click.option("--axis", type=click.Choice(("z", "y", "x")), help="Through-plane axis.  [default: z]")
-@click.option("--electrode", type=click.Choice(("positive", "negative")), help="Which it is.  [default: positive]")
+@click.option("--triangles", type=click.IntRange(min=4), metavar="N", help="Largest number of triangles. For surfaces.")
+@click.option("--pore", metavar="PHASE", help="Electrolyte phase. For cell models.  [default: pore]")
+@click.option("--active", metavar="PHASE", help="Active phase. For cell models.  [default: the largest other phase]")
+@click.option("--axis", type=click.Choice(("z", "y", "x")), help="Through-plane axis. For cell models.  [default: z]")
+@click.option(
+    "--electrode", type=click.Choice(("positive", "negative")), help="Electrode. For cell models.  [default: positive]"
+)
 @click.option(
     "--radius",
     type=click.Choice(("surface", "sizes")),
-    help="Particle radius by 3 x active fraction / surface area, or the mean of the size distribution.  "
+    help="Particle radius from 3 x active fraction / surface area, or the mean of the size distribution.  "
     "[default: surface]",
 )
 @click.option(
     "--conductivity",
     type=Conductivity(),
     multiple=True,
-    help="A phase that conducts electrons, and its S/m. May be given again.",
+    help="A phase that conducts electrons, and its conductivity in S/m. Repeat it for several.",
 )
-@click.option("--thickness", type=click.FloatRange(min=0, min_open=True), metavar="µm", help="Of the electrode.")
-@click.option("--base", type=click.Path(path_type=Path), help="BPX file of a cell, to put the electrode into.")
+@click.option(
+    "--thickness", type=click.FloatRange(min=0, min_open=True), metavar="µm", help="Thickness of the electrode."
+)
+@click.option("--base", type=click.Path(path_type=Path), help="BPX file of a cell in which to replace the electrode.")
 @click.option("--names", type=Phases(), hidden=True, help="Old name of --phases.")
 @reading_options
 @overwrite_option
 def command(file, out, format, only, names, conductivity, overwrite, **options):
-    """Export a volume to what solvers and cell models read.
+    """Export a volume as a mesh for solvers or as parameters for cell models.
 
-    The suffix of OUT says what is written. Voxels as hexahedra, or by --format tetrahedra as tetrahedra with smooth
+    The suffix of OUT selects the format. Voxels as hexahedra, or with --format tetrahedra as tetrahedra with smooth
     boundaries: .inp (Abaqus), .vtu (VTK), .msh (gmsh), .xdmf (FEniCSx), .e (Exodus, MOOSE), .nas (NASTRAN, COMSOL);
     .vti (DAMASK). Surfaces of phases: .stl, .ply, .obj, .3mf, and .nas by --format surface. Parameters of cell
     models: .json (BPX, PyBaMM).
@@ -97,7 +101,7 @@ def command(file, out, format, only, names, conductivity, overwrite, **options):
 
 
 def _read(file, only, reading):
-    """Return the volume, and the phases to export of it, which --phases used to name where they are fewer than all."""
+    """Return the volume and the phases to export, which --phases used to name where they are fewer than all."""
     from kerasgan3d.io import read
 
     try:

@@ -27,36 +27,42 @@ Examples:
 @click.argument("scan", type=click.Path(path_type=Path))
 @click.argument("name")
 @click.option("--size", type=Size(), required=True, help="Voxels of the whole: one number, or three for z, y and x.")
-@click.option("--periodic", is_flag=True, help="Close the scan onto itself across what is generated, along all axes.")
-@click.option("--periodic-axes", type=Axes(), help="Close it along these axes only, such as yx.")
+@click.option("--periodic", is_flag=True, help="Make the result periodic along all axes.")
+@click.option("--periodic-axes", type=Axes(), help="Make it periodic along these axes only, such as yx.")
 @click.option(
     "--unknown",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="An image of the scan's shape; where it is not 0, the scan is not known and is generated.",
+    help="An image of the scan's shape; voxels where it is not 0 are unknown and are generated.",
 )
-@click.option("--at", type=int, nargs=3, metavar="Z Y X", help="Where the scan begins, voxels; default: in the middle.")
+@click.option("--at", type=int, nargs=3, metavar="Z Y X", help="Position of the scan's first voxel; default: centred.")
 @click.option(
     "--normal",
     type=click.Choice(("z", "y", "x")),
     default="z",
     show_default=True,
-    help="A single slice is normal to this axis.",
+    help="Axis that a single slice is normal to.",
 )
-@click.option("--resample", is_flag=True, help="Give the scan voxels of the generator's size.")
+@click.option("--resample", is_flag=True, help="Resample the scan to the generator's voxel size.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
     metavar="N",
-    help="Of what is generated; drawn and printed if left out.",
+    help="Seed of the generated part; drawn and printed if left out.",
 )
-@click.option("--starts", type=click.IntRange(min=1), default=3, show_default=True, help="The best of N fits is taken.")
+@click.option(
+    "--starts",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Number of fits, of which the best is taken.",
+)
 @click.option("--steps", type=click.IntRange(min=1), default=150, show_default=True, help="Steps of each fit.")
 @click.option(
     "--fit",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where the fit is kept, by which the same command goes on, and larger volumes are made of it; default: "
+    help="File of the fit, from which a repeated command resumes and larger volumes are generated; default: "
     "OUTPUT.fit.npz.",
 )
 @reading_options
@@ -85,11 +91,11 @@ def command(
     output,
     **reading,
 ):
-    """Continue a scan: keep it exactly, and generate the rest so that it goes on.
+    """Continue a scan: keep it exactly, and generate a structure that fits it.
 
-    The latents near the scan's faces are fitted to it; elsewhere the structure is the seed's. What came of the fit, and
-    statistics across the joint against those within the scan, are printed. SCAN is a volume of the generator's phases,
-    or a single slice.
+    The latents near the scan's faces are fitted to it; elsewhere the structure is the seed's. The quality of the fit is
+    printed, with statistics across the joint and within the scan. SCAN is a volume of the generator's phases, or a
+    single slice.
     """
     import kerasgan3d
     from kerasgan3d.steering import extension
@@ -129,10 +135,10 @@ def command(
 
 
 def _read(scan, unknown, normal, reading):
-    """Return a scan and the mask of what is not known of it, as Volumes; None for no mask.
+    """Return a scan and the mask of its unknown voxels, as Volumes; None for no mask.
 
     Raises:
-        ValueError, OSError: one cannot be read, or their shapes differ.
+        ValueError, OSError: if one cannot be read, or their shapes differ.
     """
     import numpy as np
 
@@ -158,7 +164,7 @@ def _read(scan, unknown, normal, reading):
 
 
 def _written(generator, job, output, overwrite, stderr):
-    """Sample a job into a file; return what is told of it."""
+    """Sample a job into a file; return the facts to print."""
     import kerasgan3d
 
     with progress_bar("sampling", stderr, "voxels") as bar:

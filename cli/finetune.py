@@ -28,10 +28,10 @@ Examples:
 def command(source, data, **options):
     """Train a pretrained generator on another material.
 
-    NAME is a generator that comes along (see ``kerasgan3d list``), the folder of one, or org/name on the Hugging Face
-    Hub; DATA is as for ``train``: a segmented image of two phases or more. Phases of the same name keep what was
-    learned of them; the architecture is the pretrained one. With ``--dry-run`` you learn which phases follow which, and
-    whether structures are of the same scale in voxels. An interrupted run goes on when the same command is given again.
+    NAME is a generator that ``kerasgan3d list`` prints, the folder of one, or org/name on the Hugging Face Hub; DATA is
+    as for ``train``: a segmented image of at least two phases. Phases of the same name keep their weights, and the
+    architecture stays that of the pretrained generator. ``--dry-run`` shows the matching of phases, and whether the
+    structures have the same scale in voxels. To resume an interrupted run, repeat the command.
     """
     run_training(partial(_finetune, source), data, **options)
 

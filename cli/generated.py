@@ -1,4 +1,4 @@
-"""Volumes of a generator, for commands that measure files or what a generator makes."""
+"""Volumes of a generator, for commands that measure files or generated volumes."""
 
 import sys
 
@@ -10,29 +10,33 @@ from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
 
 _OPTIONS = (
-    click.option("--size", type=Size(), help="Generate volumes of so many voxels: the argument is a generator's NAME."),
-    click.option("--count", type=click.IntRange(min=1), metavar="N", help="How many to generate; default: 1."),
+    click.option(
+        "--size",
+        type=Size(),
+        help="Generate volumes of this size in voxels; the argument is then the NAME of a generator.",
+    ),
+    click.option("--count", type=click.IntRange(min=1), metavar="N", help="Number of volumes to generate; default: 1."),
     click.option(
         "--seed",
         type=click.IntRange(0, 2**63),
         metavar="N",
-        help="Seed of the first, the next has one more; default: 0.",
+        help="Seed of the first volume; the following ones count up; default: 0.",
     ),
 )
 
 
 def generating_options(command):
-    """Give a command the options ``--size``, ``--count`` and ``--seed``."""
+    """Add the options ``--size``, ``--count`` and ``--seed`` to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 def generated(name, size, count, seed, periodic):
-    """Return the volumes of a generator by their names, which say the seeds.
+    """Return the volumes of a generator by names that contain the seeds.
 
     Raises:
-        ValueError, OSError: as ``kerasgan3d.load_generator`` and ``Generator.sample``.
+        ValueError, OSError: as for ``kerasgan3d.load_generator`` and ``Generator.sample``.
     """
     import kerasgan3d
 
@@ -49,16 +53,16 @@ def generated(name, size, count, seed, periodic):
 
 
 def check_generating(ctx, arguments, size, generator_alone, files_alone):
-    """Check that ``--size`` comes with one NAME and no option of files, and that what needs it is not without.
+    """Check that ``--size`` comes with one NAME and without options for files, and options that need it with it.
 
     Args:
         ctx: click's context.
-        arguments: What the command was given, files or a name.
-        size: Of ``--size``, or None.
+        arguments: Arguments of the command, files or a name.
+        size: Value of ``--size``, or None.
         generator_alone, files_alone: Values of the options that need ``--size``, and of those that exclude it.
 
     Raises:
-        click.UsageError: it is not so.
+        click.UsageError: if this is not the case.
     """
     options = files_alone if size else generator_alone
     wrong = [name for name, value in options.items() if value not in (None, (), False)]

@@ -1,4 +1,4 @@
-"""A group of commands that are imported when called, and whose errors are one line each."""
+"""A group of commands that are imported when called and report errors in one line."""
 
 import contextlib
 import importlib
@@ -9,21 +9,22 @@ import warnings
 
 import click
 
+from kerasgan3d.cli.advice import with_options
 from kerasgan3d.texts import clipped, printable
 
-# What a command may be told wrongly, or the machine may lack. Everything else is a defect and keeps its traceback.
+# Errors due to the user's input or the machine. All others are defects and keep their tracebacks.
 USER_ERRORS = (ValueError, OSError, MemoryError)
 _INTERRUPTED = 130
 _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-_LONGEST_ERROR = 4000  # characters: what is wrong may be all of a file
+_LONGEST_ERROR = 4000  # characters: a message may quote a whole file
 _BACKENDS = ("jax", "openvino", "tensorflow", "torch")
 
 
 class CommandGroup(click.Group):
     """A click group over a table of commands.
 
-    Errors about what was given end the program with exit code 2 and one line on stderr, an interrupt with 130, and what
-    ends a program otherwise (SIGTERM, SIGHUP) with 128 and its number, once what is temporary is removed.
+    Errors in the user's input end the program with exit code 2 and one line on stderr, an interrupt with 130, and
+    other signals (SIGTERM, SIGHUP) with 128 plus their number, after temporary files are removed.
 
     Args:
         table: dict from command name to (module, one line of help); the module's ``command`` is the click command.
@@ -38,7 +39,7 @@ class CommandGroup(click.Group):
         return list(self.table)
 
     def get_command(self, ctx, cmd_name):
-        """Import a command; None where there is none of that name."""
+        """Import a command by its name; return None for an unknown name."""
         if cmd_name not in self.table:
             return None
         return importlib.import_module(self.table[cmd_name][0]).command
@@ -47,7 +48,7 @@ class CommandGroup(click.Group):
         """Find the command that is called.
 
         Raises:
-            click.UsageError: there is no such command.
+            click.UsageError: if there is no such command.
         """
         if args[0] not in self.table and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(f"No such command {args[0]!r}. Commands: {', '.join(self.table)}.", ctx)
@@ -59,7 +60,7 @@ class CommandGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
 
     def invoke(self, ctx):
-        """Run the command; turn what went wrong into a line for the user, unless ``--debug`` was given."""
+        """Run the command; report errors in one line unless ``--debug`` was given."""
         try:
             with _reported_warnings():
                 return super().invoke(ctx)
@@ -70,10 +71,11 @@ class CommandGroup(click.Group):
         except (*USER_ERRORS, ModuleNotFoundError) as error:
             if ctx.params.get("debug"):
                 raise
-            raise CommandError(_message(error)) from error
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            raise CommandError(with_options(_message(error), command)) from error
 
     def main(self, args=None, prog_name="kerasgan3d", standalone_mode=True, **extra):
-        """Run the program; with ``standalone_mode`` it ends in `SystemExit`, as click's does."""
+        """Run the program; with ``standalone_mode`` it ends in `SystemExit`, like click's."""
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **extra)
         for stream in (sys.stdout, sys.stderr):
@@ -82,7 +84,7 @@ class CommandGroup(click.Group):
                 stream.reconfigure(errors="replace")
         if sys.flags.optimize > 1:
             _report(
-                "python -OO drops the texts of the help and what libraries need of theirs: use python, or python -O"
+                "python -OO drops the texts of the help and docstrings that libraries need: use python, or python -O"
             )
             sys.exit(2)
         with _ending_as_interrupted() as came:
@@ -106,7 +108,7 @@ class CommandGroup(click.Group):
 
 @contextlib.contextmanager
 def _ending_as_interrupted():
-    """Let what ends a program interrupt it, so that nothing half written is left; yield the signals that came."""
+    """Turn signals that end the program into interrupts, so that no partial file is left; yield those received."""
     came, before = [], {}
 
     def interrupt(number, _):
@@ -114,7 +116,7 @@ def _ending_as_interrupted():
         raise KeyboardInterrupt
 
     for number in _ENDS:
-        if signal.getsignal(number) == signal.SIG_DFL:  # not of `nohup`, nor of who else handles it
+        if signal.getsignal(number) == signal.SIG_DFL:  # not under `nohup`, nor where someone else handles it
             with contextlib.suppress(ValueError):  # in another thread than the main one
                 before[number] = signal.signal(number, interrupt)
     try:
@@ -126,7 +128,7 @@ def _ending_as_interrupted():
 
 @contextlib.contextmanager
 def _reported_warnings():
-    """Say in one line, once, which voxel size wins over that of a file; an error has the only line."""
+    """Report each warning about voxel sizes or missing slices once, in one line; after an error report none."""
     said = {}
 
     def show(message, category, *place, **where):
@@ -165,7 +167,7 @@ def _with_hint(error):
 def _message(error):
     if isinstance(error, MemoryError):
         return f"not enough memory; a smaller --size, --tile or --batch needs less. {error}"
-    if isinstance(error, ModuleNotFoundError) and not isinstance(error, ValueError):  # what is of an extra says so
+    if isinstance(error, ModuleNotFoundError) and not isinstance(error, ValueError):  # not of an extra
         named = ", which KERAS_BACKEND or keras.json names," if error.name in _BACKENDS else ""
         return f"the package {error.name}{named} is not installed: pip install {error.name}"
     if isinstance(error, OSError) and error.strerror:

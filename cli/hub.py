@@ -1,4 +1,4 @@
-"""Generators from the Hub, for every command that takes a NAME."""
+"""Generators from the Hub, for all commands that take a NAME."""
 
 import contextlib
 import functools
@@ -10,10 +10,10 @@ from kerasgan3d.cli.progress import progress_bar
 
 
 def takes_generators(*arguments):
-    """Let a command's arguments of these names be generators on the Hub.
+    """Let the arguments of a command with these names be generators on the Hub.
 
-    One that is, is pulled before the command begins, with its facts and a bar on stderr; the command gets its name with
-    the commit, so that all that it does is about the same one. What else the arguments hold passes as it is.
+    A generator on the Hub is downloaded before the command begins, with its facts and a bar on stderr; the command gets
+    its name with the commit, so that everything it does refers to the same one. Other values are passed on unchanged.
     """
 
     def decorate(function):
@@ -29,10 +29,10 @@ def takes_generators(*arguments):
 
 
 def pulled(name):
-    """Return a name as it is; with its commit, once it is pulled, if it is that of a generator on the Hub.
+    """Return a name unchanged, or for a generator on the Hub download it and return its name with the commit.
 
     Raises:
-        ValueError, OSError: as ``kerasgan3d.zoo.pull``.
+        ValueError, OSError: as for ``kerasgan3d.zoo.pull``.
     """
     import kerasgan3d
     from kerasgan3d.zoo.hub import HubError
@@ -48,7 +48,7 @@ def pulled(name):
 
 
 def pull(name, revision=None):
-    """Pull a generator; tell on stderr what comes before it comes, draw a bar where stderr is a terminal.
+    """Download a generator; announce it on stderr, and draw a bar where stderr is a terminal.
 
     Returns:
         kerasgan3d.zoo.hub.Snapshot.
@@ -74,7 +74,7 @@ def pull(name, revision=None):
             indent="  ",
             err=True,
         )
-        # Not before: what is printed would run into it.
+        # Not earlier, since printed lines would run into the bar.
         bar = stack.enter_context(progress_bar("pulling", sys.stderr))
 
     def progress(done, total):

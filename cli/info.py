@@ -21,8 +21,8 @@ Examples:
 def command(name, as_json):
     """Show the facts of a generator: phases, training data, measured fidelity.
 
-    NAME is one of those that ``kerasgan3d list`` prints, the folder of a generator that you trained, or org/name on the
-    Hugging Face Hub, of which only the facts are fetched.
+    NAME is a generator that ``kerasgan3d list`` prints, the folder of a generator that you trained, or org/name on the
+    Hugging Face Hub, from which only the facts are downloaded.
     """
     import kerasgan3d
 
@@ -65,7 +65,7 @@ def command(name, as_json):
 
 
 def _print_comparison(facts):
-    """Print what the comparison with the material found: each test, the worst first."""
+    """Print the results of the comparison with the material: each test, worst first."""
     from kerasgan3d.report.record import ComparisonRecord
     from kerasgan3d.report.verdict import conclusion, verdict_lines
     from kerasgan3d.zoo.comparison_text import odd_comparisons_refused
@@ -74,7 +74,7 @@ def _print_comparison(facts):
         record = ComparisonRecord.from_dict(facts)
         with odd_comparisons_refused():
             found, rows = conclusion(record.verdicts, record.unit_of_samples), verdict_lines(record.verdicts)
-    except ValueError as error:  # of a stranger's folder: the other facts are still worth showing
+    except ValueError as error:  # an untrusted folder: still show the other facts
         echo(f"\nThe comparison with the material cannot be read: {error}")
         return
     if rows:

@@ -32,11 +32,11 @@ Examples:
 """,
 )
 @click.argument("name", shell_complete=complete_generators)
-@click.option("--seeds", type=Seeds(), required=True, help="Two seeds or more; with the first at the end, a loop.")
-@click.option("--frames", type=click.IntRange(min=2), default=25, show_default=True, help="How many volumes.")
+@click.option("--seeds", type=Seeds(), required=True, help="Two or more seeds; repeat the first at the end for a loop.")
+@click.option("--frames", type=click.IntRange(min=2), default=25, show_default=True, help="Number of volumes.")
 @click.option("--size", type=Size(), default="64", show_default=True, help="Voxels: one number, or three for z, y, x.")
-@click.option("--periodic", is_flag=True, help="Make the volumes continue at their opposite faces, along all axes.")
-@click.option("--periodic-axes", type=Axes(), help="Make them continue along these axes only, such as yx.")
+@click.option("--periodic", is_flag=True, help="Make the volumes periodic along all axes.")
+@click.option("--periodic-axes", type=Axes(), help="Make them periodic along these axes only, such as yx.")
 @fraction_options
 @click.option(
     "--axis",
@@ -45,8 +45,8 @@ Examples:
     show_default=True,
     help="An animation shows the middle slices normal to this axis.",
 )
-@click.option("--body", is_flag=True, help="An animation shows the solid bodies instead.")
-@click.option("--fps", type=click.FloatRange(0.1, 50), default=12, show_default=True, help="Frames a second.")
+@click.option("--body", is_flag=True, help="Show solid bodies instead of slices in an animation.")
+@click.option("--fps", type=click.FloatRange(0.1, 50), default=12, show_default=True, help="Frames per second.")
 @json_option
 @overwrite_option
 @click.option(
@@ -60,9 +60,9 @@ Examples:
 def command(
     name, seeds, frames, size, periodic, periodic_axes, fractions, beyond, axis, body, fps, as_json, overwrite, output
 ):
-    """Generate volumes on the way from one seed to the next.
+    """Generate a sequence of volumes from one seed to the next.
 
-    Every volume between is as ordinary as those at the ends: a folder gets them as frame-00.tif and so on.
+    Every volume of the sequence is a valid sample of the generator. In a folder they are named frame-00.tif and so on.
     """
     import kerasgan3d
     from kerasgan3d.report.animation import animate, animate_bodies, check_animation
@@ -92,7 +92,7 @@ def command(
 
 
 def _counted(volumes, frames, bar):
-    """Yield volumes and tell a bar of each."""
+    """Yield volumes and advance a bar with each."""
     for done, volume in enumerate(volumes, start=1):
         yield volume
         if bar is not None:
@@ -105,10 +105,10 @@ def _middle(volume, axis):
 
 
 def _check_folder(folder):
-    """Check that nothing but frames would be replaced.
+    """Check that a folder holds only frames that may be replaced.
 
     Raises:
-        FileExistsError: there is something else.
+        FileExistsError: if it holds anything else.
     """
     if folder.exists() and not (folder.is_dir() and all(path.match("frame-*.tif") for path in folder.iterdir())):
         raise FileExistsError(f"{folder} holds other things than frames; choose another name")

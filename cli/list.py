@@ -16,13 +16,13 @@ Examples:
   kerasgan3d list --hub --search cathode
 """,
 )
-@click.option("--hub", is_flag=True, help="List those that others published on the Hugging Face Hub.")
-@click.option("--search", metavar="TEXT", help="With --hub: only those whose name contains this.")
+@click.option("--hub", is_flag=True, help="List generators published on the Hugging Face Hub.")
+@click.option("--search", metavar="TEXT", help="With --hub: only generators whose name contains this text.")
 @json_option
 def command(hub, search, as_json):
     """List the generators that come with kerasgan3d, or those on the Hub.
 
-    On the Hugging Face Hub, generators are found by their tag, kerasgan3d. For private ones of yours, set HF_TOKEN or
+    On the Hugging Face Hub, generators are found by their tag, kerasgan3d. To see your private ones, set HF_TOKEN or
     run ``hf auth login``.
     """
     import kerasgan3d

@@ -22,14 +22,16 @@ from kerasgan3d.cli.options import (
 from kerasgan3d.cli.output import by, echo, print_json, print_table, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 
-_NO_SIZE = "does not say how large a voxel is: what has a unit is left out. Give the edge in µm with --voxel-size."
+_NO_SIZE = (
+    "does not say how large a voxel is: measures with a unit are left out. Give the edge in µm with --voxel-size."
+)
 
 
 class MeasureCommand(NumbersCommand):
-    """A command whose ``--confidence`` may stand without a number: ``--confidence cathode.tif``."""
+    """A command whose ``--confidence`` may come without a number: ``--confidence cathode.tif``."""
 
     def parse_args(self, ctx, args):
-        """Parse, once a ``--confidence`` without a number has one."""
+        """Parse the arguments, after giving a ``--confidence`` without a number its default."""
         return super().parse_args(
             ctx,
             [
@@ -45,7 +47,7 @@ class Excluded(click.ParamType):
     name = "box | phase"
 
     def convert(self, value, param, ctx):
-        """Return a box as ``Box`` does, or the text."""
+        """Return a box, as ``Box`` does, or the text."""
         return Box().convert(value, param, ctx) if isinstance(value, str) and ":" in value else value
 
 
@@ -81,69 +83,71 @@ Examples:
     type=Excluded(),
     multiple=True,
     metavar="BOX|PHASE",
-    help="Leave out a box, z0:z1,y0:y1,x0:x1, or a phase, by name or number. May be given again.",
+    help="Leave out a box, z0:z1,y0:y1,x0:x1, or a phase, by name or number. Repeat it for several.",
 )
 @click.option(
     "--periodic/--not-periodic",
     default=None,
-    help="Whether the image continues at its opposite faces, if not as the file says.",
+    help="Treat the image as periodic along all axes, or not, overriding the file.",
 )
-@click.option("--periodic-axes", type=Axes(), help="It continues along these axes only, such as yx.")
+@click.option("--periodic-axes", type=Axes(), help="Treat it as periodic along these axes only, such as yx.")
 @click.option(
     "--transport",
     multiple=True,
     metavar="PHASE",
-    help="Compute diffusion (and flow, with --permeability) through this phase only: its name or number. May be given "
-    "for several.",
+    help="Compute diffusion (and flow, with --permeability) through this phase only, by name or number. Repeat it for "
+    "several.",
 )
-@click.option("--no-transport", is_flag=True, help="Compute no diffusion, which takes the most time.")
+@click.option("--no-transport", is_flag=True, help="Skip diffusion, which takes the most time.")
 @click.option(
     "--shapes/--no-shapes",
     default=True,
-    help="Whether to measure granulometry, specks and holes, which take most of the time of a large volume.",
+    help="Measure granulometry, specks and holes, or not; for a large volume they take most of the time.",
 )
 @click.option(
     "--particles",
     is_flag=True,
-    help="Separate particles: median diameters, sphericities, contacts; measure lineal paths and profiles. Slow.",
+    help="Measure separated particles (median diameters, sphericities, contacts), lineal paths and profiles. Slow.",
 )
 @click.option(
     "--permeability",
     is_flag=True,
-    help="Compute creeping flow through every phase, or those of --transport: some ten times as slow as diffusion.",
+    help="Compute creeping flow through every phase, or those of --transport; about ten times slower than diffusion.",
 )
 @click.option(
-    "--max-lag", type=click.IntRange(min=0), metavar="N", help="Largest distance of the two-point correlation, voxels."
+    "--max-lag", type=click.IntRange(min=0), metavar="N", help="Largest lag of the two-point correlation in voxels."
 )
 @click.option(
     "--block",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Measure in blocks of N voxels per edge, in little memory, without mesh, radial correlation and transport. "
-    "Without it, volumes of more than 512³ voxels are measured so, in blocks of 256.",
+    help="Measure in blocks of N voxels per edge to save memory, without mesh, radial correlation and transport. "
+    "Default: 256 for volumes of more than 512³ voxels, no blocks for others.",
 )
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="[LEVEL]",
-    help="Tell confidence intervals of this level, 0.95 if none is given: of the material, from each single volume.",
+    help="Estimate confidence intervals of the material's values from each volume alone; default level: 0.95.",
 )
 @click.option(
     "--within",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SHARE",
-    help="With --confidence: tell how large a volume must be for intervals of this share of the value; default: 0.05.",
+    help="With --confidence: estimate the volume size for intervals of this fraction of the value; default: 0.05.",
 )
 @generating_options
-@click.option("--summary", is_flag=True, help="Print mean and standard deviation over all instead of each.")
+@click.option("--summary", is_flag=True, help="Print mean and standard deviation over all volumes instead of each.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Write the summary as a table: .csv or .parquet, a line per number and a column per volume, or .json.",
+    help="Write the summary as a table, .csv or .parquet with a row per number and a column per volume, or as .json.",
 )
 @overwrite_option
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes that measure blocks side by side.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Number of processes that measure blocks in parallel."
+)
 @json_option
 def command(
     files,
@@ -172,10 +176,10 @@ def command(
 ):
     """Measure volumes and slices: fractions, surfaces, triple-phase boundaries, connectivity, transport.
 
-    FILE is a volume, a folder of the slices of one, or a single slice. Of a single slice, the values of a volume are
-    estimated by stereology. Without a voxel size, what has a unit is left out. A volume that is larger than memory is
-    measured block by block, with the same numbers. With --size, the argument is the NAME of a generator, whose volumes
-    are measured and summed up.
+    FILE is a volume, a folder of its slices, or a single slice, from which stereology estimates the values of a volume.
+    Without a voxel size, measures with a unit are left out. A volume larger than memory is measured block by block,
+    with the same results. With --size, the argument is the NAME of a generator, whose volumes are measured and
+    summarised.
     """
     ctx = click.get_current_context()
     if transport and no_transport:
@@ -205,7 +209,7 @@ def command(
         subjects = {str(file): partial(_read, file, reading, *asked) for file in files}
     summary = summary or bool(size and len(subjects) > 1) or output is not None
     if len(subjects) > 1:
-        # All of them first: the work on one is not to be lost over the next.
+        # Open all files first, so that no work is lost over a later one.
         kinds = {_kind(*opened()) for opened in subjects.values()}
         if summary:
             from kerasgan3d.metrics.summary import check_alike
@@ -237,7 +241,7 @@ def _kind(image, own, _):
 
 
 def _measured(name, image, own, size, given, what):
-    """Return the Measurement of an image, with what is to be said of it on stderr."""
+    """Return the Measurement of an image, and print warnings and notes about it on stderr."""
     import kerasgan3d
 
     with progress_bar(what, sys.stderr) as bar:
@@ -253,7 +257,7 @@ def _measured(name, image, own, size, given, what):
 
 
 def _sum_up(records, output, as_json):
-    """Print mean and standard deviation of records, and write them."""
+    """Print means and standard deviations of records, and write them."""
     from kerasgan3d.metrics.summary import summarise
 
     found = summarise(records)
@@ -277,10 +281,10 @@ def _sum_up(records, output, as_json):
 def _read(file, reading, mask, exclude, periodic, transport, max_lag, block):
     """Return a volume, or the labels of a slice, the arguments of `measure` that go with it, and its voxel size.
 
-    A volume that is to be measured block by block stays in its file.
+    A volume that is measured block by block stays in its file.
 
     Raises:
-        ValueError, OSError: It cannot be read, or an option does not fit it.
+        ValueError, OSError: If it cannot be read, or an option does not fit it.
     """
     from kerasgan3d import io
     from kerasgan3d.metrics.record import BLOCK, IN_MEMORY
@@ -308,10 +312,10 @@ def _read(file, reading, mask, exclude, periodic, transport, max_lag, block):
 
 
 def _asked(image, file, mask, exclude, periodic, transport, max_lag, block, names=None):
-    """Return an image, the arguments of `measure` that the options ask for, and its voxel size.
+    """Return an image, the arguments of `measure` that the options give, and its voxel size.
 
     Raises:
-        ValueError, OSError: An option does not fit it.
+        ValueError, OSError: If an option does not fit it.
     """
     from kerasgan3d import io
 

@@ -1,4 +1,4 @@
-"""What options hold: types that turn text into the arguments of the Python functions."""
+"""Shared options, and their types, which turn text into the arguments of the Python functions."""
 
 import re
 
@@ -42,7 +42,7 @@ class NumbersCommand(click.Command):
     """A command whose options of types `Size` and `Seeds` take all numbers that follow: ``--size 64 256 256``."""
 
     def parse_args(self, ctx, args):
-        """Parse, once the numbers that follow such an option are one word."""
+        """Parse the arguments, after joining the numbers that follow such an option to one word."""
         names = {name for param in self.params if isinstance(param.type, Size | Seeds) for name in param.opts}
         joined, numbers = [], None
         for position, word in enumerate(args):
@@ -59,7 +59,7 @@ class NumbersCommand(click.Command):
 
 
 class Phases(click.ParamType):
-    """Names with commas between them -> a tuple of names."""
+    """Names separated by commas -> a tuple of names."""
 
     name = "a,b,c"
 
@@ -126,9 +126,9 @@ class Axes(click.ParamType):
 
 
 class Fraction(click.ParamType):
-    """A wished volume fraction: ``pore=0.45``, a profile ``pore=0.3:0.5``, along x ``pore=x:0.3:0.5``.
+    """A requested volume fraction: ``pore=0.45``, a profile ``pore=0.3:0.5``, along x ``pore=x:0.3:0.5``.
 
-    It becomes (phase, what ``Generator.sample`` takes).
+    It becomes (phase, value), as ``Generator.sample`` takes it.
     """
 
     name = "phase=fraction"
@@ -148,7 +148,7 @@ class Fraction(click.ParamType):
 
 
 class Blend(click.ParamType):
-    """Another seed, and how much of it: ``7=0.5``, a profile ``7=0:0:1:1``, along x ``7=x:0:1``.
+    """Another seed and its weight: ``7=0.5``, a profile ``7=0:0:1:1``, along x ``7=x:0:1``.
 
     It becomes (seed, t), as ``Generator.sample`` takes it.
     """
@@ -170,25 +170,27 @@ class Blend(click.ParamType):
 
 
 def fraction_options(command):
-    """Give a command --fraction, several of which `wishes` makes a dict of, and --beyond."""
-    beyond = click.option("--beyond", is_flag=True, help="Allow fractions that the generator has not learned.")
+    """Add --fraction, whose values `wishes` turns into a dict, and --beyond to a command."""
+    beyond = click.option(
+        "--beyond", is_flag=True, help="Allow fractions outside the range that the generator has learned."
+    )
     fraction = click.option(
         "--fraction",
         "fractions",
         type=Fraction(),
         multiple=True,
         metavar="PHASE=F[:F...]",
-        help="A volume fraction that is wished, or a profile of it along z (pore=0.3:0.5) or another axis "
-        "(pore=x:0.3:0.5). May be given again, for other phases.",
+        help="Requested volume fraction of a phase, or a profile of it along z (pore=0.3:0.5) or another axis "
+        "(pore=x:0.3:0.5). Repeat it for other phases.",
     )
     return fraction(beyond(command))
 
 
 def wishes(fractions):
-    """Return what was wished as a dict from phases, None where nothing was.
+    """Return requested fractions as a dict from phases, or None.
 
     Raises:
-        click.UsageError: a phase was given twice.
+        click.UsageError: if a phase was given twice.
     """
     names = [name for name, _ in fractions]
     twice = [name for name in names if names.count(name) > 1]
@@ -198,7 +200,7 @@ def wishes(fractions):
 
 
 def _named_profile(value):
-    """Return a name and its number, or its profile as a dict from the axis; None where there is no number."""
+    """Return a name and its number, or its profile as a dict from the axis; None without a number."""
     name, _, text = (part.strip() for part in value.partition("="))
     parts = [part.strip() for part in text.split(":")]
     axis = parts.pop(0) if parts[0] in ("z", "y", "x") else "z"
@@ -212,21 +214,21 @@ def _named_profile(value):
 
 
 class DefaultOption(click.Option):
-    """An option without a default of its own: ``show_default`` tells that of the Python function that is called."""
+    """An option without a default of its own: ``show_default`` gives that of the Python function."""
 
     def get_help_extra(self, ctx):
-        """Return what stands in brackets, the default as it is."""
+        """Return the text in brackets, the default as it is."""
         extra = super().get_help_extra(ctx)
         return {**extra, "default": self.show_default} if isinstance(self.show_default, str) else extra
 
 
 def complete_generators(ctx, param, incomplete):
-    """Complete the name of a generator that ships, else a folder's."""
+    """Complete the name of a shipped generator or of a folder."""
     return _completions("dir", incomplete)
 
 
 def complete_files_and_generators(ctx, param, incomplete):
-    """Complete the name of a generator that ships, else a file's."""
+    """Complete the name of a shipped generator or of a file."""
     return _completions("file", incomplete)
 
 
@@ -234,12 +236,12 @@ def _completions(kind, incomplete):
     import kerasgan3d
 
     names = [name for name in kerasgan3d.zoo.list_presets() if name.startswith(incomplete)]
-    # Shells start a list anew where they complete paths: names come after that.
+    # Shells restart the list when they complete paths: names must follow.
     return [CompletionItem(incomplete, type=kind), *map(CompletionItem, names)]
 
 
 def complete_recipes(ctx, param, incomplete):
-    """Complete the name of a recipe that ships, else a file's; without the training room, which loads Keras."""
+    """Complete the name of a shipped recipe or of a file, without importing kerasgan3d.training, which loads Keras."""
     from importlib import resources
 
     files = (resources.files("kerasgan3d") / "training" / "recipes").iterdir()
@@ -247,28 +249,28 @@ def complete_recipes(ctx, param, incomplete):
     return [CompletionItem(incomplete, type="file")] + [CompletionItem(n) for n in names if n.startswith(incomplete)]
 
 
-phases_option = click.option("--phases", type=Phases(), help="Names of the phases, in the order of their values.")
+phases_option = click.option("--phases", type=Phases(), help="Names of the phases, in the order of their grey values.")
 map_option = click.option(
-    "--map", "mapping", type=Mapping(), help="Grey values and the phases they mean: 0=pore,127=NMC,255=CBD."
+    "--map", "mapping", type=Mapping(), help="Grey values and the phases they stand for: 0=pore,127=NMC,255=CBD."
 )
 tolerance_option = click.option(
     "--tolerance",
     type=click.IntRange(min=0),
     metavar="N",
-    help="How far grey values may lie from those of --map, for what was saved with loss, as JPEG.",
+    help="Largest deviation of grey values from those of --map, for images with lossy compression, such as JPEG.",
 )
-shape_option = click.option("--shape", type=Size(), metavar="z y x", help="Voxels of a .raw file, which says none.")
-dtype_option = click.option("--dtype", metavar="TYPE", help="Type of a .raw file: uint8, or >u2 for the big end first.")
+shape_option = click.option("--shape", type=Size(), metavar="z y x", help="Shape of a .raw file in voxels.")
+dtype_option = click.option("--dtype", metavar="TYPE", help="Type of a .raw file: uint8, or >u2 for big-endian.")
 voxel_size_option = click.option(
     "--voxel-size",
     type=click.FloatRange(min=0, min_open=True),
     metavar="µm",
-    help="Edge of a voxel, where the file does not say it, or says it wrongly.",
+    help="Edge of a voxel, if the file does not state it or states it wrongly.",
 )
 fill_gaps_option = click.option(
     "--fill-gaps",
     is_flag=True,
-    help="Let the nearest slice stand for one that is missing; which ones is said, and noted in what is written.",
+    help="Replace missing slices by the nearest ones; they are reported, and recorded in output files.",
 )
 _READING = (
     phases_option,
@@ -281,21 +283,21 @@ _READING = (
 )
 
 
-READING = ("phases", "mapping", "tolerance", "voxel_size", "shape", "dtype", "fill_gaps")  # what they become
+READING = ("phases", "mapping", "tolerance", "voxel_size", "shape", "dtype", "fill_gaps")  # their arguments
 
 
 def reading_options(command):
-    """Give a command the options that say how a file is to be read; they are called as the arguments of `io.read`."""
+    """Add the options for reading files to a command, named like the arguments of `io.read`."""
     for option in reversed(_READING):
         command = option(command)
     return command
 
 
 def each_once(pairs, option):
-    """Return the pairs of an option that may be given again as a dict.
+    """Return the pairs of a repeatable option as a dict.
 
     Raises:
-        click.UsageError: a name was given twice.
+        click.UsageError: if a name was given twice.
     """
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
@@ -320,7 +322,7 @@ exclude_option = click.option(
     type=Box(),
     multiple=True,
     metavar="z0:z1,y0:y1,x0:x1",
-    help="A box of voxels that is left out: a crack, a scratch, a held-out block. May be given again.",
+    help="A box of voxels to leave out: a crack, a scratch, a held-out block. Repeat it for several.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing files.")

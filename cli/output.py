@@ -1,4 +1,4 @@
-"""Printing results, and the checks of output files."""
+"""Printing of results, and checks of output files."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,24 +18,24 @@ def print_json(value: Any) -> None:
 
 
 def echo(text: Any = "", *, err: bool = False, bold: bool = False) -> None:
-    """Print a text without what a terminal would obey; to stderr if asked to."""
+    """Print a text without control characters; to stderr if ``err``."""
     text = printable(str(text))
     click.echo(click.style(text, bold=True) if bold else text, err=err)
 
 
 def print_facts(facts: Iterable[tuple[str, Any]], indent: str = "", err: bool = False) -> None:
-    """Print (name, text) pairs in two columns, without those whose text is empty or None; to stderr if asked to."""
+    """Print (name, text) pairs in two columns, except those whose text is empty or None; to stderr if ``err``."""
     _print_columns([(name, str(text)) for name, text in facts if text not in (None, "")], None, indent, err)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], indent: str = "") -> None:
-    """Print rows of texts in columns as wide as their longest, below a header."""
+    """Print rows of texts in aligned columns below a header."""
     _print_columns(rows, header, indent, err=False)
 
 
 def _print_columns(rows, header, indent, err):
-    """Print rows in columns, those with a header within the width of a terminal; facts stay whole, to be copied."""
-    from rich.console import Console  # here: most commands print no table, and help should come at once
+    """Print rows in columns, tables within the width of the terminal; facts stay unwrapped, to be copied."""
+    from rich.console import Console  # imported here: most commands print no table, and help must appear at once
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
@@ -62,14 +62,14 @@ def by(numbers: Iterable[float]) -> str:
 
 
 def in_bytes(count: float) -> str:
-    """Return a number of bytes as text in bytes, kB, MB, ..., powers of ten."""
+    """Return a number of bytes as text in decimal units: bytes, kB, MB, ..."""
     from rich.filesize import decimal
 
     return decimal(int(count))
 
 
 def in_words(seconds: float) -> str:
-    """Return a time as text, to two digits."""
+    """Return a duration as text, to two digits."""
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.2g} {unit}" if seconds < 100 * size else f"{seconds / size:.0f} {unit}"
@@ -80,12 +80,12 @@ def refuse_existing(path: str | Path, overwrite: bool) -> None:
     """Check that a file may be written.
 
     Raises:
-        FileExistsError: it exists, and `overwrite` is false.
+        FileExistsError: if it exists and `overwrite` is false.
     """
     if not overwrite and Path(path).exists():
         raise FileExistsError(f"{path} exists already; choose another name, or replace it with --overwrite")
 
 
 def _plain(value):
-    """Turn NumPy numbers, arrays and paths into what JSON knows."""
+    """Convert NumPy numbers, arrays and paths to JSON types."""
     return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -1,4 +1,4 @@
-"""A progress bar for long work, or a line now and then where there is no terminal to draw it on."""
+"""A progress bar for long tasks, or an occasional line where there is no terminal to draw it on."""
 
 import contextlib
 import threading
@@ -12,12 +12,12 @@ __all__ = ["Heartbeat", "ProgressBar", "heartbeat", "progress_bar"]
 
 
 class Heartbeat:
-    """Lines that say what is going on, whenever nothing else was said for a while.
+    """Lines that report progress whenever nothing else was printed for a while.
 
     Args:
         description: What is being done, one word or two.
         stream: Text stream to write on.
-        every: Seconds without a line after which there is one.
+        every: Seconds of silence after which a line is printed.
     """
 
     def __init__(self, description, stream, every=50.0):
@@ -31,7 +31,7 @@ class Heartbeat:
         self._progress = (done, total)
 
     def echo(self, text):
-        """Print a line to stdout: what has come of it, or which part begins."""
+        """Print a line to stdout: a result, or the part that begins."""
         self._part, self._progress, self._said = str(text).splitlines()[0], None, time.monotonic()
         echo(text)
 
@@ -60,10 +60,10 @@ class Heartbeat:
 
 @contextlib.contextmanager
 def heartbeat(description, stream) -> Iterator[ProgressBar | Heartbeat | None]:
-    """Show a progress bar where `stream` is a terminal, and where it is none write at least one line a minute.
+    """Show a progress bar where `stream` is a terminal; elsewhere write at least one line per minute.
 
     Yields:
-        A ProgressBar or a Heartbeat, which are used alike; None where there is no stream.
+        A ProgressBar or a Heartbeat, which have the same interface; None where there is no stream.
     """
     with progress_bar(description, stream) as bar:
         if bar is not None or stream is None:

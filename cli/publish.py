@@ -19,22 +19,22 @@ Examples:
 )
 @click.argument("source", metavar="FOLDER")
 @click.argument("repo_id", metavar="ORG/NAME")
-@click.option("--private", is_flag=True, help="Make the repository private, if it is made.")
-@click.option("--revision", metavar="BRANCH", help="The branch, made if need be; default: the main branch.")
+@click.option("--private", is_flag=True, help="Make a new repository private.")
+@click.option("--revision", metavar="BRANCH", help="The branch, created if necessary; default: the main branch.")
 @click.option("--name", metavar="NAME", help="For the card: name of the generator.")
-@click.option("--description", metavar="TEXT", help="For the card: what the material is.")
-@click.option("--data", metavar="TEXT", help="For the card: where the training data come from.")
-@click.option("--citation", metavar="TEXT", help="For the card: what to cite for the data.")
-@click.option("--licence", metavar="TEXT", help="For the card: the licence of the data and the generator.")
-@click.option("--message", metavar="TEXT", help="Of the commit.")
+@click.option("--description", metavar="TEXT", help="For the card: description of the material.")
+@click.option("--data", metavar="TEXT", help="For the card: origin of the training data.")
+@click.option("--citation", metavar="TEXT", help="For the card: citation of the data.")
+@click.option("--licence", metavar="TEXT", help="For the card: licence of the data and the generator.")
+@click.option("--message", metavar="TEXT", help="Message of the commit.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print what would be uploaded; upload nothing.")
 @json_option
 def command(source, repo_id, private, revision, message, dry_run, as_json, **about):
     """Publish a generator on the Hugging Face Hub.
 
-    FOLDER is a preset folder, the folder of a run, or the name of a generator that comes along; it is not changed. All
-    that it lacks is named before anything is uploaded. The card is made from its files; these and nothing else are
-    uploaded, in one commit. Set HF_TOKEN to a token that may write, or run ``hf auth login``.
+    FOLDER is a preset folder, the folder of a run, or the name of a shipped generator; it is not changed. If anything
+    is missing, all of it is listed and nothing is uploaded. The card is made from the generator's files, which alone
+    are uploaded, in one commit. Set HF_TOKEN to a token with write access, or run ``hf auth login``.
     """
     import kerasgan3d
 

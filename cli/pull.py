@@ -20,10 +20,10 @@ Examples:
 @click.option("--revision", metavar="REVISION", help="A branch, a tag or a commit; default: the main branch.")
 @json_option
 def command(name, revision, as_json):
-    """Pull a generator from the Hugging Face Hub into its cache.
+    """Download a generator from the Hugging Face Hub into its cache.
 
-    Facts and sizes are shown before the weights are fetched. A download that was broken off goes on where it was; from
-    then on the generator works without a network. For private repositories, set HF_TOKEN or run ``hf auth login``.
+    Facts and sizes are shown before the weights are downloaded. An interrupted download resumes; once complete, the
+    generator works offline. For private repositories, set HF_TOKEN or run ``hf auth login``.
     """
     snapshot = pull(name, revision)
     facts = snapshot.facts()

@@ -10,11 +10,11 @@ import click
 
 @contextlib.contextmanager
 def quiet_tensorflow():
-    """Run a block in which Keras is imported and used, without what TensorFlow writes to stderr.
+    """Run a block in which Keras is imported and used, without TensorFlow's messages on stderr.
 
-    Settings silence most of it; a few lines come from libraries that know no setting (oneDNN, absl before its start,
-    CUDA plug-ins), so that file descriptor 2 itself is turned away. What was written is shown where the block fails
-    for a reason that is not the user's. ``kerasgan3d --debug`` lets everything pass.
+    Settings silence most of them; a few lines come from libraries without such a setting (oneDNN, absl before its
+    start, CUDA plug-ins), so that file descriptor 2 itself is redirected. What was written is shown if the block fails
+    for a reason that is not the user's. ``kerasgan3d --debug`` shows everything.
 
     Yields:
         A text stream to the real stderr, for progress and messages of our own.
@@ -30,14 +30,14 @@ def quiet_tensorflow():
         try:
             terminal = os.dup(2)
         except OSError:
-            # Closed, as for some services: nothing reaches anybody.
+            # Closed, as for some services: nobody reads it.
             yield sys.stderr
             return
         stack.callback(os.close, terminal)
         stream = stack.enter_context(_stream_to(terminal))
         try:
             messages = stack.enter_context(tempfile.TemporaryFile())
-        except OSError:  # no folder for temporary files: no reason to do nothing
+        except OSError:  # no folder for temporary files: run the block all the same
             messages = stack.enter_context(open(os.devnull, "r+b"))
         sys.stderr.flush()
         os.dup2(messages.fileno(), 2)

@@ -57,7 +57,7 @@ Examples:
 @overwrite_option
 @json_option
 def command(file, output, animate, frames, fps, axis, title, dpi, overwrite, as_json, **reading):
-    """Draw a volume: solid body, three slices, phase fractions. Or animate it.
+    """Draw a volume: 3D view, three slices, volume fractions. Or animate it.
 
     `kerasgan3d interpolate` animates a generator on the way from seed to seed, and `kerasgan3d view` writes a page in
     which a volume turns under the mouse.

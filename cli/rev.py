@@ -32,7 +32,7 @@ Examples:
 )
 @reading_options
 @generating_options
-@click.option("--periodic-axes", type=Axes(), help="Generate volumes that continue along these axes, such as yx.")
+@click.option("--periodic-axes", type=Axes(), help="Generate volumes that are periodic along these axes, such as yx.")
 @click.option(
     "--measure",
     "keys",
@@ -40,16 +40,16 @@ Examples:
     default=("volume_fraction",),
     show_default=True,
     metavar="KEY",
-    help="What to measure: a number by its name in --json of measure. May be given again.",
+    help="What to measure: a key of the output of measure --json. Repeat it for several.",
 )
-@click.option("--sizes", metavar="N,N,...", help="Edge lengths of sub-volumes, voxels; default: up to half the volume.")
+@click.option("--sizes", metavar="N,N,...", help="Edges of sub-volumes in voxels; default: up to half the volume.")
 @click.option(
     "--confidence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.95,
     show_default=True,
     metavar="LEVEL",
-    help="How sure the edge length is to be.",
+    help="Confidence level of the edge length.",
 )
 @click.option(
     "--within",
@@ -57,7 +57,7 @@ Examples:
     default=0.05,
     show_default=True,
     metavar="SHARE",
-    help="How close to the material's value a volume is wanted to be, as a share of it.",
+    help="Largest deviation of a volume from the material's value, as a fraction of it.",
 )
 @json_option
 @overwrite_option
@@ -65,13 +65,13 @@ Examples:
 def command(
     file, size, count, seed, periodic_axes, keys, sizes, confidence, within, as_json, overwrite, output, **reading
 ):
-    """Tell how measures scatter with the size of a volume, and how large it must be.
+    """Find a representative volume: how measures scatter with volume size.
 
-    Sub-volumes of several sizes are measured side by side. The edge length at which one volume lies within a share of
-    the material's value follows from the scatter of the largest of which there are eight, and for volume fractions from
-    the two-point statistics of a single volume as well.
+    Sub-volumes of several sizes are measured. The edge length at which one volume lies within a fraction of the
+    material's value follows from the scatter at the largest size with at least eight sub-volumes, and for volume
+    fractions also from the two-point statistics of a single volume.
 
-    FILE is a volume. With --size, the argument is the NAME of a generator, whose volumes are cut up.
+    FILE is a volume. With --size, the argument is the NAME of a generator, whose volumes are divided instead.
     """
     import kerasgan3d
     from kerasgan3d.metrics.confidence import size_curve, volume_fraction_interval
@@ -108,7 +108,7 @@ def _read(file, reading):
 
 
 def _sizes(text):
-    """Return edge lengths from a text, None where there is none."""
+    """Return edge lengths from a text, or None without one."""
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
@@ -118,7 +118,7 @@ def _sizes(text):
 
 
 def _record(curve, edges, pairs, volume, level, within):
-    """Return what was found by the names of phases and axes."""
+    """Return the results by the names of phases and axes."""
     from kerasgan3d.metrics.summary import named
 
     def by_size(part):
@@ -141,7 +141,7 @@ def _record(curve, edges, pairs, volume, level, within):
 
 
 def _print(curve, edges, pairs, volume, level, within):
-    """Print a table for each measure: a line per size, and the edge lengths."""
+    """Print a table for each measure: a row per size, and the edge lengths."""
     from kerasgan3d.metrics.registry import ALL, places, sampled_value
     from kerasgan3d.report.sizes import sampled_curve
 
@@ -159,7 +159,7 @@ def _print(curve, edges, pairs, volume, level, within):
             rows.append(["edge, two-point", "", *(_edge(pairs[place.index], volume) for place in columns)])
         echo(f"{row.name}{'' if row.unit == '1' else ' in ' + row.unit}", bold=True)
         print_table(["voxels", "n", *head], rows)
-    echo(f"Edge: of a volume within {100 * within:g} % of the material's value in {100 * level:g} % of cases.")
+    echo(f"Edge: that of a volume within {100 * within:g} % of the material's value in {100 * level:g} % of cases.")
 
 
 def _spread(mean, std):
@@ -167,7 +167,7 @@ def _spread(mean, std):
 
 
 def _edge(edge, volume):
-    """Return an edge length as text, in voxels and in µm where that is known; "-" where there is none."""
+    """Return an edge length as text, in voxels and, where known, in µm; "-" without one."""
     if not math.isfinite(edge):
         return "-"
     return f"{edge:.0f}" if volume.voxel_size is None else f"{edge:.0f} ({edge * volume.voxel_size:.3g} µm)"

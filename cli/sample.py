@@ -26,7 +26,7 @@ from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
 from kerasgan3d.cli.series import Series, numbered
 
-_STREAMED_FROM = 256**3  # voxels; from there on, memory and the loss of what was done are worth a thought
+_STREAMED_FROM = 256**3  # voxels; larger volumes are streamed, to save memory and to survive interruptions
 
 
 @click.command(
@@ -45,20 +45,20 @@ Examples:
 )
 @click.argument("name", shell_complete=complete_generators)
 @click.option("--size", type=Size(), required=True, help="Voxels: one number, or three for z, y and x.")
-@click.option("--periodic", is_flag=True, help="Make the volume continue at its opposite faces, along all axes.")
-@click.option("--periodic-axes", type=Axes(), help="Make it continue along these axes only, such as yx.")
+@click.option("--periodic", is_flag=True, help="Make the volume periodic along all axes.")
+@click.option("--periodic-axes", type=Axes(), help="Make it periodic along these axes only, such as yx.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**64 - 1),
     metavar="N",
-    help="Which volume: the same seed gives the same voxels. Drawn and printed if left out.",
+    help="Seed of the structure: the same seed gives the same voxels. Drawn and printed if left out.",
 )
 @click.option(
     "--count",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Generate N volumes, of --seed and the seeds that follow, and write NAME-SEED.tif for each. When that is "
-    "interrupted, the same command goes on.",
+    help="Generate N volumes with --seed and the following seeds, and write NAME-SEED.tif for each. Repeat the "
+    "command to resume after an interruption.",
 )
 @click.option(
     "--offset",
@@ -66,14 +66,14 @@ Examples:
     nargs=3,
     default=(0, 0, 0),
     metavar="Z Y X",
-    help="Where the volume begins in the endless structure that the seed names, voxels.",
+    help="Position of the volume in the endless structure of the seed, in voxels.",
 )
 @fraction_options
 @click.option(
     "--blend",
     type=Blend(),
     metavar="SEED=T[:T...]",
-    help="Another seed whose structure is blended in, from 0 (none of it) to 1 (it alone), or a profile along z "
+    help="Another seed to blend in, with a weight from 0 (none of it) to 1 (only it), or a profile along z "
     "(7=0:0:1:1) or another axis (7=x:0:1).",
 )
 @click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Voxels per side computed at once.")
@@ -84,9 +84,9 @@ Examples:
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Share the work among N processes (.zarr and .tif)."
 )
-@click.option("--dask", metavar="ADDRESS", help="Share it among the workers of a Dask cluster (.zarr and .tif).")
-@click.option("--restart", is_flag=True, help="Start afresh where an interrupted volume lies.")
-@click.option("--dry-run", is_flag=True, help="Print what would be computed, its memory, disk and time; write nothing.")
+@click.option("--dask", metavar="ADDRESS", help="Share the work among the workers of a Dask cluster (.zarr and .tif).")
+@click.option("--restart", is_flag=True, help="Discard an interrupted volume and start over.")
+@click.option("--dry-run", is_flag=True, help="Print the plan with its memory, disk space and time; write nothing.")
 @json_option
 @overwrite_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file: .tif, .npy, .zarr or .vti.")
@@ -115,11 +115,11 @@ def command(
 ):
     """Generate a volume.
 
-    Volumes of more than 256^3 voxels go to .zarr and .tif files part by part, in little memory; when that is
-    interrupted, the same command goes on.
+    Volumes of more than 256^3 voxels are written to .zarr and .tif files part by part, in little memory; repeat the
+    command to resume after an interruption.
 
-    NAME is one of those that ``kerasgan3d list`` prints, the folder of a generator that you trained, or org/name of one
-    on the Hugging Face Hub.
+    NAME is a generator that ``kerasgan3d list`` prints, the folder of a generator that you trained, or org/name on the
+    Hugging Face Hub.
     """
     import kerasgan3d
 
@@ -164,7 +164,7 @@ def command(
 
 
 def _made_in_series(series, generator, jobs, outputs, how, stderr, as_json):
-    """Make the volumes of a series that are missing; return what came of all."""
+    """Generate the missing volumes of a series; return the results of all."""
     results = []
     series.begin()
     try:
@@ -186,7 +186,7 @@ def _made_in_series(series, generator, jobs, outputs, how, stderr, as_json):
 
 
 def _made(generator, job, outputs, how, title, stderr):
-    """Make a volume and its files; return what is told of it as a dict."""
+    """Generate a volume and its files; return its facts as a dict."""
     import kerasgan3d
 
     if how["streams"]:
@@ -212,10 +212,10 @@ def _made(generator, job, outputs, how, title, stderr):
 
 
 def _streams(job, output, probabilities, workers, dask):
-    """Tell whether the volume is to be written part by part.
+    """Tell whether the volume is written part by part.
 
     Raises:
-        click.UsageError: it cannot be, and an option asks for it.
+        click.UsageError: if that is impossible but an option requires it.
     """
     import kerasgan3d
 
@@ -251,7 +251,7 @@ def _stream(generator, path, job, how, title, stderr):
 
 
 def _what(name, job):
-    """Return what says which structure a job is of, seed apart: as JSON has it."""
+    """Return the facts that identify a job's structure, except its seed, as in JSON."""
     import kerasgan3d
 
     weights = (kerasgan3d.zoo.info(name).get("weights") or {}).get("sha256")
@@ -259,15 +259,15 @@ def _what(name, job):
 
 
 def _job(name, size, **options):
-    """Make the job while nothing is loaded: Keras takes seconds to import.
+    """Make the job before anything is loaded, since Keras takes seconds to import.
 
     Raises:
-        ValueError: there is no such generator, or a number does not fit it.
+        ValueError: if there is no such generator, or a number does not fit it.
     """
     import kerasgan3d
 
     widths = (kerasgan3d.zoo.info(name).get("generator") or {}).get("widths")
-    # Every up-sampling layer doubles the resolution; there is one behind each width.
+    # Every up-sampling layer doubles the resolution; one follows each width.
     stride = 2 ** len(widths) if isinstance(widths, list) else 1
     return kerasgan3d.sampling.SamplingJob(size, stride=stride, **options)
 
@@ -275,11 +275,11 @@ def _job(name, size, **options):
 def _check_outputs(output, probabilities, overwrite, dry_run, streams):
     """Return the files to be written.
 
-    A stream that was ended while it was moved into its place goes on, though its file is there.
+    A stream that was interrupted while its file was moved into place resumes although the file exists.
 
     Raises:
-        click.UsageError: no output was given.
-        ValueError, OSError: one of them cannot be written.
+        click.UsageError: if no output was given.
+        ValueError, OSError: if one of them cannot be written.
     """
     import kerasgan3d
 
@@ -319,7 +319,7 @@ def _print_plan(plan, cost, maps, outputs, as_json):
 
 
 def _result(outputs, job, generator, fractions, checksum, seconds):
-    """Return what is told of a volume, as JSON has it."""
+    """Return the facts of a volume in the form of the JSON output."""
     size = generator.voxel_size
     return {
         "outputs": outputs,
@@ -358,7 +358,7 @@ def _print_series(results):
 
 
 def _size_facts(result):
-    from kerasgan3d.checks import axis_letters  # with NumPy, for which help does not wait
+    from kerasgan3d.checks import axis_letters  # imports NumPy, which would delay help
 
     axes, size = axis_letters(result["periodic"]), result["voxel_size"]
     lengths = by(float(f"{length:.4g}") for length in result["size_um"]) if result["size_um"] else None

@@ -41,13 +41,18 @@ Examples:
     multiple=True,
     required=True,
     metavar="MEASURE=NUMBER",
-    help="What is wanted: a measure, of a phase and along an axis where it has them, and = < or > a number, or a "
-    "change of the mean over all windows, such as +15%. Measures: fraction, ssa, interface, tpb, active_tpb, chord, "
-    "connected, D_rel, tau, macmullin, euler, specks, holes. May be given again.",
+    help="Target: a measure, with a phase and an axis where it has them, and = < or > a number, or a change of the "
+    "mean over all windows, such as +15%. Measures: fraction, ssa, interface, tpb, active_tpb, chord, connected, "
+    "D_rel, tau, macmullin, euler, specks, holes. Repeat it for several.",
 )
-@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="How many windows.")
+@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Number of windows.")
 @click.option(
-    "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, metavar="N", help="Of which structure."
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of the structure.",
 )
 @click.option(
     "--offset",
@@ -55,25 +60,25 @@ Examples:
     nargs=3,
     default=(0, 0, 0),
     metavar="Z Y X",
-    help="Where the first window begins, voxels; the others follow along x.",
+    help="Position of the first window in voxels; the others follow along x.",
 )
-@click.option("--periodic", is_flag=True, help="Periodic volumes of this seed and those after it, in place of windows.")
+@click.option(
+    "--periodic", is_flag=True, help="Search periodic volumes of this seed and the following ones instead of windows."
+)
 @click.option("--periodic-axes", type=Axes(), help="Periodic along these axes only, such as yx.")
 @fraction_options
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Share the work among N processes.")
-@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many windows to print.")
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Number of windows to print.")
 @json_option
 @overwrite_option
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="A table, .csv, that grows as the search goes on."
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A table, .csv, that grows during the search.")
 @takes_generators("name")
 def command(name, size, targets, periodic, periodic_axes, fractions, beyond, top, as_json, output, **options):
-    """Search the endless structure for windows with wanted properties.
+    """Search an endless structure for windows with target properties.
 
-    Windows are measured one by one, only as far as the targets need, and ranked by how far they miss them, in standard
-    deviations of all windows. When it is interrupted, the same command goes on with its table; also with a larger
-    --count, or other numbers for the same measures.
+    Windows are measured one by one, only as far as the targets require, and ranked by their deviation from the targets,
+    in standard deviations of all windows. Repeat the command to resume from its table, also with a larger --count, or
+    other numbers for the same measures.
     """
     from kerasgan3d.steering import search
 

@@ -1,4 +1,4 @@
-"""Several volumes of one command: the seeds they have, their files, and a note of which are done."""
+"""Series of volumes from one command: their seeds, their files, and a note of the finished ones."""
 
 import contextlib
 import json
@@ -14,18 +14,18 @@ def numbered(output: Path, seed: int | str) -> Path:
 
 
 class Series:
-    """Volumes of consecutive seeds. While some are missing, a note beside them says which are done.
+    """Volumes of consecutive seeds. While some are missing, a note next to them lists the finished ones.
 
     Attributes:
         seeds: Their seeds, a range.
         resumed: Whether an earlier command began them.
 
     Args:
-        output: The file that was asked for; each volume's has its seed in its name.
-        asked: What else tells one series from another, as JSON has it.
-        seed: The first seed; None for that of a series that was begun, or one that is drawn.
-        count: How many.
-        restart: Whether to forget what was begun.
+        output: The requested file; the name of each volume's file adds its seed.
+        asked: Other facts that identify the series, as in JSON.
+        seed: The first seed; None for that of an unfinished series, or a random one.
+        count: Number of volumes.
+        restart: Whether to discard an unfinished series.
 
     Raises:
         ValueError: If another series was begun there, or a seed is too large.
@@ -52,28 +52,28 @@ class Series:
         self.seeds = range(first, first + count)
 
     def result(self, seed: int) -> dict[str, Any] | None:
-        """Return what is noted of a volume that is done and there; None for one that is to be made."""
+        """Return the noted result of a volume that is finished and exists; None for one still to be made."""
         result = self._done.get(seed)
         return result if result and all(Path(path).exists() for path in result["outputs"]) else None
 
     def begin(self) -> None:
-        """Note that the series is begun, and what is done of it."""
+        """Write the note of the series with its finished volumes."""
         with replacing(self._note) as temporary:
             temporary.write_text(_line({"asked": self._asked, "seed": self.seeds[0]}), "utf-8")
             with temporary.open("a", encoding="utf-8") as file:
                 file.writelines(map(_line, self._done.values()))
 
     def note(self, result: dict[str, Any]) -> None:
-        """Note what came of one of its volumes."""
+        """Note the result of a volume."""
         with self._note.open("a", encoding="utf-8") as file:
             file.write(_line({**result, "outputs": list(map(str, result["outputs"]))}))
 
     def end(self) -> None:
-        """Remove the note: all are done."""
+        """Remove the note, when all volumes are finished."""
         self._note.unlink(missing_ok=True)
 
     def _read(self):
-        """Return the lines of the note as dicts; what follows one that was not written to its end is not believed."""
+        """Return the lines of the note as dicts, up to the first incomplete one."""
         lines = []
         with contextlib.suppress(ValueError):
             for line in self._note.read_text("utf-8").splitlines():

@@ -28,7 +28,7 @@ Examples:
     cls=DefaultOption,
     type=click.Choice(("deep", "compact", "paper")),
     show_default="the recipe's",
-    help="The networks.",
+    help="Architecture of the networks.",
 )
 @recipe_option("default")
 @training_options
@@ -36,9 +36,8 @@ def command(data, **options):
     """Train a generator on a segmented image.
 
     DATA is a segmented image: a volume (a file, a folder of slices, a quoted pattern of slices, or a dataset of an HDF5
-    file), or one slice of an isotropic material. Several DATA are volumes of one material, or slices of an isotropic
-    one that need not belong together. The run's folder holds checkpoints, so that an interrupted run goes on when the
-    same command is given again.
+    file), or one slice of an isotropic material. Several DATA are volumes of one material, or independent slices of an
+    isotropic one. The run's folder holds checkpoints: to resume an interrupted run, repeat the command.
     """
     run_training(_train, data, **options)
 

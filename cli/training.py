@@ -1,4 +1,4 @@
-"""What ``train`` and ``finetune`` share: their options, and a run with its bar and its last lines."""
+"""Shared parts of ``train`` and ``finetune``: their options, and a run with its bar and final lines."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ _DIRECTIONS = ("z", "y", "x")
 
 
 def _gone(instead):
-    """What refuses an option of an earlier version, and says what to use instead."""
+    """Return a callback that refuses an option of an earlier version and names its replacement."""
 
     def refuse(ctx, option, value):
         if value is not None:
@@ -37,21 +37,21 @@ def _gone(instead):
 
 
 def _count(name, least, default, text):
-    """An option that is a whole number, and whose default the recipe or the Python function has."""
+    """Return an integer option whose default is that of the recipe or the Python function."""
     return click.option(
         name, cls=DefaultOption, type=click.IntRange(min=least), metavar="N", show_default=default, help=text
     )
 
 
 def recipe_option(default):
-    """Give a command the option ``--recipe``, whose default the Python function has."""
+    """Return the option ``--recipe``, whose default is that of the Python function."""
     return click.option(
         "--recipe",
         cls=DefaultOption,
         metavar="NAME",
         show_default=default,
         shell_complete=complete_recipes,
-        help="The training recipe: a name, default, finetune or paper, or a JSON file.",
+        help="The training recipe: default, finetune or paper, or a JSON file.",
     )
 
 
@@ -65,14 +65,14 @@ _OPTIONS = (
         cls=DefaultOption,
         show_default=_OF_RECIPE,
         type=click.Choice(("relativistic", "logistic", "wasserstein", "least-squares", "hinge")),
-        help="What critics and generator minimise, with the penalty and rates that go with it.",
+        help="Adversarial loss, with its gradient penalty and learning rates.",
     ),
     click.option(
         "--precision",
         cls=DefaultOption,
         show_default=_OF_RECIPE,
         type=click.Choice(("auto", "float32", "mixed_bfloat16")),
-        help="What convolutions compute in; auto is bfloat16 where the machine has it.",
+        help="Precision of convolutions; auto is bfloat16 where the machine supports it.",
     ),
     phases_option,
     map_option,
@@ -83,18 +83,22 @@ _OPTIONS = (
         "--resample-to",
         type=click.FloatRange(min=0, min_open=True),
         metavar="µm",
-        help="Resample to this edge of a voxel, nearest label.",
+        help="Resample to voxels of this edge, by nearest label.",
     ),
-    click.option("--isotropic", is_flag=True, help="The material is alike along all axes (the default)."),
-    click.option("--axial", type=click.Choice(_DIRECTIONS), help="The through-plane axis, unlike the other two."),
+    click.option("--isotropic", is_flag=True, help="The material is isotropic (the default)."),
+    click.option(
+        "--axial", type=click.Choice(_DIRECTIONS), help="The through-plane axis, which differs from the other two."
+    ),
     click.option("--orthotropic", is_flag=True, help="All three axes of the material differ."),
     exclude_option,
-    click.option("--mask", type=click.Path(path_type=Path), metavar="FILE", help="Use only where this image is not 0."),
+    click.option(
+        "--mask", type=click.Path(path_type=Path), metavar="FILE", help="Use only voxels where this image is not 0."
+    ),
     click.option(
         "--hold-out",
         type=Box(),
         metavar="z0:z1,y0:y1,x0:x1",
-        help="A block that training never sees, to compare with at the end.",
+        help="A block that training does not use, for a comparison at the end.",
     ),
     _count("--steps", 1, _OF_RECIPE, "Training steps."),
     click.option(
@@ -103,7 +107,7 @@ _OPTIONS = (
         type=click.FloatRange(min=0, min_open=True),
         metavar="MINUTES",
         show_default="no limit",
-        help="Stop after so long.",
+        help="Stop after this time.",
     ),
     _count("--patience", 1, "no limit", "Stop after N measurements without a smaller error."),
     _count("--batch", 1, _OF_RECIPE, "Generated volumes per step."),
@@ -116,15 +120,15 @@ _OPTIONS = (
         type=click.IntRange(0, 2**32 - 1),
         metavar="N",
         show_default="0",
-        help="Seed of everything random.",
+        help="Seed of all random numbers.",
     ),
-    click.option("--resume/--restart", default=True, help="Go on from the run's last checkpoint, or begin anew."),
-    _count("--monitor-every", 1, _OF_RECIPE, "Steps between two measurements."),
-    click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too."),
+    click.option("--resume/--restart", default=True, help="Resume from the run's last checkpoint, or start over."),
+    _count("--monitor-every", 1, _OF_RECIPE, "Steps between measurements."),
+    click.option("--tensorboard", is_flag=True, help="Also log for TensorBoard."),
     click.option("--name", metavar="NAME", help="Name of the generator."),
-    click.option("--description", metavar="TEXT", help="For the card: what the material is."),
-    click.option("--citation", metavar="TEXT", help="For the card: what to cite for the data."),
-    click.option("--licence", metavar="TEXT", help="For the card: the licence of the data and the generator."),
+    click.option("--description", metavar="TEXT", help="For the card: description of the material."),
+    click.option("--citation", metavar="TEXT", help="For the card: citation of the data."),
+    click.option("--licence", metavar="TEXT", help="For the card: licence of the data and the generator."),
     click.option("--dry-run", is_flag=True, help="Check everything and print the plan; do not train."),
     json_option,
     *(
@@ -139,7 +143,7 @@ _OPTIONS = (
 
 
 def training_options(command):
-    """Give a command the options of a training run; ``run_training`` takes what they hold."""
+    """Add the options of a training run to a command; ``run_training`` takes their values."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -161,13 +165,13 @@ def run_training(
     as_json,
     **options,
 ):
-    """Train, with a bar or a heartbeat and a line per measurement, and say what came of it.
+    """Train with a progress bar or heartbeat and a line per measurement, and print the result.
 
     Args:
-        train: A function with the arguments of ``kerasgan3d.train``; it returns a folder that is whole, card included.
-        data: What DATA holds: paths, none where slices are given by direction.
-        output, normal_z, normal_y, normal_x, isotropic, axial, orthotropic, resume, dry_run, as_json, options: What the
-            options hold.
+        train: A function with the arguments of ``kerasgan3d.train``; it returns a complete folder, including the card.
+        data: Paths of DATA; none where slices are given by direction.
+        output, normal_z, normal_y, normal_x, isotropic, axial, orthotropic, resume, dry_run, as_json, options: Values
+            of the options.
     """
     ctx = click.get_current_context()
     if isotropic + bool(axial) + orthotropic > 1:
@@ -176,7 +180,7 @@ def run_training(
     directions = {key: paths for key, paths in directions.items() if paths}
     if bool(data) == bool(directions):
         raise click.UsageError("Either DATA, or slices by direction (--normal-z, --normal-y, --normal-x).", ctx)
-    # What was not given is left out: defaults live in the Python function alone.
+    # Omit options that were not given: only the Python function has the defaults.
     given = {key: value for key, value in options.items() if value not in (None, ()) and value is not False}
     about = {key: given.pop(key) for key in ("description", "citation", "licence") if key in given}
     if about:
@@ -187,7 +191,7 @@ def run_training(
     with quiet_tensorflow() as stderr, heartbeat("training", stderr) as bar:
 
         def say(line):
-            if as_json:  # alone on stdout
+            if as_json:  # stdout holds only JSON
                 echo(line, err=True)
             else:
                 (echo if bar is None else bar.echo)(str(line))
@@ -212,13 +216,13 @@ def run_training(
 
 
 def _plan(text):
-    """Return the lines of a plan, a word and what it says, as a dict; the notes as a list."""
+    """Return the lines of a plan, each a word and its text, as a dict, with the notes as a list."""
     rows = [(line.split()[0], " ".join(line.split()[1:])) for line in text.splitlines()]
     return {key: said for key, said in rows if key != "note"} | {"notes": [said for key, said in rows if key == "note"]}
 
 
 def _results(folder, run):
-    """Return what came of a run, as JSON has it."""
+    """Return the result of a run in the form of the JSON output."""
     card = read_json(folder / CARD)
     return {
         "folder": folder,
@@ -228,7 +232,7 @@ def _results(folder, run):
 
 
 def _held_out(facts):
-    """How far the generator is from what it never saw, in a line."""
+    """Return a line about the generator's error on the held-out block."""
     return (
         f"error {facts['error']:.3f} against the held-out block, {facts['error_of_training_data']:.3f} against the "
         f"training data; the two differ by {facts['real_difference']:.3f} themselves"

@@ -29,33 +29,35 @@ Examples:
     multiple=True,
     required=True,
     metavar="MEASURE=NUMBER",
-    help="What is wanted on average: a measure, of a phase and along an axis where it has them, and = < or > a "
-    "number, or a change of the generator's own mean, such as +15%. Measures: fraction, ssa, interface, tpb, "
-    "active_tpb, chord, connected, D_rel, tau, macmullin, euler, specks, holes. May be given again.",
+    help="Target of the mean: a measure, with a phase and an axis where it has them, and = < or > a number, or a "
+    "change of the generator's own mean, such as +15%. Measures: fraction, ssa, interface, tpb, active_tpb, chord, "
+    "connected, D_rel, tau, macmullin, euler, specks, holes. Repeat it for several.",
 )
 @click.option(
     "--keep",
     multiple=True,
     metavar="MEASURE",
-    help="What is to stay as it is: a measure, such as volume_fraction, of all phases or of one. May be given again.",
+    help="A measure to keep unchanged, such as volume_fraction, of all phases or of one. Repeat it for several.",
 )
-@click.option("--size", type=Size(), default="64", show_default=True, help="Voxels of the volumes that it is tuned on.")
-@click.option("--count", type=click.IntRange(min=1), default=16, show_default=True, help="How many volumes.")
+@click.option("--size", type=Size(), default="64", show_default=True, help="Voxels of the volumes used for tuning.")
+@click.option("--count", type=click.IntRange(min=1), default=16, show_default=True, help="Number of volumes.")
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=12, show_default=True, help="Steps along gradients, at most."
+    "--steps", type=click.IntRange(min=1), default=12, show_default=True, help="Largest number of gradient steps."
 )
 @click.option(
     "--generations",
     type=click.IntRange(min=1),
     default=60,
     show_default=True,
-    help="Generations of CMA-ES, at most, where a target has no gradient.",
+    help="Largest number of generations of CMA-ES, used if a target has no gradient.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**16 - 1), default=0, show_default=True, help="Which volumes.")
+@click.option("--seed", type=click.IntRange(0, 2**16 - 1), default=0, show_default=True, help="Seed of the volumes.")
 @click.option(
-    "--judge-size", type=Size(), help="Voxels of the windows by which it is judged; half as long again if left out."
+    "--judge-size", type=Size(), help="Voxels of the windows used for judging; 1.5 times the size if left out."
 )
-@click.option("--classifier/--no-classifier", default=True, help="Train a classifier to tell both sides apart.")
+@click.option(
+    "--classifier/--no-classifier", default=True, help="Train a classifier to distinguish volumes before and after."
+)
 @click.option("--name", "title", metavar="TEXT", help="Name of the generator; NAME-tuned if left out.")
 @json_option
 @overwrite_option
@@ -64,10 +66,10 @@ Examples:
 )
 @takes_generators("name")
 def command(name, targets, title, as_json, output, **options):
-    """Tune a generator, so that its volumes have wanted properties on average.
+    """Tune a generator so that its volumes have target properties on average.
 
-    The mean of its latents is moved, and nothing else: the result is a generator like any other. It is judged on larger
-    volumes of other seeds, and what it cost in shapes is shown. When it is interrupted, the same command goes on.
+    Only the mean of its latents is shifted; the result is a generator like any other. It is judged on larger volumes
+    of other seeds, and changes of shapes are shown. Repeat the command to resume after an interruption.
     """
     from kerasgan3d.steering import tune
 
@@ -84,7 +86,7 @@ def command(name, targets, title, as_json, output, **options):
     if as_json:
         print_json(found.to_dict())
         return
-    echo(f"{found.count} windows of {by(found.size)} voxels, of seeds that it was not tuned on:")
+    echo(f"{found.count} windows of {by(found.size)} voxels, with seeds not used for tuning:")
     print_table(
         ["target", "wanted", "before", "after", "change"],
         [
@@ -95,7 +97,10 @@ def command(name, targets, title, as_json, output, **options):
     echo()
     print_table(["shapes", "before", "after", "change"], [_row(*shape) for shape in found.shapes.items()])
     apart = found.classifier
-    told = apart and f"tells slices of both apart in {apart['score']:.2f} ± {apart['standard_error']:.2f} of the cases"
+    told = (
+        apart
+        and f"separates slices before and after with accuracy {apart['score']:.2f} ± {apart['standard_error']:.2f}"
+    )
     echo()
     print_facts(
         [

@@ -3,7 +3,7 @@
     >>> from kerasgan3d import load_generator
     >>> volume = load_generator("nmc-cathode").sample(128, periodic=True, seed=0)
 
-Names are imported when first used, so that ``import kerasgan3d`` costs nothing and what needs no neural network
+Names are imported when first used, so that ``import kerasgan3d`` is fast and everything that needs no neural network
 (volumes, files, measures) never loads Keras.
 """
 
@@ -26,16 +26,17 @@ if (
 ):
     __path__.append(str(_here.parent))
 
-# A notebook leaves MPLBACKEND to all that it starts. Where that names what is not installed here, matplotlib cannot be
-# imported, nor Keras, which imports it: then it is left out. Our own pictures take no backend from the environment.
+# A notebook passes MPLBACKEND on to every process it starts. Where that names a backend that is not installed here,
+# neither matplotlib nor Keras, which imports it, can be imported: the variable is then removed. Our own pictures take
+# no backend from the environment.
 if "MPLBACKEND" in os.environ and "matplotlib" not in sys.modules:
     _backend = os.environ.pop("MPLBACKEND")
     with contextlib.suppress(ValueError):
         importlib.import_module("matplotlib").rcParams["backend"] = _backend or "agg"
         os.environ["MPLBACKEND"] = _backend
 
-# TensorFlow's convolutions of oneDNN take half the time of its others, which it prefers on some processors (those of
-# AMD). It reads this once, when it is imported.
+# TensorFlow's oneDNN convolutions take half the time of its other ones, which it prefers on some processors (AMD's).
+# It reads this setting once, on import.
 if platform.machine() in ("x86_64", "AMD64"):
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
@@ -126,7 +127,7 @@ _EXPORTS = {
     "tune": "kerasgan3d.steering",
 }
 
-if not TYPE_CHECKING:  # to them, it would make any name one of the package's
+if not TYPE_CHECKING:  # it would make every name valid to type checkers
 
     def __getattr__(name):
         """Import a public name when it is first asked for."""

@@ -1,4 +1,4 @@
-"""The one file that is specific to a backend: gradients, conditional work, several devices, precision."""
+"""The only backend-specific module: gradients, conditional work, several devices, precision."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from kerasgan3d.checks import check_count
 
 
 class Backend:
-    """What training needs of TensorFlow or torch beyond ``keras.ops``; see ``backend``."""
+    """Operations of TensorFlow or torch that training needs beyond ``keras.ops``; see ``backend``."""
 
     def recording(self, *watched: Any) -> contextlib.AbstractContextManager[Any]:
-        """Return a context that records what is computed from variables and watched tensors, for ``gradients``."""
+        """Return a context that records computations on variables and watched tensors, for ``gradients``."""
         raise NotImplementedError
 
     def leaf(self, x: Any) -> Any:
-        """Return a tensor of the same values that gradients are taken of, but not passed through."""
+        """Return a tensor of the same values at which gradients can be taken, but through which none flow."""
         raise NotImplementedError
 
     def gradients(
         self, tape: Any, targets: Sequence[Any], sources: Sequence[Any], upstream: Sequence[Any]
     ) -> list[Any]:
-        """Return the gradients of targets at sources, variables or tensors, given those at the targets."""
+        """Return the gradients of targets with respect to sources (variables or tensors), given ``upstream``."""
         raise NotImplementedError
 
     def slopes(self, function: Callable[[Any], Any], x: Any) -> Any:
-        """Return the gradient of the sum of a function's values, through which gradients can be taken again."""
+        """Return the gradient of the sum of a function's values, itself differentiable."""
         raise NotImplementedError
 
     def where_due(self, due: Any, function: Callable[[], list[Any]], variables: Sequence[Any]) -> list[Any]:
-        """Return what a function gives, one tensor per variable, where it is due; else zeros."""
+        """Return a function's result, one tensor per variable, where ``due`` is true; zeros otherwise."""
         raise NotImplementedError
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function of tensors that is worth being called often, always with the same shapes."""
+        """Return a function compiled for many calls with tensors of the same shapes."""
         raise NotImplementedError
 
     def without_gradients(self, function: Callable[[], Any]) -> Any:
-        """Return what a function returns, computed without keeping what gradients would need."""
+        """Return a function's result, computed without recording anything for gradients."""
         raise NotImplementedError
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
-        """Apply an optimizer."""
+        """Apply an optimizer to variables with their gradients."""
         raise NotImplementedError
 
     def rolled(self, volumes: Any, shift: Any) -> Any:
@@ -55,11 +55,11 @@ class Backend:
         raise NotImplementedError
 
     def strategy(self, devices: int) -> Any:
-        """Return what makes several devices train as one."""
+        """Return a strategy that trains on several devices as one."""
         raise NotImplementedError
 
     def share_between_devices(self, variables: Sequence[Any], means: Sequence[Any] = ()) -> None:
-        """Update what is not trained by gradients on all devices alike: ``means`` to the mean of what each assigns."""
+        """Keep variables without gradients equal on all devices: ``means`` at the mean of what each assigns."""
 
 
 class _TensorFlow(Backend):
@@ -98,7 +98,7 @@ class _TensorFlow(Backend):
     def compiled(self, function):
         import tensorflow as tf
 
-        # On a CPU, XLA makes 3D convolutions 10 to 100 times slower. What a graph does not need it does not compute.
+        # On a CPU, XLA makes 3D convolutions 10 to 100 times slower. A graph computes only what it needs.
         return tf.function(function, jit_compile=False, autograph=False)
 
     def without_gradients(self, function):
@@ -107,7 +107,7 @@ class _TensorFlow(Backend):
     def apply(self, optimizer, gradients, variables):
         import tensorflow as tf
 
-        # Optimizers add up the gradients of the devices.
+        # Optimizers sum the gradients over devices.
         devices = tf.distribute.get_strategy().num_replicas_in_sync
         optimizer.apply([gradient / devices for gradient in gradients] if devices > 1 else gradients, variables)
 
@@ -122,7 +122,7 @@ class _TensorFlow(Backend):
         found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         if len(found) < devices:
             raise ValueError(f"`devices` must be at most the {len(found)} that TensorFlow sees. Received: {devices}.")
-        # Collective operations of independent updates may meet in another order on each device, and then abort.
+        # Collective operations of independent updates may run in a different order on each device, and then abort.
         reduction = tf.distribute.ReductionToOneDevice()
         return tf.distribute.MirroredStrategy([device.name for device in found[:devices]], reduction)
 
@@ -130,7 +130,7 @@ class _TensorFlow(Backend):
         import tensorflow as tf
 
         for variable in variables:
-            # Every device computes the same value, or its own of what is random: that of the first is everybody's.
+            # Every device computes the same value, or its own where it is random; all take that of the first.
             variable.value._aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
         for variable in means:
             variable.value._aggregation = tf.VariableAggregation.MEAN
@@ -188,10 +188,10 @@ _BACKENDS = {"tensorflow": _TensorFlow(), "torch": _Torch()}
 
 
 def backend() -> Backend:
-    """Return what trains on Keras's backend of now.
+    """Return the operations of the active Keras backend.
 
     Raises:
-        ValueError: if it cannot train.
+        ValueError: if the backend cannot train.
     """
     name = keras.backend.backend()
     if name not in _BACKENDS:
@@ -203,12 +203,12 @@ def backend() -> Backend:
 
 
 def name() -> str:
-    """Return the name of Keras's backend."""
+    """Return the name of the active Keras backend."""
     return keras.backend.backend()
 
 
 def gpus() -> list[str]:
-    """Return the names of the GPUs that Keras's backend sees, TensorFlow or torch; none on another."""
+    """Return the names of the GPUs that TensorFlow or torch sees; an empty list on another backend."""
     if name() == "tensorflow":
         import tensorflow as tf
 
@@ -222,16 +222,16 @@ def gpus() -> list[str]:
 
 
 def device_strategy(devices: int | None) -> Any:
-    """Return what makes several devices train as one.
+    """Return a strategy that trains on several devices as one.
 
     Args:
-        devices: How many: GPUs where there are any, else the processor's logical devices. None or 1 is one device.
+        devices: Number of devices: GPUs where there are any, else logical devices of the CPU. None or 1 is one device.
 
     Returns:
         A ``tf.distribute.MirroredStrategy``, or None for one device.
 
     Raises:
-        ValueError: if there are fewer, or the backend cannot do it.
+        ValueError: if there are fewer devices, or the backend supports only one.
     """
     if devices is not None:
         check_count(devices, "devices")
@@ -239,10 +239,10 @@ def device_strategy(devices: int | None) -> Any:
 
 
 def precision_of(wanted: str) -> str:
-    """Return "float32" or "mixed_bfloat16": what is wanted, or for "auto" what is faster here.
+    """Return "float32" or "mixed_bfloat16": the requested precision, or for "auto" the faster one on this machine.
 
-    bfloat16 is faster where TensorFlow's convolutions have instructions for it: on processors with AMX or AVX-512 BF16,
-    and on GPUs from compute capability 8.0 on.
+    bfloat16 is faster where TensorFlow's convolutions have instructions for it: on CPUs with AMX or AVX-512 BF16, and
+    on GPUs of compute capability 8.0 or above.
     """
     if wanted != "auto" or keras.backend.backend() != "tensorflow":
         return "float32" if wanted == "auto" else wanted

@@ -1,6 +1,6 @@
-"""Guards for arguments that many functions take: integers, sizes, axes, voxel sizes, seeds.
+"""Checks of common arguments: integers, sizes, axes, voxel sizes, seeds.
 
-Each returns the argument in its one canonical form, or raises a ValueError that names it and says what came.
+Each function returns the argument in its canonical form, or raises a ValueError that names it and its value.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 from kerasgan3d.texts import shown
 
 AXES = "zyx"
-Periodic = bool | str | Iterable[bool]  # what `check_periodic` takes
+Periodic = bool | str | Iterable[bool]  # the argument of `check_periodic`
 MAX_SEED = 2**64 - 1
 
 
 def is_integer(value: Any) -> bool:
-    """Tell whether a value is an integer; a bool is none."""
+    """Tell whether a value is an integer; a bool is not."""
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
 
 
 def check_integer(value: Any, name: str, low: int, high: int | None = None) -> int:
-    """Return an integer within low..high, both included; no bound above where `high` is None.
+    """Return an integer within low..high, both included; without an upper bound where `high` is None.
 
     Raises:
         ValueError: If it is no such integer.
@@ -39,15 +39,15 @@ def check_integer(value: Any, name: str, low: int, high: int | None = None) -> i
 
 
 def plain_array(array: Any) -> np.ndarray:
-    """Return what was given as an array, without a mask.
+    """Return a value as a plain array without a mask.
 
     Raises:
-        ValueError: If it is a masked array of which something is masked: what is under the mask has no meaning.
+        ValueError: If it is a masked array with masked voxels, whose labels have no meaning.
     """
     if isinstance(array, np.ma.MaskedArray) and np.ma.getmaskarray(array).any():
         raise ValueError(
             f"An array must hold a label everywhere. Received: a masked array, {np.ma.count_masked(array)} of "
-            f"{array.size} voxels masked. Give what is masked a label with `filled`, or crop it away."
+            f"{array.size} voxels masked. Give masked voxels a label with `filled`, or crop them away."
         )
     return np.asarray(array)
 
@@ -82,7 +82,7 @@ def check_triple(value: Any, name: str, low: int | None = None) -> tuple[int, in
     Args:
         value: The argument.
         name: Its name, for the message.
-        low: The smallest integer that is allowed, 1 or None (any sign).
+        low: The smallest allowed integer, 1 or None (any sign).
 
     Raises:
         ValueError: If it is neither.
@@ -107,11 +107,11 @@ def check_seed(seed: Any) -> int:
 
 
 def check_periodic(periodic: Periodic, axes: str = AXES) -> tuple[bool, ...]:
-    """Return which axes are periodic, one bool per axis.
+    """Return one bool per axis: whether it is periodic.
 
     Args:
         periodic: One bool for all axes, one per axis, or the letters of the periodic ones, such as "yx".
-        axes: The letters of the axes there are: "zyx", or "yx" for a slice.
+        axes: The letters of all axes: "zyx", or "yx" for a slice.
 
     Raises:
         ValueError: If it is none of these.
@@ -156,7 +156,7 @@ def check_voxel_size(voxel_size: Any) -> float | None:
 
 
 def box_window(box: Any, shape: Sequence[int]) -> tuple[slice, ...]:
-    """A box, one (start, stop) in voxels or None per axis, as a tuple of slices.
+    """Return a box, one (start, stop) in voxels or None per axis, as a tuple of slices.
 
     Raises:
         ValueError: if it has another number of axes, or is empty or outside the data.
@@ -174,7 +174,7 @@ def box_window(box: Any, shape: Sequence[int]) -> tuple[slice, ...]:
 
 
 def index_window(key: Any, shape: Sequence[int]) -> tuple[slice, ...]:
-    """Return the window that indices and slices mean: one slice of step 1 per axis, which holds something.
+    """Return the window that indices and slices select: one non-empty slice of step 1 per axis.
 
     Args:
         key: An integer, a slice or ``...``, or a tuple of them; an integer is the window of that one voxel.
@@ -182,7 +182,7 @@ def index_window(key: Any, shape: Sequence[int]) -> tuple[slice, ...]:
 
     Raises:
         IndexError: If an integer lies outside its axis.
-        ValueError: If it is something else, there are too many, a step is not 1, or nothing is left.
+        ValueError: If the key is something else or has too many entries, a step is not 1, or the window is empty.
     """
     parts = list(key) if isinstance(key, tuple) else [key]
     places = [place for place, part in enumerate(parts) if part is Ellipsis]
@@ -242,19 +242,19 @@ def check_axes(axes: Any) -> tuple[int, ...]:
 
 
 def check_memory(needed: int, advice: str) -> None:
-    """Check that the machine has so much memory at all, in use or not.
+    """Check that the machine's total memory, in use or not, is at least ``needed`` bytes.
 
     Args:
         needed: Bytes.
-        advice: What needs less, a sentence for the message.
+        advice: A sentence for the message that says what needs less.
 
     Raises:
-        MemoryError: If it has less.
+        MemoryError: If the machine has less.
     """
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        return  # the system does not tell
+        return  # the system does not say
     if needed > there > 0:
         raise MemoryError(f"{needed} bytes are needed, and this machine has {there}. {advice}")
 

@@ -1,9 +1,9 @@
-"""Random crops: where windows lie in images, beside what is excluded.
+"""Random crops: windows at random places in images, outside excluded regions.
 
-All free places of a window are known, and each is as likely as another; nothing is tried. What is excluded is read
-once, slab by slab, and of it is kept how many places are free along each line of the last axis. A place is drawn by its
-number among the free ones: the line that holds it is found in these sums, and its places are looked up in what is
-excluded again. So it takes the memory of a slab and of one number per line, however large an image is.
+Every free place of a window is equally likely, and no draw is rejected. The exclusion mask is read once, slab by slab,
+and only the number of free places along each line of the last axis is kept. A place is drawn by its number among the
+free ones: these sums give the line that holds it, and the mask of that line is read again to find the place. Memory is
+therefore that of a slab and of one number per line, however large the image is.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 
 from kerasgan3d.checks import check_integer
 
-_SLAB = 1 << 26  # voxels of what is excluded that are looked at at once
+_SLAB = 1 << 26  # voxels of the exclusion mask that are read at once
 
 
 class NoRoomError(ValueError):
-    """Everything that a crop could be touches what is excluded."""
+    """Error raised where every possible crop touches an excluded region."""
 
 
 class Places:
@@ -29,12 +29,12 @@ class Places:
     Args:
         shape: Shape of the image.
         window: Shape of the window.
-        excluded: What no window may touch: bool, of the image's shape, an array or what is indexed like one; None
-            excludes nothing.
-        spacing: Windows begin at multiples of it.
+        excluded: Mask of voxels that no window may touch: bool, of the image's shape, an array or an array-like that is
+            indexed like one; None excludes nothing.
+        spacing: Windows begin at multiples of this number of voxels.
 
     Attributes:
-        count: How many there are.
+        count: Number of free places.
     """
 
     def __init__(self, shape: Sequence[int], window: Sequence[int], excluded: Any = None, spacing: int = 1):
@@ -43,16 +43,16 @@ class Places:
         self.count, self._sums = math.prod(self._grid), None
         if excluded is not None and self.count:
             sums = np.cumsum(self._free_by_line())
-            # What touches no window is as nothing.
+            # Excluded voxels that no window can touch do not matter.
             if sums[-1] < self.count:
                 self.count, self._sums = int(sums[-1]), sums
 
     def draw(self, rng: np.random.Generator, order: Sequence[int] | None = None) -> tuple[slice, ...]:
-        """Return the window at one of the places.
+        """Return the window at a random place.
 
         Args:
-            rng: What it is drawn by.
-            order: The axes in the order in which they are drawn where nothing is excluded.
+            rng: Random number generator.
+            order: Order in which the axes are drawn where nothing is excluded.
         """
         if self._sums is not None:
             corner = self.corners([int(rng.integers(self.count))])[0].tolist()
@@ -63,7 +63,7 @@ class Places:
         return tuple(slice(c, c + w) for c, w in zip(corner, self._window, strict=True))
 
     def corners(self, numbers: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Return the first corners of places by their numbers, 0 to ``count`` - 1: int (numbers, axes)."""
+        """Return the first corners of places, given by number from 0 to ``count`` - 1: int (numbers, axes)."""
         if self._sums is None:
             return np.stack(np.unravel_index(numbers, self._grid), axis=1) * self._spacing
         numbers = np.asarray(numbers)
@@ -94,13 +94,13 @@ class Places:
 
 
 class Crops:
-    """Random crops of one shape, of one image or of several: an image is the likelier the more free places it has.
+    """Random crops of one shape from one or more images, each image weighted by its number of free places.
 
     Args:
-        images: Arrays of as many axes, or what is indexed like them.
+        images: Arrays with as many axes as the window, or objects that are indexed like arrays.
         window: Shape of a crop.
-        excluded: For each image what no crop may touch, see `Places`.
-        spacing: Crops begin at multiples of it.
+        excluded: For each image the mask of voxels that no crop may touch, see `Places`.
+        spacing: Crops begin at multiples of this number of voxels.
 
     Raises:
         ValueError: If an image is smaller than a crop.
@@ -128,14 +128,14 @@ class Crops:
 
         Args:
             rng, order: As for `Places.draw`.
-            always: Whether the image is drawn even where there is but one.
+            always: Whether a random number is drawn for the image even where there is only one.
         """
         k = int(rng.choice(len(self._places), p=self._shares)) if always or len(self._places) > 1 else 0
         return k, self.images[k][self._places[k].draw(rng, order)]
 
 
 def check_fits(shape: Sequence[int], window: Sequence[int]) -> None:
-    """Refuse an image that is smaller than a crop."""
+    """Raise a ValueError if an image is smaller than a crop."""
     if any(n < w for n, w in zip(shape, window, strict=True)):
         raise ValueError(
             f"the data must be at least as large as a crop of {max(window)} voxels per side. "
@@ -146,15 +146,15 @@ def check_fits(shape: Sequence[int], window: Sequence[int]) -> None:
 def random_windows(
     shape: Sequence[int], size: int, count: int, seed: int | Sequence[int] = 0, *, excluded: Any = None
 ) -> np.ndarray:
-    """Draw where sub-volumes of an image begin: any place is as likely as another, no place comes twice.
+    """Draw the first corners of sub-volumes of an image, uniformly and without repetition.
 
     Args:
         shape: Shape of the image, (z, y, x) or (y, x).
         size: Edge length of the sub-volumes in voxels.
-        count: How many there are to be. There are fewer where the image has fewer places.
+        count: Number of sub-volumes; fewer where the image has fewer places.
         seed: Non-negative int, or a sequence of them.
-        excluded: bool, of that shape, an array or what is indexed like one: voxels that no sub-volume may hold; None
-            excludes none.
+        excluded: Mask of voxels that no sub-volume may hold: bool, of that shape, an array or an object that is indexed
+            like one; None excludes nothing.
 
     Returns:
         int array (count, axes): the first corner of each sub-volume.
@@ -179,20 +179,20 @@ def random_windows(
 
 
 def windows_touching(mask: Any, window: Sequence[int]) -> np.ndarray:
-    """Return which windows of an image hold a voxel of a mask.
+    """Find the windows of an image that hold a voxel of a mask.
 
     Args:
         mask: bool array (z, y, x) or (y, x).
-        window: Shape of the windows, not larger than the image along any axis.
+        window: Shape of the windows, no larger than the image along any axis.
 
     Returns:
-        bool array, by the first corner of each window.
+        bool array, indexed by the first corner of each window.
     """
     held = np.asarray(mask, bool)
     for axis, size in enumerate(window):
         lines, reach = np.moveaxis(held, axis, 0), 1
         while reach < size:
-            # What windows of `reach` hold says what those of up to twice the length hold.
+            # Windows of length `reach` determine those of up to twice that length.
             step = min(reach, size - reach)
             lines, reach = lines[:-step] | lines[step:], reach + step
         held = np.moveaxis(lines, 0, axis)
@@ -200,7 +200,7 @@ def windows_touching(mask: Any, window: Sequence[int]) -> np.ndarray:
 
 
 def middle_sections(samples: Iterable[np.ndarray]) -> list[np.ndarray]:
-    """Return the middle slices of each volume, normal to z, y and x; slices as they are."""
+    """Return the middle slices of each volume, normal to z, y and x; 2D slices as they are."""
     return [
         section
         for sample in samples

@@ -22,15 +22,15 @@ SYMMETRIES = ("isotropic", "axial", "orthotropic")
 
 @dataclass(frozen=True)
 class Symmetry:
-    """Which directions of a material are alike, and so which flips and rotations make valid training data.
+    """Symmetry of a material: its equivalent directions, and hence the flips and rotations that augment its data.
 
     Attributes:
-        kind: "isotropic" (all directions alike), "axial" (one axis differs from the other two, as in a calendered
-            electrode) or "orthotropic" (all three axes differ).
+        kind: "isotropic" (all directions are equivalent), "axial" (one axis differs from the other two, as in a
+            calendered electrode) or "orthotropic" (all three axes differ).
         axis: The axis that differs where ``kind`` is "axial": 0, 1 or 2 for z, y or x.
 
     Raises:
-        ValueError: if an attribute is not of the above.
+        ValueError: if an attribute is none of these.
     """
 
     kind: str = "isotropic"
@@ -47,10 +47,10 @@ class Symmetry:
 
     @classmethod
     def of(cls, symmetry: str | Symmetry) -> Symmetry:
-        """Return the Symmetry of a name: "isotropic", "orthotropic", or "axial-z", "axial-y" or "axial-x".
+        """Return the Symmetry with a name: "isotropic", "orthotropic", or "axial-z", "axial-y" or "axial-x".
 
         Raises:
-            ValueError: if there is none of that name.
+            ValueError: if no Symmetry has that name.
         """
         if isinstance(symmetry, Symmetry):
             return symmetry
@@ -62,7 +62,7 @@ class Symmetry:
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
-        """The axes, in groups that are alike: ((0, 1, 2),), or ((0,), (1, 2)), or ((0,), (1,), (2,))."""
+        """Groups of equivalent axes: ((0, 1, 2),), or ((0,), (1, 2)), or ((0,), (1,), (2,))."""
         if self.kind == "isotropic":
             return ((0, 1, 2),)
         if self.kind == "axial":
@@ -70,31 +70,31 @@ class Symmetry:
         return ((0,), (1,), (2,))
 
     def section_axes(self, normal: int) -> tuple[int, int]:
-        """The two axes of a slice normal to ``normal``, rows first; the axis that differs is always the rows."""
+        """Return the two axes of a slice normal to ``normal``, rows first; the axis that differs is always the rows."""
         axes = [a for a in range(3) if a != normal]
         rows, columns = sorted(axes, key=lambda a: (self.kind == "axial" and a != self.axis, a))
         return rows, columns
 
     def interchangeable(self, a: int, b: int) -> bool:
-        """Whether two axes are alike."""
+        """Tell whether two axes are equivalent."""
         return any(a in group and b in group for group in self.groups)
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledData:
-    """Labelled images of one material, volumes or slices, and what of them may be used.
+    """Labelled images of one material, volumes or slices, with the regions that may not be used.
 
     Attributes:
         images: Labels, uint8, 0..n-1, all (z, y, x) or all (y, x), of any sizes: arrays, or
             ``kerasgan3d.io.LazyArray``.
         symmetry: The Symmetry of the material.
-        normals: For slices in known directions, the axis (0, 1, 2) that each is normal to; their rows and columns are
-            the other two in the order z, y, x. Else None.
-        excluded: For each image what may not be used, bool, of its shape, or None.
-        n_phases: Number of phases, or None where nobody asked.
+        normals: For slices of known direction, the axis (0, 1, 2) that each is normal to; their rows and columns are
+            the other two in the order z, y, x. None otherwise.
+        excluded: For each image the mask of voxels that may not be used, bool, of its shape, or None.
+        n_phases: Number of phases, or None where it was not given.
 
     Raises:
-        ValueError: if there are no images, they are not all volumes or all slices, or what is excluded does not fit.
+        ValueError: if there are no images, they are not all volumes or all slices, or an exclusion does not fit.
     """
 
     images: tuple[np.ndarray | LazyArray, ...]
@@ -125,13 +125,13 @@ class LabelledData:
     def of(
         cls, labels: Any, symmetry: Symmetry = Symmetry(), excluded: Any = None, n_phases: int | None = None
     ) -> LabelledData:
-        """Return data of whatever is taken for labels: the one place where these forms are told apart.
+        """Make LabelledData from any form in which labels are accepted.
 
         Args:
             labels: A volume (z, y, x) or a slice (y, x), or a list of either; or a dict from axis (0, 1, 2) to a list
                 of slices normal to it; or LabelledData.
-            symmetry: The Symmetry to use.
-            excluded: What may not be used of one image; of several, a list.
+            symmetry: Symmetry of the material.
+            excluded: Mask of voxels that may not be used of one image; a list of masks for several.
             n_phases: Number of phases.
         """
         if isinstance(labels, LabelledData):
@@ -146,32 +146,32 @@ class LabelledData:
 
     @property
     def dimensions(self) -> int:
-        """3 for volumes, 2 for slices."""
+        """Number of dimensions: 3 for volumes, 2 for slices."""
         return self.images[0].ndim
 
     @property
     def smallest(self) -> int:
-        """The shortest edge of all images in voxels."""
+        """Return the shortest edge of all images in voxels."""
         return min(n for image in self.images for n in image.shape)
 
     def counts(self) -> np.ndarray:
-        """Voxels of each phase that may be used: (phases,) integers. Block by block."""
+        """Count the usable voxels of each phase, block by block: (phases,) integers."""
         if self.n_phases is None:
             raise ValueError("the number of phases must be known to count their voxels. Received: none.")
         pairs = zip(self.images, self.excluded, strict=True)
         return np.sum([counts(image, self.n_phases, beside) for image, beside in pairs], axis=0)
 
     def crops(self, window: Sequence[int], spacing: int = 1) -> Crops:
-        """Return what draws crops of a shape; see ``kerasgan3d.crops``."""
+        """Return the Crops of a shape; see ``kerasgan3d.crops``."""
         return Crops(self.images, window, self.excluded, spacing)
 
     def random_crops(self, size: int, count: int, seed: int = 0) -> list[np.ndarray]:
-        """Return random sub-volumes, or windows of slices, of an edge length, as they lie in the data."""
+        """Return ``count`` random sub-volumes, or windows of slices, of edge length ``size``, not augmented."""
         rng, crops = np.random.default_rng(seed), self.crops((size,) * self.dimensions)
         return [crops.draw(rng)[1] for _ in range(count)]
 
     def side_by_side(self, size: int) -> int:
-        """Return how many crops lie side by side in what may be used, on lattices that begin at the corners."""
+        """Count the usable crops that lie side by side on lattices that begin at the images' first corners."""
         total = 0
         for image, beside in zip(self.images, self.excluded, strict=True):
             grid = tuple(n // size for n in image.shape)
@@ -182,10 +182,10 @@ class LabelledData:
         return total
 
     def normal_to(self, axes: Sequence[int]) -> LabelledData:
-        """Return the slices that are normal to one of some axes; where directions are not known, all.
+        """Return the slices that are normal to one of ``axes``; all slices where directions are unknown.
 
         Raises:
-            ValueError: if there are none, or directions are not known in a material that is not isotropic.
+            ValueError: if there are none, or directions are unknown in a material that is not isotropic.
         """
         if self.normals is None:
             if self.symmetry.kind != "isotropic":
@@ -208,24 +208,24 @@ class LabelledData:
 class SliceSampler:
     """Random slices of labelled data, augmented by the symmetries of the material.
 
-    ``batch(step)`` is a pure function of the seed and the step: an interrupted training goes on with the data that it
-    would have seen.
+    ``batch(step)`` is a pure function of the seed and the step, so that a resumed training sees the same data as an
+    uninterrupted one.
 
     Args:
-        labels: What is sliced, uint8, 0..n-1: a volume (z, y, x) or a list of volumes; a slice (y, x), or a list of
-            slices of any sizes, of an isotropic material; or a dict from axis (0, 1, 2) to a list of slices normal to
-            it, whose rows and columns are the other two axes in the order z, y, x. Axes that are alike may share the
-            slices of one of them. Arrays, or what is indexed like them (``kerasgan3d.io.LazyArray``); or LabelledData.
+        labels: Labels, uint8, 0..n-1: a volume (z, y, x) or a list of volumes; a slice (y, x), or a list of slices of
+            any sizes, of an isotropic material; or a dict from axis (0, 1, 2) to a list of slices normal to it, whose
+            rows and columns are the other two axes in the order z, y, x. Equivalent axes may share the slices of one of
+            them. Arrays, or objects that are indexed like arrays (``kerasgan3d.io.LazyArray``); or LabelledData.
         crop: Edge length of a slice in voxels.
         counts: Slices per step for each of ``symmetry.groups``.
         symmetry: A Symmetry.
         seed: Non-negative int.
-        excluded: What no slice may touch, see ``exclusion``: bool, of the labels' shape, of several images a list; None
-            excludes nothing.
+        excluded: Mask of voxels that no slice may touch, see ``exclusion``: bool, of the labels' shape, a list for
+            several images; None excludes nothing.
 
     Raises:
-        ValueError: if the data are smaller than the crop, or slices do not say which way they lie in a material that
-            is not isotropic, or no crop is left beside what is excluded.
+        ValueError: if the data are smaller than the crop, or slices of a material that is not isotropic come without
+            their directions, or every crop touches an excluded region.
     """
 
     def __init__(
@@ -249,7 +249,7 @@ class SliceSampler:
         self.batch(0)
 
     def batch(self, step: int) -> tuple[np.ndarray, ...]:
-        """The slices of a step: one uint8 array (count, crop, crop) per group."""
+        """Return the slices of a step: one uint8 array (count, crop, crop) per group."""
         rng = np.random.default_rng([self.seed, step])
         return tuple(
             np.stack([self._draw(rng, source) for _ in range(count)])
@@ -275,18 +275,18 @@ class VolumeSampler:
     """Random sub-volumes of labelled data, augmented by the symmetries of the material.
 
     Args:
-        labels: (z, y, x), uint8, 0..n-1: an array, or what is indexed like one (``kerasgan3d.io.LazyArray``); a list of
-            them; or LabelledData.
+        labels: (z, y, x), uint8, 0..n-1: an array, or an object that is indexed like one
+            (``kerasgan3d.io.LazyArray``); a list of them; or LabelledData.
         crop: Edge length of a sub-volume in voxels.
         count: Sub-volumes per step.
         symmetry: A Symmetry.
-        spacing: Sub-volumes begin at multiples of it; 1 is anywhere, the paper has 8.
+        spacing: Sub-volumes begin at multiples of this number of voxels; 1 is anywhere, the paper has 8.
         seed: Non-negative int.
-        excluded: What no sub-volume may touch, see ``exclusion``: bool, of the labels' shape, of several images a list;
-            None excludes nothing.
+        excluded: Mask of voxels that no sub-volume may touch, see ``exclusion``: bool, of the labels' shape, a list for
+            several images; None excludes nothing.
 
     Raises:
-        ValueError: if the data are not 3D or smaller than the crop, or no crop is left beside what is excluded.
+        ValueError: if the data are not 3D or smaller than the crop, or every crop touches an excluded region.
     """
 
     def __init__(
@@ -308,7 +308,7 @@ class VolumeSampler:
         self.batch(0)
 
     def batch(self, step: int) -> tuple[np.ndarray, ...]:
-        """The sub-volumes of a step: a uint8 array (count, crop, crop, crop), in a tuple."""
+        """Return the sub-volumes of a step: a uint8 array (count, crop, crop, crop), in a tuple."""
         rng = np.random.default_rng([self.seed, step])
         return (np.stack([self._draw(rng) for _ in range(self.count)]),)
 
@@ -322,22 +322,22 @@ class VolumeSampler:
 
 
 class Samplers:
-    """What several samplers give, one after the other.
+    """Several samplers joined into one.
 
     Args:
-        samplers: Each with a ``batch(step)`` that gives a tuple of arrays.
+        samplers: Samplers whose ``batch(step)`` returns a tuple of arrays.
     """
 
     def __init__(self, *samplers: Any):
         self.samplers = samplers
 
     def batch(self, step: int) -> tuple[np.ndarray, ...]:
-        """The arrays of a step: those of the first sampler, then those of the next, in a tuple."""
+        """Return the arrays of a step: those of the first sampler, then those of the next, in a tuple."""
         return tuple(part for sampler in self.samplers for part in sampler.batch(step))
 
 
 def exclusion(shape: Sequence[int], boxes: Any) -> np.ndarray | None:
-    """A mask of boxes that training and reference statistics shall not see: a crack, a scratch, a held-out block.
+    """Return a mask of boxes that training and reference statistics leave out: a crack, a scratch, a held-out block.
 
     Args:
         shape: (z, y, x) or (y, x), of the labels.
@@ -354,12 +354,13 @@ def exclusion(shape: Sequence[int], boxes: Any) -> np.ndarray | None:
 
 
 def excluding(shape: Sequence[int], windows: Sequence[tuple[slice, ...]], also: Any = None) -> LazyArray:
-    """Return what lies in some windows, or is excluded already, as a lazy array of bool.
+    """Return the mask of some windows and of the voxels that are already excluded, as a lazy array of bool.
 
     Args:
         shape: Shape of the image.
         windows: Tuples of slices (start, stop).
-        also: bool, of that shape, an array or what is indexed like one; or None.
+        also: Mask of voxels that are already excluded: bool, of that shape, an array or an object that is indexed like
+            one; or None.
     """
 
     def read(asked):
@@ -375,17 +376,17 @@ def excluding(shape: Sequence[int], windows: Sequence[tuple[slice, ...]], also: 
 
 
 def batches(sampler: Any, first: int = 0, count: int | None = None, devices: int | None = None) -> Any:
-    """The batches of steps ``first``, ``first + 1``, ... for ``fit``, drawn ahead of their use.
+    """Return the batches of steps ``first``, ``first + 1``, ... for ``fit``, drawn ahead of their use.
 
     Args:
-        sampler: Anything whose ``batch(step)`` gives arrays of the same shapes for every step, in tuples and dicts.
+        sampler: Any object whose ``batch(step)`` returns arrays of the same shapes for every step, in tuples and dicts.
         first: The first step.
-        count: How many steps; endlessly many if None.
-        devices: How many devices share a batch, within the scope of their strategy; ``sampler.parts(step, devices)``
-            then gives each its part.
+        count: Number of steps; unlimited if None.
+        devices: Number of devices that share a batch, within the scope of their strategy; ``sampler.parts(step,
+            devices)`` then gives each its part.
 
     Returns:
-        A tf.data.Dataset on the TensorFlow backend of Keras, else an iterator.
+        A tf.data.Dataset on the TensorFlow backend of Keras, an iterator on any other.
     """
     import keras
 
@@ -406,7 +407,7 @@ def batches(sampler: Any, first: int = 0, count: int | None = None, devices: int
 
 
 def _ahead(items, depth=4):
-    """The same items, made by another thread before they are asked for."""
+    """Yield the same items, made ahead of their use by another thread."""
     waiting, stopped = queue.Queue(depth), threading.Event()
 
     def put(item):
@@ -440,13 +441,13 @@ def _ahead(items, depth=4):
 
 
 def fractions(labels: Any, n: int, excluded: Any = None) -> np.ndarray:
-    """Share of each of the ``n`` phases in the labels beside what is excluded: (n,). Block by block."""
+    """Compute the fraction of each of the ``n`` phases among the voxels not excluded, block by block: (n,)."""
     found = counts(labels, n, excluded)
     return found / max(1, found.sum())
 
 
 def counts(labels: Any, n: int, excluded: Any = None) -> np.ndarray:
-    """Voxels of each of the ``n`` phases in the labels beside what is excluded: (n,) integers. Block by block."""
+    """Count the voxels of each of the ``n`` phases that are not excluded, block by block: (n,) integers."""
     total = np.zeros(n, np.int64)
     for window in windows(labels):
         block = labels[window]
@@ -455,7 +456,7 @@ def counts(labels: Any, n: int, excluded: Any = None) -> np.ndarray:
 
 
 def _normal_crops(data: LabelledData, group: Sequence[int], crop: int) -> dict[int, Crops]:
-    """By normal, of those that leave a free place: what draws slices of volumes."""
+    """Return the Crops that draw slices of volumes, by normal, for normals that have a free place."""
     found: dict[int, Crops] = {}
     for k, normal in enumerate(group):
         try:

@@ -1,4 +1,4 @@
-"""Old keywords and names, which keep working for one release and warn of the new one."""
+"""Deprecated keywords and names, which keep working for one release and warn with the new name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def warn_renamed(old: str, new: str, stacklevel: int = 2) -> None:
-    """Warn that what the caller uses has a new name.
+    """Warn that a name has changed.
 
     Args:
         old: The old name, as the caller writes it.
@@ -28,14 +28,14 @@ def warn_renamed(old: str, new: str, stacklevel: int = 2) -> None:
 
 
 def renamed(old: str, new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function take a keyword by its old name too, with a DeprecationWarning that names the new one.
+    """Let a function accept a keyword by its old name too, with a DeprecationWarning that gives the new one.
 
-    The decorators of several keywords may be stacked. The signature is that of the function: type checkers and `help`
-    know the new name only.
+    Decorators for several keywords can be stacked. The signature stays that of the function: type checkers and `help`
+    know only the new name.
 
     Args:
-        old: The keyword that it was.
-        new: The keyword of the function.
+        old: The old keyword.
+        new: The function's own keyword.
 
     Example:
         >>> @renamed("colour", "color")
@@ -46,7 +46,7 @@ def renamed(old: str, new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        # Decorators of one function become one, so that the warning shows the line of its caller.
+        # Stacked decorators are merged into one, so that the warning points at the caller's line.
         names: dict[str, str] = {**getattr(function, "renamed_keywords", {}), old: new}
         target: Callable[..., R] = getattr(function, "__wrapped__") if len(names) > 1 else function  # noqa: B009
 
@@ -60,7 +60,7 @@ def renamed(old: str, new: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 keywords[after] = keywords.pop(before)
             return target(*args, **keywords)
 
-        # For who does not look through decorators: Keras asks its classes for the arguments of their constructors.
+        # For code that does not look through decorators: Keras inspects the arguments of constructors.
         setattr(renaming, "__signature__", inspect.signature(target))  # noqa: B010
         setattr(renaming, "renamed_keywords", names)  # noqa: B010
         return renaming

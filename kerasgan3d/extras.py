@@ -1,20 +1,20 @@
-"""Libraries that need not be there: each belongs to an optional extra of the package."""
+"""Optional libraries, each of which belongs to an extra of the package."""
 
 import importlib
 from typing import Any
 
 
 class MissingLibraryError(ModuleNotFoundError, ValueError):
-    """What was asked for needs a library that is not installed; the message says how it is."""
+    """Error raised where an optional library is not installed; the message says how to install it."""
 
 
 def library(name: str, extra: str, what: str) -> Any:
-    """Return a library of an optional extra.
+    """Import a library of an optional extra.
 
     Args:
-        name: The module.
-        extra: The extra that brings it, a name of `[project.optional-dependencies]`.
-        what: What needs it, for the message.
+        name: Name of the module.
+        extra: The extra that installs it, a name of `[project.optional-dependencies]`.
+        what: The feature that needs it, for the message.
 
     Raises:
         MissingLibraryError: If it is not installed.

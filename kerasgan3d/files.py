@@ -1,4 +1,4 @@
-"""Writing files at once or not at all, and what is there to stay."""
+"""Atomic and durable writing of files and folders."""
 
 import contextlib
 import errno
@@ -8,24 +8,24 @@ import uuid
 
 
 class WriteError(OSError):
-    """Which file could not be written, said in full: not to be wrapped again."""
+    """Error whose message already names the file that could not be written, and is not wrapped again."""
 
 
 @contextlib.contextmanager
 def replacing(path):
-    """Give a temporary path beside `path`; move what was written there into place, or leave nothing.
+    """Yield a temporary path next to `path`, and move what was written there into place, or leave nothing.
 
-    Whatever happens, `path` holds the whole of the new or the whole of the old. A folder is replaced as a whole.
+    Whatever happens, `path` holds either all of the new content or all of the old. Folders are replaced as a whole.
 
     Args:
-        path: Path of a file, or of a folder, that is to be written or replaced.
+        path: Path of the file or folder to write or replace.
 
     Yields:
         The temporary Path, which does not exist.
 
     Raises:
-        WriteError: if the disk is full, or a library could not write for another reason than the place.
-        OSError: if the place cannot be written.
+        WriteError: if the disk is full, or a library could not write for a reason other than the path.
+        OSError: if the path cannot be written.
     """
     target = path.resolve()
     temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
@@ -33,7 +33,7 @@ def replacing(path):
         with _writing(path):
             yield temporary
         if temporary.is_dir() and target.exists():
-            # A folder cannot replace another in one step: the old one steps aside and comes back if need be.
+            # A folder cannot replace another in one step: the old one is moved aside, and back if that fails.
             aside = target.with_name(f".{uuid.uuid4().hex}.tmp")
             os.replace(target, aside)
             try:
@@ -49,7 +49,7 @@ def replacing(path):
 
 
 def remove(path):
-    """Take away a file, a link or a folder, if there is one."""
+    """Remove a file, a link or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -57,7 +57,7 @@ def remove(path):
 
 
 def sync(path):
-    """Have what was written to a file, or the names in a folder, reach the disk."""
+    """Flush a file's content, or a folder's entries, to the disk."""
     folder = path.is_dir()
     if folder and os.name == "nt":
         return  # Windows opens no folders
@@ -70,7 +70,7 @@ def sync(path):
 
 @contextlib.contextmanager
 def _writing(path):
-    """Name the file that could not be written: libraries say "262144 requested and 101312 written" of a full disk."""
+    """Name the file that could not be written: on a full disk libraries say "262144 requested and 101312 written"."""
     try:
         yield
     except WriteError:
@@ -79,13 +79,13 @@ def _writing(path):
         if error.errno not in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise WriteError(
-            f"{path} could not be written whole, and was not written at all. Is there room on the disk? "
+            f"{path} could not be written whole, so nothing was written. Is there room on the disk? "
             f"Received: {error.strerror or error}"
         ) from error
 
 
 def check_folder(folder):
-    """Check that a folder can be made or written, without making it.
+    """Check that a folder can be created or written to, without creating it.
 
     Raises:
         OSError: if it cannot.
@@ -96,14 +96,14 @@ def check_folder(folder):
     if not parent.is_dir():
         raise NotADirectoryError(f"the output must be a folder. Received: {folder}; {parent} is a file.")
     if not os.access(parent, os.W_OK):
-        raise PermissionError(f"the output must be a folder that can be written. Received: {folder}.")
+        raise PermissionError(f"the output must be a writable folder. Received: {folder}.")
 
 
 def check_room(folder, needed):
-    """Check that a folder's disk has room for so many bytes.
+    """Check that a folder's disk has room for ``needed`` bytes.
 
     Raises:
-        OSError: if it has less, as when the disk is full.
+        OSError: if it has less, with the errno of a full disk.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:

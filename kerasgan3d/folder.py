@@ -1,4 +1,4 @@
-"""The files of a preset folder, and JSON in and out: what can be said of a generator without loading it.
+"""The files of a preset folder and their JSON: all facts about a generator that need no loading of the network.
 
 A preset folder holds Keras's own layout (``config.json``, ``metadata.json``, ``model.weights.h5``), ``kerasgan3d.json``
 (phases, voxel size, training data and its citation, recipe, measured fidelity, sha256 of the weights),
@@ -18,8 +18,8 @@ from kerasgan3d.texts import shown
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD, REFERENCE, README, PREVIEW = "kerasgan3d.json", "reference.json", "README.md", "preview.png"
 PRESET_FILES = (CONFIG, METADATA, WEIGHTS, CARD, REFERENCE, README, PREVIEW)
-# Of kerasgan3d.json and reference.json. Format 1 named some measures otherwise in either. Of format 3 is the card of a
-# generator with `depths` or `conditions`, which earlier versions cannot make; else the two are alike.
+# Formats of kerasgan3d.json and reference.json. In format 1 some measures had other names. Format 3 is that of the card
+# of a generator with `depths` or `conditions`, which earlier versions cannot build; otherwise it equals format 2.
 FORMAT = 2
 NEWER_FORMAT = 3
 RENAMED = {
@@ -42,7 +42,7 @@ _GROUPS = (
     "two_point_correlation",
     "weights",
 )
-# Kinds of nested facts, and where which stands: what cards and tables are made from. "*" is any name.
+# Types of the nested facts from which cards and tables are made, by place. "*" is any name.
 _NUMBER, _TEXT, _LIST, _NUMBERS, _PER_PHASE = "a number", "a text", "a list", "a list of numbers", "a number, or a list"
 _SIDES = dict.fromkeys(("real", "generated", "real_std", "generated_std"), _PER_PHASE)
 _OF_SAMPLES = {"count": _NUMBER, "size": _NUMBER}
@@ -83,17 +83,17 @@ _WRITTEN = {
 
 
 def written_again(card):
-    """Return the format of a card that is written again: that of today, or a newer one that it has."""
+    """Return the format of a card that is rewritten: the current one, or its own where that is newer."""
     return NEWER_FORMAT if card.get("format") == NEWER_FORMAT else FORMAT
 
 
 def current_keys(values):
-    """Return a dict by measures with the keys of today for those of format 1."""
+    """Return a dict keyed by measures with keys of format 1 replaced by the current ones."""
     return {RENAMED.get(key, key): value for key, value in values.items()}
 
 
 def current_statistics(statistics):
-    """Return reference statistics of any format as they are today."""
+    """Return reference statistics of any format in the current one."""
     groups = {
         key: current_keys(statistics[key])
         for key in ("bulk", "mean", "std", "samples")
@@ -112,15 +112,14 @@ def read_statistics(path):
 
 
 def read_facts(folder):
-    """What a preset folder says of its generator.
+    """Read the facts of a generator from its preset folder.
 
     Returns:
-        dict: the contents of ``kerasgan3d.json``, without what it leaves open, and as "generator" the hyper-parameters
-        of ``config.json``.
+        dict: the contents of ``kerasgan3d.json`` without null entries, and under "generator" the hyper-parameters of
+        ``config.json``.
 
     Raises:
-        FileNotFoundError, ValueError: as ``read_json``; or if a fact is not of the kind that it should be, or two
-            files do not agree.
+        FileNotFoundError, ValueError: as ``read_json``; or if a fact has the wrong type, or two files do not agree.
     """
     folder = Path(folder)
     card, config = checked_card(folder / CARD), read_json(folder / CONFIG)
@@ -142,12 +141,12 @@ def check_agreement(folder, card, arguments, size):
 
     Args:
         folder: Path of the preset folder.
-        card: What its ``kerasgan3d.json`` holds, checked.
-        arguments: Those of the generator, from ``config.json``.
-        size: Bytes of the file of weights; None where it is not there.
+        card: Checked content of its ``kerasgan3d.json``.
+        arguments: Arguments of the generator, from ``config.json``.
+        size: Bytes of the file of weights; None where there is none.
 
     Raises:
-        ValueError: if they do not agree, which names both.
+        ValueError: if the files do not agree; the message gives both values.
     """
     for key, what in (("phases", "name the phases"), ("voxel_size", "give the voxel size")):
         stated, held = card.get(key), arguments.get(key)
@@ -159,7 +158,7 @@ def check_agreement(folder, card, arguments, size):
 
 
 def _as_written(value, kind, path, where=""):
-    """Return facts without those that are null, once each is of its kind."""
+    """Return facts without null ones, after checking the type of each."""
     if isinstance(kind, str):
         good = {
             _NUMBER: _is_number,
@@ -182,12 +181,12 @@ def _as_written(value, kind, path, where=""):
 
 
 def checked_card(path):
-    """Read a ``kerasgan3d.json`` of any format, and check what others rely on.
+    """Read a ``kerasgan3d.json`` of any format, and check the facts that other modules rely on.
 
-    Texts are texts, phases are names, a sha256 is one.
+    Among others, texts must be strings, phases names, and a sha256 64 hexadecimal digits.
 
     Raises:
-        FileNotFoundError, ValueError: as ``read_json``; or if a fact is not of the kind that it should be.
+        FileNotFoundError, ValueError: as ``read_json``; or if a fact has the wrong type.
     """
     card = read_json(path)
 
@@ -217,14 +216,14 @@ def checked_card(path):
 
 
 def own_file(path):
-    """Return the path of a folder's file if it is a regular file of that folder, followed through symbolic links.
+    """Resolve symbolic links, and return the path of a file if it is a regular file of its folder.
 
-    A link may point to a file of the same folder. In the cache of the Hub, where every file of a snapshot is a link, it
-    may point to the blobs of the same repository or of the cache.
+    A link may point to a file of the same folder. In the Hub's cache, where every file of a snapshot is a link, it may
+    point to the blobs of the same repository or of the cache.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is a link that leads elsewhere, or no regular file.
+        ValueError: if it is a link that leads elsewhere, or not a regular file.
     """
     path = Path(path)
     if not os.path.lexists(path):
@@ -246,11 +245,11 @@ def own_file(path):
 
 
 def read_json(path):
-    """Read a JSON object of modest size and depth, of finite numbers and of names that stand once.
+    """Read a JSON object of bounded size and depth, with finite numbers and unique names.
 
     Raises:
-        FileNotFoundError: if it is missing.
-        ValueError: if it is too large or no such object.
+        FileNotFoundError: if the file is missing.
+        ValueError: if the file is too large or holds no such object.
     """
     path = own_file(path)
     if path.stat().st_size > MAX_JSON:
@@ -272,13 +271,13 @@ def read_json(path):
 
 
 def write_json(content, path):
-    """Write a JSON object, at once or not at all."""
+    """Write a JSON object atomically."""
     with replacing(Path(path)) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
 
 
 def differences(old, new):
-    """What differs between two dicts as JSON holds them, nested ones by dotted keys: a list of texts."""
+    """List the differences of two JSON dicts as texts, nested ones by dotted keys."""
     old, new = _leaves(old), _leaves(json.loads(json.dumps(new)))
     keys = [*new, *(key for key in old if key not in new)]
     return [f"{key} {_short(old.get(key))}, now {_short(new.get(key))}" for key in keys if old.get(key) != new.get(key)]
@@ -290,7 +289,7 @@ def _short(value):
 
 
 def _leaves(value, prefix=""):
-    """A nested dict as one of dotted keys."""
+    """Return a nested dict flattened to dotted keys."""
     if not isinstance(value, dict):
         return {prefix: value}
     return {
@@ -321,7 +320,7 @@ def _named_once(pairs):
 
 
 def _depth(content):
-    """How many levels a value nests, without recursion."""
+    """Return the nesting depth of a value, without recursion."""
     level, depth = [content], 0
     while level:
         depth += 1
@@ -344,10 +343,10 @@ def _are_numbers(values):
 
 
 def architectures(recipe):
-    """The architectures that a run went through, in words: "compact, then wide".
+    """Describe the architectures that a run went through: "compact, then wide".
 
     Args:
-        recipe: dict of a recipe's settings, as the card of a generator has it.
+        recipe: Dict of a recipe's settings, as in the card of a generator.
     """
     stages = recipe.get("stages")
     stages = stages if isinstance(stages, list) else ()

@@ -1,4 +1,4 @@
-"""One writer at a time: a folder that a process holds for itself while it writes there."""
+"""Folder locks: only one process at a time writes to a folder."""
 
 import contextlib
 import threading
@@ -9,22 +9,22 @@ from filelock import FileLock, Timeout
 
 from kerasgan3d.files import WriteError
 
-LOCK = ".lock"  # what the file is called
+LOCK = ".lock"  # name of the file
 _HELD: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # locks by file and thread
 
 
 class FolderLock:
-    """Holds a folder until `release`, or until the object or the process is gone, however that ended.
+    """Lock on a folder, held until `release` is called, or until the object or the process is gone for any reason.
 
-    The system holds it, not the file: what a dead process leaves is in nobody's way. A second lock of the same thread
-    takes the folder over from the first; other threads are refused.
+    The operating system holds the lock, not the file, so a file left by a dead process blocks nobody. A second lock of
+    the same thread takes the folder over from the first; other threads are refused.
 
     Args:
-        folder: The folder; made if need be, and taken away at the end if nothing else is in it.
-        what: What is written there, for the message.
+        folder: The folder; created if necessary, and removed at the end if it is otherwise empty.
+        what: What is being written there, for the message.
 
     Attributes:
-        release: A function that ends it; more than once does no harm.
+        release: A function that releases the lock; calling it more than once does no harm.
 
     Raises:
         WriteError: if another process, or another thread, holds the folder.
@@ -51,14 +51,14 @@ def _acquire(lock, file, tries=20):
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         lock.acquire()
-    except FileNotFoundError:  # whoever held it took the folder away just now
+    except FileNotFoundError:  # its last holder has just removed the folder
         if not tries:
             raise
         _acquire(lock, file, tries - 1)
 
 
 def _release(lock, file):
-    # First, so that nobody finds a file there that one who waits for it holds as well. Windows keeps what is open.
+    # Remove the file first, so that nobody finds a file that a waiting process also holds. Windows keeps open files.
     with contextlib.suppress(OSError):
         file.unlink()
     lock.release()

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-# Dark pores, mid-blue active material, light orange binder: three steps of lightness, so that the order survives
-# every kind of colour blindness and a grey-scale print. The others follow Okabe and Ito (2008), lightness adjusted.
+# Dark pores, mid-blue active material, light orange binder: three steps of lightness, so that the order survives any
+# colour blindness and a grey-scale print. The others follow Okabe and Ito (2008), with adjusted lightness.
 _PORE = "#24272d"
 _SOLIDS = ("#4a82b4", "#f3b85c", "#0b8f6c", "#e3dccf", "#b8527f", "#a3d4ee", "#a8401d", "#efe35a")
 _PORE_NAMES = ("pore", "pores", "void", "voids", "pore space", "electrolyte", "gas", "air")
@@ -15,21 +15,21 @@ _GOLDEN_RATIO = 0.6180339887498949
 
 
 def phase_colors(phases: Iterable[str], colors: Mapping[str, Any] | Iterable[Any] | None = None) -> np.ndarray:
-    """Colour each phase.
+    """Return the colour of each phase.
 
-    By default the first phase whose name says that it is pore space ("pore", "void", "electrolyte", ...) is dark, or
-    phase 0 where no name does; the other phases take the other colours in their order.
+    By default the first phase whose name denotes pore space ("pore", "void", "electrolyte", ...) is dark, or phase 0
+    where there is none; the other phases take the other colours in order.
 
     Args:
-        phases: names of the phases, in the order of their labels; at most 255.
-        colors: colours to use instead, in any form that matplotlib reads: one per phase in order, or a dict from
-            phase name to colour, for all phases or some.
+        phases: Names of the phases, in the order of their labels; at most 255.
+        colors: Colours to use instead, in any form that matplotlib reads: one per phase in order, or a dict from
+            phase name to colour, for all or some phases.
 
     Returns:
         uint8 array (n, 3), red, green and blue.
 
     Raises:
-        ValueError: a colour that matplotlib does not know, a name that is not a phase, or a wrong number of colours.
+        ValueError: if matplotlib does not know a colour, a name is not a phase, or the number of colours is wrong.
     """
     phases = tuple(phases)
     if not 1 <= len(phases) <= 255:
@@ -62,12 +62,12 @@ def _solid(index):
     if index < len(_SOLIDS):
         return _SOLIDS[index]
     index -= len(_SOLIDS)
-    # Steps of the golden ratio never meet a hue again; lightness and saturation alternate to part the neighbours.
+    # Steps of the golden ratio never repeat a hue; lightness and saturation alternate to set neighbours apart.
     return colorsys.hls_to_rgb((index * _GOLDEN_RATIO) % 1, (0.38, 0.72, 0.55)[index % 3], (0.75, 0.5)[index % 2])
 
 
 def _rgb(color):
-    from matplotlib.colors import to_rgb  # here: files are written, and commands begin, without it
+    from matplotlib.colors import to_rgb  # imported here, since writing files and starting commands do not need it
 
     try:
         return np.rint(np.array(to_rgb(color)) * 255)

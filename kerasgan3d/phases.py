@@ -1,8 +1,8 @@
-"""Phases of a segmented image: which grey value is which label, and what it is called.
+"""Phases of a segmented image: their grey values, labels and names.
 
 A segmented image holds one grey value per phase, and every tool chooses its own: 0/1/2, 0/127/255, 0/128/255.
-Inside kerasgan3d a voxel is always a label 0, 1, ..., n - 1. A `PhaseMap` is the only place where the two meet, and it
-never guesses: a grey value that it does not know is an error, not phase 1.
+Inside kerasgan3d a voxel always holds a label 0, 1, ..., n - 1. Only a `PhaseMap` converts between the two, and it
+never guesses: an unknown grey value is an error, not phase 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kerasgan3d.checks import is_integer, plain_array
 from kerasgan3d.texts import shown
 
 MAX_PHASES = 255
-# More values than this that were not named are taken for a grey-scale image, not for a segmentation.
+# An image with more unnamed values than this is taken for a grey-scale image, not for a segmentation.
 MAX_INFERRED_PHASES = 16
 
 _MAX_VALUES = 1 << 16
@@ -32,8 +32,8 @@ class PhaseMap:
     """The phases of an image in the order of their labels.
 
     Args:
-        names: one name per phase, unique and not empty; 1 to 255 phases. Label k is called `names[k]`.
-        greys: the grey value that stands for each phase in image files, unique integers; 0, 1, ..., n - 1 if left out.
+        names: One name per phase, unique and not empty; 1 to 255 phases. Label k is called `names[k]`.
+        greys: Grey value of each phase in image files, unique integers; 0, 1, ..., n - 1 if left out.
 
     Raises:
         ValueError: if names or greys are not as above, or differ in number.
@@ -69,25 +69,23 @@ class PhaseMap:
         names: Iterable[str] | PhaseMap | None = None,
         mapping: Mapping[int, str] | None = None,
     ) -> PhaseMap:
-        """Find out which phases an integer image holds.
+        """Infer the phases of an integer image from its grey values.
 
-        Recognised without being told are labels 0, 1, ..., n - 1; n greys spread evenly from 0 to 255, rounded either
-        way (0/255, 0/127/255, 0/128/255, 0/85/170/255 ...); 0/85/170; and boolean images. Everything else needs
-        `mapping`.
+        Images are recognised if they hold labels 0, 1, ..., n - 1; n greys spread evenly from 0 to 255, rounded either
+        way (0/255, 0/127/255, 0/128/255, 0/85/170/255 ...); 0/85/170; or booleans. All others need `mapping`.
 
         Args:
-            image: integer or boolean array of any shape.
-            names: names of the phases in the order of their labels, which is that of their greys; "phase 0",
-                "phase 1", ... if left out. Where the image holds nothing but labels 0 to len(names) - 1, it may lack
-                some of them.
-            mapping: dict of grey value to name, used strictly. Labels follow the order of `names` if given, else the
+            image: Integer or boolean array of any shape.
+            names: Names of the phases in the order of their labels, which is that of their greys; "phase 0",
+                "phase 1", ... if left out. An image that holds only labels 0 to len(names) - 1 may lack some of them.
+            mapping: Dict of grey value to name, applied strictly. Labels follow the order of `names` if given, else the
                 order of `mapping`. The image may lack some of the greys but hold no others.
 
         Returns:
             The PhaseMap that encodes the image.
 
         Raises:
-            ValueError: if the image is no segmentation, or could be read in more than one way.
+            ValueError: if the image is not a segmentation, or is ambiguous.
         """
         image = _checked_image(image)
         if mapping is not None:
@@ -105,14 +103,14 @@ class PhaseMap:
         """Make a PhaseMap from what `to_dict` returned.
 
         Raises:
-            ValueError: if the record is no dict with `names` and, optionally, `greys`.
+            ValueError: if the record is not a dict with `names` and, optionally, `greys`.
         """
         if not isinstance(record, Mapping) or "names" not in record or set(record) - {"names", "greys"}:
             raise ValueError(f"A phase record must be a dict with `names` and `greys`. Received: {record!r:.200}.")
         return cls(record["names"], record.get("greys"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return names and greys as a dict that JSON can hold."""
+        """Return names and greys as a JSON-serialisable dict."""
         return {"names": list(self.names), "greys": list(self.greys)}
 
     def encode(self, image: ArrayLike) -> np.ndarray:
@@ -125,7 +123,7 @@ class PhaseMap:
             uint8 array of the same shape, values 0 to n - 1.
 
         Raises:
-            ValueError: if the image is not of integers, or holds a grey value of no phase.
+            ValueError: if the image does not hold integers, or holds a grey value that belongs to no phase.
         """
         image = _checked_image(image)
         if image.dtype == bool:
@@ -151,7 +149,7 @@ class PhaseMap:
             Array of the same shape in the smallest dtype that holds the greys, unsigned unless a grey is negative.
 
         Raises:
-            ValueError: if there are labels of no phase.
+            ValueError: if a label belongs to no phase.
         """
         labels = _checked_labels(labels, len(self))
         lowest, highest = min(self.greys), max(self.greys)
@@ -187,7 +185,7 @@ class PhaseMap:
             raise ValueError(
                 f"Every grey value must belong to a phase ({known}). Received: {counts[unknown].sum()} other "
                 f"voxels, {_described(values[unknown], counts[unknown], counts.sum())}. Name these values in "
-                "`mapping` too (--map on the command line), or clean the image."
+                "`mapping` too, or clean the image."
             )
 
     def _lookup(self, dtype):
@@ -195,7 +193,7 @@ class PhaseMap:
         limits = np.iinfo(dtype)
         known = [(grey, label) for label, grey in enumerate(self.greys) if limits.min <= grey <= limits.max]
         if dtype.itemsize <= 2:
-            # A table over all values of the type: negative greys are reached through their two's complement.
+            # A table over all values of the type, which negative greys index by their two's complement.
             table = np.full(1 << 8 * dtype.itemsize, MAX_PHASES, np.uint8)
             unsigned = np.dtype(f"u{dtype.itemsize}")
             for grey, label in known:
@@ -215,12 +213,12 @@ class PhaseMap:
 
 
 def one_hot(labels: ArrayLike, n: int, dtype: DTypeLike = "float32") -> np.ndarray:
-    """Turn labels into one channel per phase.
+    """Encode labels as one channel per phase.
 
     Args:
-        labels: integer or boolean array (...), values 0 to n - 1.
-        n: number of phases.
-        dtype: of the result.
+        labels: Integer or boolean array (...), values 0 to n - 1.
+        n: Number of phases.
+        dtype: Type of the result.
 
     Returns:
         Array (..., n): 1 in the channel of the voxel's phase, 0 in the others.
@@ -266,14 +264,14 @@ def from_one_hot(probabilities: ArrayLike) -> np.ndarray:
 
 
 def value_counts(image: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Count how often each value occurs, in little memory.
+    """Count how often each value occurs, using little memory.
 
     Args:
         image: integer or boolean array of any shape.
 
     Returns:
         The values in ascending order and the number of voxels of each: two integer arrays. Counting stops early
-        where more than 65536 values are met, which no segmentation has.
+        at more than 65536 values, which no segmentation has.
     """
     image = _at_least_1d(plain_array(image))
     if image.dtype == bool:
@@ -297,11 +295,11 @@ def value_counts(image: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_dense(labels: ArrayLike, highest: int) -> None:
-    """Check that the values of an array may be labels where nobody says how many phases there are: most must occur.
+    """Check that values are plausible labels where the number of phases is not given: most of them must occur.
 
     Args:
-        labels: integer array, or the values in it.
-        highest: the highest of them.
+        labels: Integer array, or the values in it.
+        highest: The highest value.
 
     Raises:
         ValueError: if they are more likely grey values.
@@ -313,21 +311,21 @@ def check_dense(labels: ArrayLike, highest: int) -> None:
         raise ValueError(
             f"Labels must be 0, 1, ..., n - 1. Received: the values {_listed(values)}, which are more likely grey "
             "values. They become labels with PhaseMap.infer(image).encode(image); if these are labels of "
-            f"{highest + 1} phases, say so by `phases`."
+            f"{highest + 1} phases, pass `phases`."
         )
 
 
 class UnknownPhaseError(KeyError, ValueError):
-    """There is no phase of that name: a KeyError, and a ValueError as all that is wrong with an argument."""
+    """Error raised for an unknown phase name; both a KeyError and, like all errors about arguments, a ValueError."""
 
     __str__ = Exception.__str__  # a KeyError shows its message in quotes
 
 
 def label_of(name: str, names: Sequence[str]) -> int:
-    """Return the label of a phase.
+    """Return the label of a phase by its name.
 
     Raises:
-        UnknownPhaseError: If it is none of the names.
+        UnknownPhaseError: If no phase has that name.
     """
     if name not in names:
         raise UnknownPhaseError(f"A phase must be one of {', '.join(map(repr, names))}. Received: {shown(name)}.")
@@ -335,12 +333,12 @@ def label_of(name: str, names: Sequence[str]) -> int:
 
 
 def default_names(n: int) -> tuple[str, ...]:
-    """Return the names of n phases that nobody named: "phase 0", "phase 1", ..."""
+    """Return the default names of n phases: "phase 0", "phase 1", ..."""
     return tuple(f"phase {label}" for label in range(n))
 
 
 def _recognised_greys(values, counts, names):
-    """Return the greys of the phases where the values found follow a known convention; refuse them otherwise."""
+    """Return the greys of the phases if the values follow a known convention; raise a ValueError otherwise."""
     found = [int(value) for value in values]
     n = len(found)
     if n == 0:
@@ -352,7 +350,7 @@ def _recognised_greys(values, counts, names):
         n_found = f"more than {_MAX_VALUES}" if n > _MAX_VALUES else n
         raise ValueError(
             f"The image must be segmented: one grey value per phase. Received: {n_found} different {listing}. "
-            "Segment it first, or, if these are phases, name each one with `mapping` (--map on the command line)."
+            "Segment it first, or, if these are phases, name each one with `mapping`."
         )
     if names is not None and len(names) != n:
         raise ValueError(
@@ -384,14 +382,12 @@ def _spread_evenly(values):
 
 
 def _advice(values, names):
-    """Return how to write the mapping of these values, for Python and for the command line."""
+    """Return the argument that maps these values: "`mapping={0: 'pore', 255: 'solid'}`"."""
     shown = values[:4]
     called = [names[k] if names is not None and k < len(names) else f"name{k}" for k in range(len(shown))]
-    pairs = list(zip(shown, called, strict=True))
     more = ", ..." if len(values) > len(shown) else ""
-    python = ", ".join(f"{value}: {name!r}" for value, name in pairs)
-    shell = ",".join(f"{value}={name}" for value, name in pairs)
-    return f"mapping={{{python}{more}}}, on the command line --map {shell}{more.replace(' ', '')}"
+    pairs = ", ".join(f"{value}: {name!r}" for value, name in zip(shown, called, strict=True))
+    return f"`mapping={{{pairs}{more}}}`"
 
 
 def _described(values, counts, total):
@@ -446,7 +442,7 @@ def _checked_image(image):
     if image.dtype.kind not in "iub":
         raise ValueError(
             f"A segmented image must be of integers. Received: {image.dtype}. Segment a grey-scale image first; "
-            "convert labels that were stored as numbers of another kind, for example to 8 bits."
+            "convert labels that were stored in another type to integers, for example of 8 bits."
         )
     return image
 
@@ -470,7 +466,7 @@ def _at_least_1d(array):
 
 
 def _chunks(array):
-    """Cut the first axis into slices of a few million values, so that temporary arrays stay small."""
+    """Split the first axis into slices of a few million values, so that temporary arrays stay small."""
     array = _at_least_1d(array)
     length = len(array)
     step = max(1, _CHUNK * length // max(1, array.size))

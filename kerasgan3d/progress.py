@@ -1,4 +1,4 @@
-"""Progress bars for long work: in a terminal, and in a notebook."""
+"""Progress bars for long tasks, in a terminal and in a notebook."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from kerasgan3d.texts import html_text, printable
 
-Report = Callable[[int, int], object]  # done, in all
-Told = Report | bool | None  # what functions that show their progress take
-_EVERY = 0.2  # seconds between two pictures of a bar in a notebook
-# Who shows progress, and what lies between: the next caller is who asks for the work.
+Report = Callable[[int, int], object]  # done, total
+Told = Report | bool | None  # the `progress` argument of functions that show their progress
+_EVERY = 0.2  # seconds between two updates of a bar in a notebook
+# Frames to skip: modules that show progress, and what lies between. The next frame is the caller that wants the work.
 _BETWEEN = ("kerasgan3d.progress", "kerasgan3d.models.sampling", "kerasgan3d.steering.extending", "contextlib")
 
 
@@ -35,16 +35,16 @@ class ProgressBar:
         self._progress.update(self._task, completed=done, total=total)
 
     def echo(self, text):
-        """Print a line to stdout that stays above the bar."""
+        """Print a line to stdout, above the bar."""
         if sys.stdout is not None and sys.stdout.isatty():
-            # Both are the terminal: only what draws the bar can write above it.
+            # Where both streams are the terminal, only the bar's own console can write above it.
             self._progress.console.print(printable(str(text)), markup=False, highlight=False, soft_wrap=True)
         else:
             print(printable(str(text)), flush=True)
 
 
 class NotebookBar:
-    """A bar in the output of a notebook's cell, which stays there.
+    """A bar in the output of a notebook cell, where it remains.
 
     Args:
         description: What is being done, one word or two.
@@ -75,16 +75,16 @@ class NotebookBar:
 
 @contextlib.contextmanager
 def reported(progress: Told, description: str, unit: str | None = None) -> Iterator[Report | None]:
-    """Let work be reported to a function, or by a bar in a terminal or a notebook.
+    """Report the progress of work to a function, or show a bar in a terminal or a notebook.
 
-    Work that another part of this package asks for has no bar: that shows its own.
+    Work requested by another part of this package shows no bar, because that part shows its own.
 
     Args:
-        progress: A function (done, total); None or True for a bar, where there is somewhere to show it; False for none.
+        progress: A function (done, total); None or True for a bar, where one can be shown; False for none.
         description, unit: As for `progress_bar`.
 
     Yields:
-        A function (done, total), or None where nobody is to be told.
+        A function (done, total), or None where progress is not reported.
     """
     if callable(progress):
         yield progress
@@ -98,14 +98,14 @@ def reported(progress: Told, description: str, unit: str | None = None) -> Itera
 
 
 def _is_ours(frame):
-    """Tell whether the work is asked for by this package."""
+    """Tell whether this package itself requested the work."""
     while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
         frame = frame.f_back
     return frame is not None and frame.f_globals.get("__name__", "").startswith("kerasgan3d.")
 
 
 def _in_notebook():
-    """Tell whether a Jupyter kernel runs this."""
+    """Tell whether the code runs in a Jupyter kernel."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
@@ -115,9 +115,9 @@ def progress_bar(description, stream, unit=None) -> Iterator[ProgressBar | None]
     """Show a progress bar where `stream` is a terminal.
 
     Args:
-        description: what is being done, one word or two.
-        stream: text stream to draw on, or None where there is none.
-        unit: what is counted, in millions of which the speed is shown; None shows none.
+        description: What is being done, one word or two.
+        stream: Text stream to draw on, or None where there is none.
+        unit: Unit of the speed, which is shown in millions per second; None shows no speed.
 
     Yields:
         A ProgressBar, or None where `stream` is no terminal.
@@ -155,10 +155,10 @@ def progress_bar(description, stream, unit=None) -> Iterator[ProgressBar | None]
         *columns,
         console=Console(file=stream),
         transient=True,
-        # What is printed meanwhile is a result and goes where stdout goes.
+        # Lines printed meanwhile are results and belong on stdout.
         redirect_stdout=False,
         redirect_stderr=False,
-        # Reports of training come minutes apart; by default only the last 30 seconds count: no time would be told.
+        # Training reports minutes apart; rich's default window of 30 seconds would show no remaining time.
         speed_estimate_period=3600,
     )
     with progress:

@@ -1,7 +1,7 @@
-"""Keras, imported without what TensorFlow writes to stderr as it starts. What uses Keras imports this module first.
+"""Import Keras without TensorFlow's start-up lines on stderr. Modules that use Keras import this module first.
 
-Settings silence most of it, and a user's own settings win: with TF_CPP_MIN_LOG_LEVEL below 3 everything is shown. A few
-lines come from libraries that know no setting; they are taken out of what is written while Keras is imported.
+Settings silence most of these lines, and a user's own settings win: with TF_CPP_MIN_LOG_LEVEL below 3 everything is
+shown. A few lines come from libraries without such a setting; they are filtered out while Keras is imported.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ _NOISE = re.compile(
 def without_noise():
     """Run a block without TensorFlow's lines on file descriptor 2.
 
-    All others come once the block ends, and all that were written if it fails.
+    Other lines appear once the block ends; if it fails, all lines appear.
     """
     with contextlib.ExitStack() as stack:
         try:
             terminal = os.dup(2)
             stack.callback(os.close, terminal)
             messages = stack.enter_context(tempfile.TemporaryFile())
-        except OSError:  # a closed stderr, or no folder for temporary files: no reason to do nothing
+        except OSError:  # a closed stderr, or no folder for temporary files: import all the same
             yield
             return
         if sys.stderr is not None:

@@ -1,4 +1,4 @@
-"""Names and other texts that strangers write, for where they go: a reader, a terminal, JSON, HTML, Markdown."""
+"""Untrusted names and texts, made safe for where they are shown: terminal, JSON, HTML, Markdown."""
 
 import html
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def printable(text: str) -> str:
-    """Return text without what a terminal or a page would obey: controls, directions of writing, halves of signs."""
+    """Return text without control characters, marks of writing direction and lone surrogates."""
     signs = text.replace("\r\n", "\n")
     return "".join(sign if _is_shown(sign) else "\N{REPLACEMENT CHARACTER}" for sign in signs)
 
@@ -18,7 +18,7 @@ def _is_shown(sign):
 
 
 def clipped(text: str, most: int) -> str:
-    """Return text of at most so many characters, cut in its middle where it is longer."""
+    """Return a text shortened in its middle to at most ``most`` characters."""
     if len(text) <= most:
         return text
     head = 2 * most // 3
@@ -26,12 +26,12 @@ def clipped(text: str, most: int) -> str:
 
 
 def shown(value: Any, most: int = 200) -> str:
-    """Return what came, for the end of an error: never longer than a line."""
+    """Return a received value as text for the end of an error message, at most ``most`` characters long."""
     return clipped(repr(value), most)
 
 
 def json_text(value: Any, **options: Any) -> str:
-    """Return a value as JSON for readers: signs as they are, but for those that are not printable."""
+    """Return a value as readable JSON: all printable characters as they are, the others escaped."""
     text = json.dumps(value, ensure_ascii=False, **options)
     return re.sub(r"[^\n -~]", lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
 
@@ -43,18 +43,18 @@ def script_json(value: Any) -> str:
 
 
 def html_text(text: Any) -> str:
-    """Return a text that may stand in HTML and in its attributes; nothing for None."""
+    """Return a text escaped for HTML and for its attributes; an empty string for None."""
     return "" if text is None else html.escape(printable(str(text)))
 
 
 def markdown(text: Any) -> str:
-    """Return a name that may stand anywhere in a line of Markdown, tables included."""
+    """Return a name escaped for any line of Markdown, tables included."""
     line = printable(" ".join(str(text).split()))
     return re.sub(r"[\\`*\[\]<>|~$&]|(?<!\w)_|_(?!\w)|^[#+=-]", r"\\\g<0>", line)
 
 
 def code(text: Any) -> str:
-    """Return a text as code in a line of Markdown."""
+    """Return a text as inline code in Markdown."""
     line = printable(" ".join(str(text).split()))
     marks = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     return f"{marks}{line}{marks}" if len(marks) == 1 else f"{marks} {line} {marks}"

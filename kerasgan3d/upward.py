@@ -1,6 +1,6 @@
-"""The one way up: what a class of a lower room offers, and a room above it does, such as ``volume.plot()``.
+"""Calls from lower packages to higher ones, such as ``volume.plot()``.
 
-Methods of one line hand on what they are asked for; nothing else of their room needs the rooms above.
+A class of a lower package may offer a one-line method that a higher package implements; nothing else goes upward.
 """
 
 import importlib
@@ -8,5 +8,5 @@ from typing import Any
 
 
 def upward(module: str, name: str) -> Any:
-    """Return what a module of kerasgan3d calls by this name; it is imported now, when it is asked for."""
+    """Return an object of a kerasgan3d module by name, importing the module now."""
     return getattr(importlib.import_module(f"kerasgan3d.{module}"), name)

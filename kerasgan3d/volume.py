@@ -1,6 +1,6 @@
-"""`Volume`: labels with everything that is needed to make sense of them.
+"""`Volume`: labels with all the facts needed to interpret them.
 
-It lives with its files, since it reads and writes itself.
+The class is defined in `kerasgan3d.io`, because it reads and writes its own files.
 """
 
 from kerasgan3d.io.volume import Volume

@@ -24,6 +24,7 @@ def folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Volume(labels(), NAMES, 0.5, (False, True, True), {"seed": 3}).save("volume.tif")
     np.save("grey.npy", np.array([0, 128, 255], np.uint8)[labels()])
+    np.save("odd.npy", np.array([0, 9, 40], np.uint8)[labels()])
     labels().tofile("scan.raw")
     metadata = {"spacing": 1.0, "unit": "um", "axes": "ZYX"}
     tifffile.imwrite("flat.tif", labels(), imagej=True, metadata=metadata, resolution=(2, 2))
@@ -96,11 +97,15 @@ def test_a_slice_that_is_resampled_stays_periodic_where_voxels_fill_it():
         ("volume.tif out.tif --crop 0:9,:,:", "a box must be one .* 6 x 8 x 10 voxels"),
         ("volume.tif out.tif --crop 0:9", "Invalid value for '--crop'"),
         ("grey.npy out.tif --resample-to 1", "grey.npy: resampling needs the voxel size .*--voxel-size"),
-        ("flat.tif out.tif", "flat.tif must have cubic voxels"),
-        ("scan.raw out.tif", "scan.raw has no header: say type and shape"),
+        ("flat.tif out.tif", r"flat.tif must have cubic voxels.*`voxel_size` \(--voxel-size\)"),
+        (
+            "scan.raw out.tif",
+            r"has no header: say type and shape.*`shape` \(--shape\) and `dtype` \(--dtype\)",
+        ),
         ("scan.raw out.tif --shape 6 8 11 --dtype uint8", r"must hold the 528 bytes of \(6, 8, 11\) voxels"),
         ("scan.raw out.tif --shape 6 8 10", "must be given with its shape .* and its type"),
-        ("grey.npy out.tif --map 0=pore,128=Ni", "other voxels, .*255"),
+        ("grey.npy out.tif --map 0=pore,128=Ni", r"other voxels, .*255.*`mapping` \(--map\) too"),
+        ("odd.npy out.tif", r"mapping=\{0: 'name0', 9: 'name1', 40: 'name2'\}` \(--map 0=name0,9=name1,40=name2\)"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_written(text, message):

@@ -192,7 +192,7 @@ def test_errors(tmp_path, options, message):
 
 
 def test_what_has_no_voxel_size_and_what_is_too_large(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="The voxel size of the volume is unknown.*--voxel-size"):
+    with pytest.raises(ValueError, match="The voxel size of the volume is unknown.*`voxel_size`"):
         export(Volume(np.zeros((2, 2, 2), int)), tmp_path / "a.inp")
     with pytest.raises(ValueError, match="must end in one of .inp, .*Received: .*a.doc"):
         export(blobs(), tmp_path / "a.doc")

@@ -198,7 +198,7 @@ def test_a_flip_anywhere_in_the_journal_changes_nothing(begin, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\n", b"{}\n", b"[1, 2]\n", b'{"record": 1, "identity": ""}\n', b"\xff\n"])
 def test_a_first_line_that_says_nothing_is_named(begin, tmp_path, content):
     (begin("a.tif") / "journal.jsonl").write_bytes(content)
-    expected = r"a.tif.partial.journal.jsonl is damaged in its first line.* Start afresh with resume=False \(--restart"
+    expected = r"a.tif.partial.journal.jsonl is damaged in its first line.* Start afresh with `resume=False`\."
     with pytest.raises(ValueError, match=expected):
         io.partial_record(tmp_path / "a.tif")
     with pytest.raises(ValueError, match=expected):

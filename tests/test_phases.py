@@ -73,7 +73,7 @@ def test_other_values_are_refused_with_what_to_pass(values, message):
     with pytest.raises(ValueError, match=message) as caught:
         PhaseMap.infer(image_of(*values))
     assert "mapping" in str(caught.value)
-    assert "--map" in str(caught.value)
+    assert "--" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

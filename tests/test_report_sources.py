@@ -243,7 +243,7 @@ def test_what_one_side_leaves_open_the_other_says_and_it_is_noted():
     [
         (source(PHASES, 0.5), source(("pore", "YSZ", "Ni"), 0.5), r"phases of both .* pore, Ni, YSZ of scan, and pore"),
         (source(PHASES, 0.5), source(PHASES, 0.6), r"voxel sizes of both sides .*0.5 µm of scan, and 0.6 µm"),
-        (source(PHASES, None), source(PHASES, None), r"unknown on both sides: give it in µm with voxel_size="),
+        (source(PHASES, None), source(PHASES, None), r"unknown on both sides: pass `voxel_size` in µm"),
         (source(PHASES, 0.5, 4), source(PHASES, 0.5), r"a name for every phase\. Received: 3 names, .*labels up to 4"),
     ],
     ids=["phases", "sizes", "unknown", "labels"],

@@ -1,4 +1,4 @@
-"""The model zoo: generators by name, and the folders that hold them.
+"""The model zoo: generators by name, and their preset folders.
 
 >>> from kerasgan3d import zoo
 >>> zoo.list_presets()

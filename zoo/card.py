@@ -1,4 +1,4 @@
-"""The card and the picture of a preset folder, made from what it holds."""
+"""The card and the picture of a preset folder, made from its files."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ _TAGS = (
     "3d",
     "generative-adversarial-network",
 )
-# The Hub's identifiers of licences, by the names that people write.
+# The Hub's identifiers of licences, by their customary names.
 _LICENCES = {
     name: name.replace(" ", "-")
     for name in (
@@ -35,18 +35,18 @@ _COLUMNS = ("real", "generated", "real_std", "generated_std")
 
 
 def complete(folder, *, size=128, seed=0):
-    """Write ``README.md`` (the card) and ``preview.png`` into a preset folder, from what is in it.
+    """Write ``README.md`` (the card) and ``preview.png`` into a preset folder, from its files.
 
     Args:
         folder: Path of the preset folder.
-        size: Edge length in voxels of the periodic volume that is drawn.
+        size: Edge length in voxels of the periodic volume in the picture.
         seed: Its seed.
 
     Returns:
         Path of the folder.
 
     Raises:
-        ValueError, OSError: if the folder is not whole or cannot be written.
+        ValueError, OSError: if the folder is incomplete or cannot be written.
     """
     from kerasgan3d.models.preset import load_preset
     from kerasgan3d.report import render
@@ -60,14 +60,14 @@ def complete(folder, *, size=128, seed=0):
 
 
 def card_text(folder, source=None):
-    """The card of a preset folder; every number comes from its files.
+    """Return the card of a preset folder; every number comes from its files.
 
     Args:
         folder: Path of the folder.
-        source: What its readers give `load_generator`; the shipped name or the folder if None.
+        source: Argument of `load_generator` in the card's example; the shipped name or the folder if None.
 
     Raises:
-        ValueError, FileNotFoundError: if the folder is not whole.
+        ValueError, FileNotFoundError: if the folder is incomplete.
     """
     facts = read_facts(folder)
     phases = facts.get("phases")
@@ -104,7 +104,7 @@ def card_text(folder, source=None):
 
 
 def _compared(facts, reference):
-    """What is known of real and generated: a whole comparison, or else what training measured."""
+    """Return the section that compares real and generated: a whole comparison, or else the measures of training."""
     if facts.get("comparison"):
         return comparison_text(facts["comparison"])
     if facts.get("tuning") and not facts.get("fidelity"):
@@ -121,7 +121,7 @@ def _compared(facts, reference):
 
 
 def _measured(facts):
-    """The fidelity as a table in Markdown."""
+    """Return the fidelity as a table in Markdown."""
     unit = "µm" if facts.get("voxel_size") else "voxel"
     rows = ["| measure | real | generated | difference | spread, generated over real |", "|---|---|---|---|---|"]
     for key, values in facts.get("fidelity", {}).items():
@@ -136,7 +136,7 @@ def _measured(facts):
 
 
 def _front_matter(facts, settings):
-    """What the Hub reads of a card, in YAML: what it is, its licence, its data, how it was measured."""
+    """Return the card's metadata for the Hub, in YAML: type, licence, data, measures."""
     licence = facts.get("licence_tag") or _LICENCES.get(facts.get("licence", "").strip().lower(), "other")
     file = facts.get("training", {}).get("data", {}).get("file")
     data = _slug(Path(file).stem) if isinstance(file, str) else None
@@ -164,7 +164,7 @@ def _front_matter(facts, settings):
 
 
 def _results(facts):
-    """Measures of generated samples: (key, label with the real value, value)."""
+    """Yield measures of generated samples: (key, label with the real value, value)."""
     if facts.get("comparison"):
         from kerasgan3d.report.record import ComparisonRecord
         from kerasgan3d.report.verdict import headline
@@ -184,13 +184,13 @@ def _results(facts):
 
 
 def _dimensions(facts):
-    """2 where a generator is compared with slices."""
+    """Return the number of dimensions of the reference: 2 where it is slices."""
     return (facts.get("samples") or {}).get("compared_in", 3)
 
 
 def _title(key, length="µm", dimensions=3):
-    """The name of a measure for people, and its unit, nothing where it has none."""
-    from kerasgan3d.metrics.registry import MEASURES  # with SciPy, which a list of generators does not need
+    """Return the readable name of a measure, and its unit or an empty string."""
+    from kerasgan3d.metrics.registry import MEASURES  # imports SciPy, which a list of generators does not need
 
     if key not in MEASURES:
         return key.replace("_", " "), ""
@@ -199,24 +199,24 @@ def _title(key, length="µm", dimensions=3):
 
 
 def _linked(text):
-    """A citation with its doi as a link."""
+    """Return a citation with its DOI as a link."""
     return re.sub(r"\bdoi:? (10\.\d+/[\w.;()/-]*\w)", r"doi [\1](https://doi.org/\1)", text)
 
 
 def _slug(text):
-    """Text as the Hub's identifiers are: small letters, digits, dots and dashes."""
+    """Return a text as an identifier of the Hub: lower-case letters, digits, dots and dashes."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "other"
 
 
 def _source(folder):
-    """What `load_generator` takes for this folder."""
+    """Return the argument of `load_generator` for this folder."""
     folder = Path(folder)
     shipped = folder.name in list_presets() and path(folder.name).samefile(folder)
     return folder.name if shipped else folder.as_posix()
 
 
 def _correlation(facts):
-    """The two-point correlation, in a sentence."""
+    """Describe the two-point correlation in a sentence."""
     found = facts.get("two_point_correlation")
     if not found or len(found) < 2:
         return ""
@@ -227,7 +227,7 @@ def _correlation(facts):
 
 
 def _sizes(facts):
-    """The granulometry, in a sentence."""
+    """Describe the granulometry in a sentence."""
     found = facts.get("granulometry")
     if not found or len(found) < 2:
         return ""
@@ -239,7 +239,7 @@ def _sizes(facts):
 
 
 def _large(facts):
-    """The volume fractions of larger volumes, in a sentence."""
+    """Describe the volume fractions of larger volumes in a sentence."""
     found = facts.get("large_volumes")
     if not found or not {"generated", "real", "count", "size"} <= set(found):
         return ""
@@ -252,7 +252,7 @@ def _large(facts):
 
 
 def _rows(values, phases):
-    """Yield (i, phase), or (0, None) where there is one number, of a measure that both sides have."""
+    """Yield (i, phase), or (0, None) for a single number, of a measure that both sides have."""
     sides = [values.get("real"), values.get("generated")]
     if all(isinstance(side, list) and len(side) >= len(phases) for side in sides):
         yield from enumerate(phases)
@@ -265,14 +265,14 @@ def _pick(value, i):
 
 
 def _seen(settings):
-    """How many voxels critics see along an axis, by a recipe of today or of an earlier version."""
+    """Return the voxels that critics see along an axis, by a recipe of the current or an earlier version."""
     views = [view for view in settings.get("views") or () if isinstance(view, dict)]
     sizes = [int(view["size"]) for view in views if is_integer(view.get("size"))]
     return max(sizes) if sizes else settings.get("crop", "few")
 
 
 def _training(training, settings):
-    """How it was trained, in sentences."""
+    """Describe the training in sentences."""
     if not training:
         return "Not stated."
     data = training.get("data", {})
@@ -319,7 +319,7 @@ def _training(training, settings):
 
 
 def _origin(origin):
-    """Which generator it was fine-tuned from, in a sentence."""
+    """Describe the generator from which it was fine-tuned, in a sentence."""
     titles = (("repo", "repository"), ("revision", "revision"), ("sha256", "weights' sha256"))
     facts = ", ".join(f"{title} {code(origin[key])}" for key, title in titles if origin.get(key))
     line = f"Fine-tuned from {code(origin['name'])}" if origin.get("name") else "Fine-tuned from a generator"
@@ -332,5 +332,5 @@ def _origin(origin):
 
 
 def _total(settings):
-    """Steps of a whole run."""
+    """Return the number of steps of a whole run."""
     return settings["steps"] + settings.get("critic_warmup", 0) if "steps" in settings else None

@@ -1,4 +1,4 @@
-"""A preset compared with its material: what its card is made from."""
+"""Comparison of a preset with its material, from which its card is made."""
 
 import dataclasses
 from pathlib import Path
@@ -26,33 +26,33 @@ def compare_preset(
     progress=None,
     **options,
 ):
-    """Compare a preset's generator with its material, and write what was found into ``kerasgan3d.json``.
+    """Compare a preset's generator with its material, and write the results into ``kerasgan3d.json``.
 
     ``reference.json`` then holds the statistics of the same real sub-volumes, the measures of each as "samples", and
-    between what most of their curves lie as "bands": whoever has the folder can compare distributions with those of the
-    material, without having the image.
+    the range of most of their curves as "bands", so that the folder alone, without the image, suffices to compare
+    distributions with those of the material.
 
     Args:
         folder: Path of the preset folder.
         real: The segmented image that it was trained on: a path, a Volume or an array (`kerasgan3d.compare`).
-        mapping: dict of grey value to name, for files; default: the phases of the preset, in the order of their values.
-        exclude: Boxes of the image that no sub-volume may touch; default: those that training did not see.
-        peers: dict from title to volumes made by others (a list of them, or the path of a folder), which are compared
-            with the image in the same way.
-        count: Sub-volumes of either side.
-        size: Their edge length in voxels; default: 96, at the faces of which large particles are cut less, of images
-            that are twice as large, and else 64. Volumes of peers that are smaller are compared at their own size.
-        solid: Edge length and number of volumes of which transport and connectivity are measured.
+        mapping: Dict of grey value to name, for files; default: the phases of the preset, in the order of their values.
+        exclude: Boxes of the image that no sub-volume may touch; default: those that training did not use.
+        peers: Dict from title to volumes made by other methods (a list of them, or the path of a folder), which are
+            compared with the image in the same way.
+        count: Number of sub-volumes on each side.
+        size: Their edge length in voxels; default: 96 for images at least twice as large, since larger sub-volumes cut
+            fewer large particles, and 64 otherwise. Smaller volumes of peers are compared at their own size.
+        solid: Edge length and number of volumes for measures of transport and connectivity.
         large: Edge length and number of large periodic volumes, whose sub-volumes are compared with single small ones.
         progress: A function (done, total, what).
-        options: Others of `kerasgan3d.compare`.
+        options: Other arguments of `kerasgan3d.compare`.
 
     Returns:
-        dict: what was written, under "comparison": a `ComparisonRecord` as JSON has it, without the values of single
-        sub-volumes, and "solid", "large" and "peers".
+        dict: the content of "comparison" in the file: a `ComparisonRecord` in its JSON form, without the values of
+        single sub-volumes, and "solid", "large" and "peers".
 
     Raises:
-        ValueError, OSError: if the folder is not whole, or the image cannot be read or does not fit.
+        ValueError, OSError: if the folder is incomplete, or the image cannot be read or does not fit.
     """
     from kerasgan3d.models.preset import load_preset
     from kerasgan3d.report.compare import compare
@@ -88,7 +88,7 @@ def compare_preset(
 
 
 def _fitting(volumes, size):
-    """Return the largest edge length up to a size that sub-volumes of all of some volumes can have."""
+    """Return the largest edge length, at most ``size``, that fits into all of some volumes."""
     from kerasgan3d.report.sources import generated_source, smallest_edge
 
     edge = smallest_edge(generated_source(volumes))
@@ -96,7 +96,7 @@ def _fitting(volumes, size):
 
 
 def _told(record):
-    """Return what a card needs of a comparison, as JSON, without what it does not hold."""
+    """Return the part of a comparison for a card, in its JSON form, without empty entries."""
 
     def without_nothing(value) -> Any:
         if isinstance(value, dict):
@@ -107,7 +107,7 @@ def _told(record):
 
 
 def _reference(record):
-    """Return the statistics of the real sub-volumes, as `kerasgan3d.material.statistics` shapes them, and more."""
+    """Return the statistics of the real sub-volumes in the form of `kerasgan3d.material.statistics`, and more."""
     from kerasgan3d.metrics.registry import MONITORED
     from kerasgan3d.report.record import plain
 
@@ -136,7 +136,7 @@ def _squeezed(values):
 
 
 def _real_samples(record):
-    """Return the values of the real sub-volumes, as `kerasgan3d.metrics.ensemble.sample_values` shapes them."""
+    """Return the values of the real sub-volumes in the form of `kerasgan3d.metrics.ensemble.sample_values`."""
     from kerasgan3d.metrics.ensemble import sample_values
     from kerasgan3d.metrics.registry import MEASURES
 
@@ -153,7 +153,7 @@ def _real_samples(record):
 
 
 def _solid(generator, edge, count):
-    """Return transport and connectivity of volumes that are larger than those that are compared."""
+    """Return transport and connectivity of volumes larger than those that are compared."""
     from kerasgan3d.metrics.ensemble import measure_samples
     from kerasgan3d.metrics.registry import MEASURES
 

@@ -1,4 +1,4 @@
-"""What the card of a preset says of its comparison with the material."""
+"""The section of a preset's card on its comparison with the material."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ def comparison_text(found):
     """Return verdicts, a table and sentences, in Markdown.
 
     Args:
-        found: What `compare_preset` returned, or an earlier version of it.
+        found: Result of `compare_preset`, of this or an earlier version.
 
     Raises:
-        ValueError: If it is no such thing.
+        ValueError: If it is not one.
     """
-    from kerasgan3d.report.record import ComparisonRecord  # with SciPy, which a list of generators does not need
+    from kerasgan3d.report.record import ComparisonRecord  # imports SciPy, which a list of generators does not need
     from kerasgan3d.report.tellings import sentences
 
     found = _escaped(found)
@@ -34,10 +34,10 @@ def comparison_text(found):
 
 @contextlib.contextmanager
 def odd_comparisons_refused() -> Iterator[None]:
-    """Refuse a comparison whose parts do not fit each other, wherever that shows: a stranger may have written it.
+    """Refuse a comparison with inconsistent parts, wherever that shows: it may come from an untrusted source.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If the comparison is inconsistent.
     """
     try:
         yield
@@ -49,7 +49,7 @@ def odd_comparisons_refused() -> Iterator[None]:
 
 
 def _escaped(value: Any) -> Any:
-    """Return what JSON holds, its texts as Markdown takes them."""
+    """Return a JSON value with its texts escaped for Markdown."""
     if isinstance(value, dict):
         return {key: _escaped(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -58,7 +58,7 @@ def _escaped(value: Any) -> Any:
 
 
 def _verdicts(record):
-    """Return the worst in a sentence, and a line for each test; nothing of a version that had no verdicts."""
+    """Return a sentence on the worst verdict, and a line for each test; nothing for versions without verdicts."""
     from kerasgan3d.report.verdict import LIMIT_NOTE, conclusion, verdict_lines
 
     if not record.verdicts:

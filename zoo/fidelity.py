@@ -1,4 +1,4 @@
-"""How faithful a generator is to the statistics of its material, measured again and written down."""
+"""Measurement of a generator's fidelity to the statistics of its material."""
 
 from pathlib import Path
 
@@ -13,18 +13,18 @@ def measure_fidelity(folder, *, count=100, size=None, large=128, large_count=20,
 
     Args:
         folder: Path of the preset folder.
-        count: How many volumes are compared with the reference's sub-volumes.
+        count: Number of volumes that are compared with the reference's sub-volumes.
         size: Their edge length in voxels; the reference's if None.
-        large: Edge length in voxels of larger volumes, of which the volume fractions alone are measured.
-        large_count: How many of these; 0 leaves them out.
-        progress: A function (volumes done, volumes in all).
+        large: Edge length in voxels of larger volumes, of which only the volume fractions are measured.
+        large_count: Number of these; 0 for none.
+        progress: A function (volumes done, total volumes).
 
     Returns:
-        dict: what was written: "fidelity" (measure to "real" and "generated" means and standard deviations),
+        dict: the entries written: "fidelity" (measure to "real" and "generated" means and standard deviations),
         "two_point_correlation", "samples" and "large_volumes".
 
     Raises:
-        ValueError, FileNotFoundError: if the folder is not whole.
+        ValueError, FileNotFoundError: if the folder is incomplete.
     """
     from kerasgan3d.material.statistics import fidelity_facts, summarise
     from kerasgan3d.models.preset import load_preset

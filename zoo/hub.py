@@ -1,12 +1,12 @@
-"""The one place that speaks to the Hugging Face Hub; what it fetches lies in the Hub's usual cache.
+"""All communication with the Hugging Face Hub; downloads are stored in the Hub's usual cache.
 
-The client of the Hub answers for addresses, tokens, sessions, errors and uploads. Downloads are written here, into the
-layout of its cache, so that it and every other tool finds them: the client neither goes on with a file that was broken
-off in an earlier call nor compares what it received with the hash that the Hub announced, so that one bad transfer
-would stay in the cache for good. Here a file has the size and the hash that the Hub lists, or it is not in the cache.
+The Hub's client handles addresses, tokens, sessions, errors and uploads. This module writes downloads itself, in the
+layout of the client's cache, so that the client and all other tools find them: the client neither resumes a file of an
+earlier call nor compares its content with the hash that the Hub lists, so that one bad transfer would stay in the cache
+for good. Here a file enters the cache only with the size and the hash that the Hub lists.
 """
 
-# HTTPError comes through the client of the Hub, which changes the library that it speaks HTTP with.
+# HTTPError is imported from the Hub's client, whose HTTP library changes between versions.
 # pyright: reportPrivateImportUsage=false
 
 import contextlib
@@ -52,8 +52,8 @@ from kerasgan3d.zoo.hub_cache import (
     what_the_cache_has,
 )
 
-TAG = "kerasgan3d"  # what our generators are found by
-FACTS = (CARD, CONFIG)  # what tells of a generator without its weights
+TAG = "kerasgan3d"  # tag of our generators on the Hub
+FACTS = (CARD, CONFIG)  # files with the facts of a generator, without its weights
 
 _WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before a request is tried again
 _BUSY = (408, 429, 500, 502, 503, 504)
@@ -77,24 +77,24 @@ def pull(
     progress: Callable[[int, int], Any] | None = None,
     notify: Callable[[str], Any] | None = None,
 ) -> Snapshot:
-    """Bring a generator into the cache, or find it there.
+    """Download a generator into the cache, or find it there.
 
-    What is looked at before the weights are fetched: that the repository holds a generator, that no file is larger than
-    it may be, and that the facts are those of these weights.
+    Before the weights are downloaded, three things are checked: that the repository holds a generator, that no file is
+    too large, and that the facts belong to these weights.
 
     Args:
         address: An Address.
-        names: The files that are wanted, of those of a preset folder. Others are never fetched.
-        announce: A function (facts, Snapshot), called before the weights are fetched, where they have to be.
-        progress: A function (bytes done, bytes in all).
-        notify: A function that is told, in one line, where the Hub cannot be reached and a copy in the cache serves.
+        names: The requested files of a preset folder. Others are never downloaded.
+        announce: A function (facts, Snapshot), called before the weights are downloaded, if they have to be.
+        progress: A function (bytes done, total bytes).
+        notify: A function of a one-line text, called where the Hub cannot be reached and a cached copy is used.
 
     Returns:
         Snapshot.
 
     Raises:
         NotOnHubError: if there is no such repository or revision.
-        HubError: if the Hub cannot be reached and the cache has no whole copy, or a download failed.
+        HubError: if the Hub cannot be reached and the cache has no complete copy, or a download failed.
         ValueError: if the repository holds no generator, or one that is refused.
         OSError: if the cache cannot be written.
     """
@@ -120,11 +120,11 @@ def pull(
 
 
 def search(text: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
-    """Return what the Hub knows of generators: those whose card has the tag `kerasgan3d`.
+    """List the generators on the Hub: those whose card has the tag `kerasgan3d`.
 
     Args:
         text: Words that their names contain, or None for all.
-        limit: At most so many, those that are downloaded most first.
+        limit: Largest number of results, most downloaded first.
 
     Returns:
         list of dicts: "name", "revision" (the commit), "updated", "downloads", "likes", "private", "licence".
@@ -142,20 +142,20 @@ def search(text: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
 
 
 def upload(folder: Path, address: Address, *, private: bool, message: str) -> tuple[str, str]:
-    """Put the files of a preset folder on the Hub in one commit; the repository and the branch are made if need be.
+    """Upload the files of a preset folder to the Hub in one commit, creating repository and branch if necessary.
 
     Args:
-        folder: Path of a folder that holds nothing but what is to be uploaded.
+        folder: Path of a folder that holds only the files to upload.
         address: An Address.
-        private: Whether a repository that is made is private. One that is public already is then refused.
-        message: Of the commit.
+        private: Whether a new repository is private. An existing public one is then refused.
+        message: Message of the commit.
 
     Returns:
         (address of the page, commit).
 
     Raises:
         HubError: if the Hub cannot be reached or refuses.
-        ValueError: if private was asked for and the repository is public.
+        ValueError: if ``private`` is true and the repository is public.
     """
     from huggingface_hub import HfApi
 
@@ -191,7 +191,7 @@ def upload(folder: Path, address: Address, *, private: bool, message: str) -> tu
 
 
 def _listing(address, patient):
-    """The commit of a revision and the files of a preset that it has at its top: (commit, name to _Entry)."""
+    """Return the commit of a revision and the files of a preset at its top level: (commit, name to _Entry)."""
     waits = _WAITS if patient else _WAITS[:1]
 
     def ask():
@@ -203,7 +203,7 @@ def _listing(address, patient):
 
 
 def _model(repo, revision=None):
-    """What the Hub knows of a revision of a repository: a dict, with its commit as "sha"."""
+    """Return the Hub's facts about a revision of a repository: a dict, with its commit as "sha"."""
     of_revision = "" if revision is None else f"/revision/{quote(revision, safe='')}"
     return {"sha": None, **_answer(f"{_endpoint()}/api/models/{repo}{of_revision}", dict)[0]}
 
@@ -229,7 +229,7 @@ def _tree(repo, commit):
 
 
 def _answer(url, kind, params=None):
-    """A list or dict that the Hub answers with, and the address of the next page or None."""
+    """Return the list or dict in the Hub's answer, and the address of the next page or None."""
     from huggingface_hub.utils import hf_raise_for_status
 
     with session().stream("GET", url, headers=_headers(), params=params, timeout=_timeout()) as response:
@@ -237,7 +237,7 @@ def _answer(url, kind, params=None):
         content, following = response.read(), response.links.get("next", {}).get("url")
     try:
         answer = json.loads(content)
-    except (ValueError, RecursionError):  # of digits or brackets without end, too
+    except (ValueError, RecursionError):  # also endless digits or brackets
         raise UnreachableError(f"what answers at {_endpoint()} is not the Hub: it sends no JSON.") from None
     if not isinstance(answer, kind):
         raise UnreachableError(
@@ -248,7 +248,7 @@ def _answer(url, kind, params=None):
 
 
 def _by_client(seconds, ask):
-    """What the client of the Hub makes of an answer; it reads answers of another shape as they come."""
+    """Return the result of the Hub's client, which reads answers of any shape; turn its failures into errors."""
     from huggingface_hub.errors import HTTPError
 
     try:
@@ -262,7 +262,7 @@ def _by_client(seconds, ask):
 
 
 def _row(model):
-    """What `search` says of a model: what is not of the kind that it should be is None."""
+    """Return the entry of `search` for a model, with None for facts of the wrong type."""
 
     def known(key, kind, otherwise=None):
         return model[key] if type(model.get(key)) is kind else otherwise
@@ -285,7 +285,7 @@ def _is_name(name):
 
 
 def _entry(repo, entry):
-    """An _Entry from the Hub's listing, refused unless size and hash are such."""
+    """Return an _Entry from the Hub's listing; refuse invalid sizes and hashes."""
     lfs = entry.get("lfs")
     size, digest = entry.get("size"), entry.get("oid")
     if isinstance(lfs, dict):
@@ -320,7 +320,7 @@ def _fetch_all(address, revision, commit, listing, announce, progress):
         if progress is not None and total:
             progress(done, total)
 
-    # Facts first: what they say is looked at before the weights are fetched.
+    # Facts first: they are checked before the weights are downloaded.
     for name in sorted(missing, key=lambda name: (name == WEIGHTS, name not in FACTS, name != REFERENCE)):
         if name == WEIGHTS:
             facts = checked_card(folder / CARD)
@@ -351,7 +351,7 @@ def _check_facts(path, facts, entry):
 
 
 def _fetch(repo, commit, name, entry, pointer, pace, progress):
-    """Fetch one file into the cache, going on where an earlier attempt was broken off."""
+    """Download one file into the cache, resuming an interrupted attempt."""
     from huggingface_hub.utils import WeakFileLock
 
     storage = pointer.parent.parent.parent
@@ -369,7 +369,7 @@ def _fetch(repo, commit, name, entry, pointer, pace, progress):
             with _explained(repo):
                 _download(repo, commit, name, entry, partial, pace, progress)
             if not has_digest(partial, entry.digest):
-                # What was fetched in pieces may be pieces of different files: once more, in one.
+                # Pieces may come from different versions of the file: download it once more as a whole.
                 partial.unlink()
                 with _explained(repo):
                     _download(repo, commit, name, entry, partial, pace, progress)
@@ -414,7 +414,7 @@ def _download(repo, commit, name, entry, partial, pace, progress):
 
 
 def _stream(url, size, before, partial, pace, progress):
-    """Append what is missing of a file, or write it anew where the server sends all of it."""
+    """Append the missing part of a file, or rewrite it where the server sends all of it."""
     from huggingface_hub.utils import hf_raise_for_status
 
     if before > size:
@@ -457,14 +457,14 @@ def _size(path):
 
 @contextlib.contextmanager
 def _explained(what, revision=None, writing=False):
-    """Turn what the client of the Hub raises into a HubError that says it in one line and holds no token."""
+    """Turn errors of the Hub's client into a HubError with a one-line message without tokens."""
     import logging
 
     from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # what it warns of is tried again, or said below
+    logger.setLevel(logging.ERROR)  # its warnings are about retries, or repeated below
     try:
         yield
     except (HTTPError, OfflineModeIsEnabled) as error:
@@ -508,7 +508,7 @@ def _explain(error, what, revision, writing):
 
 
 def _patiently(ask: Callable[[], Any], waits: Iterable[float] | None = None) -> Any:
-    """Ask again, some times, where the server is busy or the line breaks."""
+    """Retry a few times if the server is busy or the connection breaks."""
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     for wait in (*(_WAITS if waits is None else waits), None):
@@ -524,7 +524,7 @@ def _patiently(ask: Callable[[], Any], waits: Iterable[float] | None = None) -> 
 
 @contextlib.contextmanager
 def _disk(path):
-    """Say of which cache it is that it cannot be written."""
+    """Name the cache in errors of writing to it."""
     try:
         yield
     except (HubError, WriteError):

@@ -7,7 +7,7 @@ from typing import Any
 SCHEME = "hf://"
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
 _REVISION = re.compile(r"[\w][\w.+/-]{0,199}", re.ASCII)
-# What has such a name is a file that is missing, not a repository.
+# Such a name is that of a missing file, not of a repository.
 _IMAGES = (".tif", ".tiff", ".npy", ".npz", ".zarr", ".vti", ".h5", ".hdf5", ".png", ".jpg", ".raw", ".json", ".keras")
 
 
@@ -23,14 +23,14 @@ class Address:
 
 
 def parse(name: Any, revision: str | None = None) -> Address | None:
-    """Return the Address that a name stands for, or None where it cannot be that of a repository.
+    """Return the Address of a name, or None where it cannot be that of a repository.
 
     Args:
         name: "org/name", "org/name@revision", either with "hf://" in front.
         revision: The revision, where the name has none.
 
     Raises:
-        ValueError: if it begins with "hf://" and is no address, or has two revisions, or one that cannot be.
+        ValueError: if it begins with "hf://" and is not an address, or has two revisions, or an invalid one.
     """
     if not isinstance(name, str):
         return None

@@ -1,4 +1,4 @@
-"""What a server sends, read up to a bound and within a time: a stranger may answer, or somebody in between."""
+"""Reading of server answers with limits on size and time, since an untrusted server may answer."""
 
 import contextlib
 import queue
@@ -9,42 +9,42 @@ from typing import Any
 
 MAX_ANSWER = 2**23  # bytes once unpacked; the objects that JSON makes of them take at most thirty times as much
 ANSWER_SECONDS = 45.0
-_MAX_ERROR = 2**16  # read so that the connection may be used again
+_MAX_ERROR = 2**16  # read so that the connection can be reused
 FILES_SECONDS = 60.0  # for all files of a generator, and for each byte the time that it takes at ...
 SLOWEST = 20_000.0  # ... so many bytes a second
 
-_reader = threading.local()  # whose thread reads for us, and how much
+_reader = threading.local()  # marks threads that read for us, with their limit
 _uploading = threading.Event()  # the client sends parts of an upload from threads of its own
 
 
 class HubError(OSError):
-    """What went wrong on the way to the Hub, in one line that holds no token."""
+    """Error in the communication with the Hub, whose one-line message holds no token."""
 
 
 class UnreachableError(HubError):
-    """The Hub did not answer, or not sensibly: a copy in the cache may serve."""
+    """Error raised where the Hub does not answer, or not sensibly: a cached copy may serve."""
 
 
 class OfflineError(UnreachableError):
-    """The Hub is not asked, as the user wants it."""
+    """Error raised where the user set the Hub offline."""
 
 
 class NotOnHubError(HubError, ValueError):
-    """There is no such repository or revision, or it is not to be seen without a token."""
+    """Error raised where a repository or revision does not exist, or is not visible without a token."""
 
 
 def in_time(
     items: Callable[[], Iterator[Any]], left: Callable[[], float], limit: int = MAX_ANSWER
 ) -> Generator[Any, None, None]:
-    """Yield what `items()` yields, as long as there is time left.
+    """Yield the items of `items()` as long as there is time left.
 
-    A thread of its own waits for the server. The time-outs of sockets begin anew with every byte, so that they end
-    nothing that drips, and there are none for headers, redirects and what the client reads and sleeps by itself.
+    A separate thread waits for the server. Socket time-outs start anew with every byte, so that they do not stop a slow
+    drip, and there are none for headers, redirects, and the client's own reading and sleeping.
 
     Args:
-        items: A function that returns an iterator, which talks with the server.
-        left: A function that returns how many seconds are left.
-        limit: Of each answer, at most so many bytes are read.
+        items: A function that returns an iterator, which communicates with the server.
+        left: A function that returns the remaining seconds.
+        limit: Largest number of bytes read from each answer.
 
     Raises:
         UnreachableError: if it takes too long.
@@ -84,25 +84,25 @@ def in_time(
 
 
 class Pace:
-    """The seconds that are left for files: some to begin with, and more with every byte that comes."""
+    """Remaining seconds for files: an initial amount, and more with every received byte."""
 
     def __init__(self) -> None:
         self._end = time.monotonic() + FILES_SECONDS
 
     def __call__(self) -> float:
-        """Return how many are left."""
+        """Return the remaining seconds."""
         return self._end - time.monotonic()
 
     def came(self, count: int) -> None:
-        """Note bytes that came."""
+        """Note received bytes."""
         self._end += count / SLOWEST
 
 
 def within(seconds: float, ask: Callable[[], Any]) -> Any:
-    """Return what `ask()` returns.
+    """Return the result of `ask()`, within a time.
 
     Raises:
-        UnreachableError, HubError: as ``in_time``.
+        UnreachableError, HubError: as for ``in_time``.
     """
     end = time.monotonic() + seconds
     return next(in_time(lambda: iter([ask()]), lambda: end - time.monotonic()))
@@ -110,7 +110,7 @@ def within(seconds: float, ask: Callable[[], Any]) -> Any:
 
 @contextlib.contextmanager
 def uploading() -> Iterator[None]:
-    """Bound what servers answer to an upload, too, which the client reads in threads of its own."""
+    """Also bound answers to uploads, which the client reads in threads of its own."""
     _uploading.set()
     try:
         yield
@@ -119,9 +119,9 @@ def uploading() -> Iterator[None]:
 
 
 def session() -> Any:
-    """The session of the Hub's client, which reads what is asked for in ``in_time`` up to its bound and no further.
+    """Return the session of the Hub's client, which limits answers to requests made within ``in_time``.
 
-    What others ask for by the same session stays as it is.
+    Other requests by the same session are not affected.
     """
     from huggingface_hub.utils import get_session
 
@@ -133,7 +133,7 @@ def session() -> Any:
 
 
 def _bound(response):
-    """Let an answer end at the bound; of one to us that is an error, or sends elsewhere, the headers say enough."""
+    """End an answer to us at the limit; for errors and redirects, read only the headers."""
     limit = getattr(_reader, "limit", MAX_ANSWER if _uploading.is_set() and response.request.method != "GET" else None)
     if limit is None:
         return

@@ -1,4 +1,4 @@
-"""What lies in the cache of the Hub, in the layout of its own client: blobs, snapshots of links to them, refs."""
+"""The Hub's cache, in the layout of its client: blobs, snapshots of links to them, refs."""
 
 import hashlib
 import os
@@ -23,11 +23,11 @@ class Snapshot:
 
     Attributes:
         repo: Name of its repository.
-        revision: What was asked for.
-        commit: The commit that this is.
+        revision: The requested revision.
+        commit: The commit of the revision.
         folder: Path of the preset folder.
-        files: Name to bytes, of the files that are there or are to be fetched.
-        fetched: Bytes of the files that were fetched, or the rest of which was; 0 where all lay in the cache.
+        files: Name to bytes of all files, present or still to be downloaded.
+        fetched: Bytes of the files that were downloaded, completely or in part; 0 where all were in the cache.
     """
 
     repo: str
@@ -39,23 +39,23 @@ class Snapshot:
 
     @property
     def origin(self) -> dict[str, str]:
-        """What is recorded of where it came from."""
+        """Origin of the generator, for its records."""
         return {"repo": self.repo, "revision": self.commit}
 
     def facts(self):
-        """What it says of itself, as ``kerasgan3d.zoo.info`` gives it."""
+        """Return the facts of the generator, as ``kerasgan3d.zoo.info`` does."""
         return {**read_facts(self.folder), **self.origin}
 
     @property
     def name(self):
-        """What `kerasgan3d.load_generator` takes for exactly this commit."""
+        """Argument of `kerasgan3d.load_generator` for exactly this commit."""
         return f"{SCHEME}{self.repo}@{self.commit}"
 
 
 def origin_of(folder):
-    """Return "repo" and "revision" of a folder that is a snapshot in the cache of the Hub, else an empty dict.
+    """Return "repo" and "revision" of a folder that is a snapshot in the Hub's cache, else an empty dict.
 
-    A folder that only has such a name is none: it must lie in the cache, and each of its files be a blob of it.
+    Such a name does not suffice: the folder must lie in the cache, and each of its files must be a blob of it.
     """
     folder = Path(folder).resolve()
     kind, _, repo = folder.parent.parent.name.partition("--")
@@ -69,20 +69,20 @@ def origin_of(folder):
 
 
 def _is_of_a_blob(pointer):
-    """Whether a file of a snapshot is what a blob of its repository is named by, be it a link or a copy."""
+    """Tell whether a file of a snapshot has the hash of a blob of its repository, be it a link or a copy."""
     blobs = pointer.parent.parent.parent / "blobs"
     return pointer.is_file() and any((blobs / digest).is_file() for digest in _digests(pointer))
 
 
 def storage(repo):
-    """Path of the folder in the cache that is a repository's."""
+    """Return the path of a repository's folder in the cache."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE).expanduser() / f"models--{repo.replace('/', '--')}"
 
 
 def cached_commit(repo, revision):
-    """The commit that a revision was when it was last pulled; None if never."""
+    """Return the commit of a revision when it was last downloaded; None if never."""
     if WHOLE_COMMIT.fullmatch(revision):
         return revision
     ref = storage(repo) / "refs" / revision
@@ -91,7 +91,7 @@ def cached_commit(repo, revision):
 
 
 def cached(repo, revision, commit, wanted):
-    """The Snapshot in the cache if it has all that is needed, as it was uploaded; else None."""
+    """Return the Snapshot in the cache if all requested files are complete and intact; else None."""
     if commit is None:
         return None
     folder = storage(repo) / "snapshots" / commit
@@ -104,7 +104,7 @@ def cached(repo, revision, commit, wanted):
 
 
 def is_intact(pointer):
-    """Whether a file of a snapshot has the hash that its blob is named by, where it is a link to a blob."""
+    """Tell whether a file of a snapshot that is a link to a blob has the hash that names the blob."""
     if not pointer.is_file():
         return False
     name = Path(os.readlink(pointer)).name if pointer.is_symlink() else ""
@@ -112,7 +112,7 @@ def is_intact(pointer):
 
 
 def has_digest(path, digest):
-    """Whether a file has a hash: sha256, or git's of a blob (a plain sha1 on some mirrors). None is not checked."""
+    """Tell whether a file has a hash: sha256, or git's of a blob (a plain sha1 on some mirrors). None always holds."""
     if digest is None:
         return True
     with open(path, "rb") as file:
@@ -122,7 +122,7 @@ def has_digest(path, digest):
 
 
 def _digests(path):
-    """The hashes that a file may be named by: sha256, git's of a blob, sha1."""
+    """Return the hashes that may name a file: sha256, git's of a blob, sha1."""
     found = [hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size), hashlib.sha1()]
     with open(path, "rb") as file:
         while content := file.read(2**20):
@@ -132,7 +132,7 @@ def _digests(path):
 
 
 def what_the_cache_has(repo, revision, wanted):
-    """Why the cache cannot help, in a sentence."""
+    """Say in a sentence why the cache cannot help."""
     commit = cached_commit(repo, revision)
     if commit is None:
         return f"The cache has no copy of {repo}{'' if revision == 'main' else f' at {revision}'}."
@@ -142,7 +142,7 @@ def what_the_cache_has(repo, revision, wanted):
 
 
 def point(pointer, blob):
-    """Let a file of a snapshot be a link to its blob, or the blob itself where there are no links."""
+    """Make a file of a snapshot a link to its blob, or the blob itself where links are unsupported."""
     from huggingface_hub import constants
 
     temporary = pointer.with_name(f".{uuid.uuid4().hex}.tmp")
@@ -156,7 +156,7 @@ def point(pointer, blob):
 
 
 def note_commit(storage, revision, commit):
-    """Record which commit a branch or tag is: once all of it is there, so that a copy in the cache is a whole one."""
+    """Record the commit of a branch or tag, once all its files exist, so that cached copies are complete."""
     ref = storage / "refs" / revision
     if revision == commit or (ref.is_file() and ref.read_text("utf-8") == commit):
         return

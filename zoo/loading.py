@@ -21,19 +21,19 @@ _SHIPPED = Path(__file__).resolve().parent / "presets"
 
 
 def list_presets() -> list[str]:
-    """Names of the generators that come with the package, sorted."""
+    """Return the names of the generators that come with the package, sorted."""
     if not _SHIPPED.is_dir():
         return []
     return sorted(folder.name for folder in _SHIPPED.iterdir() if (folder / CARD).is_file())
 
 
 def path(name: str | os.PathLike[str], revision: str | None = None) -> Path:
-    """The preset folder of a generator: one that ships, a folder, or one of the Hub, which is pulled.
+    """Return the preset folder of a generator: a shipped one, a folder, or one on the Hub, which is downloaded.
 
     Args:
-        name: A name of ``list_presets()``; the path of a preset folder, or of a run's, whose ``best`` is meant;
-            "org/name" or "org/name@revision" on the Hub. What ships wins over a folder of the same name, and a folder
-            over the Hub: write ``./name`` for the folder, "hf://org/name" for the Hub.
+        name: A name of ``list_presets()``; the path of a preset folder, or of a run's folder, which stands for its
+            ``best``; "org/name" or "org/name@revision" on the Hub. Shipped generators take precedence over folders of
+            the same name, and folders over the Hub: write ``./name`` for the folder, "hf://org/name" for the Hub.
         revision: For the Hub: a branch, a tag or a commit; its main branch if None.
 
     Returns:
@@ -41,22 +41,22 @@ def path(name: str | os.PathLike[str], revision: str | None = None) -> Path:
 
     Raises:
         ValueError: if there is no such generator.
-        OSError: as ``pull``.
+        OSError: as for ``pull``.
     """
     return _found(name, revision)[0]
 
 
 def is_generator(name: str | os.PathLike[str]) -> bool:
-    """Tell whether a name is that of a generator: one that ships, the folder of one or of a run, or "hf://org/name"."""
+    """Tell whether a name is that of a generator: shipped, the folder of one or of a run, or "hf://org/name"."""
     folder = _here(name)
     return str(name).startswith(SCHEME) if folder is None else (folder / CARD).is_file()
 
 
 def on_hub(name: str | os.PathLike[str], revision: str | None = None) -> Address | None:
-    """Return the Address of what is not here but may be on the Hub; None for what ships and for folders.
+    """Return the Address of a name that may be on the Hub; None for shipped generators and folders.
 
     Raises:
-        ValueError: if it begins with "hf://" and is no address, or its revision cannot be one.
+        ValueError: if it begins with "hf://" and is not an address, or its revision is invalid.
     """
     return None if _here(name) is not None else parse(name, revision)
 
@@ -69,27 +69,28 @@ def pull(
     progress: Callable[[int, int], Any] | None = None,
     notify: Callable[[str], Any] | None = None,
 ) -> Snapshot:
-    """Bring a generator from the Hub into its usual cache, or find it there; nothing is loaded.
+    """Download a generator from the Hub into its usual cache, or find it there, without loading it.
 
         snapshot = pull("org/name")
 
-    Named files only are fetched, of limited size, each compared with the hash that the Hub lists; what was broken off
-    goes on. Where the Hub cannot be reached, the last copy in the cache is taken, with a warning. A token for private
-    repositories is that of the Hub's own tools: HF_TOKEN, or ``hf auth login``.
+    Only the files of a preset are downloaded, with limits on their size, and each is compared with the hash that the
+    Hub lists; interrupted downloads resume. If the Hub cannot be reached, the last cached copy is used, with a warning.
+    The token for private repositories is that of the Hub's own tools: HF_TOKEN, or ``hf auth login``.
 
     Args:
         name: "org/name", "org/name@revision", or either with "hf://" in front.
         revision: A branch, a tag or a commit; its main branch if None.
-        announce: A function (facts, ``hub.Snapshot``), called before weights are fetched.
-        progress: A function (bytes done, bytes in all).
-        notify: A function that is told where a copy in the cache stands in for the Hub; a warning if None.
+        announce: A function (facts, ``hub.Snapshot``), called before weights are downloaded.
+        progress: A function (bytes done, total bytes).
+        notify: A function of a text, called where a cached copy replaces the Hub's; a warning if None.
 
     Returns:
-        hub.Snapshot: "repo", "revision" (asked for), "commit", "folder", "files" (name to bytes), "fetched" (bytes).
+        hub.Snapshot: "repo", "revision" (requested), "commit", "folder", "files" (name to bytes), "fetched" (bytes).
 
     Raises:
-        ValueError: if it is no name on the Hub, there is no such repository or revision, or what it holds is refused.
-        OSError: if the Hub cannot be reached and the cache has no whole copy, or the cache cannot be written.
+        ValueError: if the name is not one on the Hub, there is no such repository or revision, or its content is
+            refused.
+        OSError: if the Hub cannot be reached and the cache has no complete copy, or the cache cannot be written.
     """
     address = parse(name, revision)
     if address is None:
@@ -98,19 +99,19 @@ def pull(
 
 
 def info(name: str | os.PathLike[str], revision: str | None = None) -> dict[str, Any]:
-    """The facts of a generator, without loading it; of one on the Hub, without its weights.
+    """Return the facts of a generator without loading it; for one on the Hub, without downloading its weights.
 
     Args:
         name, revision: As for ``path``.
 
     Returns:
         dict: "name", "description", "phases", "voxel_size" (µm), "generator" (hyper-parameters), "training" (data,
-        recipe, steps ...), "fidelity" (measure to real and generated), "weights" (sha256, bytes), as far as known;
-        "repo" and "revision" (the commit) of one from the Hub.
+        recipe, steps ...), "fidelity" (measure to real and generated), "weights" (sha256, bytes), where known; "repo"
+        and "revision" (the commit) of one from the Hub.
 
     Raises:
-        ValueError, FileNotFoundError: if there is no such generator, or its folder is not whole.
-        OSError: as ``pull``.
+        ValueError, FileNotFoundError: if there is no such generator, or its folder is incomplete.
+        OSError: as for ``pull``.
     """
     folder, origin = _found(name, revision, names=hub.FACTS)
     return {**{key: value for key, value in read_facts(folder).items() if key not in ("repo", "revision")}, **origin}
@@ -122,12 +123,12 @@ def load_generator(source: str | os.PathLike[str], revision: str | None = None) 
         volume = load_generator("nmc-cathode").sample(128, periodic=True, seed=0)
         volume = load_generator("org/name").sample(128, periodic=True, seed=0)
 
-    Nothing that the folder holds is executed: its configuration is read against an allow-list, its weights are checked
-    against their sha256.
+    Nothing in the folder is executed: its configuration is checked against an allow-list, its weights against their
+    sha256.
 
     Args:
         source: A name of ``list_presets()``, a preset folder such as ``train`` makes, or "org/name" on the Hub; see
-            ``path`` for what wins.
+            ``path`` for the precedence.
         revision: For the Hub: a branch, a tag or a commit; its main branch if None. The commit is recorded in the
             generator's card and in the provenance of every volume.
 
@@ -135,8 +136,8 @@ def load_generator(source: str | os.PathLike[str], revision: str | None = None) 
         Generator, with ``phases``, ``voxel_size`` and ``card``.
 
     Raises:
-        ValueError, FileNotFoundError: if there is no such generator, or its folder is not whole.
-        OSError: as ``pull``.
+        ValueError, FileNotFoundError: if there is no such generator, or its folder is incomplete.
+        OSError: as for ``pull``.
     """
     folder, origin = _found(source, revision)
     from kerasgan3d.models.preset import load_preset
@@ -145,7 +146,7 @@ def load_generator(source: str | os.PathLike[str], revision: str | None = None) 
 
 
 def _found(name, revision, names=hub.PRESET_FILES):
-    """The folder of a generator, and where it came from: (Path, dict)."""
+    """Return the folder of a generator, and its origin: (Path, dict)."""
     folder = _here(name)
     if folder is not None:
         if revision is not None:
@@ -166,7 +167,7 @@ def _found(name, revision, names=hub.PRESET_FILES):
 
 
 def _here(name):
-    """The folder of what ships or lies on this machine; None where there is neither."""
+    """Return the folder of a shipped or local generator; None if there is neither."""
     if isinstance(name, str) and name in list_presets():
         return _SHIPPED / name
     remote = isinstance(name, str) and name.startswith(SCHEME)

@@ -1,4 +1,4 @@
-"""Generators on their way to the Hub."""
+"""Publishing of generators on the Hub."""
 
 import os
 import shutil
@@ -28,17 +28,17 @@ from kerasgan3d.zoo.hub_address import SCHEME, parse
 from kerasgan3d.zoo.loading import path
 
 ABOUT = ("name", "description", "data", "citation", "licence")
-# What whoever pulls a generator relies on, and where it comes from.
+# Facts that users of a generator rely on, with the arguments that state them.
 _STATED = {
-    "name": "a name (--name)",
-    "citation": "the citation of the data (--citation)",
-    "licence": "a licence (--licence)",
+    "name": "a name to pass as `about['name']`",
+    "citation": "the citation of the data to pass as `about['citation']`",
+    "licence": "a licence to pass as `about['licence']`",
 }
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was uploaded.
+    """Summary of an upload.
 
     Attributes:
         repo: Name of the repository.
@@ -67,27 +67,26 @@ def publish(
 
         publish("run", "org/name")
 
-    The folder is checked first, and all that it lacks is named at once. Its own files stay as they are: a copy gets a
-    card that is made from them and names the repository, and a picture if it has none. The seven files of a preset are
-    uploaded in one commit, and nothing else that lies in the folder. The token is that of the Hub's own tools:
-    HF_TOKEN, or ``hf auth login``.
+    The folder is checked first, and everything it lacks is listed at once. Its own files are not changed: a copy gets a
+    card that is made from them and names the repository, and a picture if it has none. Only the seven files of a preset
+    are uploaded, in one commit. The token is that of the Hub's own tools: HF_TOKEN, or ``hf auth login``.
 
     Args:
-        source: A preset folder, a run's folder, or the name of a generator that ships.
-        repo_id: "org/name"; the repository is made if need be.
-        private: Whether the repository, if it is made, is to be seen only by those who may.
-        revision: The branch, made if need be; the main one if None.
-        about: dict of facts for the card that the folder lacks or states otherwise: "name", "description", "data",
+        source: A preset folder, a run's folder, or the name of a shipped generator.
+        repo_id: "org/name"; the repository is created if necessary.
+        private: Whether a new repository is private.
+        revision: The branch, created if necessary; the main one if None.
+        about: Dict of facts for the card that the folder lacks or that replace its own: "name", "description", "data",
             "citation", "licence".
-        message: Of the commit.
-        dry_run: Whether to check and to tell what would be uploaded, and to leave it at that.
+        message: Message of the commit.
+        dry_run: Whether only to check, and to return what would be uploaded.
 
     Returns:
         Published: "repo", "url", "commit", "files" (name to bytes).
 
     Raises:
-        ValueError: if the folder lacks something or is refused by the loader, ``repo_id`` is no such name, or the
-            repository is public although private is asked for.
+        ValueError: if the folder lacks something or is refused by the loader, ``repo_id`` is not such a name, or the
+            repository is public although ``private`` is true.
         FileNotFoundError: if there is no such folder.
         OSError: if the Hub cannot be reached or refuses.
     """
@@ -124,14 +123,14 @@ def publish(
 
 
 def check_publishable(folder: str | os.PathLike[str], about: Mapping[str, str] | None = None) -> None:
-    """Check that a preset folder has all that others need to use it and to judge it.
+    """Check that a preset folder has everything that others need to use and judge it.
 
     Args:
         folder: Path of the folder.
-        about: dict of facts that are stated besides.
+        about: Dict of additional facts.
 
     Raises:
-        ValueError: if it lacks something, all of which is named; or if its generator is not loaded.
+        ValueError: if it lacks anything, all of which is listed; or if its generator cannot be loaded.
         FileNotFoundError: if there is no such folder.
     """
     from kerasgan3d.models.preset import load_preset
@@ -143,7 +142,7 @@ def check_publishable(folder: str | os.PathLike[str], about: Mapping[str, str] |
     if CARD not in missing:
         lacks += [what for key, what in _STATED.items() if not str(card.get(key) or "").strip()]
         lacks += [] if card.get("phases") else ["the names of its phases"]
-        lacks += [] if card.get("voxel_size") else ["a voxel size (--voxel-size)"]
+        lacks += [] if card.get("voxel_size") else ["a voxel size"]
         lacks += [] if (card.get("weights") or {}).get("sha256") else ["the sha256 of its weights"]
         if not any(card.get(key) for key in ("fidelity", "comparison", "tuning")):
             lacks.append(f"measured fidelity (python -m kerasgan3d.zoo {folder})")

@@ -1,13 +1,13 @@
-"""What a card says of a generator that was tuned: from what, to what, and what it cost."""
+"""The section of a card on tuning: targets, results, and changes of shapes."""
 
 from kerasgan3d.texts import markdown
 
 
 def tuning_text(facts):
-    """Return the section of a card on tuning, in Markdown; nothing for a generator that was not tuned.
+    """Return the section of a card on tuning, in Markdown; an empty string for a generator that was not tuned.
 
     Args:
-        facts: Those of a preset folder, as `kerasgan3d.folder.read_facts` returns them.
+        facts: Facts of a preset folder, as returned by `kerasgan3d.folder.read_facts`.
     """
     found = facts.get("tuning")
     if not found:

@@ -1,6 +1,6 @@
-"""Measures of probabilities, with gradients: what training matches and steering follows.
+"""Differentiable measures of phase probabilities, for training and steering.
 
-Where probabilities are 0 or 1 they are those of ``kerasgan3d.metrics``, per voxel instead of per µm.
+Where probabilities are 0 or 1 they equal those of ``kerasgan3d.metrics``, per voxel instead of per µm.
 """
 
 import kerasgan3d.quiet  # noqa: F401 before Keras

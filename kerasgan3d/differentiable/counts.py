@@ -13,12 +13,12 @@ _SMALL = 1e-6
 
 
 def likeliest(probabilities: Any) -> Any:
-    """Return 1 for the likeliest phase and 0 for the others, with the gradient of p^8, normalised.
+    """Return 1 for the most probable phase and 0 for the others, with the gradient of p^8, normalised.
 
-    What is measured in the end are labels. The mean of soft probabilities can be right where that of labels is far off:
-    0.3, 0.3 and 0.4 everywhere would be labelled as one phase. The gradient is "straight through" (Bengio et al. 2013),
-    of probabilities sharpened so that it is largest near boundaries; a tenth of that of the probabilities themselves
-    brings back a phase that is nowhere likely.
+    Measures are ultimately those of labels. The mean of soft probabilities can be right where that of labels is wrong:
+    0.3, 0.3 and 0.4 everywhere would be labelled as one phase. The gradient is a straight-through estimate (Bengio et
+    al. 2013) with sharpened probabilities, so that it is largest near boundaries; a tenth of the gradient of the
+    probabilities themselves is added to restore a phase that is nowhere probable.
 
     Args:
         probabilities: (..., phases).
@@ -29,7 +29,7 @@ def likeliest(probabilities: Any) -> Any:
 @ops.custom_gradient
 def _labels(p):
     def gradients(*arguments: Any, upstream: Any = None):
-        # TensorFlow gives what comes from above alone, torch by name behind the arguments of the function.
+        # TensorFlow passes only the upstream gradient, torch passes it by name after the function's arguments.
         upstream = arguments[0] if upstream is None else upstream
         second = ops.square(p)
         fourth = ops.square(second)
@@ -42,11 +42,11 @@ def _labels(p):
 
 
 def soft_edges(volumes: Any, share: float) -> Any:
-    """Return periodic volumes whose voxels give a share of what they are to either neighbour along each axis in turn.
+    """Return periodic volumes smoothed by giving a share of each voxel to both neighbours along each axis in turn.
 
     Args:
         volumes: Probabilities (batch, z, y, x, phases).
-        share: From 0 to 1 / 3.
+        share: Fraction that each neighbour receives, from 0 to 1 / 3.
     """
     for axis in (1, 2, 3):
         beside = ops.roll(volumes, 1, axis=axis) + ops.roll(volumes, -1, axis=axis)
@@ -76,17 +76,17 @@ def local_fractions(volumes: Any, stride: int, box: int) -> Any:
         shape = x.shape
         x = ops.mean(ops.reshape(x, (*shape[:axis], shape[axis] // stride, stride, *shape[axis + 1 :])), axis=axis + 1)
     for axis in (1, 2, 3):
-        # Around the middle of a cell: whole cells to either side, and half of the ones at the ends.
+        # Around the centre of a cell: whole cells on both sides, and half of those at the ends.
         shifts = {shift: (0.5 if abs(shift) == box // 2 else 1.0) / box for shift in range(-(box // 2), box // 2 + 1)}
         x = sum(weight * ops.roll(x, shift, axis=axis) for shift, weight in shifts.items())
     return x
 
 
 def surface_areas(volumes: Any, periodic: bool = False) -> Any:
-    """Return the share of the voxel faces normal to each axis at which a phase begins or ends: (phases, axes).
+    """Return the fraction of voxel faces normal to each axis at which a phase begins or ends: (phases, axes).
 
-    E |p(x + 1) - p(x)|: a boundary counts once however many voxels it is blurred over. The sum over axes, divided by
-    the voxel size, is the specific surface area by faces.
+    This is E |p(x + 1) - p(x)|: a boundary counts once, no matter over how many voxels it is blurred. The sum over
+    axes, divided by the voxel size, is the specific surface area by faces.
 
     Args:
         volumes: Probabilities (batch, z, y, x, phases).
@@ -97,10 +97,10 @@ def surface_areas(volumes: Any, periodic: bool = False) -> Any:
 
 
 def triple_phase_boundaries(volumes: Any, periodic: bool = False) -> Any:
-    """Return the share of the voxel edges along each axis at which three phases or more meet: (1, axes).
+    """Return the fraction of voxel edges along each axis at which three or more phases meet: (1, axes).
 
-    Of four voxels whose phases are independent, none but phase i occurs with probability a_i, the product of its
-    probabilities, and none but i and j with probability b_ij, that of their sums; so at least three occur with
+    For four voxels with independent phases, only phase i occurs with probability a_i, the product of its probabilities,
+    and only i and j with probability b_ij, the product of their sums; at least three phases therefore occur with
     probability 1 + (n - 2) sum a_i - sum b_ij for n phases. Divided by the voxel size squared, it is the length per
     volume of triple-phase boundaries along the axis.
 
@@ -119,13 +119,13 @@ def triple_phase_boundaries(volumes: Any, periodic: bool = False) -> Any:
 
 
 def two_point_correlation(volumes: Any, lags: Sequence[int], periodic: bool = False) -> Any:
-    """Return how likely two voxels a lag apart along an axis are of the same given phase: (phases, axes * lags).
+    """Return the probability that two voxels a lag apart along an axis are both in a phase: (phases, axes * lags).
 
     S2(r) = E p(x) p(x + r) (Torquato, Random Heterogeneous Materials, 2002, 2.2).
 
     Args:
         volumes: Probabilities (batch, z, y, x, phases).
-        lags: Voxels.
+        lags: Lags in voxels.
         periodic: Whether pairs across opposite sides count.
     """
     found = [
@@ -137,11 +137,11 @@ def two_point_correlation(volumes: Any, lags: Sequence[int], periodic: bool = Fa
 
 
 def lattice(volumes: Any, stride: int) -> Any:
-    """Return how fractions and label changes depend on the place within a lattice step: (2 * phases, stride, axes).
+    """Return the variation of fractions and label changes within a lattice step: (2 * phases, stride, axes).
 
-    For each place, the volume fraction of the planes that lie there, and the share of the faces between them and the
-    planes before them at which a phase begins or ends, relative to the mean over all places, minus one. All are zero on
-    average in a material, which knows no lattice.
+    For each position, the volume fraction of its planes, and the fraction of faces between them and the preceding
+    planes at which a phase begins or ends, relative to the mean over all positions, minus one. All are zero on average
+    in a material, which has no lattice.
 
     Args:
         volumes: Probabilities of periodic volumes (batch, z, y, x, phases), the edges multiples of the stride.
@@ -159,7 +159,7 @@ def lattice(volumes: Any, stride: int) -> Any:
 
 
 def _here(x, axis, lag, periodic):
-    """The voxels that have another one a lag ahead along an axis."""
+    """Return the voxels that have another one a lag ahead along an axis."""
     return x if periodic else x[(slice(None),) * (axis + 1) + (slice(None, -lag),)]
 
 
@@ -168,7 +168,7 @@ def _ahead(x, axis, lag, periodic):
 
 
 def _all_four(x, plane, periodic):
-    """Products over the four voxels around each edge normal to a plane."""
+    """Return the products over the four voxels around each edge normal to a plane."""
     for axis in plane:
         x = _here(x, axis, 1, periodic) * _ahead(x, axis, 1, periodic)
     return x

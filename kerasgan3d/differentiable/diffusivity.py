@@ -1,10 +1,10 @@
-"""The relative diffusivity of probabilities.
+"""Differentiable relative diffusivity of phase probabilities.
 
-Steady diffusion through a volume between two opposite faces, with nothing through the others, on a coarse grid. A cell
-conducts as much as it holds of a phase, the face between two cells as much as the product of theirs. Of all potentials
-the solution is that of the least dissipation, which is the diffusivity (Dirichlet's principle: Torquato, Random
-Heterogeneous Materials, 2002, 13.3), so that the slope of the diffusivity by conductances is the squared difference of
-potential, and a solution that is nearly right has an error of second order.
+Steady diffusion through a volume between two opposite faces, with no flux through the others, is solved on a coarse
+grid. The conductance of a cell is its fraction of a phase, that of a face between two cells the product of theirs. The
+solution minimises the dissipation over all potentials, and the minimum is the diffusivity (Dirichlet's principle:
+Torquato, Random Heterogeneous Materials, 2002, 13.3). The derivative of the diffusivity by a conductance is therefore
+the squared difference of potential, and an approximate solution has an error of second order.
 """
 
 from typing import Any
@@ -12,21 +12,20 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-# Cells per side, at most; and how much of a voxel conducts where nothing of the phase is, so that potentials are known
-# everywhere.
+# Largest number of cells per side; and the conductance outside the phase, which defines the potential everywhere.
 CELLS = 32
 LEAK = 0.01
-# Steps of the conjugate gradients. After so many the result is still a little too large, for data and generators alike,
-# but follows the diffusivity from volume to volume.
+# Steps of the conjugate gradients. The result is then still slightly too large, equally for data and generators, but
+# follows the diffusivity from volume to volume.
 STEPS = 40
 _SMALL = 1e-12
 
 
 def soft_diffusivity(shares):
-    """Relative diffusivity along the first axis of volumes: (count,).
+    """Compute the relative diffusivity along the first axis of volumes: (count,).
 
     Args:
-        shares: How much of each cell conducts, from 0 to 1: (count, z, y, x).
+        shares: Conducting fraction of each cell, from 0 to 1: (count, z, y, x).
     """
     cells = LEAK + (1.0 - LEAK) * shares
     faces, first, last = _conductances(cells)
@@ -42,10 +41,10 @@ def soft_diffusivity(shares):
 
 
 def coarse(volumes):
-    """Means over cubes of voxels, so that at most ``CELLS`` lie along an axis.
+    """Average over cubes of voxels, so that at most ``CELLS`` lie along an axis.
 
     Args:
-        volumes: (count, z, y, x, phases); what is left over at the far faces is left out.
+        volumes: (count, z, y, x, phases); incomplete cubes at the far faces are dropped.
     """
     factor = -(-max(volumes.shape[1:4]) // CELLS)
     return volumes if factor == 1 else ops.average_pool(volumes, factor)
@@ -55,10 +54,10 @@ def relative_diffusivities(volumes: Any) -> Any:
     """Return relative diffusivities along the axes: (phases, 3).
 
     Args:
-        volumes: Cubes of probabilities, (batch, edge, edge, edge, phases); what flows leaves by opposite faces.
+        volumes: Cubes of probabilities, (batch, edge, edge, edge, phases); flux is between opposite faces.
     """
     cells, n = coarse(volumes), volumes.shape[-1]
-    # Phases and volumes side by side, the direction first: all are solved together.
+    # Phases and volumes together, with the direction as the first axis: all are solved at once.
     turned = [ops.transpose(cells, (4, 0, axis + 1, *(i + 1 for i in range(3) if i != axis))) for axis in range(3)]
     shares = [ops.reshape(part, (-1, *part.shape[2:])) for part in turned]
     found = ops.reshape(soft_diffusivity(ops.concatenate(shares, axis=0)), (3, n, -1))
@@ -70,15 +69,15 @@ def relative_diffusivity(volumes: Any, phase: int, axis: int) -> Any:
 
     Args:
         volumes: Probabilities (batch, z, y, x, phases), the edges of any lengths.
-        phase: Its index.
-        axis: 0, 1 or 2 for z, y or x; what flows leaves by opposite faces.
+        phase: Index of the phase.
+        axis: 0, 1 or 2 for z, y or x, the direction of the flux between opposite faces.
     """
     cells = coarse(volumes)[..., phase]
     return ops.mean(soft_diffusivity(ops.moveaxis(cells, axis + 1, 1)))
 
 
 def _conductances(cells):
-    """Of the faces along each axis, and of the two ends, which are half a cell away."""
+    """Return the conductances of the faces along each axis, and of the two ends, which are half a cell away."""
     faces = (
         cells[:, 1:] * cells[:, :-1],
         cells[:, :, 1:] * cells[:, :, :-1],
@@ -96,7 +95,7 @@ def _differences(values):
 
 
 def _potential(along, rows, columns, first, last):
-    """The potential, 1 at the first end and 0 at the last, by conjugate gradients from that of an even material."""
+    """Solve for the potential, 1 at the first end and 0 at the last, by conjugate gradients from a linear one."""
 
     def before(face, axis):
         return ops.pad(face, [(1, 0) if i == axis else (0, 0) for i in range(4)])
@@ -104,14 +103,14 @@ def _potential(along, rows, columns, first, last):
     def after(face, axis):
         return ops.pad(face, [(0, 1) if i == axis else (0, 0) for i in range(4)])
 
-    # Conductances to the six neighbours of each cell, none beyond the faces; ends have no unknown beside them.
+    # Conductances to the six neighbours of each cell, none beyond the faces; beyond the ends there is no unknown.
     links = [fit(face, axis) for axis, face in enumerate((along, rows, columns), 1) for fit in (before, after)]
     length = links[0].shape[1]
     source = ops.pad(first, ((0, 0), (0, length - 1), (0, 0), (0, 0)))
     total = sum(links) + source + ops.pad(last, ((0, 0), (length - 1, 0), (0, 0), (0, 0)))
 
     def flow(values):
-        """What flows out of each cell."""
+        """Return the flux out of each cell."""
         wide = ops.pad(values, ((0, 0), (1, 1), (1, 1), (1, 1)))
         beside = [
             wide[:, :-2, 1:-1, 1:-1],

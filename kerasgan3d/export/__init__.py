@@ -1,4 +1,4 @@
-"""From a volume to a simulation: meshes of voxels, surfaces of phases, parameters of cell models."""
+"""Export of volumes to simulations: meshes of voxels, surfaces of phases, parameters of cell models."""
 
 from kerasgan3d.export.cells import ElectrodeParameters, electrode_parameters
 from kerasgan3d.export.exporting import FORMATS, Format, export

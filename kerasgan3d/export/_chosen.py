@@ -1,4 +1,4 @@
-"""What every export asks of a volume: phases by name or number, a length per voxel, names that solvers accept."""
+"""Checks of all exports: phases by name or number, the edge of a voxel, names that solvers accept."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kerasgan3d.checks import check_integer, check_memory, is_integer
 from kerasgan3d.texts import shown
 from kerasgan3d.volume import Volume
 
-UNITS = {"um": 1.0, "m": 1e-6}  # by name, what one µm is
+UNITS = {"um": 1.0, "m": 1e-6}  # one µm in each unit
 
 
 def chosen_phases(volume: Volume, phases: Iterable[int | str] | int | str | None) -> list[int]:
-    """Return the labels of phases that were asked for by name or label, increasing; of all where None.
+    """Return the labels of phases given by name or label, increasing; all labels for None.
 
     Raises:
-        ValueError: If there is no such phase, or the volume holds none of their voxels.
+        ValueError: If there is no such phase, or the volume holds no voxel of it.
     """
     if phases is None:
         wanted = list(range(len(volume.phases)))
@@ -34,15 +34,15 @@ def chosen_phases(volume: Volume, phases: Iterable[int | str] | int | str | None
 def asked_of_surfaces(
     volume: Volume, phases: Iterable[int | str] | int | str | None, unit: str, smoothing: int, bytes_: tuple[int, int]
 ) -> tuple[list[int], float]:
-    """Return the labels of the phases that are wanted and the edge of a voxel, once all is checked.
+    """Check the arguments of surfaces; return the labels of the requested phases and the edge of a voxel.
 
     Args:
-        volume, phases, unit, smoothing: As of `surface_mesh`.
-        bytes_: What is taken per voxel, and per pair of unlike neighbours.
+        volume, phases, unit, smoothing: As for `surface_mesh`.
+        bytes_: Bytes of memory per voxel, and per pair of unlike neighbours.
 
     Raises:
         ValueError: If there is no such phase or unit, or the voxel size is unknown.
-        MemoryError: If the machine has not the memory.
+        MemoryError: If the machine has too little memory.
     """
     wanted, edge = chosen_phases(volume, phases), edge_length(volume, unit)
     check_integer(smoothing, "smoothing", 0)
@@ -72,20 +72,20 @@ def edge_length(volume: Volume, unit: str) -> float:
     """Return the edge of a voxel in a unit, "um" or "m".
 
     Raises:
-        ValueError: If the unit is another, or the volume does not say how large its voxels are.
+        ValueError: If the unit is unknown, or the volume has no voxel size.
     """
     if unit not in UNITS:
         raise ValueError(f"`unit` must be one of {', '.join(map(repr, UNITS))}. Received: {shown(unit)}.")
     if volume.voxel_size is None:
         raise ValueError(
-            "The voxel size of the volume is unknown, and what is exported has lengths: give the edge in µm, "
-            "`Volume(..., voxel_size=)` or --voxel-size."
+            "The voxel size of the volume is unknown, but the exported file contains lengths: give the edge of a voxel "
+            "in µm as `voxel_size` of the Volume."
         )
     return volume.voxel_size * UNITS[unit]
 
 
 def solver_names(names: Sequence[str]) -> list[str]:
-    """Return names of letters, digits and underscores that begin with a letter, all different also in capitals."""
+    """Return names of letters, digits and underscores that begin with a letter and differ even ignoring case."""
     plain = [re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") for name in names]
     plain = [name if name[:1].isalpha() else f"phase_{name or label}" for label, name in enumerate(plain)]
     capitals = [name.upper() for name in plain]

@@ -1,4 +1,4 @@
-"""Surfaces that several phases share: smoothed, and moved until each phase has its volume."""
+"""Surfaces shared by several phases: smoothing, and correction of the phases' volumes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-# Of a pass (Taubin, SIGGRAPH 1995, 351-358). There the way back is longer, and no shape shrinks; a little shorter it
-# leaves less of the stairs, and what shapes shrink is undone by `with_volumes`.
+# Steps of a smoothing pass (Taubin, SIGGRAPH 1995, 351-358). With Taubin's longer step back no shape shrinks; a
+# slightly shorter one leaves less of the voxel stairs, and `with_volumes` undoes the shrinkage.
 _FORTH, _BACK = 0.6, -0.5
-_STEPS = 6  # Newton's, of which two or three are enough
+_STEPS = 6  # of Newton's method; two or three are enough
 _CLOSE = 1e-7
-_MARGIN = 0.1  # voxels: less than any point is away from the faces of the box in which it does not lie
+_MARGIN = 0.1  # voxels: less than the distance of any point from a face of the box in which it does not lie
 
 
 @dataclass(frozen=True, eq=False)
 class Complex:
-    """Triangles of `SurfaceMesh`, before their points are known.
+    """Triangles of a `SurfaceMesh` before the positions of their points are known.
 
     Attributes:
-        triangles, inside, outside, faces: As there.
-        fixed: Which coordinates x, y, z of each point stay, as it lies in a face of the box: bool (points, 3).
+        triangles, inside, outside, faces: As in `SurfaceMesh`.
+        fixed: Coordinates x, y, z of each point that stay, because it lies in a face of the box: bool (points, 3).
         pairs: Periodic axis -> (points on the first face, points on the last face).
         box: The least and the greatest x, y, z, in voxels: (2, 3).
     """
@@ -37,14 +37,14 @@ class Complex:
     box: np.ndarray
 
     def moved(self, points: np.ndarray, by: np.ndarray) -> np.ndarray:
-        """Return points moved by so much for each and its images: faces stay what they are, and hold nothing new."""
+        """Return points moved together with their images: points in faces stay there, and no others enter a face."""
         low, high = self.box
         points = points + by[self.image] * ~self.fixed
         return np.where(self.fixed, points, np.clip(points, low + _MARGIN, high - _MARGIN))
 
     @cached_property
     def image(self) -> np.ndarray:
-        """For each point the one of which it is a periodic image: its partner on the first face, or itself."""
+        """For each point the original of which it is a periodic image: its partner on the first face, or itself."""
         image = np.arange(len(self.fixed))
         for first, last in self.pairs.values():
             image[last] = first
@@ -72,7 +72,7 @@ class Complex:
         return (np.bincount(self.inside + 1, parts, labels) - np.bincount(self.outside + 1, parts, labels))[1:]
 
     def renumbered(self, simplices: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, tuple[np.ndarray, ...]]]:
-        """Return the points that simplices have, and in numbers of these the simplices and the pairs, -1 if not there.
+        """Return the points of simplices, and the simplices and pairs renumbered to these points, -1 if absent.
 
         Args:
             simplices: Triangles or tetrahedra, by their points: (simplices, corners).
@@ -85,16 +85,16 @@ class Complex:
 
 
 def edges_of(triangles: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the edges of triangles, (edges, 2) with the smaller point first, and of how many triangles each is."""
+    """Return the edges of triangles, (edges, 2) with the smaller point first, and the number of triangles at each."""
     both = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
     numbers, counts = np.unique(both[:, 0].astype(np.int64) * points + both[:, 1], return_counts=True)
     return np.stack(np.divmod(numbers, points), axis=1), counts
 
 
 def smoothed(complex_: Complex, points: np.ndarray, passes: int) -> np.ndarray:
-    """Return points moved forth towards the middle of their neighbours and back, in passes.
+    """Return points smoothed in passes, each a step towards the mean of their neighbours and one back.
 
-    Points where three phases or the box meet follow such neighbours alone, and those in a face of the box stay in it.
+    Points where three phases or the box meet follow only neighbours of that kind; points in a face stay in it.
     """
     middle = _middles(complex_)
 
@@ -131,14 +131,14 @@ def _middles(complex_):
 
 
 def with_volumes(complex_: Complex, points: np.ndarray, volumes: np.ndarray) -> np.ndarray:
-    """Return points moved along the normals, by one length per phase, so that each phase has its volume.
+    """Return points moved along the normals, by one length per phase, so that each phase has the given volume.
 
     A volume changes with a point by a third of the normals around it, as its surface is closed.
 
     Args:
         complex_: The triangles.
         points: Their points, in voxels.
-        volumes: By label, the volume of the phase, in voxels.
+        volumes: Volume of each phase by label, in voxels.
     """
     present = [label for label in np.flatnonzero(volumes) if (complex_.inside == label).any()]
     for _ in range(_STEPS):

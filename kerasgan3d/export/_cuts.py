@@ -1,9 +1,10 @@
-"""How simplices whose corners lie in different phases are cut into regions, one per phase, without gaps or overlaps.
+"""Cuts of simplices whose corners lie in different phases into regions, one per phase, without gaps or overlaps.
 
-Cubes between eight neighbouring voxel centres are cut into six tetrahedra along the ways from one corner to the
-opposite one (Kuhn, 1960). A tetrahedron is cut through the middles of its edges between two phases, of its triangles
-between three, and its own between four. Neighbours share edges and triangles, and cut them alike. A region is then a
-neighbourhood of the corners of its phase, whose surface is a manifold, however the voxels lie.
+Cubes between eight neighbouring voxel centres are divided into six tetrahedra along the paths from one corner to the
+opposite one (Kuhn, 1960). A tetrahedron is cut through the midpoints of its edges between two phases, the centres of
+its triangles between three, and its own centre between four. Neighbours share edges and triangles, and cut them in the
+same way. A region is then a neighbourhood of the corners of its phase, whose surface is a manifold for any arrangement
+of voxels.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Corners of a cube are numbers from 0 to 7: 4 z + 2 y + x. Those of a tetrahedron or triangle are on a way from the
+# Corners of a cube are numbered from 0 to 7: 4 z + 2 y + x. Those of a tetrahedron or triangle lie on a path from the
 # first to the last, along which coordinates grow.
 TETRAHEDRA = tuple((0, 1 << a, 1 << a | 1 << b, 7) for a, b in itertools.permutations(range(3), 2))
 
 
 class Cut(NamedTuple):
-    """One triangle of a cut: its three corners, each the middle of some corners of the simplex; where its sides lie.
+    """One triangle of a cut: its three corners, each the centre of some corners of the simplex, and its two sides.
 
-    `inside` and `outside` are corners of the simplex in the phases that it divides; `outside` is None at the box.
+    `inside` and `outside` are corners of the simplex in the phases that it separates; `outside` is None at the box.
     """
 
     corners: tuple[tuple[int, ...], ...]
@@ -31,17 +32,17 @@ class Cut(NamedTuple):
 
 
 def position(corner: int) -> np.ndarray:
-    """Return where a corner of a cube is: (z, y, x), 0 or 1."""
+    """Return the position of a corner of a cube: (z, y, x), 0 or 1."""
     return np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1], float)
 
 
 @cache
 def cuts_between(simplex: tuple[int, ...], pattern: tuple[int, ...]) -> tuple[Cut, ...]:
-    """Return the triangles that divide the phases of a tetrahedron, each with its normal from inside to outside.
+    """Return the triangles that separate the phases of a tetrahedron, each with its normal from inside to outside.
 
     Args:
         simplex: The four corners.
-        pattern: Which phase each corner is of, as the first corner of that phase: (0, 0, 2, 0).
+        pattern: Phase of each corner, given as the first corner of that phase: (0, 0, 2, 0).
     """
     found = []
     for first, second in itertools.combinations(sorted(set(pattern)), 2):
@@ -60,16 +61,17 @@ def cuts_between(simplex: tuple[int, ...], pattern: tuple[int, ...]) -> tuple[Cu
 def regions_of(
     simplex: tuple[int, ...], pattern: tuple[int, ...]
 ) -> tuple[tuple[int, tuple[tuple[int, ...], ...]], ...]:
-    """Return the tetrahedra into which the regions of a tetrahedron are divided, turned as solvers have them.
+    """Return the tetrahedra into which the regions of a tetrahedron are divided, oriented as for solvers.
 
     A region is convex, and divided from its phase's first corner towards each triangle of its surface that does not
-    hold that corner: those to other phases, and those in the side opposite, which the neighbour there divides alike.
+    contain that corner: triangles to other phases, and those in the opposite side, which the neighbour divides in the
+    same way.
 
     Args:
         simplex, pattern: As for `cuts_between`.
 
     Returns:
-        For each its phase, as the first corner of that, and its four corners as in `Cut`.
+        For each tetrahedron its phase, given as that phase's first corner, and its four corners as in `Cut`.
     """
     found = []
     for first in sorted(set(pattern)):
@@ -92,7 +94,7 @@ def regions_of(
 
 
 def _polygon(ours, theirs, others, pattern):
-    """Return the corners of the polygon between two phases in their order around it."""
+    """Return the corners of the polygon between two phases, in order around it."""
     if len(others) == 0:
         if len(ours) == len(theirs) == 2:
             (a, b), (c, d) = ours, theirs
@@ -135,9 +137,9 @@ def _fan(polygon):
 
 
 def _turned(simplex, corners, ahead):
-    """Return a triangle with sorted corners of the simplex, turned so that its normal points ahead."""
+    """Return a triangle with sorted corners of the simplex, oriented so that its normal points ahead."""
     corners = tuple(tuple(sorted(corner)) for corner in corners)
     a, b, c = (np.mean([position(simplex[k]) for k in corner], axis=0) for corner in corners)
-    # Right-handed in (x, y, z), as files have it.
+    # Right-handed in (x, y, z), as in files.
     normal = np.cross((b - a)[::-1], (c - a)[::-1])
     return corners if normal @ ahead[::-1] > 0 else (corners[0], corners[2], corners[1])

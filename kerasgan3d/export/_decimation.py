@@ -1,10 +1,10 @@
-"""Fewer triangles: points of a complex join a neighbour, so that phases touch as before and periodic faces stay alike.
+"""Decimation of triangles by edge contraction that preserves contacts between phases and periodic faces.
 
-What a point joins is chosen by quadrics (Garland and Heckbert, SIGGRAPH 1997, 209-216), those of curves included, on
-which three phases or the box meet. A point of a surface joins any neighbour, one of a curve a neighbour on it, one in
-which curves end none; where the link condition holds (Dey, Edelsbrunner, Guha and Nekhayev, Publ. Inst. Math. 66 (80),
-23-45, 1999), so that all stay the manifolds that they are. In a round points join that share no neighbour, each
-together with its periodic images.
+Edges are chosen by quadric error metrics (Garland and Heckbert, SIGGRAPH 1997, 209-216), including those of curves, on
+which three phases or the box meet. A point of a surface may join any neighbour, one of a curve a neighbour on the
+curve, an end of curves none; and only where the link condition holds (Dey, Edelsbrunner, Guha and Nekhayev, Publ. Inst.
+Math. 66 (80), 23-45, 1999), so that manifolds stay manifolds. In one round only points without common neighbours are
+joined, each together with its periodic images.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _SHORT = 1e-4  # weight of an edge's length, which decides in planes
 
 
 def decimated(complex_: Complex, points: np.ndarray, counted: np.ndarray, wanted: int) -> Complex:
-    """Return a complex with at most so many triangles, or with more where fewer cannot be.
+    """Return a complex with at most the wanted number of triangles, or more where that is impossible.
 
-    That is where another join would change which phases touch, or where a phase would lose or gain more than a
-    twentieth of its volume.
+    It is impossible where another contraction would change the contacts of phases, or the volume of a phase by more
+    than a twentieth.
 
     Args:
         complex_: The triangles.
-        points: Their points, which stay where they are; some are in no triangle afterwards.
-        counted: Which triangles are counted: bool (triangles,).
-        wanted: How many of these there are to be.
+        points: Their points, which do not move; some belong to no triangle afterwards.
+        counted: Mask of the triangles that are counted: bool (triangles,).
+        wanted: Wanted number of counted triangles.
     """
     ring, volumes = _Ring(complex_), complex_.volumes(points, complex_.normals(points))
     quadrics = _quadrics(ring, points)
@@ -59,7 +59,7 @@ def decimated(complex_: Complex, points: np.ndarray, counted: np.ndarray, wanted
 
 
 class _Ring:
-    """What is around each point of a complex: edges, those of curves, and what kind of point it is."""
+    """Neighbourhood of each point of a complex: edges, edges of curves, and the kind of point."""
 
     def __init__(self, complex_: Complex) -> None:
         self.complex = complex_
@@ -93,7 +93,7 @@ class _Ring:
         self.free = (degree == 0) | ((degree == 2) & (first == last))
 
     def joins(self, banned):
-        """Return what may join what: sources, targets, and groups of those that are images of one another."""
+        """Return the allowed contractions: sources, targets, and groups of those that are images of one another."""
         curve = self.curves[self.edge]
         allowed = self.free[self.sources] & (curve | ~self.on_curve[self.sources]) & self._links()[self.edge]
         allowed &= ~np.isin(self.sources * self.count + self.targets, banned)
@@ -106,7 +106,7 @@ class _Ring:
         return sources[whole], targets[whole], groups[whole]
 
     def _links(self):
-        """Tell of which edges the ends have no neighbour in common but in triangles of the edge, by curves none."""
+        """Return a mask of edges that satisfy the link condition, in the surface and along curves."""
         meet = []
         for edges in (self.edges, self.edges[self.curves]):
             ones = np.ones(2 * len(edges), np.int32)
@@ -118,7 +118,7 @@ class _Ring:
         return (common == self.of) & (by_curves == 0)
 
     def chosen(self, sources, groups, costs, most):
-        """Return the numbers of the cheapest joins, whose points have no neighbours in common, images together."""
+        """Return the indices of the cheapest contractions without common neighbours, images together."""
         image = self.complex.image
         total = np.bincount(groups, costs)
         order = np.lexsort((groups, total[groups], image[sources]))
@@ -138,7 +138,7 @@ class _Ring:
         return np.flatnonzero(np.isin(groups, groups[best[taken]]))
 
     def _around(self, values):
-        """Return the least value of each point, its images and their neighbours."""
+        """Return the least value among each point, its images and their neighbours."""
         least = values.copy()
         there = np.flatnonzero(np.diff(np.append(self.begin, len(self.sources))))
         if len(there):
@@ -149,7 +149,7 @@ class _Ring:
         return first[image]
 
     def spoiled(self, points, sources, targets):
-        """Tell which joins, or their images, would turn a triangle over, make it slender or lay it on another."""
+        """Return a mask of contractions that would flip a triangle, or make it a sliver or a duplicate."""
         to, number = np.arange(self.count), np.full(self.count, -1)
         to[sources], number[sources] = targets, np.arange(len(sources))
         before = self.complex.triangles
@@ -170,7 +170,7 @@ class _Ring:
         return np.isin(roots, roots[spoiled])
 
     def _laid(self, to):
-        """Tell which triangles would have the points of another."""
+        """Return a mask of triangles that would have the points of another."""
         after = np.sort(to[self.complex.triangles], axis=1)
         order = np.lexsort(after.T)
         same = np.zeros(len(after), bool)
@@ -179,7 +179,7 @@ class _Ring:
         return same
 
     def joined(self, sources, targets):
-        """Return the complex when points have joined others, and which triangles stay."""
+        """Return the complex after contractions, and a mask of the triangles that remain."""
         to = np.arange(self.count, dtype=np.int32)
         to[sources] = targets
         a, b, c = (after := to[self.complex.triangles]).T
@@ -214,7 +214,7 @@ def _add(found, corners, values):
 
 
 def _costs(quadrics, points, sources, targets):
-    """Return what it costs that sources join targets."""
+    """Return the costs of moving sources to targets."""
     place = np.c_[points[targets], np.ones(len(targets))]
     away = ((points[sources] - points[targets]) ** 2).sum(axis=1)
     return np.einsum("ij,ijk,ik->i", place, quadrics[sources], place) + _SHORT * away**2

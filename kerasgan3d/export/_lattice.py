@@ -1,7 +1,7 @@
-"""The lattice of voxel centres and faces of the box: how it is cut, where the points of cuts lie, what mirrors what.
+"""The lattice of voxel centres and faces of the box: its cuts, their points, and periodic images.
 
-A point is a number: that of the first of the lattice points between which it lies in the middle, times `STEPS`, and the
-ways from there to the others.
+A point is encoded as a number: that of the first of the lattice points of which it is the centre, times `STEPS`, plus
+the steps from there to the others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kerasgan3d.export._complex import Complex
 from kerasgan3d.export._cuts import TETRAHEDRA, cuts_between, cuts_of_face
 from kerasgan3d.volume import Volume
 
-OUTSIDE = -1  # the label of what lies beyond the box
+OUTSIDE = -1  # the label outside the box
 FACES = ("z0", "z1", "y0", "y1", "x0", "x1")
 _INTERIOR = len(FACES)  # in no face
 _SLAB = 1 << 20  # cubes that are cut at once
@@ -23,13 +23,13 @@ _STEPS = 512  # ways from a lattice point to three others of a tetrahedron, as a
 
 
 class Lattice:
-    """Labels at voxel centres and at the faces of the box, and what is cut between them.
+    """Labels at voxel centres and at the faces of the box, and the cuts between them.
 
     Attributes:
         grid: The labels (z, y, x).
-        places: Where they lie along each axis, in voxels.
-        strides: What the number of a lattice point grows by along each axis.
-        periodic: Which axes are.
+        places: Their positions along each axis, in voxels.
+        strides: Increments of a lattice point's number along each axis.
+        periodic: Whether each axis is periodic.
     """
 
     def __init__(self, volume: Volume) -> None:
@@ -58,7 +58,7 @@ class Lattice:
         return np.stack([bases * _STEPS + _place(simplex, corner, self.strides) for corner in corners], 1)
 
     def complex(self, numbers: np.ndarray | None = None) -> tuple[Complex, np.ndarray]:
-        """Return the triangles between phases and at the box, and where their points lie.
+        """Return the triangles between phases and at the box, and the positions of their points.
 
         Args:
             numbers: The points, increasing, where there are more than those of triangles.
@@ -192,7 +192,7 @@ def _positions(numbers, places):
 
 
 def _pairs(numbers, shape, periodic):
-    """Return the points on both faces of each periodic axis, one opposite the other."""
+    """Return the opposite points on both faces of each periodic axis."""
     index = np.unravel_index(numbers // _STEPS, shape)
     pairs = {}
     for axis in np.flatnonzero(periodic):

@@ -1,4 +1,4 @@
-"""What cell models need to know of an electrode, measured: BPX, the Battery Parameter eXchange, and PyBaMM."""
+"""Measured electrode parameters for cell models: BPX, the Battery Parameter eXchange, and PyBaMM."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ BPX_VERSION = "1.1.0"
 RADII = ("surface", "sizes")
 _ELECTRODES = ("positive", "negative")
 _PORES = ("pore", "pores", "void", "electrolyte")
-_STEPS = 16  # of the size distribution: between radii it is taken as straight
-# Weights of the directions to the neighbours across faces, edges and corners of a voxel: the share of the sphere that
-# is closest to each. They add up to 1 (Ohser and Schladitz, 3D Images of Materials Structures, 2009, section 5.2).
+_STEPS = 16  # of the size distribution, which is linear between radii
+# Weights of the directions to the neighbours across faces, edges and corners of a voxel: the fraction of the sphere
+# closest to each. They add up to 1 (Ohser and Schladitz, 3D Images of Materials Structures, 2009, section 5.2).
 _WEIGHTS = {1: 0.0915558, 2: 0.0739613, 3: 0.0703913}
 
 
@@ -37,7 +37,7 @@ class ElectrodeParameters:
     """Effective parameters of a porous electrode, in SI units.
 
     Attributes:
-        electrode: Which one it is in the cell: "positive" or "negative".
+        electrode: Electrode of the cell: "positive" or "negative".
         porosity: Volume fraction of the pore.
         transport_efficiency: D_eff / D_0 of the pore through the plane, one over its MacMullin number.
         active_fraction: Volume fraction of the active material.
@@ -47,8 +47,8 @@ class ElectrodeParameters:
         radius_sizes: Mean radius, by volume, of the balls that fit into the active material, m.
         radius: Which of the two is the particle radius: "surface" or "sizes".
         conductivity: Effective conductivity of the solid through the plane, S/m, or None.
-        thickness: Of the electrode, m, or None.
-        notes: How each was found, and what was assumed.
+        thickness: Thickness of the electrode, m, or None.
+        notes: Methods and assumptions of each parameter.
     """
 
     electrode: str
@@ -65,19 +65,19 @@ class ElectrodeParameters:
 
     @property
     def particle_radius(self) -> float:
-        """The particle radius, m."""
+        """Particle radius, m."""
         return self.radius_surface if self.radius == "surface" else self.radius_sizes
 
     def to_bpx(self, base: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return a BPX 1.1 object, as its package reads it.
+        """Return a BPX 1.1 object for the bpx package.
 
         Args:
-            base: A BPX object of a whole cell, whose electrode gets the measured values. Without it the object is
-                "Partial": BPX knows no electrode without its chemistry, so that the values stand under "User-defined",
-                by the names that they have in an electrode.
+            base: A BPX object of a whole cell, whose electrode receives the measured values. Without it the object is
+                "Partial": BPX has no electrodes without chemistry, so that the values are listed under "User-defined",
+                by their names in an electrode.
 
         Raises:
-            ValueError: If the base has no such electrode, or one of several active materials.
+            ValueError: If the base has no such electrode, or one with several active materials.
         """
         values = {
             "Porosity": self.porosity,
@@ -111,11 +111,11 @@ class ElectrodeParameters:
     def to_pybamm(self) -> dict[str, float]:
         """Return parameters by their names in PyBaMM, for `ParameterValues.update`.
 
-        PyBaMM takes the power b of transport efficiency = porosity^b, and the surface area from 3 active_fraction /
-        radius: it is the measured one where the radius is that "surface".
+        PyBaMM takes the exponent b of transport efficiency = porosity^b, and computes the surface area as
+        3 active_fraction / radius: it equals the measured one if the radius is that of "surface".
 
         Raises:
-            ValueError: If the pore does not connect the two faces, for which there is no power.
+            ValueError: If the pore does not connect the two faces, in which case there is no such exponent.
         """
         if not self.transport_efficiency:
             raise ValueError(
@@ -148,31 +148,31 @@ def electrode_parameters(
     conductivity: Mapping[int | str, float] | None = None,
     thickness: float | None = None,
 ) -> ElectrodeParameters:
-    """Measure what a cell model needs to know of an electrode.
+    """Measure the parameters of an electrode for a cell model.
 
-    **The surface area** is that of a smooth surface, where voxel faces would show 3/2 of it: by Crofton's formula from
-    how often lines along 13 directions, to all neighbours of a voxel, pass from active material into pore, each
-    weighed by its share of the sphere (Ohser and Schladitz, 2009, section 5.2). It has no bias for surfaces that lean
-    to all sides alike, and is 7 % too low for planes along the voxels.
+    **The surface area** is that of a smooth surface, whereas voxel faces would give 3/2 of it. Crofton's formula
+    computes it from the transitions from active material into pore on lines along 13 directions, to all neighbours of a
+    voxel, each weighted by its fraction of the sphere (Ohser and Schladitz, 2009, section 5.2). It has no bias for
+    isotropic surfaces, and is 7 % too low for planes along the voxels.
 
     Args:
         volume: The electrode, with its voxel size.
-        pore: The phase that holds the electrolyte, by name or label; default: the one called "pore".
-        active: The phase that reacts; default: of the others the largest.
+        pore: The phase filled with electrolyte, by name or label; default: the one called "pore".
+        active: The active material; default: the largest other phase.
         axis: "z", "y" or "x": the direction from current collector to separator.
         electrode: "positive" or "negative".
-        radius: Which radius is the particle's: "surface", 3 active_fraction / surface_area, with which volume, surface
-            and radius agree, or "sizes", from the granulometry.
+        radius: Definition of the particle radius: "surface", 3 active_fraction / surface_area, with which volume,
+            surface and radius are consistent, or "sizes", from the granulometry.
         conductivity: The phases that conduct electrons, by name or label, and their conductivities in S/m, such as
-            {"CBD": 100, "NMC": 0.01}; the electrode's is `metrics.effective_conductivity` of them. Default: not told.
-        thickness: Of the electrode, µm; the volume need not be as thick. Default: not told.
+            {"CBD": 100, "NMC": 0.01}; the electrode's is their `metrics.effective_conductivity`. Default: unspecified.
+        thickness: Thickness of the electrode in µm, which may differ from that of the volume. Default: unspecified.
 
     Returns:
         ElectrodeParameters.
 
     Raises:
         ValueError: If there is no such phase, pore and active material do not touch, the voxel size is unknown, the
-            volume is a slice, or an argument is not as above.
+            volume is a slice, or an argument is invalid.
     """
     if electrode not in _ELECTRODES or radius not in RADII or axis not in tuple(AXES):
         raise ValueError(
@@ -227,7 +227,7 @@ def electrode_parameters(
 def smooth_area(volume: Volume, first: int, second: int) -> float:
     """Return the area between two phases per volume, in voxel faces per voxel, of a smooth surface.
 
-    S_V = 2 P_L: twice the number of times that a line of unit length passes from one into the other, on average over
+    S_V = 2 P_L: twice the mean number of transitions from one into the other on a line of unit length, averaged over
     all directions, here the 13 to the neighbours of a voxel.
     """
     total = 0.0
@@ -298,7 +298,7 @@ def _mean_radius(volume, label):
 
 
 def _conductivity(volume, conductivity, axis):
-    """Return the effective conductivity of the phases that conduct, or None, and what to say of it."""
+    """Return the effective conductivity of the conducting phases, or None, and a note about it."""
     if conductivity is None:
         return None, "not told, as no conductivity was given"
     if not isinstance(conductivity, Mapping) or not conductivity:

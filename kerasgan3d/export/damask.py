@@ -17,10 +17,10 @@ def write_damask(path: Path, volume: Volume) -> list[str]:
 
     Args:
         path: The .vti file.
-        volume: The volume, every phase of it.
+        volume: The volume, with all its phases.
 
     Returns:
-        What the file says, which it holds as `comments`.
+        Notes on the file, which it holds as `comments`.
 
     Raises:
         ValueError: If the voxel size is unknown.
@@ -34,7 +34,7 @@ def write_damask(path: Path, volume: Volume) -> list[str]:
     grid.cell_data["material"] = volume.labels.reshape(-1).astype(np.int64)
     grid.add_field_data(np.array(notes), "comments")
     writer = vtk_io.vtkXMLImageDataWriter()
-    writer.SetDataModeToBinary()  # DAMASK reads what is inline alone
+    writer.SetDataModeToBinary()  # DAMASK reads only inline data
     writer.SetCompressorTypeToZLib()
     writer.SetInputData(grid)
     with replacing(path) as temporary:

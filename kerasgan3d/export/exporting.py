@@ -1,4 +1,4 @@
-"""What a volume is exported as, in one table: what it becomes, in which files, by what."""
+"""Table of export formats: their files, and the functions that write them."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _SURFACES = {
 
 
 def write_voxels(path: Path, volume: Volume, **options: Any) -> list[str]:
-    """Write a file of `voxel_mesh`; return what it says."""
+    """Write a file of `voxel_mesh`; return notes on it."""
     return _write_mesh(path, volume, voxel_mesh(volume, **options))
 
 
 def write_tetrahedra(path: Path, volume: Volume, **options: Any) -> list[str]:
-    """Write a file of `tetrahedral_mesh`; return what it says."""
+    """Write a file of `tetrahedral_mesh`; return notes on it."""
     return _write_mesh(path, volume, tetrahedral_mesh(volume, **options))
 
 
@@ -58,7 +58,7 @@ def _write_mesh(path: Path, volume: Volume, mesh: Mesh) -> list[str]:
 
 
 def write_surface(path: Path, volume: Volume, **options: Any) -> list[str]:
-    """Write a file of `surface_mesh`; return what it says."""
+    """Write a file of `surface_mesh`; return notes on it."""
     mesh = surface_mesh(volume, **options)
     notes = [f"lengths in {mesh.unit}; x, y, z", f"phases: {', '.join(mesh.phases.values())}"]
     if (asked := options.get("triangles")) is not None and len(mesh.triangles) > asked:
@@ -68,17 +68,17 @@ def write_surface(path: Path, volume: Volume, **options: Any) -> list[str]:
 
 
 def _thin(volume: Volume) -> list[str]:
-    """Return what to say of a volume that is one slice."""
+    """Return a note on a volume of a single slice."""
     axes = "".join(axis for axis, length in zip(AXES, volume.shape, strict=True) if length == 1)
     return [f"one voxel along {axes}: a slice, of which nothing is known along it"] if axes else []
 
 
 class Format(NamedTuple):
-    """What a volume can be exported as.
+    """An export format.
 
     Attributes:
-        suffixes: How names of its files end; where several formats have one, the first in the table is the default.
-        write: (path, volume, options) -> the lines that say what was written and assumed.
+        suffixes: Suffixes of its files; where several formats share one, the first in the table is the default.
+        write: (path, volume, options) -> lines on the output and the assumptions made.
         options: The names of the options.
     """
 
@@ -105,22 +105,22 @@ FORMATS = {
 def export(
     volume: Volume, path: str | PathLike, format: str | None = None, *, overwrite: bool = True, **options: Any
 ) -> list[str]:
-    """Write a volume as a solver or a cell model reads it, complete or not at all.
+    """Export a volume for a solver or a cell model, completely or not at all.
 
     Args:
         volume: The volume.
-        path: The file; its suffix says what it is, see docs/simulation.md.
-        format: What to write where a suffix stands for more than one: a name in `FORMATS`.
-        overwrite: Whether a file that exists may be replaced.
-        **options: Arguments of `voxel_mesh`, `tetrahedral_mesh`, `surface_mesh` or `electrode_parameters`, and of "bpx"
-            `base`, a BPX object or file of a whole cell, whose electrode gets the measured values.
+        path: The output file; its suffix determines the format, see docs/simulation.md.
+        format: The format where a suffix has several: a name in `FORMATS`.
+        overwrite: Whether an existing file may be replaced.
+        **options: Arguments of `voxel_mesh`, `tetrahedral_mesh`, `surface_mesh` or `electrode_parameters`, and for
+            "bpx" `base`, a BPX object or file of a whole cell, whose electrode receives the measured values.
 
     Returns:
-        Lines that say what was written, in which unit, and what was assumed; they stand in the file too.
+        Lines on the output, its unit, and the assumptions made; the file contains them too.
 
     Raises:
-        ValueError: If there is no such format, it has not this suffix or option, or a value does not fit.
-        MemoryError: If the machine has not the memory.
+        ValueError: If there is no such format, it does not have this suffix or option, or a value does not fit.
+        MemoryError: If the machine has too little memory.
         OSError: If the file cannot be written.
 
     Example:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# By nodes of a cell, the nodes of each of its sides, outward, in the order in which Exodus numbers them from 1.
+# By number of a cell's nodes, the nodes of each of its sides, outward, in the order of Exodus's numbers from 1.
 SIDES = {
     8: np.array([(0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (0, 4, 7, 3), (0, 3, 2, 1), (4, 5, 6, 7)]),
     4: np.array([(0, 1, 3), (1, 2, 3), (0, 3, 2), (0, 2, 1)]),
@@ -15,7 +15,7 @@ SIDES = {
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Cells that share their nodes, each of one phase.
+    """Mesh of cells with shared nodes, each cell of one phase.
 
     Attributes:
         points: Coordinates x, y, z of the nodes in the unit: float64 (nodes, 3), the image's first corner at 0. Every
@@ -24,10 +24,10 @@ class Mesh:
             Abaqus, Exodus and gmsh.
         labels: Phase of each cell: uint8 (cells,).
         phases: Label -> name of each phase, of letters, digits and underscores.
-        sides: Face of the box, "z0" to "x1" -> the cells that lie at it, and which of their sides (0, 1 ...) do.
+        sides: Face of the box, "z0" to "x1" -> the cells at it, and the indices of their sides (0, 1 ...) in it.
         pairs: Periodic axis -> (nodes on the first face, nodes on the last face), the k-th of one opposite the k-th of
             the other; nodes without a partner, since the phase there is not meshed, are left out.
-        unit: What the coordinates are in, "um" or "m".
+        unit: Unit of the coordinates, "um" or "m".
     """
 
     points: np.ndarray

@@ -1,6 +1,6 @@
-"""Files of meshes of cells: NASTRAN, VTK, gmsh and XDMF by meshio, Abaqus, Exodus by SciPy's netCDF.
+"""Files of cell meshes: NASTRAN, VTK, gmsh and XDMF by meshio, Abaqus directly, Exodus by SciPy's netCDF.
 
-meshio writes reduced elements for Abaqus and no names of blocks for Exodus.
+meshio writes reduced elements for Abaqus, and no names of blocks for Exodus.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _tagged(mesh, cell_data, point_data=None):
 
 
 def _periodic(mesh, axis, tags):
-    """Return what gmsh says of a periodic pair of faces: the last follows the first, moved by the length of the box."""
+    """Return gmsh's entry for a periodic pair of faces: the last follows the first, shifted by the box's length."""
     first, last = mesh.pairs[axis]
     affine = np.eye(4)
     affine[:3, 3] = mesh.points[last[0]] - mesh.points[first[0]]
@@ -150,7 +150,7 @@ def _periodic(mesh, axis, tags):
 
 
 def _write(path, out, file_format, comment, notes, after, **options):
-    """Write a file by meshio, with notes after so many of its lines, and what belongs to it beside it."""
+    """Write a file by meshio, with notes after line ``after``, and its accompanying files."""
     with _writing(path, out) as target, tempfile.TemporaryDirectory(dir=path.resolve().parent, prefix=".") as folder:
         written = Path(folder) / path.name
         out.write(written, file_format=file_format, **options)
@@ -167,7 +167,7 @@ def _write(path, out, file_format, comment, notes, after, **options):
 
 @contextlib.contextmanager
 def _writing(path, mesh):
-    """Give a file to write to, which takes its place when it is whole, if the disk has room for about so much."""
+    """Yield a file to write to, which is moved into place when complete, if the disk has enough room."""
     check_room(path.resolve().parent, mesh.points.nbytes)
     with replacing(path) as temporary, temporary.open("wb") as file:
         yield file
@@ -178,13 +178,13 @@ def _lines(comment, notes):
 
 
 def _write_set(file, title, numbers):
-    """Write a set of Abaqus, eight numbers a line; none where it is empty."""
+    """Write a set of Abaqus, eight numbers per line; nothing for an empty set."""
     lines = [",".join(map(str, numbers[k : k + 8])) for k in range(0, len(numbers), 8)]
     file.write("\n".join([title, *lines, ""]).encode() if lines else b"")
 
 
 def _variable(file, name, values, *dimensions):
-    """Write an array, whose dimensions become those of the file where it has them not yet."""
+    """Write an array, creating its dimensions in the file where they do not exist yet."""
     for dimension, length in zip(dimensions, values.shape, strict=True):
         if dimension not in file.dimensions:
             file.createDimension(dimension, length)

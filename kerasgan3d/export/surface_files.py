@@ -32,7 +32,7 @@ Type="http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"/>
 
 
 def write_stl(path: Path, mesh: SurfaceMesh, notes: list[str]) -> None:
-    """Write STL: of one phase binary; of several as text, one closed solid of each phase's name after another."""
+    """Write STL: binary for one phase; for several as text, one closed solid with the name of each phase."""
     records = {name: _records(mesh, label) for label, name in mesh.phases.items()}
     with replacing(path) as temporary, temporary.open("wb") as file:
         if len(records) == 1:
@@ -67,7 +67,7 @@ def write_ply(path: Path, mesh: SurfaceMesh, notes: list[str]) -> None:
 
 
 def write_obj(path: Path, mesh: SurfaceMesh, notes: list[str]) -> None:
-    """Write OBJ: points that all share, and an object with a closed surface for each phase."""
+    """Write OBJ: shared points, and an object with a closed surface for each phase."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write("".join(f"# {note}\n" for note in notes).encode())
         np.savetxt(file, mesh.points, "v %.9g %.9g %.9g")
@@ -77,7 +77,7 @@ def write_obj(path: Path, mesh: SurfaceMesh, notes: list[str]) -> None:
 
 
 def write_3mf(path: Path, mesh: SurfaceMesh, notes: list[str]) -> None:
-    """Write 3MF, core specification 1.3: an object for each phase, its unit said."""
+    """Write 3MF, core specification 1.3: an object for each phase, with its unit."""
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", _TYPES_3MF)
         archive.writestr("_rels/.rels", _RELATIONS_3MF)
@@ -120,7 +120,7 @@ def _model_3mf(mesh: SurfaceMesh, notes: list[str]) -> Iterator[str]:
 
 
 def _records(mesh: SurfaceMesh, label: int) -> np.ndarray:
-    """Return the triangles of a phase as STL holds them."""
+    """Return the triangles of a phase as binary STL records."""
     corners = mesh.points[mesh.surface(label)]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)

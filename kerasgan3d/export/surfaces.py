@@ -1,4 +1,4 @@
-"""The surfaces of phases: triangles that neighbouring phases share, without gaps or overlaps, closed at the box."""
+"""Surfaces of phases: triangles shared by neighbouring phases, without gaps or overlaps, closed at the box."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _BYTES = (40, 1500)  # per voxel, and per pair of unlike neighbours
 
 @dataclass(frozen=True, eq=False)
 class SurfaceMesh:
-    """Triangles between phases, and between phases and what lies beyond the box.
+    """Triangles between phases, and between phases and the outside of the box.
 
     Attributes:
         points: Coordinates x, y, z in the unit: float64 (points, 3). The image's first corner is at 0.
         triangles: int32 (triangles, 3), normals from inside to outside.
         inside, outside: Labels of the phases on both sides: int16 (triangles,); -1 beyond the box.
-        faces: Face of the box in which a triangle lies, as an index of `FACES`, 6 where in none: uint8 (triangles,).
+        faces: Face of the box that contains a triangle, as an index of `FACES`, 6 for none: uint8 (triangles,).
         pairs: Periodic axis -> points on the first and on the last face, (2, points), the k-th opposite one another.
         phases: Label -> name of each phase, of letters, digits and underscores.
-        unit: What the coordinates are in, "um" or "m".
+        unit: Unit of the coordinates, "um" or "m".
     """
 
     points: np.ndarray
@@ -60,27 +60,27 @@ def surface_mesh(
 ) -> SurfaceMesh:
     """Return the surfaces of phases as triangles that neighbours share.
 
-    Surfaces run between voxel centres. They are smoothed, with what lies in a face of the box staying there and
-    periodic faces staying alike, and then moved outward or inward by the little that gives each phase the volume of its
-    voxels. Each phase's surface is closed and a manifold. Along a periodic axis the box runs from the centres of the
-    first voxels to their next images, where both faces show the same section.
+    Surfaces run between voxel centres. They are smoothed, while points in a face of the box stay there and periodic
+    faces stay equal, and then shifted slightly outward or inward so that each phase has the volume of its voxels. Each
+    phase's surface is closed and a manifold. Along a periodic axis the box extends from the centres of the first voxels
+    to their next images, so that both faces show the same section.
 
     Args:
         volume: The volume.
-        phases: Names or labels of the phases whose surfaces are wanted; default: all.
-        unit: Of the coordinates: "um" or "m".
-        smoothing: Passes of smoothing, 0 or more.
-        triangles: How many there are to be at most; default: all. Points join their neighbours where that changes
-            least, so that neighbouring phases still share their triangles, periodic faces are alike, and what lies in a
-            face of the box stays in it. There are more where fewer would change which phases touch, or a phase's volume
-            by more than 5 % before it is given back.
+        phases: Names or labels of the requested phases; default: all.
+        unit: Unit of the coordinates: "um" or "m".
+        smoothing: Number of smoothing passes, 0 or more.
+        triangles: Largest number of triangles; default: no limit. Edges are contracted where that changes the surface
+            least, so that neighbouring phases still share their triangles, periodic faces stay equal, and points in a
+            face of the box stay in it. The number may be exceeded where fewer triangles would change the contacts of
+            phases, or a phase's volume by more than 5 % before it is corrected.
 
     Returns:
         SurfaceMesh.
 
     Raises:
         ValueError: If there is no such phase or unit, or the voxel size is unknown.
-        MemoryError: If the machine has not the memory.
+        MemoryError: If the machine has too little memory.
     """
     wanted, edge = asked_of_surfaces(volume, phases, unit, smoothing, _BYTES)
     complex_, points = Lattice(volume).complex()
@@ -95,7 +95,7 @@ def surface_mesh(
 
 
 def _of_phases(complex_, points, phases, unit):
-    """Return what of the triangles bounds some phases, and no point beside."""
+    """Return the triangles that bound some phases, and only their points."""
     wanted = list(phases)
     kept = np.isin(complex_.inside, wanted) | np.isin(complex_.outside, wanted)
     used, triangles, pairs = complex_.renumbered(complex_.triangles[kept])

@@ -1,4 +1,4 @@
-"""A volume as tetrahedra by phase, with smooth boundaries that neighbouring phases share."""
+"""Tetrahedral meshes of volumes, with smooth boundaries that neighbouring phases share."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ def tetrahedral_mesh(
 ) -> Mesh:
     """Return a volume, or some of its phases, as tetrahedra whose boundaries are smooth.
 
-    Every cube between eight voxel centres is six tetrahedra, which are cut where phases meet. So cells conform, also
-    where three phases meet, and no mesher is needed, which would move what it is given. Boundaries are smoothed as
-    those of `surface_mesh`, but each point only as far as leaves the cells around it a tenth of their volume, and then
-    moved to where each phase has the volume of its voxels. Nodes on periodic faces come in pairs. Along a periodic axis
-    the box runs from the centres of the first voxels to their next images.
+    Every cube between eight voxel centres is divided into six tetrahedra, which are cut where phases meet. Cells are
+    therefore conforming, also where three phases meet, and no mesher is needed, which would move the boundaries.
+    Boundaries are smoothed like those of `surface_mesh`, but each point only so far that the cells around it keep a
+    tenth of their volume, and then shifted so that each phase has the volume of its voxels. Nodes on periodic faces
+    come in pairs. Along a periodic axis the box extends from the centres of the first voxels to their next images.
 
-    There are some 6 cells per voxel, and more at boundaries: resample the volume first where fewer are wanted.
+    There are some 6 cells per voxel, and more at boundaries: resample the volume first for fewer.
 
     Args:
         volume: The volume.
         phases: Names or labels of the phases to mesh; default: all.
-        unit: Of the coordinates: "um" or "m".
-        smoothing: Passes of smoothing, 0 or more.
+        unit: Unit of the coordinates: "um" or "m".
+        smoothing: Number of smoothing passes, 0 or more.
 
     Returns:
         The Mesh.
 
     Raises:
         ValueError: If there is no such phase or unit, or the voxel size is unknown.
-        MemoryError: If the machine has not the memory.
+        MemoryError: If the machine has too little memory.
     """
     wanted, edge = asked_of_surfaces(volume, phases, unit, smoothing, _BYTES)
     lattice = Lattice(volume)
@@ -83,7 +83,7 @@ def _cells(lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _spread(complex_: Complex, cells: np.ndarray, start: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the target of all points, of those in no surface from how far their neighbours move."""
+    """Return targets for all points; those of points in no surface follow from the shifts of their neighbours."""
     free = np.ones(len(start), bool)
     free[complex_.triangles] = False
     first, second = (cells[:, ends].ravel() for ends in ([0, 0, 0, 1, 1, 2], [1, 2, 3, 2, 3, 3]))
@@ -99,7 +99,7 @@ def _spread(complex_: Complex, cells: np.ndarray, start: np.ndarray, target: np.
 def _towards(
     complex_: Complex, cells: np.ndarray, least: np.ndarray, points: np.ndarray, target: np.ndarray
 ) -> np.ndarray:
-    """Return points on the way to a target, each as far as leaves all cells at least so much of their volume."""
+    """Return points moved towards a target, each as far as all cells keep at least ``least`` of their volume."""
     share = np.ones((len(points), 1))
     while True:
         moved = points + share * (target - points)
@@ -117,7 +117,7 @@ def _volumes(cells: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _of_phases(complex_, points, cells, labels, phases, unit, edge) -> Mesh:
-    """Return the cells of some phases as a Mesh, and no point beside."""
+    """Return the cells of some phases as a Mesh with only their points."""
     kept = np.isin(labels, list(phases))
     used, cells, pairs = complex_.renumbered(cells[kept])
     points = points[used]
@@ -133,14 +133,14 @@ def _of_phases(complex_, points, cells, labels, phases, unit, edge) -> Mesh:
 
 
 def _at(points, cells, axis, ends):
-    """Return the cells at a face of the box, and which of their sides lies in it."""
+    """Return the cells at a face of the box, and the index of the side in it."""
     within = points[cells, axis] == ends[axis]
     found = np.flatnonzero(np.count_nonzero(within, axis=1) == 3)
     return found, _SIDE[np.argmin(within[found], axis=1)]
 
 
 def _both(first, last):
-    """Return pairs of nodes that are both there, increasing by the first."""
+    """Return pairs of nodes that both exist, increasing by the first."""
     there = (first >= 0) & (last >= 0)
     order = np.argsort(first[there])
     return first[there][order], last[there][order]

@@ -1,4 +1,4 @@
-"""A volume as hexahedra, one per voxel, which share their nodes."""
+"""Voxel meshes of volumes: one hexahedron per voxel, with shared nodes."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _BYTES = (50, 140)
 def voxel_mesh(volume: Volume, phases: Iterable[int | str] | int | str | None = None, unit: str = "um") -> Mesh:
     """Return a volume, or some of its phases, as hexahedra.
 
-    Nodes and cells are in the order of the image, x fastest. No two nodes lie at one place.
+    Nodes and cells are in the order of the image, x fastest. No two nodes coincide.
 
     Args:
         volume: The volume.
         phases: Names or labels of the phases to mesh; default: all.
-        unit: Of the coordinates: "um" or "m".
+        unit: Unit of the coordinates: "um" or "m".
 
     Returns:
         The Mesh.
 
     Raises:
         ValueError: If there is no such phase or unit, the voxel size is unknown, or there are too many nodes.
-        MemoryError: If the machine has not the memory.
+        MemoryError: If the machine has too little memory.
 
     Example:
         >>> mesh = voxel_mesh(Volume(np.zeros((1, 1, 2), int), ["rock"], 0.5))
@@ -75,13 +75,13 @@ def voxel_mesh(volume: Volume, phases: Iterable[int | str] | int | str | None = 
 
 
 def _at(face, places, shape):
-    """Return the cells at a face, and which side of them lies in it."""
+    """Return the cells at a face, and the index of the side in it."""
     axis = AXES.index(face[0])
     cells = np.flatnonzero(places[axis] == (shape[axis] - 1) * int(face[1]))
     return cells, np.full(len(cells), _SIDE[face])
 
 
 def _pairs(numbers):
-    """Return the nodes on the first and the last layer of a grid of numbers that are there on both."""
+    """Return the nodes on the first and the last layer of a grid of numbers that exist on both."""
     both = (numbers[0] >= 0) & (numbers[-1] >= 0)
     return numbers[0][both], numbers[-1][both]

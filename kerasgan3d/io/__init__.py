@@ -1,9 +1,9 @@
-"""Files of volumes: the only place that reads and writes them.
+"""Reading and writing of volume files.
 
-TIFF (also folders of slices), NumPy, OME-Zarr, VTK image data, and what else people have; `docs/formats.md` says what
-each one stores. A file is read strictly: nothing is guessed that two readers could guess differently. A file is written
-beside its final place and moved there when it is complete, so that a path holds either the whole volume or what it held
-before.
+Formats are TIFF (also folders of slices), NumPy, OME-Zarr, VTK image data, and others for reading; `docs/formats.md`
+says what each one stores. Files are read strictly: nothing is guessed that two readers could guess differently. A file
+is written next to its final path and moved there when it is complete, so that a path holds either the whole volume or
+its previous content.
 """
 
 from kerasgan3d.io._itk import raw_path
@@ -26,7 +26,7 @@ from kerasgan3d.io.streaming import VolumeWriter, blocks, checksum, partial_path
 from kerasgan3d.io.volume import StoredVolume, Volume, VolumeRecord, open_volume, read, write
 from kerasgan3d.io.writing import check_writable, write_probabilities
 
-# The labels of a file that is larger than one wants to read are one kind of lazy array.
+# Labels that stay in their file are one kind of lazy array.
 StoredLabels = LazyArray
 
 __all__ = [

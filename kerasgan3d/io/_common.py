@@ -1,4 +1,4 @@
-"""What all formats share: errors that name the file, units of length, kerasgan3d's own note."""
+"""Helpers of all formats: errors that name the file, units of length, kerasgan3d's own note."""
 
 import contextlib
 import json
@@ -14,13 +14,10 @@ from kerasgan3d.io.lazy import LazyArray
 from kerasgan3d.phases import PhaseMap
 
 StrPath = str | os.PathLike[str]
-Phases = Iterable[str] | PhaseMap | None  # names of phases, where they are said
+Phases = Iterable[str] | PhaseMap | None  # names of phases, where given
 KEY = "kerasgan3d"
-FILLING = (
-    " With fill_gaps=True (--fill-gaps on the command line), the nearest plane stands for one that is missing, where "
-    "no more are missing than are there."
-)
-# Units of length in µm, as they are written and as they are spelt out; plurals are taken for what they are.
+FILLING = " With `fill_gaps=True`, the nearest plane replaces a missing one, if at most half of the planes are missing."
+# Units of length in µm, by symbol and by name; plurals are accepted too.
 UNITS = {
     **dict.fromkeys(("µm", "μm", "um", "µ", "μ", "micron", "micrometer", "micrometre"), 1.0),
     **dict.fromkeys(("å", "angstrom", "ångström", "ångstrom"), 1e-4),
@@ -35,11 +32,11 @@ for _prefix, _letter, _factor in (
 
 
 class FileError(ValueError):
-    """What is wrong with a file, said in full: not to be wrapped again."""
+    """Error in a file whose message already names it, and is not wrapped again."""
 
 
 def micrometres(unit):
-    """Return a unit of length in µm, or None where it is none: a pixel, nothing, or unknown."""
+    """Return a unit of length in µm, or None for a pixel, an empty text or an unknown unit."""
     text = str(unit or "").strip()
     if "\\u" in text:  # as ImageJ writes what is not ASCII
         text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), text)
@@ -50,7 +47,7 @@ def micrometres(unit):
 
 @contextlib.contextmanager
 def about(path, hint=None):
-    """Put the file's name in front of what is wrong with its content or with what was said about it; a hint behind."""
+    """Add the file's name, and a hint, to errors in its content or in the arguments about it."""
     try:
         yield
     except FileError:
@@ -61,7 +58,7 @@ def about(path, hint=None):
 
 @contextlib.contextmanager
 def reading(path, kind):
-    """Turn whatever a library raises over a damaged or foreign file into one clear error."""
+    """Turn any error of a library about a damaged or foreign file into one clear error."""
     try:
         yield
     except FileError:
@@ -81,12 +78,12 @@ def reading(path, kind):
 
 
 def in_one_line(error):
-    """Return what an error says as one line."""
+    """Return an error's type and message in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(": ")
 
 
 def check_array(path, shape, dtype):
-    """Refuse what is no integer image of two or three axes."""
+    """Raise a FileError unless an array is an integer image with two or three axes."""
     if dtype.kind not in "iub":
         advice = "Convert it to 8-bit labels first" if dtype.kind == "f" else "Save it as 8-bit labels"
         raise FileError(f"{path} must hold integer labels. Received: {dtype}, shape {shape}. {advice}.")
@@ -95,7 +92,7 @@ def check_array(path, shape, dtype):
 
 
 def parsed(text, key=KEY):
-    """Return kerasgan3d's record, or what else has a key, from a text that may hold it as JSON; or None."""
+    """Return kerasgan3d's record, or the value of another key, from a text that may be JSON; else None."""
     try:
         content = json.loads(text)
     except (TypeError, ValueError, RecursionError):
@@ -104,13 +101,13 @@ def parsed(text, key=KEY):
 
 
 def nearest_planes(places: Sequence[int], length: int = 0) -> tuple[list[int], tuple[int, ...]]:
-    """Return which of some planes stands at each place of a stack, and the places that had none.
+    """Return the index of the plane for each place of a stack, and the places without a plane of their own.
 
-    A place without one gets the nearest; of two as near, the one before.
+    Such a place gets the nearest plane, of two equally near ones the one before.
 
     Args:
-        places: of the planes, ascending.
-        length: of the stack; at least to the last plane.
+        places: Places of the planes, ascending.
+        length: Length of the stack; at least up to the last plane.
     """
     found, wanted = np.asarray(places), np.arange(max(length, places[-1] + 1))
     nearest = np.searchsorted((found[:-1] + found[1:]) / 2, wanted)
@@ -118,19 +115,19 @@ def nearest_planes(places: Sequence[int], length: int = 0) -> tuple[list[int], t
 
 
 class Opened(NamedTuple):
-    """What a format finds in a file.
+    """An opened image file.
 
     Attributes:
         array: The image (y, x) or (z, y, x): a `LazyArray`, or an array where the format can only be read at once.
-        spacing: Edges of a voxel along z, y and x in µm, or None where the file does not say.
+        spacing: Edges of a voxel along z, y and x in µm, or None where the file does not state them.
         record: kerasgan3d's note, or None.
-        missing: A value that stands for voxels that got lost, or None.
-        lossy: What changed the grey values when the file was written, such as "JPEG"; None: nothing.
+        missing: A value that marks lost voxels, or None.
+        lossy: Lossy encoding that changed the grey values, such as "JPEG", or None.
         ratio: Edges of a voxel along z, y and x without a unit, where the file states no more and they differ; or None.
-        colours: What a palette shows the values in, as bytes, or None: slices of a stack have the same.
-        filled: The planes along z that are missing and filled, each by the nearest.
-        step: How far apart the slice says that slices are along z, in µm, or None.
-        hint: What to know of its grey values where they are not those of phases, a sentence; or None.
+        colours: Palette as bytes, the same for all slices of a stack; or None.
+        filled: The missing planes along z that were filled, each by the nearest.
+        step: Distance of slices along z that the slice states, in µm, or None.
+        hint: A sentence for errors about grey values that belong to no phase; or None.
     """
 
     array: LazyArray | np.ndarray

@@ -1,4 +1,4 @@
-"""DREAM.3D: cell arrays (z, y, x, 1) of HDF5, beside the geometry of their image."""
+"""DREAM.3D files: cell arrays (z, y, x, 1) in HDF5, with the geometry of their image."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ _KIND = "a DREAM.3D file"
 
 
 def open_dream3d(path, name=None):
-    """Open a cell array of a DREAM.3D file, the only one of integers or the one that is named: an `Opened`."""
+    """Open a cell array of a DREAM.3D file, the named one or the only one of integers: an `Opened`."""
     import h5py
 
     with reading(path, _KIND):

@@ -14,7 +14,7 @@ _KIND = "a NetCDF file"
 
 
 def open_netcdf(path, name=None):
-    """Open a variable of a NetCDF file, version 3 or 4, the only one of two or more axes or the named: an `Opened`."""
+    """Open a variable of a NetCDF file (version 3 or 4), the named one or the only one with two axes: an `Opened`."""
     with reading(path, _KIND):
         import h5py
 
@@ -22,13 +22,13 @@ def open_netcdf(path, name=None):
             return _open_4(path, name)
         from scipy.io import netcdf_file
 
-        # Mapped, and closed when nothing refers to it.
+        # Memory-mapped, and closed when nothing refers to it any more.
         file = netcdf_file(path, "r", mmap=True)
         return gridded(path, _KIND, {key: _Classic(file, key) for key in file.variables}, name)
 
 
 class _Classic:
-    """A variable of a NetCDF file of version 3, as a dataset of HDF5 looks."""
+    """A variable of a NetCDF file of version 3, with the interface of an HDF5 dataset."""
 
     chunks = None
 
@@ -41,7 +41,7 @@ class _Classic:
             self.dtype = np.dtype(f"{self.dtype.byteorder}u{self.dtype.itemsize}")
 
     def __getitem__(self, window):
-        # A copy: what refers to a map keeps it open.
+        # A copy, since a reference to the map would keep it open.
         return np.array(self._file.variables[self._key].data[window]).view(self.dtype)
 
 
@@ -75,7 +75,7 @@ class _Named:
 
 
 def xarray_variables(group: Any) -> dict[str, _Named]:
-    """Return the arrays of a Zarr group whose axes have names, as xarray writes them; {} where there are none."""
+    """Return the arrays with named axes of a Zarr group, as written by xarray; {} without any."""
     variables = {}
     for key, node in group.arrays():
         attrs = node.attrs.asdict()
@@ -89,9 +89,9 @@ def gridded(path: Any, kind: str, variables: dict[str, Any], name: str | None = 
     """Open one of several variables with named axes, whose coordinates are variables of the axes' names: an `Opened`.
 
     Args:
-        path, kind: of the file, for errors, as for `reading`.
-        variables: by their names: shape, dtype, chunks, indexing, `names` of the axes, `attrs`.
-        name: that of the variable; None for the only one of two or more axes that holds integers.
+        path, kind: Path and kind of the file, for errors, as for `reading`.
+        variables: Variables by name: shape, dtype, chunks, indexing, `names` of the axes, `attrs`.
+        name: Name of the variable; None for the only one of two or more axes that holds integers.
     """
     images = [key for key, each in variables.items() if len(each.shape) >= 2 and each.dtype.kind in "iub"]
     key = chosen(path, images if name is None else list(variables), name and name.lstrip("/"), "variable")
@@ -112,10 +112,10 @@ def gridded(path: Any, kind: str, variables: dict[str, Any], name: str | None = 
 
 
 def _step(path, name, scale):
-    """Return how far apart the places along an axis are."""
+    """Return the distance of the coordinates along an axis."""
     steps = np.diff(np.asarray(scale[(slice(None),)], float))
     step = float(np.mean(steps))
-    # Places of single precision differ by what they are rounded by.
+    # Coordinates of single precision differ by rounding errors.
     if not (np.isfinite(step) and step and np.allclose(steps, step, rtol=1e-2, atol=0)):
         raise FileError(
             f"{path} must have voxels at even distances. Received: {name} from {steps.min():g} to {steps.max():g}."

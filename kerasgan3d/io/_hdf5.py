@@ -13,15 +13,15 @@ from kerasgan3d.io._stated import arranged, judged, on_disk, opened
 
 _KIND = "an HDF5 file"
 _SHOWN = 8
-# What a file may hold before one dataset of it is named, and bytes of an attribute that is read.
+# Most objects of a file without a named dataset, and most bytes of an attribute.
 _MAX_OBJECTS, _MAX_ATTRIBUTE = 10_000, 2**16
 
 
 def open_hdf5(path, dataset=None):
     """Open a dataset of an HDF5 file: an `Opened`.
 
-    Without a name, it is the only dataset of two or more axes. The spacing is the attribute `element_size_um` that
-    Fiji and ilastik write; axes are named by `axistags`, dimension labels, or scales.
+    Without a name, the only dataset with two or more axes is opened. The spacing is the attribute `element_size_um`,
+    which Fiji and ilastik write; axes are named by `axistags`, dimension labels, or scales.
     """
     import h5py
 
@@ -42,7 +42,7 @@ def open_hdf5(path, dataset=None):
                 stored=min(node.id.get_storage_size(), on_disk(path) or 2**63),
             )
             _check_written(name, node)
-            # The file is open for as long as the array is there.
+            # The file stays open as long as the array exists.
             return opened(
                 arranged(path, _KIND, _Deflated(name, node) if node.compression == "gzip" else node, layout), layout
             )
@@ -64,7 +64,7 @@ def _named(path, file, dataset):
 
 
 def _followed(path, file, name, depth=0):
-    """Return what has a name, by links within the file alone, or None."""
+    """Return the object of a name, following only links within the file, or None."""
     import h5py
 
     node: Any = file
@@ -96,7 +96,7 @@ def _only(path, file):
 
 
 def _datasets(path, file):
-    """The names of all datasets of two or more axes."""
+    """List the names of all datasets with two or more axes."""
     import h5py
 
     names, seen = [], []
@@ -119,7 +119,7 @@ def _listing(names):
 
 
 def _check_own(name, node):
-    """Refuse a dataset whose data lie in other files, which may be any of the machine."""
+    """Refuse a dataset whose data lie in other files, which may be any file of the machine."""
     import h5py
 
     settings = node.id.get_create_plist()
@@ -130,7 +130,7 @@ def _check_own(name, node):
 
 
 def _check_written(name, node):
-    """Refuse a dataset of which parts were never written: HDF5 gives zeros for them."""
+    """Refuse a dataset with parts that were never written, which HDF5 reads as zeros."""
     if node.chunks:
         wanted = math.prod(-(-n // chunk) for n, chunk in zip(node.shape, node.chunks, strict=True))
         written = node.id.get_num_chunks()
@@ -143,7 +143,7 @@ def _check_written(name, node):
 
 
 class _Deflated:
-    """A dataset that is compressed by zlib, whose chunks are looked at before HDF5 makes room for what is in them."""
+    """A zlib-compressed dataset whose chunks are checked before HDF5 allocates memory for their content."""
 
     def __init__(self, name, node):
         self.shape, self.dtype, self.chunks, self._name, self._node = node.shape, node.dtype, node.chunks, name, node

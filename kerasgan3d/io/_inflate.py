@@ -1,4 +1,4 @@
-"""How much compressed data inflates to, found out before a library makes room for all of it."""
+"""Checks of the inflated size of compressed data, before a library allocates memory for it."""
 
 import bz2
 import lzma
@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasgan3d.io._common import FileError
 
-SMALL = 2**16  # bytes that zlib, at 1032 to one, inflates to what does no harm
+SMALL = 2**16  # bytes that zlib, at most 1032 to one, inflates to a harmless size
 _STREAMS = {
     "zlib": zlib.decompressobj,
     "gzip": lambda: zlib.decompressobj(31),
@@ -19,12 +19,12 @@ _STREAMS = {
 
 
 def check_sizes(path: Any, sizes: Sequence[int], raw: int) -> None:
-    """Refuse what is stored in pieces that are larger than what they should hold.
+    """Refuse stored pieces that are larger than their content should be.
 
     Args:
-        path: Of the file.
-        sizes: Bytes of each piece as it is stored.
-        raw: Bytes that a piece should hold.
+        path: Path of the file.
+        sizes: Stored bytes of each piece.
+        raw: Bytes of content that a piece should hold.
     """
     largest = max(sizes, default=0)
     if largest > 2 * raw + SMALL:
@@ -35,9 +35,9 @@ def check_inflated(path: Any, data: bytes | memoryview, codec: str, raw: int) ->
     """Refuse a compressed piece that would inflate to more than it should hold.
 
     Args:
-        path: Of the file.
-        data: The piece as it is stored.
-        codec: "zlib", "gzip", "bz2", "lzma", "zstd", "lz4", "blosc"; of others nothing is known.
+        path: Path of the file.
+        data: The stored piece.
+        codec: "zlib", "gzip", "bz2", "lzma", "zstd", "lz4" or "blosc"; others are not checked.
         raw: Bytes that it should hold.
     """
     limit = raw + SMALL
@@ -48,7 +48,7 @@ def check_inflated(path: Any, data: bytes | memoryview, codec: str, raw: int) ->
         try:
             more = len(stream.decompress(data, limit + 1)) > limit or bool(stream.unused_data)
         except (zlib.error, lzma.LZMAError, OSError):
-            return  # damaged, which its library says better
+            return  # damaged: its library has the better message
     else:
         more = _claimed(data, codec) > limit
     if more:
@@ -56,7 +56,7 @@ def check_inflated(path: Any, data: bytes | memoryview, codec: str, raw: int) ->
 
 
 def _claimed(data, codec):
-    """Return how many bytes a piece inflates to, by what its library goes by, or 0 where it says nothing."""
+    """Return the inflated size of a piece, as its library determines it, or 0 where the piece does not state it."""
     try:
         if codec == "lz4":
             return struct.unpack_from("<I", data)[0]
@@ -68,7 +68,7 @@ def _claimed(data, codec):
 
 
 def _zstd_blocks(data):
-    """Return how many bytes Zstandard makes room for: what a frame says, or what its blocks of 128 KiB hold."""
+    """Return the bytes that Zstandard allocates: the size that a frame states, or that of its blocks of 128 KiB."""
     flags = data[4]
     single, digits = flags >> 5 & 1, (1, 2, 4, 8)[flags >> 6]
     position = 5 + (not single) + (0, 1, 2, 4)[flags & 3]

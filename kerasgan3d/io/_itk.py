@@ -1,7 +1,7 @@
 """MetaImage (.mha, .mhd), NRRD (.nrrd, .nhdr) and raw voxels: a header of a few lines, or none, before plain numbers.
 
-Read here and not by SimpleITK or pynrrd: these open whatever file a header names and unpack it without a bound, read it
-all to give one slice, and SimpleITK does not tell units.
+They are read here and not by SimpleITK or pynrrd, which open any file that a header names and unpack it without a
+bound, and read all of it for one slice; SimpleITK does not return units.
 """
 
 import bz2
@@ -23,7 +23,7 @@ _META_TYPES = {
     **{"MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8"},
     **{"MET_FLOAT": "f4", "MET_DOUBLE": "f8"},
 }
-# NRRD has C's names of types, less signed, unsigned, int and _t, in bytes.
+# Bytes of C's types as NRRD names them, without signed, unsigned, int and _t.
 _NRRD_TYPES = {"char": 1, "int8": 1, "short": 2, "int16": 2, "": 4, "int32": 4, "longlong": 8, "int64": 8}
 _MOST_HEADER = 1 << 16
 
@@ -62,7 +62,7 @@ def open_metaimage(path):
 
 
 def open_nrrd(path):
-    """Open an NRRD image, its voxels in the same file or in one beside it: an `Opened`."""
+    """Open an NRRD image with its voxels in the same file or in one next to it: an `Opened`."""
     with reading(path, _NRRD), path.open("rb") as stream:
         if not stream.readline(_MOST_HEADER).startswith(b"NRRD000"):
             raise ValueError("no NRRD header")
@@ -89,7 +89,7 @@ def open_nrrd(path):
         names = shlex.split(facts.get("labels", ""))[::-1] or [""] * n
         kinds = facts.get("kinds", "").split()[::-1]
         if not set("".join(names).lower()) & set("zyx") and len(kinds) == n:
-            # Axes that are not of space are named by what they are; those of space come as x, y, z.
+            # Axes other than those of space are named by their kind; those of space are x, y, z.
             space = iter(AXES[-sum(word in ("domain", "space") for word in kinds) :])
             names = [next(space) if word in ("domain", "space") else word for word in kinds]
         elif not any(names) and n <= 3:
@@ -105,7 +105,7 @@ def open_nrrd(path):
 
 
 def _nrrd_edges(path, facts, n):
-    """Return the edge of a voxel and its unit along each axis, the last axis first, as arrays have them."""
+    """Return the edge of a voxel and its unit along each axis, the last axis first, as in arrays."""
     units = shlex.split(facts.get("units", ""))
     if "spacedirections" in facts:
         vectors = re.findall(r"none|\([^)]*\)", facts["spacedirections"])
@@ -122,17 +122,17 @@ def _nrrd_edges(path, facts, n):
 
 
 def open_raw(path, said=None):
-    """Open voxels without a header, of which everything is said: an `Opened`.
+    """Open voxels without a header, given their type and shape: an `Opened`.
 
     Args:
-        path: of the file.
-        said: type and shape, "uint8,100x200x300"; ">u2,100x200x300,xyz" where the axes are not z, y, x.
+        path: Path of the file.
+        said: Type and shape, "uint8,100x200x300"; ">u2,100x200x300,xyz" where the axes are not z, y, x.
     """
     match = re.fullmatch(r"(?P<type>[<>]?\w+),(?P<shape>\d+(x\d+){1,2})(,(?P<axes>[xyz]+))?", said or "")
     if match is None or len(match["axes"] or AXES) != len(match["axes"] and match["shape"].split("x") or AXES):
         raise FileError(
-            f"{path} has no header: say type and shape (z, y, x), as in {path.name}:uint8,100x200x300, or with shape= "
-            f"and dtype= (--shape and --dtype on the command line). Received: {said or 'neither'}."
+            f"{path} has no header: say type and shape (z, y, x), as in {path.name}:uint8,100x200x300, or with `shape` "
+            f"and `dtype`. Received: {said or 'neither'}."
         )
     shape = tuple(int(length) for length in match["shape"].split("x"))
     with reading(path, _RAW):
@@ -150,7 +150,7 @@ def open_raw(path, said=None):
 
 
 def raw_path(path, shape, dtype):
-    """Return the path that says shape and type of a raw file, "scan.raw:uint8,100x200x300"; as it is without either."""
+    """Return a path with shape and type of a raw file, "scan.raw:uint8,100x200x300"; unchanged without either."""
     if shape is None and dtype is None:
         return path
     try:
@@ -166,7 +166,7 @@ def raw_path(path, shape, dtype):
 
 
 def _voxels(path, kind, file, skip, packed, dtype, shape):
-    """Return the voxels of a file, from a byte on, or its last ones where that is negative: a LazyArray."""
+    """Return the voxels of a file that begin at a byte, or its last ones if that is negative: a LazyArray."""
     with reading(path, kind):
         stored = file.stat().st_size
         skip = stored - math.prod(shape) * dtype.itemsize if skip < 0 else skip
@@ -193,7 +193,7 @@ def _voxels(path, kind, file, skip, packed, dtype, shape):
 
 
 def _upright(path, kind, array, names, edges):
-    """Return an `Opened` of an array whose axes have names, and edges with units or nothing."""
+    """Return an `Opened` of an array with named axes, and edges with or without units."""
     stated = {name: (float(edge), unit) for name, (edge, unit) in zip(names, edges, strict=False) if name}
     layout = judged(path, array.shape, array.dtype, names, stated)
     return opened(arranged(path, kind, array, layout, whole=lambda: np.asarray(array)), layout)

@@ -1,4 +1,4 @@
-"""What the header of a file declares: judged before memory is taken for it."""
+"""Checks of the image that a file's header declares, before memory is allocated for it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ import numpy as np
 from kerasgan3d.io._common import FileError, reading
 from kerasgan3d.io.lazy import LazyArray
 
-# What takes no more bytes is read however well it is packed. Deflate ends at a 1032nd, which is what a file of zeros
-# comes to that is made to fill memory; segmented images do not come near.
+# Images of at most this size are read at any compression. Deflate's limit is a factor of 1032, which only a file of
+# zeros made to fill memory reaches; segmented images are far below.
 _HARMLESS_BYTES, PACKED = 1 << 28, 800
 _MOST_BYTES = 1 << 48
 _SHOWN = 8
 
 
 def check_declared(path: Any, shape: Sequence[int], dtype: Any, stored: int | None, densest: int = PACKED) -> None:
-    """Refuse an image that cannot lie in so many stored bytes, or that is packed as none is.
+    """Refuse an image that does not fit in its stored bytes, or that is compressed implausibly well.
 
     Args:
-        path: of the file, for errors.
-        shape, dtype: what is declared.
-        stored: bytes, or None where that says nothing.
-        densest: in how many bytes of a large image at least one is stored; 1 where nothing is packed.
+        path: Path of the file, for errors.
+        shape, dtype: Declared shape and type.
+        stored: Stored bytes, or None where they are unknown.
+        densest: Largest plausible ratio of a large image's bytes to its stored bytes; 1 without compression.
     """
     wanted = math.prod(shape) * np.dtype(dtype).itemsize
     if densest > 1 and wanted <= _HARMLESS_BYTES:
@@ -44,7 +44,7 @@ def check_declared(path: Any, shape: Sequence[int], dtype: Any, stored: int | No
 
 
 def stored_bytes(path: Any, shape: Sequence[int], dtype: Any, densest: int = PACKED) -> int | None:
-    """Return the bytes of a file or of a folder's files; None where they suffice, or where few are declared."""
+    """Return the bytes of a file or of a folder's files; None where they suffice, or where the image is small."""
     claimed, total = math.prod(shape) * np.dtype(dtype).itemsize, 0
     if claimed <= _HARMLESS_BYTES:
         return None
@@ -57,7 +57,7 @@ def stored_bytes(path: Any, shape: Sequence[int], dtype: Any, densest: int = PAC
 
 
 def inflated(data: Any, wanted: int, engine: Any = None) -> bytes:
-    """Return the `wanted` bytes that an engine, or else zlib and gzip, makes of data; never more."""
+    """Return the `wanted` bytes to which an engine, or else zlib or gzip, inflates data; never more."""
     values = (engine or zlib.decompressobj(47)).decompress(data, wanted + 1)
     if len(values) != wanted:
         raise ValueError(f"{'more' if len(values) > wanted else len(values)} bytes where there should be {wanted}")
@@ -65,7 +65,7 @@ def inflated(data: Any, wanted: int, engine: Any = None) -> bytes:
 
 
 def loaded(path: Any, kind: str, shape: Sequence[int], dtype: Any, load: Callable[[], np.ndarray]) -> LazyArray:
-    """Return an array that can only be read whole, and is once something of it is asked for."""
+    """Return an array that can only be read as a whole, on first use."""
 
     @functools.cache
     def whole():
@@ -76,7 +76,7 @@ def loaded(path: Any, kind: str, shape: Sequence[int], dtype: Any, load: Callabl
 
 
 def chosen(path: Any, names: Sequence[str], name: str | None, what: str = "image") -> str:
-    """Return which of the images of a file is meant: the one that is named, in full or by its last part, or the only.
+    """Return the name of the image to read: the one that is named, in full or by its last part, or the only one.
 
     Raises:
         FileError: if there is no such image, or several.
@@ -96,7 +96,7 @@ def chosen(path: Any, names: Sequence[str], name: str | None, what: str = "image
 
 
 def datasets(path: Any, group: Any) -> dict[str, Any]:
-    """Return the datasets of an HDF5 file or a group of it by their names; behind links that leave the file are none.
+    """Return the datasets of an HDF5 file or a group of it by their names, without links that leave the file.
 
     Raises:
         FileError: if a dataset takes its values from other files.
@@ -116,10 +116,10 @@ def datasets(path: Any, group: Any) -> dict[str, Any]:
 
 
 def plain_neighbour(path: Path, name: str) -> Path:
-    """Return the path of the file beside a header that holds its voxels, if it is a plain file in the same folder.
+    """Return the path of the file that holds a header's voxels, if it is a plain file in the same folder.
 
     Raises:
-        FileError: if it lies elsewhere, is a link or a device, or is not there.
+        FileError: if it lies elsewhere, is a link or a device, or does not exist.
     """
     file = path.parent / name
     if name != Path(name).name or "\\" in name or not file.exists() or not stat.S_ISREG(file.lstat().st_mode):
@@ -130,7 +130,7 @@ def plain_neighbour(path: Path, name: str) -> Path:
 
 
 def check_upright(path: Any, matrix: Any, n: int) -> None:
-    """Refuse axes that are turned: a matrix of n rows whose rows are not x, y, z, in this order, of any sign."""
+    """Refuse rotated axes: a matrix of n rows that are not along x, y, z, in this order and with any sign."""
     values = np.asarray(matrix, float)
     if values.size != n * n or np.count_nonzero(np.abs(values.reshape(n, n)) > 1e-4 * np.abs(values).max()) != n:
         raise FileError(

@@ -1,4 +1,4 @@
-"""MATLAB's files: to version 7 by SciPy, from 7.3 on HDF5. MATLAB's rows, columns and pages are y, x, z."""
+"""MATLAB files: up to version 7 by SciPy, from 7.3 on as HDF5. MATLAB's rows, columns and pages are y, x, z."""
 
 import functools
 import zlib
@@ -21,10 +21,10 @@ _COMPRESSED = 15
 
 
 def open_mat(path, name=None):
-    """Open an array of a MATLAB file, the only one of two or three axes or the one that is named: an `Opened`.
+    """Open an array of a MATLAB file, the named one or the only one with two or three axes: an `Opened`.
 
-    What MATLAB wrote has the axes y, x, z; what SciPy wrote has them as NumPy had, z, y, x. A name may say otherwise:
-    "labels,zyx".
+    Arrays written by MATLAB have the axes y, x, z; those written by SciPy have NumPy's, z, y, x. A name may give other
+    axes: "labels,zyx".
     """
     name, _, axes = (name or "").partition(",")
     if axes and (set(axes) - set(AXES) or len(set(axes)) < len(axes)):
@@ -54,12 +54,12 @@ def _open_73(path, name):
         key = chosen(path, fitting if name is None else list(arrays), name, "array")
         by_matlab = "MATLAB_class" in arrays[key].attrs
     array = open_hdf5(path, key).array
-    # HDF5 has the axes from the last to the first of MATLAB's.
+    # HDF5 has MATLAB's axes in reverse order.
     return (_Reversed(array) if by_matlab else array), by_matlab
 
 
 class _Reversed:
-    """An array with its axes the other way round."""
+    """An array with its axes in reverse order."""
 
     def __init__(self, array):
         self._array, self.shape, self.dtype, self.ndim = array, array.shape[::-1], array.dtype, array.ndim
@@ -97,7 +97,7 @@ def _open_5(path, name):
 def _check_unpacked(path):
     """Refuse a file that unpacks to more than files of images do; tell whether MATLAB wrote it.
 
-    SciPy reads what its parts declare, whatever it is.
+    SciPy would read whatever size its parts declare.
     """
     with path.open("rb") as stream:
         head = stream.read(128)

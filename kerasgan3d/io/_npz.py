@@ -11,7 +11,7 @@ _KIND = "an archive of NumPy arrays"
 
 
 def open_npz(path, name=None):
-    """Open an array of an archive, the only one of two or three axes or the one that is named: an `Opened`."""
+    """Open an array of an archive, the named one or the only one with two or three axes: an `Opened`."""
     with reading(path, _KIND), np.load(path, allow_pickle=False) as archive:
         headers = {each.removesuffix(".npy"): _header(archive.zip, each) for each in archive.zip.namelist()}
         fitting = [each for each, (shape, dtype) in headers.items() if len(shape) in (2, 3) and dtype.kind in "iub"]
@@ -31,7 +31,7 @@ def open_npz(path, name=None):
 
 
 def _header(archive, name):
-    """Return shape and type of an array of an archive, unread."""
+    """Return shape and type of an array in an archive without reading it."""
     with archive.open(name) as stream:
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, _, dtype = read[np.lib.format.read_magic(stream)](stream)

@@ -1,4 +1,4 @@
-"""NumPy files, with a note beside each."""
+"""NumPy files, each with a note in a second file."""
 
 import hashlib
 import json
@@ -11,13 +11,13 @@ from kerasgan3d.io._stated import arranged, judged, on_disk, opened
 
 _KIND = "a NumPy array file"
 _MAX_NOTE = 2**20  # bytes
-# A file is known by its length and by so many pieces of it.
+# Number of pieces that, with its length, identify a file.
 _PIECES, _PIECE = 256, 2**16
 
 
 def write_npy(path, array, record):
-    """Write an array, and the note beside it, which says of what array it is."""
-    # The note comes into place last: beside an older note, the new array is known by what it holds.
+    """Write an array, and a note next to it that identifies the array."""
+    # The note is moved into place last: next to an older note, the new array is recognised by its content.
     with replacing(_sidecar(path)) as note, replacing(path) as temporary:
         with temporary.open("wb") as stream:
             np.save(stream, array, allow_pickle=False)
@@ -26,7 +26,7 @@ def write_npy(path, array, record):
 
 
 def open_npy(path):
-    """Map a NumPy file into memory: an `Opened`."""
+    """Memory-map a NumPy file: an `Opened`."""
     with reading(path, _KIND):
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(mapped, np.ndarray):
@@ -38,7 +38,7 @@ def open_npy(path):
 
 
 def _note(path):
-    """Return kerasgan3d's record from the note beside a file, or None where there is none."""
+    """Return kerasgan3d's record from the note next to a file, or None without one."""
     sidecar = _sidecar(path)
     if not sidecar.is_file():
         return None
@@ -53,13 +53,13 @@ def _note(path):
     if record is not None and known not in (None, _fingerprint(path)):
         raise FileError(
             f"{path} must be the array that its note {sidecar.name} is of. Received: another array, saved over it. "
-            "Delete the note, and say phases and voxel size, or write both again."
+            "Delete the note and pass phases and voxel size, or write both again."
         )
     return record
 
 
 def _fingerprint(path):
-    """Return what a file is known by: its bytes, all of them or pieces in equal steps."""
+    """Return the sha256 that identifies a file: of all its bytes, or of pieces in equal steps."""
     size = path.stat().st_size
     digest = hashlib.sha256()
     starts = range(0, size, max(_PIECE, size // _PIECES))

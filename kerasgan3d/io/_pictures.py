@@ -9,13 +9,13 @@ from kerasgan3d.io._layout import check_declared, loaded
 
 PICTURES = (".png", ".bmp", ".jpg", ".jpeg")
 _KIND = "a picture (PNG, BMP or JPEG)"
-# 600 dots per inch: what is coarser is the resolution of a screen or a printer, not of a microscope.
+# 600 dots per inch: coarser resolutions are those of a screen or a printer, not of a microscope.
 _FINEST_PRINT = 600
 _ORIENTATION = 0x0112
 
 
 def open_picture(path):
-    """Open a slice that is stored as a picture, black as the least value: an `Opened`."""
+    """Open a slice that is stored as a picture, with black as the least value: an `Opened`."""
     with reading(path, _KIND), _image(path) as image:
         images = getattr(image, "n_frames", 1)
         if images != 1:
@@ -42,17 +42,17 @@ def open_picture(path):
 
 
 def _image(path):
-    """Open a picture, whose header is read."""
+    """Open a picture and read its header."""
     from PIL import Image
 
     with warnings.catch_warnings():
-        # It warns of pictures above 89 million pixels, and refuses them above twice as many.
+        # Pillow warns of pictures above 89 million pixels, and refuses those above twice as many.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(path, formats=("PNG", "BMP", "JPEG"))
 
 
 def _bits_of_bmp(path):
-    """Return how many bits a pixel takes: Pillow takes two colours, black and white, for one bit each."""
+    """Return the bits per pixel: Pillow reads two colours, black and white, as one bit each."""
     with path.open("rb") as stream:
         head = stream.read(30)
     start = 24 if head[14] == 12 else 28
@@ -60,8 +60,8 @@ def _bits_of_bmp(path):
 
 
 def _greys(path, image):
-    """Return the grey values (y, x) of a picture, whatever it stores them as."""
-    if image.getexif().get(_ORIENTATION, 1) != 1:  # it may stand behind the pixels
+    """Return the grey values (y, x) of a picture of any mode."""
+    if image.getexif().get(_ORIENTATION, 1) != 1:  # it may follow the pixels
         raise FileError(f"{path} must lie as it is stored. Received: a picture to be turned.")
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")

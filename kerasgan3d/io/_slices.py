@@ -16,17 +16,17 @@ from kerasgan3d.io._tiff import open_tiff
 from kerasgan3d.io.lazy import LazyArray, lazy
 
 _OPEN = {".tif": open_tiff, ".tiff": open_tiff, **dict.fromkeys(PICTURES, open_picture)}
-# How numbers may stand in names: with a point or without, after a hyphen or with a sign, with a power of ten.
+# Forms of numbers in names: with a point or without, after a hyphen or with a sign, with a power of ten.
 _NUMBERS = (r"[0-9]+", r"[0-9]+(?:[.,][0-9]+)?", r"[-+−]?[0-9]+", r"[-+−]?[0-9]+(?:[.,][0-9]+)?")
 _POWER = r"(?<=[0-9])e[-+−]?[0-9]{1,3}(?![0-9])"
 _SHOWN = 5
 
 
 def open_slices(paths, source, fill_gaps=False):
-    """Stack 2D slices along z by the numbers in their names, with the spacing that they have: an `Opened`.
+    """Stack 2D slices along z by the numbers in their names, with the spacing that they state: an `Opened`.
 
-    Where there are TIFF slices, pictures beside them are none. That slices have one size and type is checked here; they
-    are read when they are asked for. Where gaps may be filled, the nearest slice stands for one that is missing.
+    Where there are TIFF slices, other pictures are ignored. Equal size and type of the slices are checked here; they
+    are read on demand. With `fill_gaps`, the nearest slice replaces a missing one.
     """
     paths = slices_among(paths)
     if not paths:
@@ -60,7 +60,7 @@ def open_slices(paths, source, fill_gaps=False):
             )
 
     def plane(path):
-        # Opened for each plane anew: a stack has more slices than a process may have files open.
+        # Opened anew for each plane: a stack may have more slices than a process may have open files.
         image = _slice(path).array
         if image.shape != shape:
             raise FileError(f"{path} must stay as it was. Received: a slice of shape {image.shape} by now.")
@@ -70,7 +70,7 @@ def open_slices(paths, source, fill_gaps=False):
         return np.stack([plane(path)[window[1:]] for path in paths[window[0]]])
 
     def whole():
-        return np.stack([plane(path)[:] for path in paths])  # what is mapped is not opened once more
+        return np.stack([plane(path)[:] for path in paths])  # memory-mapped planes are not opened again
 
     nearest, filled = nearest_planes(places)
     spacing = first.spacing
@@ -86,20 +86,20 @@ def _opened(path):
 
 
 def _slice(path):
-    """Open a slice: a volume of one plane is one too."""
+    """Open a slice, which may be a volume of one plane."""
     found = _opened(path)
     flat = found.array.ndim == 3 and found.array.shape[0] == 1
     return found._replace(array=lazy(found.array).plane(0)) if flat else found
 
 
 def slices_among(paths: Iterable[Path]) -> list[Path]:
-    """Return which files of a folder are its slices: TIFF files, or else pictures."""
+    """Return the files of a folder that are its slices: TIFF files, or else pictures."""
     paths = [p for p in paths if p.suffix.lower() in _OPEN and not p.name.startswith(".") and p.is_file()]
     return [path for path in paths if _OPEN[path.suffix.lower()] is open_tiff] or paths
 
 
 class _Series(NamedTuple):
-    """What numbers in names say: the order of the names, the place of each in equal steps, and what is missing."""
+    """Order of names by their numbers: the order, the place of each in equal steps, and missing numbers."""
 
     order: list[int]
     places: list[Fraction]
@@ -107,13 +107,13 @@ class _Series(NamedTuple):
 
 
 def _in_order(paths, source, fill_gaps):
-    """Return the paths of slices by the numbers in their names, and the planes that they are.
+    """Return the paths of slices in the order of the numbers in their names, and the planes that they belong to.
 
-    Names say their order where they differ in numbers alone, and these follow one another in equal steps, whole numbers
-    in steps of one. A number may have a point and a sign; which it has is known by the steps. A power of ten counts.
+    Names define an order if they differ only in numbers that follow one another in equal steps, integers in steps of
+    one. A number may have a point and a sign, which the steps disambiguate, and a power of ten.
 
     Raises:
-        FileError: if they do not, with what is missing or ambiguous.
+        FileError: if the names define no order; the message says what is missing or ambiguous.
     """
     if len(paths) == 1:
         return paths, [0]
@@ -128,7 +128,7 @@ def _in_order(paths, source, fill_gaps):
         found = by_power  # 5e-4 and 1e-3 are one number each
     told = [each for each in found if isinstance(each, _Series)]
     fitting = [each for each in told if not each.missing] or [each for each in told if fill_gaps and _fillable(each)]
-    # After a hyphen, whole numbers are no negative ones: scan-1, scan-2. Others may be.
+    # After a hyphen, integers are not negative: scan-1, scan-2. Other numbers may be.
     known = fitting[:1] if found[0] in fitting and found is not by_power else fitting
     orders = [each.order for each in known + by_power[:1]] if known else []
     if other := next((order for order in orders if order != orders[0]), None):
@@ -145,12 +145,12 @@ def _in_order(paths, source, fill_gaps):
 
 
 def _fillable(series):
-    """Tell whether slices lie in places of equal steps, half of which have one."""
+    """Tell whether slices lie at places in equal steps, at least half of which have a slice."""
     return all(place.denominator == 1 for place in series.places) and series.places[-1] < 2 * len(series.places)
 
 
 def _series(names, paths, pattern):
-    """Return the `_Series` that the numbers of names make; or why they make none."""
+    """Return the `_Series` of the numbers in names, or a text that says why they form none."""
     texts = [re.split(pattern, name) for name in names]
     usual = max(texts, key=texts.count)
     strange = [paths[k].name for k, text in enumerate(texts) if text != usual]

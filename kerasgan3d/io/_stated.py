@@ -1,7 +1,7 @@
-"""What a file states of its image, and the one judgement of it: which axis is which, and how large a voxel is.
+"""Interpretation of a file's metadata: which axis is which, and how large a voxel is.
 
-A reader collects what its file states, and `judged` says what is read, or refuses. Reading at once and window by window
-take the same `Layout`, so that they cannot differ.
+A reader collects the metadata of its file, and `judged` decides what is read, or refuses it. Reading at once and window
+by window use the same `Layout`, so that they cannot differ.
 """
 
 import math
@@ -23,19 +23,19 @@ _AXES = {
     **dict.fromkeys(("t", "time", "frame", "frames"), "t"),
     **dict.fromkeys(("c", "s", "channel", "channels", "sample", "samples"), "c"),
 }
-# What programs call axes that nobody named.
+# Names that programs give to unnamed axes.
 _UNNAMED = re.compile(r"[qi]?|(phony_)?(dim|axis|d)[_ ]?\d*|unknown|none")
 
 
 class Layout(NamedTuple):
-    """How an image lies in what is stored.
+    """Layout of an image within a stored array.
 
     Attributes:
-        kept: For each axis of the image, (z, y, x) or (y, x), the axis of what is stored; None for one of a voxel more.
-        shape: Of the image.
+        kept: For each axis of the image, (z, y, x) or (y, x), the stored axis; None for an added axis of one voxel.
+        shape: Shape of the image.
         spacing: Edges of a voxel along z, y and x in µm, or None where they are unknown.
-        ratio: The same without a unit, where that is all that is stated and they differ; else None.
-        step: How far apart slices are along z in µm, where that is stated of one plane; else None.
+        ratio: The same without a unit, where only that is stated and they differ; else None.
+        step: Distance of slices along z in µm, where a single plane states it; else None.
     """
 
     kept: tuple[int | None, ...]
@@ -56,18 +56,18 @@ def judged(
     stored: int | None = None,
     densest: int = PACKED,
 ) -> Layout:
-    """Judge what a file states of its image, before anything of it is read.
+    """Interpret the metadata of an image before any of it is read.
 
     Args:
         path: Path of the file, for errors.
-        shape, dtype: Of the array that is stored.
+        shape, dtype: Shape and type of the stored array.
         axes: Its axes by name, as the file names them; empty where it does not.
-        edges: For each axis (z, y, x) that the file states it of, the edge of a voxel and its unit.
-        record: kerasgan3d's note, which knows axes of one voxel.
-        stored, densest: Bytes that are stored, and in how many at least one is, as for `check_declared`.
+        edges: Edge of a voxel and its unit for each axis (z, y, x) for which the file states them.
+        record: kerasgan3d's note, which records axes of one voxel.
+        stored, densest: Stored bytes and largest plausible compression, as for `check_declared`.
 
     Raises:
-        FileError: if it is no integer image of two or three axes in space, or stores less than it claims.
+        FileError: if it is not an integer image with two or three spatial axes, or stores less than it declares.
     """
     shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
     names = [_axis(name) for name in axes] if len(axes) == len(shape) else [None] * len(shape)
@@ -90,14 +90,14 @@ def judged(
 
 
 def arranged(path: Any, kind: str, stored: Any, layout: Layout, *, whole: Any = None, meaning: Any = None) -> LazyArray:
-    """Return what is stored, as the image that it is: a LazyArray.
+    """Return a stored array as the image of a layout: a LazyArray.
 
     Args:
-        path, kind: Of the file, for errors, as for `reading`.
-        stored: What has a shape, a dtype and basic indexing, and, where it is stored in chunks, `chunks`.
-        layout: What `judged` returned.
-        whole: A function that reads all that is stored faster than windows do, or None.
-        meaning: A function from what is stored to grey values, or None where it is the same.
+        path, kind: Path and kind of the file, for errors, as for `reading`.
+        stored: An object with shape, dtype and basic indexing, and `chunks` where it is stored in chunks.
+        layout: Result of `judged`.
+        whole: A function that reads the whole array faster than by windows, or None.
+        meaning: A function from stored values to grey values, or None where they are the same.
     """
     order = [axis for axis in layout.kept if axis is not None]
     order += [axis for axis in range(len(stored.shape)) if axis not in order]
@@ -120,17 +120,17 @@ def arranged(path: Any, kind: str, stored: Any, layout: Layout, *, whole: Any = 
 
 
 def opened(array: LazyArray, layout: Layout, record: Any = None, **more: Any) -> Opened:
-    """Return an image as a format hands it over."""
+    """Return an image as an `Opened`."""
     return Opened(array, layout.spacing, record, ratio=layout.ratio, step=layout.step, **more)
 
 
 def on_disk(path: Any) -> int | None:
-    """Return how many bytes a file takes on the disk, few where it has holes; None where the system does not say."""
+    """Return the bytes that a file occupies on disk, without its holes; None where the system does not say."""
     return getattr(os.stat(path), "st_blocks", 0) * 512 or None
 
 
 def _axis(name):
-    """Return z, y, x, t or c; None where an axis has no name; else its name."""
+    """Return z, y, x, t or c for an axis; None where it has no name; else its name."""
     name = str(name or "").strip().lower()
     return _AXES.get(name, None if _UNNAMED.fullmatch(name) else name)
 
@@ -154,7 +154,7 @@ def _check_axes(path, shape, names, axes):
 
 
 def _kept(shape, names):
-    """Return the letters of an image's axes and the stored axes that they are."""
+    """Return the letters of an image's axes and the corresponding stored axes."""
     if any(name in ("z", "y", "x") for name in names):
         place = {name: axis for axis, name in enumerate(names) if name in ("z", "y", "x")}
         nameless = [axis for axis, name in enumerate(names) if name is None and shape[axis] > 1]
@@ -174,14 +174,14 @@ def _kept(shape, names):
 
 
 def _edges(letters, shape, edges):
-    """Return the edges of a voxel along z, y, x in µm or None, and their ratio where nothing but that is known."""
+    """Return the edges of a voxel along z, y, x in µm or None, and their ratio where only that is known."""
     stated = {}
     for axis, length in zip(letters, shape, strict=True):
         number, unit = edges.get(axis, (None, None))
         if length > 1 and _is_length(number):
             stated[axis] = (float(number), micrometres(unit))
     numbers, units = ({part[k] for part in stated.values()} for k in range(2))
-    if len(numbers) == 1 and None in units and len(units) == 2:  # the unit of one axis is meant of all
+    if len(numbers) == 1 and None in units and len(units) == 2:  # the unit of one axis applies to all
         stated = dict.fromkeys(stated, (numbers.pop(), (units - {None}).pop()))
     elif None in units:
         return None, _uneven({axis: number for axis, (number, _) in stated.items()})
@@ -199,7 +199,7 @@ def _is_length(number):
 
 
 def _uneven(numbers):
-    """Return numbers by axis as (z, y, x), or None where they are the same."""
+    """Return numbers by axis as (z, y, x), or None where they are equal."""
     if not numbers or max(numbers.values()) <= min(numbers.values()) * 1.001:
         return None
     other = numbers.get("x", numbers.get("y", 1.0))

@@ -22,20 +22,20 @@ from kerasgan3d.palette import phase_colors
 _CLASSIC_TIFF_BYTES = 2**32 - 2**25
 # Voxel sizes that a pair of 32-bit integers holds to six digits, in µm.
 _TIFF_VOXEL_SIZES = (1e-4, 1e4)
-# 600 dots per inch: what is coarser is the resolution of a screen or a printer, not of a microscope.
+# 600 dots per inch: coarser resolutions are those of a screen or a printer, not of a microscope.
 _COARSEST_VOXEL = 25400 / 600
 _KIND = "a TIFF image"
 _COUNTED = (
     " Its values are counted from white, by the tag PhotometricInterpretation = WhiteIsZero: the largest is read where "
     "0 is stored. Save labels that are meant as they are stored as BlackIsZero, or map what is read."
 )
-_LEAST_PAGE = 18  # bytes: what a page takes, if it has one tag
-# Phases for which a table of colours holds both labels and the places over which ImageJ spreads them.
+_LEAST_PAGE = 18  # bytes of a page with one tag
+# Largest number of phases for which a colour table holds both the labels and ImageJ's stretched values.
 _SPREAD = 16
 
 
 def write_tiff(path, labels, record):
-    """Write labels as TIFF, uncompressed: every program opens that, also without loading it."""
+    """Write labels as uncompressed TIFF, which every program opens, also without loading it."""
     _write(path, labels, "ZYX", record, display=_display(record))
 
 
@@ -53,14 +53,14 @@ def _write(path, array, axes, record, display, slice_names=None):
 
 
 class StreamedTiff:
-    """A TIFF file of labels that is written piece by piece; all its room is reserved when it is made.
+    """A TIFF file of labels that is written piece by piece; all its disk space is reserved on creation.
 
     Args:
-        path: Path of the file, where it is written.
-        place: Path where it will be; its name says whether it is an OME-TIFF.
-        record: kerasgan3d's note, which tells shape, phases and voxel size.
-        chunk: Nothing to TIFF: all voxels follow in one piece.
-        exists: Whether to go on with what is there: with its voxels, what stands around them is written anew.
+        path: Path of the file while it is written.
+        place: Final path; its name determines whether it is an OME-TIFF.
+        record: kerasgan3d's note, with shape, phases and voxel size.
+        chunk: Ignored, since TIFF stores all voxels contiguously.
+        exists: Whether to continue an existing file: its voxels are kept, everything else is rewritten.
 
     Raises:
         OSError: if there is no room.
@@ -77,13 +77,13 @@ class StreamedTiff:
             frame.unlink()
         else:
             os.replace(frame, path)
-        # Holes would be filled as they are written: on a full disk, a mapped page without room ends the process.
+        # Holes are filled only when written: on a full disk, a mapped page without room would end the process.
         if hasattr(os, "posix_fallocate"):
             with path.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
     def _create(self, path, record, ome):
-        """Make a file whose voxels are holes; return where the first lies."""
+        """Create a file whose voxels are holes; return the offset of the first."""
         import tifffile
 
         display = _display(record)
@@ -98,23 +98,23 @@ class StreamedTiff:
         mapped.flush()
 
     def read(self, window):
-        """The labels of a window."""
+        """Return the labels of a window."""
         return self._mapped("r")[window]
 
     def _mapped(self, mode):
-        # Mapped for each part anew: pages of a mapping that lasts would count as memory in use.
+        # Mapped anew for each part: pages of a permanent mapping would count as memory in use.
         return np.memmap(self._path, np.uint8, mode, self._offset, self._shape)
 
     def forget(self, start):
-        """Nothing is in the way of what will be written."""
+        """Do nothing: existing data are overwritten in place."""
 
     def finish(self):
-        """Have all of it reach the disk."""
+        """Flush the file to the disk."""
         sync(self._path)
 
 
 def _copy_frame(source, target, offset, n):
-    """Copy what a file holds around its voxels, n bytes from `offset`, and make the other file as long."""
+    """Copy everything in a file except its voxels, n bytes from `offset`, and extend the other file to its length."""
     with source.open("rb") as file, target.open("r+b") as other:
         other.truncate(source.stat().st_size)
         for start, length in ((0, offset), (offset + n, -1)):
@@ -124,7 +124,7 @@ def _copy_frame(source, target, offset, n):
 
 
 def _display(record):
-    """Return the label that is shown as the last of the table of colours."""
+    """Return the label that is shown in the last colour of the table."""
     return max(1, len(record["phases"]) - 1) if len(record["phases"]) <= _SPREAD else 255
 
 
@@ -133,11 +133,11 @@ def _is_ome(path):
 
 
 def _options(shape, nbytes, axes, record, display, slice_names, *, ome):
-    """What tifffile is told of an array (z, [channel,] y, x) of so many bytes."""
+    """Return tifffile's options for an array (z, [channel,] y, x) of ``nbytes`` bytes."""
     size = record["voxel_size"]
     note = json.dumps({KEY: record})
     big = nbytes > _CLASSIC_TIFF_BYTES
-    # ImageJ's kind of TIFF does not tell one slice from none, nor one column, and has no big form.
+    # ImageJ's TIFF cannot express a volume of one slice or one column, and has no form above 4 GB.
     if ome or (big and 1 not in (shape[0], shape[-1])):
         metadata = {"axes": axes, "Description": note}
         if size is not None:
@@ -149,7 +149,7 @@ def _options(shape, nbytes, axes, record, display, slice_names, *, ome):
         if size is not None and _TIFF_VOXEL_SIZES[0] <= size <= _TIFF_VOXEL_SIZES[1]:
             options |= {"resolution": (1e4 / size, 1e4 / size), "resolutionunit": "CENTIMETER"}
     else:
-        # Without a display range Fiji spreads 0 to 255, and labels are as good as black.
+        # Without a display range Fiji shows 0 to 255, where labels are nearly black.
         metadata = {"axes": axes, "mode": "grayscale", "min": 0, "max": display, "Info": note}
         if slice_names is not None:
             metadata["Labels"] = list(slice_names) * shape[0]
@@ -164,8 +164,8 @@ def _options(shape, nbytes, axes, record, display, slice_names, *, ome):
 def _lut(record):
     """Return the colours of the phases as a table (3, 256) of 16 bits.
 
-    Most programs look up a label in it as it is, ImageJ after it has spread the range of display over the 256 places.
-    Both find the phase's colour where there are no more than 16 phases; of more, ImageJ is told no range.
+    Most programs look up a label directly, ImageJ after stretching the display range over the 256 entries. Both find
+    the phase's colour for up to 16 phases; for more, no display range is given to ImageJ.
     """
     colours = phase_colors(record["phases"]).astype(np.uint16) * 257
     last = len(colours) - 1
@@ -178,8 +178,8 @@ def _lut(record):
 def open_tiff(path, fill_gaps=False):
     """Open a TIFF file: an `Opened`.
 
-    It is mapped into memory where it lies in one piece, uncompressed; otherwise pages are read as they are asked for.
-    Where gaps may be filled, the nearest plane of an OME-TIFF stands for one that is missing.
+    It is memory-mapped where it is contiguous and uncompressed; otherwise pages are read on demand. With `fill_gaps`,
+    the nearest plane of an OME-TIFF replaces a missing one.
     """
     with reading(path, _KIND), _tifffile_messages() as messages, _file(path) as tif:
         if tif.is_ome:
@@ -217,7 +217,7 @@ def open_tiff(path, fill_gaps=False):
 
 
 def _arranged(path, tif, series, layout, meaning, places):
-    """Return the image of a series: mapped into memory, or read page by page, or of what is neither the whole."""
+    """Return the image of a series: memory-mapped, read page by page, or where neither is possible as a whole."""
 
     def whole():
         with reading(path, _KIND), _file(path) as again:
@@ -235,11 +235,11 @@ def _arranged(path, tif, series, layout, meaning, places):
 
 
 class _Pages:
-    """A series of pages, of which only those are read that a window lies in; where some are missing, other `pages`."""
+    """A series of pages, of which only those within a window are read; `pages` replace missing ones."""
 
     def __init__(self, path, series, pages=None):
         self.shape, self.dtype, self._path, self._pages = series.shape, series.dtype, path, pages
-        # Where the axes begin that lie within a page.
+        # Number of axes before those within a page.
         self._inner = next(k for k in range(len(self.shape) + 1) if math.prod(self.shape[:k]) == len(series))
 
     def __getitem__(self, window):
@@ -249,7 +249,7 @@ class _Pages:
             series: Any = tif.series[0]
             read = [series[int(k) if self._pages is None else self._pages[k]] for k in places.flat]
             for page in read:
-                if page.parent.filehandle.closed:  # of another file of the set
+                if page.parent.filehandle.closed:  # a page of another file of the set
                     page.parent.filehandle.open()
             _check_pieces(self._path, read)
             pages = [page.asarray().reshape(inner)[window[self._inner :]] for page in read]
@@ -257,7 +257,7 @@ class _Pages:
 
 
 def _check_ome(path, tif, fill_gaps):
-    """Check what an OME-TIFF promises, before as much room is made for it: the files of its set, and as many planes."""
+    """Check that the files and planes that an OME-TIFF declares exist, before memory is allocated for them."""
     root = ElementTree.fromstring(tif.ome_metadata)
     part = root.find("{*}BinaryOnly")
     if part is not None:
@@ -291,21 +291,21 @@ def _incomplete(path, planes, found):
     return f"{path} must be complete. Received: {found} planes, where it tells of {planes}. Copy or save it again."
 
 
-# What tifffile logs, and goes on, where a file does not hold what it says.
+# Words that tifffile logs, before it continues, where a file does not hold what it declares.
 _DOUBTS = ("missing", "corrupt", "not match", "out of range", "expected", "failed", "invalid")
 
 
 def _check_whole(path, tif, series, messages, fill_gaps):
-    """Refuse a series of which pages or parts of pages are missing, are of several kinds, or would inflate to more.
+    """Refuse a series with missing pages or parts of pages, pages of several kinds, or pages that inflate to more.
 
-    Where gaps may be filled, as many pages may be missing as are there.
+    With `fill_gaps`, at most half of the pages may be missing.
     """
     if any("invalid page offset" in message for message in messages):
         raise FileError(
             f"{path} must be complete. Received: a TIFF file that ends before its last page. Copy or save it again."
         )
     page = series.keyframe
-    # In one piece, these kinds are told by their first page alone.
+    # Contiguous files of these kinds are described by their first page alone.
     pages = [page] if series.dataoffset is not None and series.kind in ("imagej", "shaped") else list(series)
     several, pages = len(pages) > 1, [part for part in pages if part is not None]
     told = {math.prod(series.shape) // max(1, page.size)}
@@ -328,12 +328,12 @@ def _check_whole(path, tif, series, messages, fill_gaps):
 
 
 def _piece(page):
-    """Return how many bytes a strip or tile of a page holds."""
+    """Return the bytes that a strip or tile of a page holds."""
     return math.prod(page.chunks) * page.dtype.itemsize
 
 
 def _check_pieces(path, pages):
-    """Refuse pages whose strips or tiles would inflate to more than they hold; done as they are read."""
+    """Refuse pages whose strips or tiles would inflate to more than they hold, when they are read."""
     codec = {8: "zlib", 32946: "zlib", 34925: "lzma"}.get(int(pages[0].compression), "")
     for page in pages if codec else ():
         file = page.parent.filehandle
@@ -344,18 +344,18 @@ def _check_pieces(path, pages):
 
 
 def _promised(tif):
-    """Return how many planes ImageJ's text tells of."""
+    """Return the number of planes that ImageJ's description declares."""
     told = tif.imagej_metadata or {}
     axes = [int(told.get(axis, 1)) for axis in ("channels", "slices", "frames")]
     return max(int(told.get("images", 1)), math.prod(axes))
 
 
-# Photometric interpretation, bit order, orientation, samples per pixel, and what they are where they are not told.
+# Photometric interpretation, bit order, orientation, samples per pixel, with their defaults.
 _TELLING = {262: None, 266: 1, 274: 1, 277: 1}
 
 
 def _directory(page):
-    """Return the tags of a page that give its values their meaning, where they are not the usual ones."""
+    """Return the tags of a page that determine the meaning of its values, where they differ from the usual ones."""
     tiff, file = page.parent.tiff, page.parent.filehandle
     closed = file.closed
     if closed:
@@ -372,10 +372,10 @@ def _directory(page):
 
 
 def _meaning(path, tif, page):
-    """Return the function from what pages store to the values that their tags say, or None where these are the same.
+    """Return the function from stored values to those that the tags define, or None where these are the same.
 
     Raises:
-        FileError: if tags say what is not read here, by the name of the tag.
+        FileError: if a tag has an unsupported value; the message names the tag.
     """
 
     def refuse(what, advice):
@@ -425,7 +425,7 @@ def _file(path):
 
 @contextlib.contextmanager
 def _tifffile_messages():
-    """Collect what tifffile logs: it reads what is left of a truncated file and only logs that pages are missing."""
+    """Collect the messages of tifffile, which reads truncated files and only logs that pages are missing."""
     messages = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: messages.append(record.getMessage())
@@ -449,7 +449,7 @@ def _tiff_record(tif):
 
 
 def _tiff_edges(tif):
-    """Return the edge of a voxel and its unit for each axis that the file states it of.
+    """Return the edge of a voxel and its unit for each axis for which the file states them.
 
     Along z, only ImageJ and OME state it.
     """
@@ -467,7 +467,7 @@ def _tiff_edges(tif):
     known = micrometres(unit) is not None
     if not unit:
         unit = {2: "inch", 3: "cm"}.get(int(tags.valueof(296, 2)), "")
-    # 1 per unit is what programs default to, unless ImageJ says the unit.
+    # 1 per unit is the default of programs, unless ImageJ gives the unit.
     ratios = [tags.valueof(code) for code in (282, 283)]
     x, y = (_edge_of(ratio, known or set(ratios) - {(1, 1), None}) for ratio in ratios)
     if (length := micrometres(unit) or 0) >= 1e4 and max(x or 0, y or 0) * length > 0.999 * _COARSEST_VOXEL:
@@ -475,9 +475,9 @@ def _tiff_edges(tif):
     units = dict.fromkeys("zyx", unit) | {axis: told[f"{axis}unit"] for axis in "zy" if f"{axis}unit" in told}
     z = abs(_number(told.get("spacing")))
     if not z > 0:
-        # ImageJ leaves out a spacing of 1. tifffile, which signs as version 1.11a, leaves out what it was not told.
+        # ImageJ omits a spacing of 1. tifffile, which signs as version 1.11a, omits whatever it was not given.
         z = 1.0 if known and told.get("ImageJ") != "1.11a" and _promised(tif) > 1 else None
-    pixel = None if known or z is None else 1.0  # without a unit, what has no resolution is one pixel
+    pixel = None if known or z is None else 1.0  # without a unit, an axis without resolution is one pixel
     stated = {axis: edge for axis, edge in (("z", z), ("y", y or pixel), ("x", x or pixel)) if edge is not None}
     factors = {axis: micrometres(units[axis]) for axis in stated}
     return {axis: (_rounded(edge * (factors[axis] or 1)), factors[axis] and "µm") for axis, edge in stated.items()}
@@ -491,7 +491,7 @@ def _number(value):
 
 
 def _edge_of(value, one_too):
-    """Return the edge that a resolution tag states, or None where it says nothing."""
+    """Return the edge that a resolution tag states, or None without one."""
     try:
         numerator, denominator = value
         says = 0 not in (numerator, denominator) and (one_too or numerator != 1 or denominator != 1)

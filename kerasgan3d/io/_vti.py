@@ -20,7 +20,7 @@ _TYPES = {f"{sign}Int{bits}": f"{sign or 'i'}{bits // 8}".lower() for sign in ("
 
 
 def write_vti(path, labels, record):
-    """Write VTK's XML image data: one cell per voxel, zlib blocks appended raw, so that memory does not grow."""
+    """Write VTK's XML image data: one cell per voxel, as appended raw zlib blocks, in constant memory."""
     z, y, x = labels.shape
     extent = f"0 {x} 0 {y} 0 {z}"
     edge = repr(1.0 if record["voxel_size"] is None else record["voxel_size"])
@@ -57,14 +57,14 @@ _"""
 
 
 def _vtk_strings(name, strings):
-    """Return a string array as VTK stores it: character codes, a 0 after every string."""
+    """Return a string array as VTK stores it: character codes, with a 0 after every string."""
     codes = " ".join(str(code) for text in strings for code in (*text.encode(), 0))
     count = len(strings)
     return f'<DataArray type="String" Name="{name}" NumberOfTuples="{count}" format="ascii">{codes}</DataArray>'
 
 
 def open_vti(path, name=None):
-    """Open cell or point data of an image, the only integers there or those that are named: an `Opened`."""
+    """Open cell or point data of an image, the named ones or the only integers: an `Opened`."""
     with reading(path, _KIND):
         file = XmlFile(path)
         image = file.root.find("ImageData")
@@ -109,7 +109,7 @@ def open_vti(path, name=None):
 
 
 def _arrays(piece, *also):
-    """Return the arrays of a piece that have one value per cell or point, as "CellData/name" and "PointData/name"."""
+    """Return the arrays of a piece with one value per cell or point, as "CellData/name" and "PointData/name"."""
     return {
         f"{section.tag}/{node.get('Name')}": node
         for section in (piece if piece is not None else ())
@@ -119,13 +119,13 @@ def _arrays(piece, *also):
 
 
 def _bounds(extent, by_point):
-    """Return which cells, or points, an extent holds along z, y, x."""
+    """Return the ranges of cells, or points, that an extent holds along z, y, x."""
     x, last_x, y, last_y, z, last_z = (int(bound) for bound in extent.split())
     return tuple(range(a, b + by_point) for a, b in ((z, last_z), (y, last_y), (x, last_x)))
 
 
 def _cells(extent):
-    """Return how many cells an extent has; a plane counts as one layer of them."""
+    """Return the number of cells in an extent; a plane counts as one layer of them."""
     return math.prod(max(1, len(bounds)) for bounds in _bounds(extent, by_point=False))
 
 

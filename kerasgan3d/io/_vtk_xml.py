@@ -1,4 +1,4 @@
-"""VTK's XML files: arrays that stand in them as text, as base64 or as bytes, plain or compressed."""
+"""VTK's XML files: arrays stored as text, as base64 or as bytes, plain or compressed."""
 
 import base64
 import lzma
@@ -13,12 +13,12 @@ _MOST_TEXT = 1 << 24
 
 
 class XmlFile:
-    """A file whose head is read; arrays are, when they are asked for.
+    """A file whose header is read at once, and its arrays on demand.
 
     Attributes:
-        root: The element of the file.
-        size: Its bytes.
-        order: Of bytes, "<" or ">".
+        root: The root element of the file.
+        size: Size of the file in bytes.
+        order: Byte order, "<" or ">".
         packed: Whether arrays are compressed.
     """
 
@@ -39,7 +39,7 @@ class XmlFile:
             raise ValueError(f"the compressor {compressor}")
 
     def values(self, node, dtype, count=None):
-        """Return the values of an array, `count` of them; without, what there is of a short one."""
+        """Return `count` values of an array; without a count, all values of a short one."""
         if node.get("format") == "ascii":
             values = np.array((node.text or "").split(), np.int64).astype(dtype)
         else:
@@ -73,7 +73,7 @@ class XmlFile:
         return values
 
     def _reader(self, node):
-        """Return a function that reads the next bytes of an array, as many as one says, or looks at them and stays."""
+        """Return a function that reads, or with `stay` only peeks at, the next bytes of an array."""
         if node.get("format") == "appended":
             text, place, coded = self._content, self._appended + int(node.attrib["offset"]), self._coded
         else:

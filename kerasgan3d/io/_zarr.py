@@ -19,14 +19,14 @@ from kerasgan3d.io._stated import arranged, judged, opened
 from kerasgan3d.palette import phase_colors
 
 CHUNK = 128
-# No label has this value, so that a chunk that got lost shows up instead of turning into phase 0.
+# No label has this value, so that a lost chunk is detected instead of becoming phase 0.
 FILL = 255
 _KIND = "a Zarr image"
-_DENSEST = 2**15  # chunks of one value are stored small, or not at all
+_DENSEST = 2**15  # chunks of a single value are small, or not stored at all
 _CODECS = {"bytes", "endian", "transpose", "sharding_indexed", "crc32c", "shuffle", "delta", "packbits"}
 _COMPRESSORS = {"blosc", "zstd", "gzip", "zlib", "lz4", "lzma", "bz2"}
-_LEAST = 512  # bytes that a chunk takes on a disk at least, however well it is compressed
-# Zarr lists all chunks of a window: of chunks of fewer bytes, no more.
+_LEAST = 512  # least bytes that a chunk occupies on a disk
+# Zarr lists all chunks of a window: smaller chunks are allowed only in small numbers.
 _SMALL, _MANY = 512, 2**18
 
 
@@ -47,11 +47,11 @@ class StreamedZarr:
     """An OME-Zarr image that is written piece by piece.
 
     Args:
-        path: Path of the folder, where it is written.
-        place: Path where it will be; its name is that of the image.
-        record: kerasgan3d's note, which tells shape and voxel size.
+        path: Path of the folder while it is written.
+        place: Final path; its name is that of the image.
+        record: kerasgan3d's note, with shape and voxel size.
         chunk: Voxels per side of a chunk.
-        exists: Whether to go on with what is there.
+        exists: Whether to continue an existing image.
     """
 
     def __init__(self, path, place, record, chunk, *, exists=False):
@@ -59,7 +59,7 @@ class StreamedZarr:
 
         self._path, self._chunk = path, chunk
         if exists:
-            # Metadata, which are not known to be whole, a pyramid that was begun, and chunks that were being written.
+            # Metadata, which may be incomplete, an unfinished pyramid, and unfinished chunks.
             for node in (*path.iterdir(), *(path / "0").glob("*"), *(path / "0").rglob("*.partial")):
                 if node not in (path / "0", path / "0" / "c"):
                     remove(node)
@@ -79,19 +79,19 @@ class StreamedZarr:
             sync(path)
 
     def read(self, window):
-        """The labels of a window."""
+        """Return the labels of a window."""
         return self._array[window]
 
     def forget(self, start):
-        """Take away the chunk that begins at a voxel."""
+        """Remove the chunk that begins at a voxel."""
         remove(self._file(start))
 
     def _file(self, start):
-        """The file of the chunk that begins at a voxel."""
+        """Return the file of the chunk that begins at a voxel."""
         return self._path.joinpath("0", "c", *(str(a // self._chunk) for a in start))
 
     def finish(self):
-        """Add what can only be made when all is written, and have it reach the disk."""
+        """Add the parts that need all voxels, and flush everything to the disk."""
         add_pyramid(self._path, self._chunk)
         for folder, _, names in os.walk(self._path):
             for path in (*(os.path.join(folder, name) for name in names), folder):
@@ -99,17 +99,17 @@ class StreamedZarr:
 
 
 def add_pyramid(path, chunk):
-    """Add the coarser resolutions to an OME-Zarr image of labels: every second voxel of the one before, to one chunk.
+    """Add coarser levels to an OME-Zarr image of labels: every second voxel of the previous one, down to one chunk.
 
-    Voxels are picked, not averaged: labels have no mean, and a vote would take thin phases away; picked ones keep their
-    shares. What viewers show of a huge volume from afar is this.
+    Voxels are picked, not averaged: labels have no mean, and a vote would remove thin phases, whereas picking preserves
+    volume fractions. Viewers show these levels of a huge volume from afar.
     """
     group = _opened(path, "r+")
     finer, level = group["0"], 0
     while max(finer.shape) > chunk:
         level += 1
         if str(level) in group:
-            del group[str(level)]  # of a run that was interrupted here
+            del group[str(level)]  # of a run that was interrupted at this point
         array = _create_array(group, str(level), [-(-n // 2) for n in finer.shape], chunk)
         for start in product(*(range(0, n, chunk) for n in array.shape)):
             window = tuple(slice(a, min(a + chunk, n)) for a, n in zip(start, array.shape, strict=True))
@@ -122,7 +122,7 @@ def add_pyramid(path, chunk):
 
 
 def _opened(path, mode) -> Any:
-    """Return a group or an array, whose types Zarr tells apart only at run time."""
+    """Open a group or an array, whose type Zarr knows only at run time."""
     import zarr
 
     return zarr.open(str(path), mode=mode)
@@ -140,7 +140,7 @@ def _create_array(group, name, shape, chunk):
 
 
 def _image_label(record):
-    """What OME-Zarr 0.5 says of labels: their colours and names, by which viewers show them as such."""
+    """Return the metadata of labels in OME-Zarr 0.5: their colours and names for viewers."""
     colours = phase_colors(record["phases"]).tolist()
     return {
         "version": "0.5",
@@ -150,7 +150,7 @@ def _image_label(record):
 
 
 def _multiscales(name, record, levels):
-    """The metadata of a pyramid, OME-Zarr 0.5. Voxel 0 of each level lies where voxel 0 of the finest does."""
+    """Return the metadata of a pyramid, OME-Zarr 0.5. Voxel 0 of each level lies at voxel 0 of the finest."""
     size = record["voxel_size"]
     unit = {} if size is None else {"unit": "micrometer"}
     edge = 1.0 if size is None else size
@@ -210,7 +210,7 @@ def open_zarr(path):
 
 @functools.cache
 def _own_store():
-    """Return a store that reads regular files of its own folder, of the size that they should have, and no others."""
+    """Return a store that reads only regular files of its own folder that have plausible sizes."""
     from zarr.storage import LocalStore
 
     class OwnStore(LocalStore):
@@ -246,7 +246,7 @@ def _own_store():
             return found
 
         def _check_shard(self, shard):
-            """Refuse chunks of a shard, before one is read, that lie outside of it or inflate to more."""
+            """Refuse chunks that lie outside their shard or inflate to more, before one is read."""
             n, first, tail = self.index
             start = 0 if first else len(shard) - tail - 16 * n
             if len(shard) < 16 * n + tail:
@@ -271,9 +271,9 @@ def _own_store():
 
 
 def _encoding(path, node):
-    """Return what chunks are compressed by, or "", and where the index of a shard lies: first, and bytes behind it.
+    """Return the compressor of chunks, or "", and the position of a shard's index: first, and bytes behind it.
 
-    What is not on the list is refused by name: codecs may run code. So is what is compressed or put into shards twice.
+    Unlisted codecs are refused by name, since codecs may run code, as are data that are compressed or sharded twice.
     """
     compressors, sharding = [], []
     metadata = node.metadata.to_dict()
@@ -305,7 +305,7 @@ def _encoding(path, node):
 
 
 def _check_written(path, node):
-    """Refuse an array without chunks, or without some of them where it does not say what stands for them."""
+    """Refuse an array without chunks, or with missing ones and no fill value for them."""
     found = (name for _, folders, files in os.walk(path / node.path) for name in (*folders, *files))
     if all(name in (".zarray", ".zattrs", "zarr.json") for name in found):
         raise FileError(f"{path} must be complete. Received: a volume with missing chunks, all of them.")

@@ -1,4 +1,4 @@
-"""From one file of labels to another: cropped, resampled, named."""
+"""Conversion of volume files: other formats, cropping, resampling, names of phases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.io.writing import check_writable
 
 _IN_MEMORY = 2**29  # bytes
-_PART = 2**27  # voxels that are read and written at once, where they stay in their file
+_PART = 2**27  # voxels that are read and written at once if the volume stays in its file
 
 
 def convert(
@@ -40,25 +40,25 @@ def convert(
     fill_gaps: bool = False,
     overwrite: bool = True,
 ) -> VolumeRecord:
-    """Read a volume of any format and write it in another one.
+    """Convert a volume of any readable format to another format.
 
-    What is larger than memory goes to .zarr and .tif part by part.
+    Volumes larger than memory are written to .zarr and .tif part by part.
 
     Args:
-        source: a path as for `Volume.load`.
-        target: where to; the suffix says how.
-        crop: the sub-volume that is kept, before it is resampled: one (start, stop) in voxels or None per axis z, y, x.
-        resample_to: edge of the new voxels in µm. Each takes the label of the voxel in which its centre lies; the old
+        source: A path as for `Volume.load`.
+        target: The output file; its suffix determines the format.
+        crop: The sub-volume to keep, before resampling: one (start, stop) in voxels or None per axis z, y, x.
+        resample_to: Edge of the new voxels in µm. Each takes the label of the voxel that contains its centre; the old
             ones need not be cubes.
-        phases, mapping, tolerance, voxel_size, shape, dtype, fill_gaps: as for `Volume.load`.
-        overwrite: whether a file that exists may be replaced.
+        phases, mapping, tolerance, voxel_size, shape, dtype, fill_gaps: As for `Volume.load`.
+        overwrite: Whether an existing file may be replaced.
 
     Returns:
-        The VolumeRecord of what was written.
+        The VolumeRecord of the written volume.
 
     Raises:
-        FileNotFoundError, OSError: if there is nothing to read, or it cannot be written.
-        ValueError: as `Volume.load`, if the box does not fit, or the voxel size is unknown where it is needed.
+        FileNotFoundError, OSError: if there is nothing to read, or the output cannot be written.
+        ValueError: as for `Volume.load`, if the box does not fit, or the voxel size is unknown where it is needed.
     """
     target = check_writable(target, overwrite=overwrite)
     source = raw_path(source, shape, dtype)

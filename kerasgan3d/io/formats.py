@@ -1,4 +1,4 @@
-"""The formats of files, in one table: which suffixes they have, and what opens and writes them.
+"""Table of file formats: their suffixes, and the functions that open and write them.
 
 A format is one module and one row here; docs/contributing.md walks through adding one.
 """
@@ -31,14 +31,14 @@ class Format(NamedTuple):
     """A format of files of volumes.
 
     Attributes:
-        suffixes: How names of its files end, in small letters.
+        suffixes: Suffixes of its files, in lower case.
         open: (path) -> `Opened`; where a file holds `datasets`, (path, name of the dataset or None).
-        write: (path, labels, record), complete or not at all; None where it is only read.
+        write: (path, labels, record), atomic; None where the format is only read.
         write_probabilities: (path, probabilities (z, y, x, n), record), or None.
-        stream: (path, place, record, chunk, exists=) -> what has `write(window, labels)`, `read(window)`,
-            `forget(start)` of a damaged chunk, and `finish()`, for volumes larger than memory; or None.
+        stream: (path, place, record, chunk, exists=) -> an object with `write(window, labels)`, `read(window)`,
+            `forget(start)` for a damaged chunk, and `finish()`, for volumes larger than memory; or None.
         is_folder: Where its files are folders, a function that tells whether a folder is one of them.
-        datasets: Whether a path may go on within the file, as in "scan.h5:/group/dataset".
+        datasets: Whether a path may continue within the file, as in "scan.h5:/group/dataset".
     """
 
     suffixes: tuple[str, ...]
@@ -68,7 +68,7 @@ FORMATS = (
 
 
 def suffixes(**wanted: bool) -> tuple[str, ...]:
-    """Return the suffixes of the formats that have something, as in ``suffixes(write=True)``; without, of all."""
+    """Return the suffixes of the formats with some abilities, as in ``suffixes(write=True)``; without, of all."""
     return tuple(suffix for row in FORMATS if all(getattr(row, name) for name in wanted) for suffix in row.suffixes)
 
 
@@ -81,26 +81,26 @@ _INNER_PATH = re.compile(rf"(?P<file>.*(?:{_INNER})):(?P<dataset>[^:\\]+)", re.I
 
 
 def format_of(path: Path) -> Format | None:
-    """Return the format that a path's suffix stands for, or None."""
+    """Return the format of a path by its suffix, or None."""
     suffix = path.suffix.lower()
     return next((row for row in FORMATS if suffix in row.suffixes), None)
 
 
 def ability(path: Path, name: str) -> Any:
-    """Return what the format of a path has by a name, such as its ``write``."""
+    """Return a function of a path's format by its name, such as ``write``."""
     return getattr(format_of(path), name)
 
 
 def split_dataset(text: str) -> tuple[str, str] | None:
-    """Return file and dataset of "scan.h5:/group/dataset", or None where the text is no such path."""
+    """Split "scan.h5:/group/dataset" into file and dataset; return None for any other path."""
     match = _INNER_PATH.fullmatch(text)
     return None if match is None else (match["file"], match["dataset"])
 
 
 def open_file(path: str | os.PathLike, *, fill_gaps: bool = False) -> Opened:
-    """Open whatever image is at a path: a file, a dataset of one, a folder, or a pattern of slices.
+    """Open the image at a path: a file, a dataset in one, a folder, or a pattern of slices.
 
-    Where planes of a stack are missing it is refused, or, with `fill_gaps`, the nearest stands for each.
+    A stack with missing planes is refused, or, with `fill_gaps`, each is replaced by the nearest.
     """
     text = os.fspath(path)
     path = Path(text)

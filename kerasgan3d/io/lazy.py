@@ -1,4 +1,4 @@
-"""Arrays that stay where they are: what is asked for is read, or made, when it is asked for."""
+"""Lazy arrays: windows are read, or computed, on demand."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _BLOCK_BYTES = 1 << 26
 
 
 class LazyArray:
-    """An array of which only the windows that are asked for are read.
+    """An array of which only the requested windows are read.
 
-    Indexing takes one slice of step 1 or one integer per axis (what is missing at the end is the whole axis) and gives
-    NumPy arrays; ``np.asarray`` gives all of it. What is made from it is lazy too.
+    Indexing takes one slice of step 1 or one integer per axis (omitted ones at the end are whole axes) and returns
+    NumPy arrays; ``np.asarray`` reads all of it. Arrays derived from it are lazy too.
 
     Args:
         shape: Its shape.
         dtype: Its type.
-        read: A function from a window, one slice (start, stop) per axis that lies within and is not empty, to an array
-            of that shape.
-        depth: The edge of a chunk along the first axis: reading less reads as much.
-        whole: A function that reads all of it faster than ``read`` does; None where there is none.
-        reopen: What makes it again in another process, (function, arguments); without, its values go there.
+        read: A function from a window, one non-empty slice (start, stop) per axis within the array, to an array of that
+            shape.
+        depth: The edge of a chunk along the first axis: reading less takes as long.
+        whole: A function that reads all of it faster than ``read``; or None.
+        reopen: (function, arguments) that create it again in another process; without them, its values are sent there.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class LazyArray:
 
     @property
     def reopens(self) -> bool:
-        """Whether another process gets what makes it again, and no values."""
+        """Whether another process creates the array again instead of receiving its values."""
         return self._reopen is not None
 
     def __getitem__(self, window: Any) -> np.ndarray:
@@ -68,14 +68,14 @@ class LazyArray:
         values = self[()] if self._whole is None else self._whole()
         return np.array(values, dtype=dtype, copy=copy)
 
-    # Without this, Python would iterate by asking for one integer at a time.
+    # Without this, Python would iterate by indexing with one integer at a time.
     __iter__ = None
 
     def __reduce__(self):
         return self._reopen or (np.asarray, (np.asarray(self),))
 
     def map(self, function: Callable[[np.ndarray], np.ndarray], dtype: Any, reopen: Any = None) -> LazyArray:
-        """Return it with a function applied to every element: to the array of whatever window is read."""
+        """Return the array with an elementwise function applied to every window that is read."""
         read, whole = self._read, self._whole
         return LazyArray(
             self.shape,
@@ -87,7 +87,7 @@ class LazyArray:
         )
 
     def take(self, indices: Sequence[np.ndarray]) -> LazyArray:
-        """Return the elements at some indices along each axis, in ascending order, as `np.ix_` picks them."""
+        """Return the elements at ascending indices along each axis, selected as by `np.ix_`."""
 
         def read(window):
             wanted = [part[place] for part, place in zip(indices, window, strict=True)]
@@ -102,17 +102,17 @@ class LazyArray:
 
 
 def lazy(array: Any) -> LazyArray:
-    """Return what has a shape, a dtype and indexing as a LazyArray."""
+    """Return an object with shape, dtype and indexing as a LazyArray."""
     if isinstance(array, LazyArray):
         return array
     return LazyArray(array.shape, array.dtype, array.__getitem__, depth=getattr(array, "depth", 1))
 
 
 def windows(array: Any) -> list[tuple[slice, ...]]:
-    """Cut an array, lazy or not, into windows of whole planes of some 64 MB, in order, for what is done in passes.
+    """Divide an array, lazy or not, into windows of whole planes of some 64 MB, in order, for work in passes.
 
     Args:
-        array: What has a shape and a dtype, and, where it is stored in chunks, their `depth` along the first axis.
+        array: An object with shape and dtype, and `depth` where it is stored in chunks: their first edge.
 
     Returns:
         List of tuples of slices that cover the array.
@@ -125,7 +125,7 @@ def windows(array: Any) -> list[tuple[slice, ...]]:
 
 
 def _place(part: Any, length: int) -> slice:
-    """Return the range of an axis that a slice or an integer asks for."""
+    """Return the range of an axis that a slice or an integer selects."""
     if isinstance(part, slice):
         start, stop, step = part.indices(length)
         if step != 1:

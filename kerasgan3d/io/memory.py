@@ -1,4 +1,4 @@
-"""Volumes as what other libraries hold in memory: xarray and PyVista, both optional."""
+"""Conversion of volumes to in-memory objects of other libraries: xarray and PyVista, both optional."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def xarray_of(labels: np.ndarray, record: Any) -> xarray.DataArray:
-    """Return labels (z, y, x) and their VolumeRecord as `Volume.to_xarray` says."""
+    """Convert labels (z, y, x) and their VolumeRecord as described for `Volume.to_xarray`."""
     size = record.voxel_size
     attributes = {
         "long_name": "phase",
@@ -38,7 +38,7 @@ def xarray_of(labels: np.ndarray, record: Any) -> xarray.DataArray:
 
 
 def pyvista_of(labels: np.ndarray, record: Any) -> pyvista.ImageData:
-    """Return labels (z, y, x) and their VolumeRecord as `Volume.to_pyvista` says."""
+    """Convert labels (z, y, x) and their VolumeRecord as described for `Volume.to_pyvista`."""
     spacing = (1.0 if record.voxel_size is None else record.voxel_size,) * 3
     grid = library("pyvista", "memory", "Volume.to_pyvista").ImageData(
         dimensions=[n + 1 for n in reversed(labels.shape)], spacing=spacing

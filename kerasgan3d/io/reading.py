@@ -22,7 +22,7 @@ _SHOWN = 8
 
 
 class LabelImage(NamedTuple):
-    """A segmented image to learn from.
+    """A segmented image for training.
 
     Attributes:
         labels: uint8 (y, x) or (z, y, x), values 0 to n - 1.
@@ -60,9 +60,9 @@ def read_labels(
     *,
     fill_gaps: bool = False,
 ) -> LabelImage:
-    """Read a segmented image to learn from: a volume, or one 2D slice.
+    """Read a segmented image for training: a volume, or one 2D slice.
 
-    Args and errors as those of `kerasgan3d.io.read`, except that 2D images are welcome.
+    Arguments and errors are those of `kerasgan3d.io.read`, except that 2D images are accepted.
 
     Returns:
         A LabelImage: labels, phase map and voxel size.
@@ -81,24 +81,24 @@ def open_labels(
     tolerance: int | None = None,
     fill_gaps: bool = False,
 ) -> LabelImages:
-    """Open segmented images to learn from; large ones stay in their files, and crops are read as they are taken.
+    """Open segmented images for training; large ones stay in their files, and crops are read on demand.
 
     All values are checked here, block by block, whether an image stays in its file or not. TIFF files that are
     compressed in one piece, and VTI files, are always read.
 
     Args:
-        paths: a path as for `kerasgan3d.io.read`, or a sequence of them: images of one material.
-        phases, mapping, voxel_size: as for `kerasgan3d.io.read`, of all images.
-        in_memory: bytes; where all images together take more, they stay in their files.
-        cubic: whether voxels must be cubes.
-        tolerance, fill_gaps: as for `kerasgan3d.io.read`.
+        paths: A path as for `kerasgan3d.io.read`, or a sequence of them: images of one material.
+        phases, mapping, voxel_size: As for `kerasgan3d.io.read`, for all images.
+        in_memory: Bytes; where all images together take more, they stay in their files.
+        cubic: Whether voxels must be cubes.
+        tolerance, fill_gaps: As for `kerasgan3d.io.read`.
 
     Returns:
-        A LabelImages.
+        LabelImages.
 
     Raises:
-        FileNotFoundError, OSError: as `read`.
-        ValueError: as `read`, or if there are no images.
+        FileNotFoundError, OSError: as for `read`.
+        ValueError: as for `read`, or if there are no images.
     """
     paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not paths:
@@ -122,20 +122,20 @@ def open_labels(
 
 
 def read_image(path: StrPath) -> tuple[np.ndarray, float | None, dict[str, Any]]:
-    """Read an integer image as it is, grey values and all.
+    """Read an integer image with its original grey values.
 
     Args:
-        path: as for `kerasgan3d.io.read`.
+        path: As for `kerasgan3d.io.read`.
 
     Returns:
         The array (y, x) or (z, y, x), integer or boolean; the voxel size in µm, or None where the file does not state
-        it or its voxels are no cubes; and a dict of what else the file says: "spacing", the voxel's edges along z, y
-        and x in µm; "ratio", the same without a unit, where no more is stated and they differ; and, where kerasgan3d
-        wrote the file, "phases", "voxel_size", "periodic" and "provenance".
+        it or its voxels are not cubes; and a dict of other metadata: "spacing", the voxel's edges along z, y and x in
+        µm; "ratio", the same without a unit, where only that is stated and they differ; and, in files written by
+        kerasgan3d, "phases", "voxel_size", "periodic" and "provenance".
 
     Raises:
         FileNotFoundError, OSError: if there is nothing at `path`, or it may not be read.
-        ValueError: if it is no undamaged 2D or 3D integer image.
+        ValueError: if it is not an undamaged 2D or 3D integer image.
     """
     opened, metadata = _open_settled(path)
     with about(path):
@@ -143,18 +143,18 @@ def read_image(path: StrPath) -> tuple[np.ndarray, float | None, dict[str, Any]]
 
 
 def open_image(path: StrPath, *, in_memory: int = 2**31) -> np.ndarray | LazyArray:
-    """Open an integer image as it is; a large one stays in its file, and crops are read as they are taken.
+    """Open an integer image with its original values; a large one stays in its file, and crops are read on demand.
 
     Args:
-        path: as for `kerasgan3d.io.read`.
-        in_memory: bytes; where the image takes more, it stays in its file.
+        path: As for `kerasgan3d.io.read`.
+        in_memory: Bytes; where the image takes more, it stays in its file.
 
     Returns:
         An array (y, x) or (z, y, x), or a LazyArray.
 
     Raises:
-        FileNotFoundError, OSError, ValueError: as `read_image`; or if values are counted from white and none is 0, so
-            that a mask would leave out nothing.
+        FileNotFoundError, OSError, ValueError: as for `read_image`; or if 0 is white and no value is 0, so that a mask
+            would exclude nothing.
     """
     opened = _open_settled(path)[0]
     array = opened.array if bytes_of(opened.array) > in_memory else _whole(opened, path)
@@ -164,25 +164,25 @@ def open_image(path: StrPath, *, in_memory: int = 2**31) -> np.ndarray | LazyArr
 
 
 def image_shape(path: StrPath, *, fill_gaps: bool = False) -> tuple[int, ...]:
-    """Return how many voxels an image has along z, y, x, or y, x, from its header where that says it.
+    """Return the shape of an image, (z, y, x) or (y, x), from its header where that states it.
 
     Args:
-        path, fill_gaps: as for `kerasgan3d.io.read`.
+        path, fill_gaps: As for `kerasgan3d.io.read`.
 
     Raises:
-        FileNotFoundError, OSError, ValueError: as `read_image`.
+        FileNotFoundError, OSError, ValueError: as for `read_image`.
     """
     return tuple(open_path(path, fill_gaps)[0].array.shape)
 
 
 def source_name(path: StrPath) -> str:
-    """Return the name of a file without its folders; that of a dataset is "scan.h5:/group/dataset"."""
+    """Return the name of a file without its folders; for a dataset "scan.h5:/group/dataset"."""
     dataset = split_dataset(os.fspath(path))
     return Path(path).name if dataset is None else f"{Path(dataset[0]).name}:{dataset[1]}"
 
 
 def read_segmented(path, phases, mapping, voxel_size, tolerance, fill_gaps):
-    """Read an image and find out about its phases and voxels: a LabelImage, and what else the file says."""
+    """Read an image and determine its phases and voxel size: a LabelImage, and other metadata of the file."""
     voxel_size = check_voxel_size(voxel_size)
     opened, metadata = _open_settled(path, mapping, tolerance, fill_gaps)
     _told_filled(opened, path)
@@ -196,9 +196,9 @@ def read_segmented(path, phases, mapping, voxel_size, tolerance, fill_gaps):
 def stored_labels(
     array: Any, phase_map: PhaseMap, path: StrPath, tolerance: int | None = None, fill_gaps: bool = False
 ) -> LazyArray:
-    """Return the labels of an image that stays in its file: a LazyArray that another process opens again by its path.
+    """Return the labels of an image that stays in its file: a LazyArray that other processes reopen by its path.
 
-    A grey value of no phase is an error, as everywhere. Tolerance and gaps are as the array was opened.
+    A grey value that belongs to no phase is an error. Tolerance and gaps are those with which the array was opened.
     """
 
     def encode(block):
@@ -215,7 +215,7 @@ def _reopened(path, phase_map, *given):
 
 
 def _open_settled(path, mapping=None, tolerance=None, fill_gaps=False):
-    """Open what is at a path; grey values that lie within the tolerance of a phase's become that, others stay."""
+    """Open the image at a path; grey values within the tolerance of a phase's become that value, others stay."""
     opened, metadata = open_path(path, fill_gaps)
     if tolerance is None and opened.lossy is None:
         return opened, metadata
@@ -223,8 +223,8 @@ def _open_settled(path, mapping=None, tolerance=None, fill_gaps=False):
         if tolerance is None or not isinstance(mapping, Mapping):
             raise ValueError(
                 f"grey values that {opened.lossy or 'another program'} changed are read only by `mapping`, the grey "
-                "value of each phase, and `tolerance`, how far from it values may lie (--map and --tolerance on the "
-                f"command line). Received: {'no tolerance' if tolerance is None else 'a tolerance without a mapping'}. "
+                "value of each phase, and `tolerance`, how far from it values may lie. "
+                f"Received: {'no tolerance' if tolerance is None else 'a tolerance without a mapping'}. "
                 "Without loss, labels are saved as TIFF or PNG."
             )
         tolerance = check_integer(tolerance, "tolerance", 0)
@@ -248,7 +248,7 @@ def _open_settled(path, mapping=None, tolerance=None, fill_gaps=False):
 
 
 def bytes_of(array: Any) -> int:
-    """Return how much memory an array would take, in bytes."""
+    """Return the memory that an array would take, in bytes."""
     return math.prod(array.shape) * np.dtype(array.dtype).itemsize
 
 
@@ -269,7 +269,7 @@ def _check_complete(path, opened, missing):
 
 
 def _known_phases(metadata, phases, mapping):
-    """Return the PhaseMap where it was given or the file states it, else None."""
+    """Return the PhaseMap if it was given or the file states it, else None."""
     if mapping is not None:
         return None
     if isinstance(phases, PhaseMap):
@@ -278,11 +278,11 @@ def _known_phases(metadata, phases, mapping):
 
 
 def common_phases(opened, phases, mapping):
-    """Return the PhaseMap of all images, whose values are counted block by block and then known to be its own.
+    """Return the PhaseMap of all images, whose values are counted block by block and checked against it.
 
     Args:
-        opened: for each image its `Opened`, what else its file says, and its path.
-        phases, mapping: as for `kerasgan3d.io.read`.
+        opened: For each image its `Opened`, other metadata of its file, and its path.
+        phases, mapping: As for `kerasgan3d.io.read`.
     """
     known = [_known_phases(metadata, phases, mapping) for _, metadata, _ in opened]
     phase_map = known[0] if known.count(known[0]) == len(known) else None
@@ -302,11 +302,11 @@ def common_phases(opened, phases, mapping):
     values = np.array(sorted(totals), np.int64 if max(totals) < 2**63 else np.uint64)
     counts = np.array([totals[value] for value in values.tolist()])
     if phase_map is None and mapping is not None:
-        # What the mapping does not name is refused below, with exact counts.
+        # Values that the mapping does not name are refused below, with exact counts.
         greys = list(mapping) if isinstance(mapping, Mapping) else []
         phase_map = PhaseMap.infer(np.array([v for v in values.tolist() if v in greys], np.int64), phases, mapping)
     elif phase_map is None:
-        # The same values in the same shares, in an image that is small.
+        # The same values with the same frequencies, in a small image.
         shares = np.maximum(1, counts * min(1.0, _REPRESENTATIVES / counts.sum())).astype(np.int64)
         phase_map = PhaseMap.infer(np.repeat(values, shares), phases)
     unknown = [value for value in values.tolist() if value not in phase_map.greys]
@@ -316,8 +316,8 @@ def common_phases(opened, phases, mapping):
         raise FileError(
             f"{path}: Every grey value must belong to a phase ({names}). Received: "
             f"{sum(totals[value] for value in unknown)} other voxels, of the values {', '.join(map(str, unknown[:10]))}"
-            f"{' and others' if len(unknown) > 10 else ''}. Name these values in `mapping` too (--map on the command "
-            f"line), or clean the image.{hints[path] or ''}"
+            f"{' and others' if len(unknown) > 10 else ''}. Name these values in `mapping` too, or clean the "
+            f"image.{hints[path] or ''}"
         )
     return phase_map
 
@@ -332,18 +332,18 @@ def voxel_edges(path: StrPath, metadata: dict[str, Any], voxel_size: float | Non
             return (check_voxel_size(size),) * 3
     if cubic and ("spacing" in metadata or "ratio" in metadata):
         raise FileError(
-            f"{path} must have cubic voxels. Received: {_stated(metadata)}. Resample it first, or pass voxel_size= "
-            "(--voxel-size on the command line) if what the file says is wrong."
+            f"{path} must have cubic voxels. Received: {_stated(metadata)}. Resample it first, or pass `voxel_size` "
+            "if the file states a wrong one."
         )
     return metadata.get("spacing")
 
 
 class VoxelSizeWarning(UserWarning):
-    """A voxel size that was given wins over what a file states."""
+    """Warning that a given voxel size overrides the one that a file states."""
 
 
 def _say_what_wins(path, metadata, voxel_size):
-    """Warn where a voxel size that is given is not the one that a file states."""
+    """Warn if a given voxel size differs from the one that a file states."""
     stated = metadata.get("spacing") or metadata.get("ratio") or (metadata.get("voxel_size"),)
     alike = all(math.isclose(edge or voxel_size, voxel_size, rel_tol=1e-3) for edge in stated)
     cubes = max(edge or 0 for edge in stated) <= min(edge or 0 for edge in stated) * 1.001
@@ -366,11 +366,11 @@ def _stated(metadata):
 
 
 class GapWarning(UserWarning):
-    """Planes of a stack are missing, and the nearest ones stand for them."""
+    """Warning that planes of a stack are missing and were replaced by the nearest ones."""
 
 
 def _told_filled(opened, path):
-    """Return the planes of an image that are filled, and warn of them."""
+    """Return the filled planes of an image, with a warning about them."""
     if opened.filled:
         planes = ", ".join(map(str, opened.filled[:_SHOWN])) + (" and others" if len(opened.filled) > _SHOWN else "")
         warnings.warn(
@@ -383,7 +383,7 @@ def _told_filled(opened, path):
 
 
 def open_path(path: StrPath, fill_gaps: bool = False) -> tuple[Opened, dict[str, Any]]:
-    """Open what is at a path: an `Opened`, and a dict of what else it says (see `read_image`)."""
+    """Open the image at a path: an `Opened`, and a dict of other metadata (see `read_image`)."""
     opened = open_file(path, fill_gaps=fill_gaps)
     spacing = opened.spacing
     metadata = _trusted(opened.record, opened.array.shape, spacing)
@@ -397,10 +397,10 @@ def open_path(path: StrPath, fill_gaps: bool = False) -> tuple[Opened, dict[str,
 
 
 def _trusted(record, shape, spacing):
-    """Return what still holds of what kerasgan3d noted in a file that other programs may have changed since.
+    """Return the part of kerasgan3d's note that still holds, since other programs may have changed the file.
 
-    Cropping and scaling in Fiji keep the note as it was: with another shape, only phases and provenance are still
-    true. Where the shape is the same but the calibration is another, somebody corrected it.
+    Cropping and scaling in Fiji leave the note as it was: with another shape, only phases and provenance still hold.
+    Where the shape is the same but the calibration differs, somebody corrected it.
     """
     if not isinstance(record, dict):
         return {}

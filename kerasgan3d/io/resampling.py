@@ -1,4 +1,4 @@
-"""The nearest label: images at another voxel size."""
+"""Resampling of labels to another voxel size, by nearest label."""
 
 import math
 
@@ -8,9 +8,9 @@ from kerasgan3d.checks import check_voxel_size
 
 
 def resampled(labels, spacing, voxel_size):
-    """Return an image at another voxel size: every new voxel takes the label of the voxel in which its centre lies.
+    """Resample an image: every new voxel takes the label of the voxel that contains its centre.
 
-    Labels are no numbers to be averaged; structures thinner than a new voxel are lost in part.
+    Labels cannot be averaged; structures thinner than a new voxel are partly lost.
 
     Args:
         labels: An array (z, y, x) or (y, x), or a LazyArray.
@@ -18,7 +18,7 @@ def resampled(labels, spacing, voxel_size):
         voxel_size: Edge of the new voxels, µm.
 
     Returns:
-        An array if it was one, else a LazyArray.
+        An array for an array, a LazyArray for a LazyArray.
     """
     indices = tuple(_nearest(n, voxel_size / edge) for n, edge in zip(labels.shape, spacing, strict=True))
     if isinstance(labels, np.ndarray):
@@ -27,28 +27,28 @@ def resampled(labels, spacing, voxel_size):
 
 
 def resampled_range(start, stop, length, edge, voxel_size):
-    """Return the new voxels that lie in a range of old ones: (start, stop), empty where there is none."""
+    """Return the range of new voxels within a range of old ones: (start, stop), possibly empty."""
     nearest = _nearest(length, voxel_size / edge)
     return int(np.searchsorted(nearest, start)), int(np.searchsorted(nearest, stop))
 
 
 def _nearest(length, ratio):
-    """The old voxel in which the centre of each new one lies."""
+    """Return the old voxel that contains the centre of each new one."""
     count = max(1, round(length / ratio))
     return np.minimum(((np.arange(count) + 0.5) * ratio).astype(np.intp), length - 1)
 
 
 def resampled_volume(labels, spacing, voxel_size, periodic):
-    """Return a volume at another voxel size: its labels, the size, and which axes stay periodic.
+    """Resample a volume: return its labels, the voxel size, and the axes that stay periodic.
 
     Raises:
-        ValueError: If the new size is no positive number, or the old one is unknown.
+        ValueError: If the new size is not a positive number, or the old one is unknown.
     """
     size = check_voxel_size(voxel_size)
     if size is None or spacing is None or None in spacing:
         raise ValueError(
-            f"resampling needs the voxel size that there is and that there is to be, in µm. Received: {spacing} and "
-            f"{voxel_size!r}. Pass `voxel_size` (--voxel-size) where the file does not say it."
+            f"resampling needs the voxel size before and after, in µm. Received: {spacing} and "
+            f"{voxel_size!r}. Pass `voxel_size` where the file does not state it."
         )
     found = resampled(labels, spacing, size)
     lengths = zip(found.shape, labels.shape, spacing, strict=True)

@@ -1,4 +1,4 @@
-"""Volumes larger than memory, written block by block, and what is left of a write that was interrupted."""
+"""Writing of volumes larger than memory, block by block, and resuming of interrupted writes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.io.writing import check_writable
 from kerasgan3d.lock import LOCK, FolderLock
 
-BLOCK = 128  # voxels per side of what is written, and known to be written, as one; the chunk of a Zarr array
+BLOCK = 128  # voxels per side of a block, the unit of writing and of the journal; the chunk of a Zarr array
 _JOURNAL = "journal.jsonl"
 _HEADER = "header.sha256"  # the digest of the journal's first line
 _NEW = "journal.new"
-_REPLACED = "replaced"  # the folder that the volume takes the place of, for the moment of the exchange
-# "frame.tif" is what a TIFF file has around its voxels, while it is made; "offset" is an earlier version's.
+_REPLACED = "replaced"  # the folder that the volume replaces, during the exchange
+# "frame.tif" holds a TIFF file without its voxels while it is made; "offset" is from an earlier version.
 _OURS = (_JOURNAL, _HEADER, _NEW, _REPLACED, LOCK, "frame.tif", "offset")
 
 Window = tuple[tuple[int, ...], tuple[int, ...]]  # start and shape, voxels (z, y, x)
@@ -39,19 +39,19 @@ def blocks(shape: Sequence[int], edge: int | Sequence[int] = BLOCK) -> Iterator[
     """
     edges = (edge,) * 3 if isinstance(edge, int | np.integer) else tuple(edge)
     zs, ys, xs = map(range, (0,) * 3, shape, edges)
-    # No itertools.product, which would list the whole of each range first.
+    # Not itertools.product, which would list each whole range first.
     for start in ((z, y, x) for z in zs for y in ys for x in xs):
         yield start, tuple(min(n, length - a) for n, length, a in zip(edges, shape, start, strict=True))
 
 
 def checksum(labels: Any) -> str:
-    """The sha256 of a volume's content, however it is stored and in whatever order it was made.
+    """Return the sha256 of a volume's content, independent of its storage and of the order in which it was written.
 
-    It is that of the shape and of the sha256 of each block of 128^3 voxels (smaller at the far faces), in the order of
-    the volume.
+    It is the sha256 of the shape and of the sha256 of each block of 128^3 voxels (smaller at the far faces), in the
+    order of the volume.
 
     Args:
-        labels: uint8 array (z, y, x), or what is indexed like one: read block by block.
+        labels: uint8 array (z, y, x), or an object that is indexed like one: read block by block.
 
     Returns:
         The checksum, 64 hexadecimal digits.
@@ -61,26 +61,26 @@ def checksum(labels: Any) -> str:
 
 
 class VolumeWriter:
-    """Writes a volume block by block, into a folder beside its place; moves it there when it is complete.
+    """Writer of a volume block by block, into a folder next to its path, from where the complete file is moved.
 
-    What was written before an interruption counts, however it came: each block is noted in a journal with its sha256
-    once it is on the disk. Whoever goes on reads every block again: what is not what was noted is missing. The folder
-    has the name of the file and ``.partial``; one process at a time writes there.
+    Interrupted writes can be resumed, whatever interrupted them: a journal records each block with its sha256 once it
+    is on the disk. On resuming, every block is read again, and blocks that differ from the journal count as missing.
+    The folder has the name of the file with the suffix ``.partial``; one process at a time writes there.
 
     Args:
-        path: Path of the file to be: .zarr, .tif or .tiff.
+        path: Path of the output file: .zarr, .tif or .tiff.
         record: The VolumeRecord, which identifies the volume.
-        identity: str, of what else the content depends on.
-        resume: Whether to go on with what an interrupted write of the same volume left.
-        overwrite: Whether a file that exists may be replaced when this one is complete.
+        identity: A text that identifies everything else that the content depends on.
+        resume: Whether to resume an interrupted write of the same volume.
+        overwrite: Whether an existing file may be replaced when this one is complete.
 
     Attributes:
-        done: The starts (z, y, x) of the blocks that are written.
+        done: The starts (z, y, x) of the written blocks.
 
     Raises:
-        ValueError: if what is left is of another volume, or damaged beyond use, and `resume` is true.
-        OSError: as `check_writable`, or if there is no room, something else lies where it would be written, or another
-            process is writing there.
+        ValueError: if `resume` is true and the unfinished data belong to another volume, or are damaged beyond use.
+        OSError: as for `check_writable`, or if there is no room, something else lies at the path, or another process is
+            writing there.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class VolumeWriter:
         self._data = self._partial / f"volume{self.path.suffix.lower()}"
         self._header = json.loads(json.dumps({"record": record.to_json(), "identity": identity}))
         self._digests, self._counts = {}, {}
-        self._file: Any = None  # stays None where the volume lies in its place already
+        self._file: Any = None  # None where the volume is already in its place
         _check_ours(self._partial)
         self._lock = FolderLock(self._partial, self.path)
         try:
@@ -108,14 +108,14 @@ class VolumeWriter:
             raise
 
     def _begin(self, resume, overwrite):
-        """Find what is done, and open the file."""
+        """Find the finished blocks, and open the file."""
         if (self._partial / _REPLACED).exists() and not self.path.exists():
             os.replace(self._partial / _REPLACED, self.path)
         old, entries = _journal(self._partial) if resume else (None, {})
         if old is not None and old != self._header:
             raise ValueError(
                 f"{self._partial} holds the beginning of another volume ({_difference(old, self._header)}). Delete it, "
-                "give another path, or start afresh with resume=False (--restart on the command line)."
+                "give another path, or start afresh with `resume=False`."
             )
         self._digests = {place: digest for place, digest in entries.items() if self._is_block(place)}
         if old is not None and self._in_place():
@@ -132,14 +132,14 @@ class VolumeWriter:
             self._note_all()
 
     def close(self) -> None:
-        """Let others write there; what is done stays. `finish` does so too."""
+        """Release the folder, keeping finished blocks; `finish` does so too."""
         self._lock.release()
 
     def _is_block(self, place):
         return len(place) == 3 and all(a % BLOCK == 0 and 0 <= a < n for a, n in zip(place, self.shape, strict=True))
 
     def _in_place(self):
-        """Whether the volume was moved into its place, and only what lies beside it was left."""
+        """Tell whether the volume was already moved into its place, with only the folder left behind."""
         if self._data.exists() or not self.path.exists() or self._missing() is not None:
             return False
         try:
@@ -149,14 +149,14 @@ class VolumeWriter:
         return found.record == self._header["record"] and not self._damaged(found.array.__getitem__)
 
     def _damaged(self, read):
-        """The starts of the blocks that are not what was noted; the others are counted."""
+        """Return the starts of blocks that differ from the journal; count the voxels of the others."""
         damaged = []
         for start, digest in self._digests.items():
             window = tuple(slice(a, min(a + BLOCK, n)) for a, n in zip(start, self.shape, strict=True))
             try:
                 block = np.asarray(read(window))
                 intact = _digest(block) == digest
-            except Exception:  # whatever a library makes of a damaged file
+            except Exception:  # any error of a library about a damaged file
                 intact = False
             if intact:
                 self._counts[start] = self._count(block)
@@ -166,21 +166,21 @@ class VolumeWriter:
         return damaged
 
     def _missing(self):
-        """Where the first block that is not written begins; None if all are."""
+        """Return the start of the first missing block; None if there is none."""
         return next((start for start, _ in blocks(self.shape) if start not in self._digests), None)
 
     @property
     def done(self) -> set[tuple[int, ...]]:
-        """The starts of the blocks that are written."""
+        """The starts of the written blocks."""
         return set(self._digests)
 
     @property
     def voxels(self) -> int:
-        """How many voxels are written."""
+        """Number of written voxels."""
         return sum(map(sum, self._counts.values()))
 
     def missing(self, start: tuple[int, ...], shape: tuple[int, ...]) -> list[Window]:
-        """What is not written of a part (start, shape) of the volume: the part, some blocks of it, or nothing."""
+        """List the missing windows of a part (start, shape) of the volume: the part, some blocks of it, or none."""
         inside = [(tuple(a + b for a, b in zip(start, first, strict=True)), n) for first, n in blocks(shape)]
         left = [block for block in inside if block[0] not in self._digests]
         return [(start, shape)] if len(left) == len(inside) else left
@@ -189,7 +189,7 @@ class VolumeWriter:
         """Write a part of the volume: uint8 (z, y, x) from `start`, a multiple of 128, by whole blocks.
 
         Raises:
-            WriteError: if there is no room on the disk; what was written before is kept.
+            WriteError: if there is no room on the disk; blocks written before are kept.
         """
         end = [a + n for a, n in zip(start, labels.shape, strict=True)]
         if any(a % BLOCK or (b % BLOCK and b != n) for a, b, n in zip(start, end, self.shape, strict=True)):
@@ -233,7 +233,7 @@ class VolumeWriter:
         return _combined(self.shape, (self._digests[start] for start, _ in blocks(self.shape)))
 
     def _move(self):
-        """Complete the file, once all of it is what was written, and move it into its place."""
+        """Complete the file after verifying all blocks, and move it into its place."""
         damaged = self._damaged(self._file.read)
         if damaged:
             raise WriteError(
@@ -248,19 +248,19 @@ class VolumeWriter:
             sync(self.path.resolve().parent)
 
     def _entries(self, places):
-        """The journal's lines of blocks."""
+        """Return the journal's lines for blocks."""
         entries = (
             {"block": place, "sha256": self._digests[place].hex(), "counts": self._counts[place]} for place in places
         )
         return "".join(json.dumps(entry) + "\n" for entry in entries)
 
     def _note_all(self):
-        """Write the journal as it should be, if it is not: at once or not at all."""
+        """Rewrite the journal atomically if it is not as it should be."""
         first = json.dumps(self._header) + "\n"
         content = (first + self._entries(self._digests)).encode()
         journal, new = self._partial / _JOURNAL, self._partial / _NEW
         if not journal.is_file() or journal.read_bytes() != content:
-            # Last: a folder without a journal is one in which nothing can be relied on.
+            # Last, since nothing in a folder without a journal can be relied on.
             for path, text in (
                 (self._partial / _HEADER, hashlib.sha256(first.encode()).hexdigest().encode()),
                 (new, content),
@@ -272,7 +272,7 @@ class VolumeWriter:
 
     @property
     def fractions(self) -> np.ndarray:
-        """The volume fractions of what is written: (n,) float64."""
+        """Volume fractions of the written blocks: (n,) float64."""
         counts = np.sum(list(self._counts.values()), axis=0)
         return counts / counts.sum()
 
@@ -284,7 +284,7 @@ class VolumeWriter:
 
 
 class _Keeping:
-    """Says of a full disk what is left and how to go on; a folder in which nothing was noted yet is taken away."""
+    """Context that reports a full disk and how to resume; it removes a folder without finished blocks."""
 
     def __init__(self, path, partial):
         self._path, self._partial = path, partial
@@ -306,28 +306,28 @@ class _Keeping:
 
 
 def partial_path(path: str | os.PathLike[str]) -> Path:
-    """The folder that holds a volume while it is written."""
+    """Return the folder that holds a volume while it is written."""
     path = Path(path)
     return path.with_name(f"{path.name}.partial")
 
 
 def partial_record(path: str | os.PathLike[str]) -> VolumeRecord | None:
-    """What an interrupted write to a path was of; None where there is none.
+    """Return the record of the volume of an interrupted write to a path; None without one.
 
     Raises:
-        ValueError: if what it left is damaged beyond use.
+        ValueError: if the unfinished data are damaged beyond use.
     """
     header = _journal(partial_path(path))[0]
     return None if header is None else VolumeRecord.from_json(header["record"])
 
 
 def _check_ours(folder):
-    """Check that a folder holds nothing but what an interrupted write left, if it is there.
+    """Check that a folder, if it exists, holds only the data of an interrupted write.
 
     Raises:
-        FileExistsError: if the folder holds something else, or is none.
+        FileExistsError: if the folder holds something else, or is not a folder.
     """
-    try:  # in one look, for another process may make or remove the folder just now
+    try:  # in one step, since another process may create or remove the folder at any time
         names = os.listdir(folder)
     except FileNotFoundError:
         return
@@ -341,19 +341,19 @@ def _check_ours(folder):
 
 
 def _clear(folder):
-    """Take away what an interrupted write left, the lock excepted."""
+    """Remove the data of an interrupted write, except the lock."""
     for path in folder.iterdir():
         if path.name != LOCK:
             remove(path)
 
 
 def _journal(folder):
-    """The first line of a folder's journal, None where there is no journal, and the digests by place that it lists.
+    """Return the first line of a folder's journal, None without one, and the digests by place that it lists.
 
-    Lines that are cut off or garbled are passed over: their blocks are missing.
+    Truncated or garbled lines are ignored: their blocks count as missing.
 
     Raises:
-        ValueError: if the first line is damaged, which says what the volume is.
+        ValueError: if the first line, which identifies the volume, is damaged.
     """
     try:
         first, *lines = (folder / _JOURNAL).read_bytes().splitlines(keepends=True) or [b""]
@@ -369,13 +369,13 @@ def _journal(folder):
     if not intact:
         raise ValueError(
             f"{folder / _JOURNAL} is damaged in its first line, which says what volume was begun. Start afresh with "
-            "resume=False (--restart on the command line)."
+            "`resume=False`."
         )
     return header, dict(filter(None, map(_entry, lines)))
 
 
 def _entry(line):
-    """The place and the digest in a line of a journal, None where it is garbled."""
+    """Return the place and the digest in a line of a journal, or None for a garbled line."""
     try:
         entry = json.loads(line)
         place, digest = tuple(entry["block"]), bytes.fromhex(entry["sha256"])
@@ -385,7 +385,7 @@ def _entry(line):
 
 
 def _difference(old, new):
-    """Which entries of two journals' headers differ, in words."""
+    """Describe the entries that differ between the headers of two journals."""
     a, b = ({**header["record"], **header["record"].get("provenance", {})} for header in (old, new))
     keys = [key for key in b if key != "provenance" and a.get(key) != b[key]]
     return "; ".join(f"{key} {a.get(key)!r:.60}, now {b[key]!r:.60}" for key in keys) or "other weights"

@@ -1,4 +1,4 @@
-"""A volume of labels with everything that is needed to make sense of it."""
+"""`Volume`: labels with all the facts needed to interpret them."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ _RECORD_VERSION = 1
 
 
 class Volume(NDArrayOperatorsMixin):
-    """A segmented 3D image: labels, phase names, voxel size, periodic axes and where it came from.
+    """A segmented 3D image: labels, phase names, voxel size, periodic axes and provenance.
 
-    It behaves like the array of its labels: `len`, `shape`, `ndim`, `size`, `dtype`, and operators and functions of
-    NumPy, which give plain arrays. ``volume == 0`` and ``volume == "pore"`` are masks; `equals` tells whether two
-    volumes are the same. Indices and slices give Volumes, names of phases give masks.
+    It behaves like the array of its labels: it has `len`, `shape`, `ndim`, `size` and `dtype`, and operators and
+    functions of NumPy return plain arrays. ``volume == 0`` and ``volume == "pore"`` are masks; `equals` compares two
+    volumes as a whole. Indices and slices return Volumes, names of phases return masks.
 
     Args:
-        labels: integer or boolean array (z, y, x), values 0 to n - 1. It becomes uint8; an array that is uint8 already
-            is not copied.
-        phases: the n phase names in the order of the labels, or a PhaseMap; "phase 0", "phase 1", ... if left out.
-        voxel_size: edge of a voxel in µm; voxels are cubes. None where it is unknown.
-        periodic: whether the volume continues at the opposite face: one bool, one for each of z, y, x, or the
-            letters of the axes, such as "yx".
-        provenance: dict that JSON can hold: generator, seed, source file ...
+        labels: Integer or boolean array (z, y, x), values 0 to n - 1. It is converted to uint8; a uint8 array is not
+            copied.
+        phases: The n phase names in the order of the labels, or a PhaseMap; "phase 0", "phase 1", ... if left out.
+        voxel_size: Edge of a voxel in µm; voxels are cubes. None where it is unknown.
+        periodic: Axes along which the volume is periodic: one bool, one for each of z, y, x, or the letters of the
+            axes, such as "yx".
+        provenance: JSON-serialisable dict: generator, seed, source file ...
 
     Raises:
-        ValueError: if one of these is not as above.
+        ValueError: if an argument is invalid.
 
     Example:
         >>> volume = Volume(np.zeros((4, 5, 6), int), phases=("pore", "solid"), voxel_size=0.5, periodic=True)
@@ -114,7 +114,7 @@ class Volume(NDArrayOperatorsMixin):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where the volume came from: a dict that JSON can hold."""
+        """The origin of the volume, as a JSON-serialisable dict."""
         return self._provenance
 
     @property
@@ -148,7 +148,7 @@ class Volume(NDArrayOperatorsMixin):
     @property
     def fractions(self) -> np.ndarray:
         """The volume fraction of every phase: float64 (n,)."""
-        # Plane by plane: bincount works on a copy that takes eight times the memory of the labels.
+        # Plane by plane, since bincount copies its input at eight times the memory of the labels.
         counts = [np.bincount(plane.ravel(), minlength=len(self._phases)) for plane in self._labels]
         return np.sum(counts, axis=0) / self._labels.size
 
@@ -163,21 +163,21 @@ class Volume(NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Volume: ...
 
     def __getitem__(self, key: Any) -> Volume | np.ndarray:
-        """Crop, or find a phase: ``volume[0:64, :, 10:]`` is a Volume, ``volume["pore"]`` a mask.
+        """Crop the volume, or select a phase: ``volume[0:64, :, 10:]`` is a Volume, ``volume["pore"]`` a mask.
 
         Args:
             key: The name of a phase; or one to three indices and slices for z, y and x, negative ones counted from the
-                end. What is missing at the end, or stands for `...`, is the whole axis. An index keeps its axis, one
-                voxel long, so that volumes stay volumes.
+                end. Axes that are omitted at the end, or replaced by `...`, are kept whole. An index keeps its axis,
+                one voxel long, so that volumes stay volumes.
 
         Returns:
-            bool (z, y, x), true where the phase is; or a Volume, periodic only along the axes that were not cut, whose
-            provenance says what was cut. It shares its memory.
+            bool (z, y, x), true in the phase; or a Volume, periodic only along axes that were not cut, whose provenance
+            records the cut. It shares the memory of this volume.
 
         Raises:
             IndexError: If an index lies outside the volume.
-            KeyError: If there is no phase of that name. It is a ValueError too.
-            ValueError: If it is none of the above, a step is not 1, or nothing is left.
+            KeyError: If no phase has that name. It is a ValueError too.
+            ValueError: If the key is none of these, a step is not 1, or nothing is left.
         """
         if isinstance(key, str):
             return self._labels == label_of(key, self._phases)
@@ -190,7 +190,7 @@ class Volume(NDArrayOperatorsMixin):
         """Return the part within a box, one (start, stop) in voxels or None per axis z, y, x, as `volume[...]` does.
 
         Raises:
-            ValueError: if it is no box, or empty, or not within the volume.
+            ValueError: if the box is malformed, empty, or not within the volume.
         """
         return self[box_window(box, self.shape)]
 
@@ -198,10 +198,10 @@ class Volume(NDArrayOperatorsMixin):
         """Return the mirror image.
 
         Args:
-            axes: Those whose direction turns round: letters such as "z" or "yx", a number from 0 to 2, or several.
+            axes: Axes to reverse: letters such as "z" or "yx", a number from 0 to 2, or several.
 
         Returns:
-            A new Volume, periodic along the same axes. It shares its memory.
+            A new Volume, periodic along the same axes. It shares the memory of this volume.
 
         Raises:
             ValueError: If there is no such axis, or one is named twice.
@@ -211,16 +211,16 @@ class Volume(NDArrayOperatorsMixin):
         return self._derived(np.flip(self._labels, numbers), self._periodic, step)
 
     def resample(self, voxel_size: float) -> Volume:
-        """Return the volume with voxels of another size: each takes the label of the voxel in which its centre lies.
+        """Resample the volume: each new voxel takes the label of the voxel that contains its centre.
 
-        Structures thinner than a new voxel are lost in part. It is periodic along the axes that were, where the new
-        voxels fill them to the end.
+        Structures thinner than a new voxel are partly lost. Periodic axes stay periodic where a whole number of new
+        voxels fills them.
 
         Args:
             voxel_size: Edge of the new voxels in µm.
 
         Raises:
-            ValueError: if it is no positive number, or the volume's own is unknown.
+            ValueError: if the size is not a positive number, or the volume's own is unknown.
         """
         labels, size, periodic = resampled_volume(self._labels, (self._voxel_size,) * 3, voxel_size, self._periodic)
         volume = self._derived(labels, periodic, {"resample": size})
@@ -231,7 +231,7 @@ class Volume(NDArrayOperatorsMixin):
         """Move the origin of a periodic volume.
 
         Args:
-            shift: voxels along z, y, x by which the content moves; 0 along axes that are not periodic.
+            shift: Voxels along z, y, x by which the content moves; 0 along axes that are not periodic.
 
         Returns:
             A new Volume of the same shape.
@@ -254,9 +254,9 @@ class Volume(NDArrayOperatorsMixin):
         return self._derived(np.roll(self._labels, shift, (0, 1, 2)), self._periodic, {"roll": list(shift)})
 
     def equals(self, other: Any) -> bool:
-        """Tell whether another volume is the same: labels, phases, voxel size and periodic axes; not its provenance.
+        """Tell whether another volume has the same labels, phases, voxel size and periodic axes, in any provenance.
 
-        ``==`` compares voxel by voxel, as arrays do.
+        ``==`` compares voxel by voxel, as for arrays.
         """
         return (
             isinstance(other, Volume)
@@ -265,10 +265,10 @@ class Volume(NDArrayOperatorsMixin):
         )
 
     def plot(self, **options: Any) -> Figure:
-        """Draw the volume: a solid body, three slices and a legend; options are those of `kerasgan3d.render`.
+        """Draw the volume: a 3D view, three slices and a legend; options are those of `kerasgan3d.render`.
 
         Returns:
-            A matplotlib Figure, which notebooks show.
+            A matplotlib Figure, which notebooks display.
         """
         return upward("report", "render")(self, **options)
 
@@ -287,9 +287,9 @@ class Volume(NDArrayOperatorsMixin):
     def to_xarray(self) -> xarray.DataArray:
         """Return the labels as an xarray.DataArray with dims z, y, x, which shares their memory.
 
-        Coordinates are the centres of voxels in µm, none where the voxel size is unknown. Attributes name the phases
-        by the CF conventions ("flag_values" and "flag_meanings", blanks of a name as underscores), and say
-        "voxel_size" in µm, "periodic" (letters of axes) and, as JSON, all else: "kerasgan3d".
+        Coordinates are the centres of voxels in µm; there are none where the voxel size is unknown. Attributes name the
+        phases by the CF conventions ("flag_values" and "flag_meanings", with underscores for blanks), and hold
+        "voxel_size" in µm, "periodic" (letters of axes) and "kerasgan3d", all other facts as JSON.
 
         Raises:
             MissingLibraryError: If xarray is not installed: pip install "kerasgan3d[memory]".
@@ -297,10 +297,10 @@ class Volume(NDArrayOperatorsMixin):
         return xarray_of(self._labels, VolumeRecord.of(self))
 
     def to_pyvista(self) -> pyvista.ImageData:
-        """Return a pyvista.ImageData whose cells are the voxels, as ParaView opens the volume's .vti.
+        """Return a pyvista.ImageData whose cells are the voxels, like the volume's .vti in ParaView.
 
-        Its cell data "phase" are the labels, which it shares; its field data "phases" the names and "periodic_zyx"
-        three numbers of 0 and 1. Lengths are in µm, or in voxels where the voxel size is unknown.
+        Its cell data "phase" are the labels, in shared memory; its field data are "phases", the names, and
+        "periodic_zyx", three numbers of 0 and 1. Lengths are in µm, or in voxels where the voxel size is unknown.
 
         Raises:
             MissingLibraryError: If pyvista is not installed: pip install "kerasgan3d[memory]".
@@ -308,33 +308,34 @@ class Volume(NDArrayOperatorsMixin):
         return pyvista_of(self._labels, VolumeRecord.of(self))
 
     def save(self, path: StrPath, *, overwrite: bool = True) -> None:
-        """Write the volume to a file, complete or not at all.
+        """Write the volume to a file, completely or not at all.
 
         Args:
-            path: where to; the suffix says how: .tif or .tiff (opens in Fiji with its voxel size), .npy (with a
-                .npy.json beside it), .zarr (OME-Zarr 0.5), .vti (ParaView).
-            overwrite: whether a file that exists may be replaced.
+            path: The output file; its suffix determines the format: .tif or .tiff (opens in Fiji with its voxel size),
+                .npy (with a second file .npy.json), .zarr (OME-Zarr 0.5), .vti (ParaView).
+            overwrite: Whether an existing file may be replaced.
 
         Raises:
-            ValueError, OSError: as `kerasgan3d.io.check_writable`, or if the disk is full.
+            ValueError, OSError: as for `kerasgan3d.io.check_writable`, or if the disk is full.
         """
         write_labels(path, self._labels, VolumeRecord.of(self).to_json(), overwrite=overwrite)
 
     def export(self, path: StrPath, format: str | None = None, **options: Any) -> list[str]:
-        """Write the volume as a solver or a cell model reads it; see `kerasgan3d.export.export`.
+        """Export the volume for a solver or a cell model; see `kerasgan3d.export.export`.
 
         Args:
-            path: where to; the suffix says what: .inp (Abaqus), .vtu, .msh (gmsh), .xdmf (FEniCSx), .e (Exodus) ...
-            format: what to write where a suffix stands for more than one: a name in `kerasgan3d.export.FORMATS`.
-            **options: what the format takes, such as `phases` and `unit` of meshes.
+            path: The output file; its suffix determines the format: .inp (Abaqus), .vtu, .msh (gmsh), .xdmf (FEniCSx),
+                .e (Exodus) ...
+            format: The format where a suffix has several: a name in `kerasgan3d.export.FORMATS`.
+            **options: Options of the format, such as `phases` and `unit` of meshes.
 
         Returns:
-            Lines that say what was written and assumed.
+            Lines that describe the output and the assumptions made.
 
         Raises:
-            ValueError, MemoryError, OSError: as there.
+            ValueError, MemoryError, OSError: as for `kerasgan3d.export.export`.
         """
-        # By name: rooms above hold what solvers read, and take volumes.
+        # By name, since the exporting package is above this one.
         return importlib.import_module("kerasgan3d.export").export(self, path, format, **options)
 
     @classmethod
@@ -352,22 +353,22 @@ class Volume(NDArrayOperatorsMixin):
     ) -> Volume:
         """Read a volume.
 
-        Files that kerasgan3d wrote say themselves which phases they hold, how large a voxel is, and what is periodic.
-        For all others the phases are found from the grey values by `PhaseMap.infer`. Arguments win over what the file
-        says.
+        Files written by kerasgan3d state their phases, voxel size and periodic axes. For all others `PhaseMap.infer`
+        finds the phases from the grey values. Arguments override the file.
 
         Args:
-            path: a file of any format that docs/formats.md names, a .zarr folder, a dataset within a file
-                ("scan.h5:/group/dataset", or "scan.h5" where there is but one), or a folder or pattern ("scan/*.tif")
+            path: A file of any format listed in docs/formats.md, a .zarr folder, a dataset within a file
+                ("scan.h5:/group/dataset", or "scan.h5" where there is only one), or a folder or pattern ("scan/*.tif")
                 of 2D slices, which are stacked along z by the numbers in their names.
-            phases: names of the phases, or a PhaseMap.
-            mapping: dict of grey value to name, used strictly.
-            voxel_size: edge of a voxel in µm. Where the file states another, it wins, with a warning.
-            tolerance: how far grey values may lie from those of the mapping, for what was saved with loss, as JPEG.
-            shape, dtype: voxels along z, y, x and their type, such as "uint8" or ">u2", of a .raw file, which does not
-                say them.
-            fill_gaps: whether planes may be missing in a folder or pattern of slices or an OME-TIFF, no more than are
-                there. The nearest plane then stands for each (of two as near, the one before), with a warning, and
+            phases: Names of the phases, or a PhaseMap.
+            mapping: Dict of grey value to name, applied strictly.
+            voxel_size: Edge of a voxel in µm. It overrides a different one in the file, with a warning.
+            tolerance: Largest deviation of grey values from those of the mapping, for images with lossy compression,
+                such as JPEG.
+            shape, dtype: Voxels along z, y, x and their type, such as "uint8" or ">u2", for a .raw file, which does not
+                state them.
+            fill_gaps: Whether up to half of the planes may be missing in a folder or pattern of slices or an OME-TIFF.
+                The nearest plane then replaces each (of two equally near ones, the one before), with a warning, and
                 `provenance["filled_planes"]` lists them, counted from 0.
 
         Returns:
@@ -376,8 +377,8 @@ class Volume(NDArrayOperatorsMixin):
         Raises:
             FileNotFoundError: if there is nothing at `path`.
             OSError: if it may not be read.
-            ValueError: if it is no undamaged 3D image of phases, its voxels are no cubes, or an argument does not fit
-                it.
+            ValueError: if it is not an undamaged 3D image of phases, its voxels are not cubes, or an argument does not
+                fit it.
         """
         path = raw_path(path, shape, dtype)
         image, metadata = read_segmented(path, phases, mapping, voxel_size, tolerance, fill_gaps)
@@ -388,11 +389,11 @@ class Volume(NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return self.shape[0]
 
-    # Without this, Python would iterate by asking for volume[0], volume[1], ...
+    # Without this, Python would iterate over volume[0], volume[1], ...
     __iter__ = None
 
     def __eq__(self, other: Any) -> Any:
-        """Return where the labels are equal: bool (z, y, x).
+        """Return a mask of voxels with equal labels: bool (z, y, x).
 
         Args:
             other: A label, the name of a phase, an array of labels, or a Volume of the same phases.
@@ -406,7 +407,7 @@ class Volume(NDArrayOperatorsMixin):
         return np.not_equal(self._labels, self._comparable(other))
 
     def __hash__(self) -> int:
-        return object.__hash__(self)  # as keys, volumes are told apart by which they are, not by what they hold
+        return object.__hash__(self)  # as keys, volumes are identified by object, not by content
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if any(isinstance(array, Volume) for array in options.get("out", ())):
@@ -429,7 +430,7 @@ class Volume(NDArrayOperatorsMixin):
         return upward("report.displays", "volume_html")(self)
 
     def _comparable(self, other):
-        """Return what labels are compared with: a label or an array of them."""
+        """Return the operand of a comparison: a label or an array of labels."""
         if isinstance(other, str):
             return label_of(other, self._phases)
         if not isinstance(other, Volume):
@@ -442,7 +443,7 @@ class Volume(NDArrayOperatorsMixin):
         return other.labels
 
     def _derived(self, labels, periodic, step):
-        """Return a Volume of these labels whose provenance tells how it was made from this one."""
+        """Return a Volume of these labels whose provenance records how it was derived from this one."""
         before = self._provenance.get("history", [])
         history = [*before, step] if isinstance(before, list) else [before, step]
         provenance = {**self._provenance, "history": history}
@@ -451,14 +452,14 @@ class Volume(NDArrayOperatorsMixin):
 
 @dataclass(frozen=True)
 class VolumeRecord:
-    """All that the labels of a volume do not say.
+    """All facts about a volume except its labels.
 
     Attributes:
         shape: Voxels (z, y, x).
         phases: Names of the phases, in the order of the labels.
         voxel_size: Edge of a voxel in µm, or None where it is unknown.
         periodic: Whether the volume is periodic along z, y and x.
-        provenance: Where it came from: a dict that JSON can hold.
+        provenance: Origin of the volume, as a JSON-serialisable dict.
     """
 
     shape: tuple[int, ...]
@@ -473,11 +474,11 @@ class VolumeRecord:
         return cls(*(getattr(volume, part.name) for part in fields(cls)))
 
     def volume(self, labels: np.ndarray) -> Volume:
-        """Return the volume of these labels (z, y, x)."""
+        """Return the Volume of this record and some labels (z, y, x)."""
         return Volume(labels, self.phases, self.voxel_size, self.periodic, self.provenance)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as files hold it."""
+        """Return the record as a JSON-serialisable dict, the form stored in files."""
         values = {part.name: getattr(self, part.name) for part in fields(self)}
         return {"version": _RECORD_VERSION} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
@@ -486,7 +487,7 @@ class VolumeRecord:
         """Read a record back.
 
         Raises:
-            ValueError: If it is not what `to_json` makes.
+            ValueError: If the record is not a result of `to_json`.
         """
         names = [part.name for part in fields(cls)]
         if not isinstance(record, dict) or set(record) != {"version", *names} or record["version"] != _RECORD_VERSION:
@@ -507,7 +508,7 @@ class StoredVolume:
         phases: The names of the phases, in the order of the labels.
         voxel_size: The edge of a voxel in µm, or None where it is unknown.
         periodic: Whether the volume is periodic along z, y and x: three bools.
-        provenance: Where the volume came from: a dict that JSON can hold.
+        provenance: Origin of the volume, as a JSON-serialisable dict.
     """
 
     labels: LazyArray
@@ -542,7 +543,7 @@ def write(volume: Volume, path: StrPath, *, overwrite: bool = True) -> None:
     """Write a volume; see `Volume.save`.
 
     Raises:
-        ValueError, OSError: as `Volume.save`, or if it is no Volume.
+        ValueError, OSError: as for `Volume.save`, or if it is not a Volume.
     """
     if not isinstance(volume, Volume):
         raise ValueError(
@@ -562,21 +563,20 @@ def open_volume(
     tolerance: int | None = None,
     fill_gaps: bool = False,
 ) -> Volume | StoredVolume:
-    """Open a volume; a large one stays in its file, and what is needed of it is read as it is needed.
+    """Open a volume; a large one stays in its file, and its parts are read on demand.
 
-    All values are checked here, block by block. What can stay in its file, and what is always read, is said at
-    `open_labels`.
+    All values are checked here, block by block. `open_labels` lists the formats that are always read completely.
 
     Args:
-        path, phases, mapping, voxel_size, tolerance, fill_gaps: as for `Volume.load`.
-        in_memory: bytes; where the image takes more, it stays in its file. The default is 512³ voxels of 8 bits, which
-            is what `measure` takes at once.
+        path, phases, mapping, voxel_size, tolerance, fill_gaps: As for `Volume.load`.
+        in_memory: Bytes; where the image takes more, it stays in its file. The default is 512³ voxels of 8 bits, the
+            largest volume that `measure` takes at once.
 
     Returns:
         A Volume, or a StoredVolume.
 
     Raises:
-        FileNotFoundError, OSError, ValueError: as `Volume.load`.
+        FileNotFoundError, OSError, ValueError: as for `Volume.load`.
     """
     opened, metadata = open_path(path, fill_gaps)
     _check_solid(path, opened.array.shape)
@@ -598,13 +598,13 @@ def open_volume(
 def _check_solid(path, shape):
     if len(shape) != 3:
         raise FileError(
-            f"{path} must hold a 3D volume (z, y, x). Received: a 2D image {tuple(shape)}. A slice can be "
-            "trained on, but it is no volume; several slices are read from their folder."
+            f"{path} must hold a 3D volume (z, y, x). Received: a 2D image {tuple(shape)}. A slice can be used "
+            "for training, but it is not a volume; to stack several slices, give their folder."
         )
 
 
 def _checked_labels(labels):
-    """Return labels as uint8 (z, y, x), and the least number of phases that they need."""
+    """Return labels as uint8 (z, y, x), and the smallest number of phases that they need."""
     labels = plain_array(labels)
     if labels.ndim != 3 or 0 in labels.shape:
         raise ValueError(f"`labels` must be a 3D array (z, y, x) that is not empty. Received: shape {labels.shape}.")
@@ -635,7 +635,7 @@ def _checked_provenance(provenance):
     if not isinstance(provenance, dict):
         raise ValueError(f"`provenance` must be a dict. Received: {provenance!r:.200}.")
     try:
-        # There and back again: what is kept is what a file would give back, and nobody else's to change.
+        # Through JSON and back: the stored copy is what a file would return, and no caller can change it.
         return json.loads(json.dumps(provenance, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"`provenance` must be a dict that JSON can hold. Received: {error}.") from error

@@ -1,4 +1,4 @@
-"""Writing labels and probabilities, complete or not at all."""
+"""Atomic writing of labels and probabilities."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from kerasgan3d.phases import PhaseMap
 
 
 def write_labels(path: StrPath, labels: np.ndarray, record: dict[str, Any], *, overwrite: bool = True) -> None:
-    """Write labels and the note of what they do not say, complete or not at all.
+    """Write labels and the record of all other facts, completely or not at all.
 
     Args:
-        path: where to; the suffix says how, see `kerasgan3d.io.formats`.
+        path: The output file; its suffix determines the format, see `kerasgan3d.io.formats`.
         labels: uint8 array (z, y, x).
-        record: what `VolumeRecord.to_json` gives.
-        overwrite: whether a file that exists may be replaced.
+        record: Result of `VolumeRecord.to_json`.
+        overwrite: Whether an existing file may be replaced.
 
     Raises:
-        ValueError, OSError: as `check_writable`, or if the disk is full.
+        ValueError, OSError: as for `check_writable`, or if the disk is full.
     """
     path = check_writable(path, overwrite=overwrite)
     ability(path, "write")(path, labels, record)
@@ -40,18 +40,18 @@ def write_probabilities(
     *,
     overwrite: bool = True,
 ) -> None:
-    """Write the probability of every phase in every voxel, complete or not at all.
+    """Write the probability of every phase in every voxel, completely or not at all.
 
     Args:
-        probabilities: floating-point array (z, y, x, n), values 0 to 1; it is stored as float32.
+        probabilities: Floating-point array (z, y, x, n), values 0 to 1; it is stored as float32.
         path: .tif or .tiff (a stack (z, channel, y, x) for ImageJ, one channel per phase), or .npy (z, y, x, n).
-        phases: the n phase names, or a PhaseMap.
-        voxel_size: edge of a voxel in µm, or None where it is unknown.
-        overwrite: whether a file that exists may be replaced.
+        phases: The n phase names, or a PhaseMap.
+        voxel_size: Edge of a voxel in µm, or None where it is unknown.
+        overwrite: Whether an existing file may be replaced.
 
     Raises:
-        ValueError: if the array is not as above, or the suffix is unknown.
-        OSError: as `check_writable`.
+        ValueError: if the array has another type or shape, or the suffix is unknown.
+        OSError: as for `check_writable`.
     """
     probabilities = np.asarray(probabilities)
     names = PhaseMap(phases).names
@@ -81,12 +81,12 @@ def write_probabilities(
 
 
 def check_writable(path: StrPath, *, overwrite: bool = True, suffixes: Sequence[str] = SUFFIXES) -> Path:
-    """Check that a file could be written, without writing it, so that long work need not be lost.
+    """Check that a file can be written, without writing it, so that no long work is lost.
 
     Args:
-        path: the file or .zarr folder to be.
-        overwrite: whether something that exists may be replaced.
-        suffixes: those that are allowed; `PROBABILITY_SUFFIXES` for `write_probabilities`.
+        path: The output file or .zarr folder.
+        overwrite: Whether an existing one may be replaced.
+        suffixes: Allowed suffixes; `PROBABILITY_SUFFIXES` for `write_probabilities`.
 
     Returns:
         The path as a pathlib.Path.
@@ -95,7 +95,7 @@ def check_writable(path: StrPath, *, overwrite: bool = True, suffixes: Sequence[
         ValueError: if the suffix is unknown.
         FileNotFoundError: if the folder does not exist.
         FileExistsError: if the path exists and may not be replaced.
-        OSError: if there is something else in the way: a folder where a file is to be, no permission ...
+        OSError: if something else prevents writing: a folder at the path of a file, no permission ...
     """
     path = Path(path)
     if path.suffix.lower() not in suffixes:
@@ -117,7 +117,7 @@ def check_writable(path: StrPath, *, overwrite: bool = True, suffixes: Sequence[
     if path.exists() and not os.access(path, os.W_OK):
         raise PermissionError(f"There must be permission to replace the file. Received: {path}, which is read-only")
     try:
-        # The permission bits do not tell everything (read-only disks, quotas, network folders): try it.
+        # Permission bits do not tell everything (read-only disks, quotas, network folders): try to write.
         with tempfile.TemporaryFile(dir=path.resolve().parent):
             pass
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Layers: periodic padding, and up-sampling that leaves no checkerboard and no boundary."""
+"""Layers: periodic padding, and up-sampling without checkerboard or boundary artefacts."""
 
 import kerasgan3d.quiet  # noqa: F401 before Keras
 from kerasgan3d.layers.circular_pad3d import CircularPad3D

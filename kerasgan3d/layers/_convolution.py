@@ -1,4 +1,4 @@
-"""What the convolutions share: channels, a boundary that is a setting, an optional bias."""
+"""Base class of the convolutions: channels, a configurable boundary, an optional bias."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from kerasgan3d.layers._padding import check_filters, check_padding
 
 
 def biased(x: Any, bias: Any) -> Any:
-    """``x`` plus a bias per channel, or as it is where ``bias`` is None."""
+    """Add a bias per channel to ``x``; return ``x`` itself where ``bias`` is None."""
     return x if bias is None else ops.add(x, bias)
 
 
@@ -18,12 +18,12 @@ class BoundaryConvolution(keras.layers.Layer):
 
     Args:
         filters: Number of output channels.
-        padding: "valid", "circular" or "zeros"; what they mean stands with each layer.
+        padding: "valid", "circular" or "zeros", as described for each layer.
         use_bias: Whether to add a bias per channel.
         kernel_initializer: Initialiser of the kernel.
 
     Raises:
-        ValueError: if ``padding`` or ``filters`` is not of the above.
+        ValueError: if ``padding`` or ``filters`` is none of these.
     """
 
     def __init__(
@@ -42,15 +42,15 @@ class BoundaryConvolution(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=5)
 
     def kernel_shape(self, channels: int) -> tuple[int, ...]:
-        """Shape of the kernel for an input of so many channels."""
+        """Return the shape of the kernel for an input of ``channels`` channels."""
         raise NotImplementedError
 
     def convolve(self, inputs: Any, bias: Any) -> Any:
-        """The output; ``bias`` is None or of the inputs' type."""
+        """Compute the output; ``bias`` is None or of the inputs' type."""
         raise NotImplementedError
 
     def output_length(self, n: int) -> int:
-        """Voxels along an axis for ``n`` of the input."""
+        """Return the number of output voxels along an axis for ``n`` input voxels."""
         raise NotImplementedError
 
     def build(self, input_shape: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The convolutions of critics: Keras's own, with gradients that take no longer on a processor."""
+"""Convolutions of critics: Keras's own, with gradients that are as fast on a CPU."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from kerasgan3d.layers._gradient import convolve
 
 
 def _convolution_op(self: Any, inputs: Any, kernel: Any) -> Any:
-    """Return what Keras's layer asks for: the convolution alone, to which it adds bias and activation."""
+    """Compute the convolution alone, to which Keras's layer adds bias and activation."""
     return convolve(inputs, kernel, self.strides[0], self.padding)
 
 
 class CriticConv2D(layers.Conv2D):
-    """A 2D convolution of one stride along both axes."""
+    """A 2D convolution with the same stride along both axes."""
 
     convolution_op = _convolution_op
 
 
 class CriticConv3D(layers.Conv3D):
-    """A 3D convolution of one stride along all axes."""
+    """A 3D convolution with the same stride along all axes."""
 
     convolution_op = _convolution_op

@@ -1,8 +1,7 @@
-"""Convolutions whose gradients take as long as themselves.
+"""Convolutions whose gradients take no longer than the convolutions themselves.
 
-On processors, TensorFlow's gradients of 3D convolutions may take several times as long as the convolutions, and those
-of strided ones, without oneDNN, far longer. As sums of matrix products, and as convolutions again, they take about as
-long.
+On CPUs, TensorFlow's gradients of 3D convolutions may take several times as long as the convolutions, and without
+oneDNN those of strided ones far longer. Written as sums of matrix products and as convolutions they take about as long.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from typing import Any
 import keras
 from keras import ops
 
-_LARGE = 2**23  # multiplications, were the stride one
+_LARGE = 2**23  # multiplications at stride 1
 
 
 def convolve(x: Any, kernel: Any, strides: int = 1, padding: str = "valid") -> Any:
-    """The convolution of 2D or 3D data, with gradients of any order; in 2D the backend's own are fast.
+    """Convolve 2D or 3D data, with gradients of any order; in 2D those of the backend are fast.
 
     Args:
         x: (batch, *space, in).
@@ -32,7 +31,7 @@ def convolve(x: Any, kernel: Any, strides: int = 1, padding: str = "valid") -> A
     slow = len(taps) == 3 and _is_slow() and _is_large(x, kernel)
     if not slow or (strides == 2 and (_has_onednn() or (padding, set(taps)) != ("same", {4}))):
         return ops.conv(x, kernel, strides=strides, padding=padding, data_format="channels_last")
-    # A tensor, of a variable too: gradients of functions are of their arguments.
+    # Variables become tensors: custom gradients are those of the function's arguments.
     kernel = ops.reshape(kernel, kernel.shape)
     if strides == 2:
         # The 2^d voxels of a block as channels: a kernel of 4 taps and stride 2 has 2 taps and stride 1.
@@ -46,12 +45,12 @@ def convolve(x: Any, kernel: Any, strides: int = 1, padding: str = "valid") -> A
 
 @ops.custom_gradient
 def _convolve(x, kernel):
-    """A convolution of stride 1 without padding, and its gradients."""
+    """Convolve with stride 1 and without padding, with custom gradients."""
     taps = tuple(kernel.shape[:-2])
     axes = list(range(len(taps)))
 
     def gradients(*arguments, upstream=None):
-        # TensorFlow gives what comes from above alone, torch by name behind the arguments of the function.
+        # TensorFlow passes only the upstream gradient, torch passes it by name after the function's arguments.
         upstream = arguments[0] if upstream is None else upstream
         around = ((0, 0), *((n - 1, n - 1) for n in taps), (0, 0))
         swapped = ops.transpose(ops.flip(kernel, axes), (*axes, len(taps) + 1, len(taps)))
@@ -61,7 +60,7 @@ def _convolve(x, kernel):
 
 
 def _kernel_gradient(x, upstream, taps):
-    """The gradient of the kernel: for each tap, a product of the inputs under it and the outputs'."""
+    """Return the gradient of the kernel: for each tap, the product of its inputs and the output gradients."""
     batch, *space, n_out = ops.shape(upstream)
     n_in = x.shape[-1]
     outputs = ops.reshape(upstream, (-1, n_out))
@@ -73,7 +72,7 @@ def _kernel_gradient(x, upstream, taps):
 
 
 def _blocks(x, first):
-    """Pairs along the spatial axes, which begin with ``first``, as channels of the axis after these."""
+    """Move pairs along the spatial axes, which begin with ``first``, to the channel axis that follows them."""
     last = len(x.shape) - 2 + first
     chosen = product((0, 1), repeat=last - first)
     parts = [x[(slice(None),) * first + tuple(slice(i, None, 2) for i in place)] for place in chosen]
@@ -81,17 +80,17 @@ def _blocks(x, first):
 
 
 def _is_large(x, kernel):
-    """Whether a convolution is worth the many small operations of its gradients."""
+    """Tell whether a convolution is worth the many small operations of these gradients."""
     sizes = (*x.shape[:-1], *kernel.shape)
     return None in sizes or math.prod(sizes) >= _LARGE
 
 
 def _has_onednn():
-    """Whether TensorFlow was told to use oneDNN, whose gradients of strided convolutions are fast."""
+    """Tell whether TensorFlow uses oneDNN, whose gradients of strided convolutions are fast."""
     return os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1"
 
 
 @cache
 def _is_slow():
-    """Whether gradients are computed by TensorFlow on a processor."""
+    """Tell whether TensorFlow computes gradients on a CPU."""
     return keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu")

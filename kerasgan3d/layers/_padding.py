@@ -1,4 +1,4 @@
-"""What the layers share: the three ways of meeting a boundary, and cropping."""
+"""Helpers of the layers: the three kinds of boundary, and cropping."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,25 +16,25 @@ def check_padding(padding: Any) -> str:
 
 
 def check_filters(filters: Any) -> int:
-    """Return ``filters`` as an int if it is a positive one; raise ValueError otherwise."""
+    """Return ``filters`` if it is a positive int; raise ValueError otherwise."""
     return check_count(filters, "filters")
 
 
 def crop(x: Any, n: int) -> Any:
-    """Take ``n`` voxels off both ends of the three spatial axes of ``x``: (batch, z, y, x, channels)."""
+    """Remove ``n`` voxels from both ends of the three spatial axes of ``x``: (batch, z, y, x, channels)."""
     if n == 0:
         return x
     from keras import ops
 
     batch, *spatial, channels = ops.shape(x)
-    # Several times faster than indexing where gradients are taken: TensorFlow's gradient of it is a padding.
+    # Several times faster than indexing in training: TensorFlow's gradient of a cropping layer is a padding.
     return ops.slice(x, (0, n, n, n, 0), (batch, *(length - 2 * n for length in spatial), channels))
 
 
 def pad_circular(x: Any, padding: Sequence[tuple[int, int]]) -> Any:
     """Continue ``x``: (batch, z, y, x, channels) periodically, by ((before, after), ...) voxels per spatial axis.
 
-    Any width is allowed, wider than the volume itself included: it is then repeated as often as it takes.
+    Any width is allowed: where it exceeds the volume, the volume is repeated as often as necessary.
     """
     from keras import ops
 
@@ -47,7 +47,7 @@ def pad_circular(x: Any, padding: Sequence[tuple[int, int]]) -> Any:
             tail = _take(x, axis, None, after) if after else None
             x = ops.concatenate([part for part in (head, x, tail) if part is not None], axis=axis)
         else:
-            # The size may be known only when the graph runs, and be smaller than the padding.
+            # The size may be known only when the graph runs, and may be smaller than the padding.
             n = ops.shape(x)[axis]
             x = ops.take(x, ops.mod(ops.arange(-before, n + after, dtype="int32"), n), axis=axis)
     return x

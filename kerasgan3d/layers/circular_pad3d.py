@@ -12,18 +12,18 @@ from kerasgan3d.layers._padding import pad_circular
 class CircularPad3D(keras.layers.Layer):
     """Continue a volume periodically at its six faces: ``1234 -> 34 1234 12``.
 
-    With this layer in front of a convolution without padding, the output is periodic too: shifting the input
-    cyclically shifts the output by as much.
+    With this layer in front of a convolution without padding, the output is periodic too: a cyclic shift of the input
+    shifts the output by the same amount.
 
     Args:
-        padding: Voxels to add. An int: so many on every side. Three ints: (z, y, x), so many on both sides of each
-            axis; 0 leaves an axis alone. Three pairs: ((z before, z after), (y before, y after), (x before, x after)).
+        padding: Number of voxels to add. An int: on every side. Three ints (z, y, x): on both sides of each axis; 0
+            leaves an axis unchanged. Three pairs: ((z before, z after), (y before, y after), (x before, x after)).
 
     Input shape: (batch, z, y, x, channels). Output shape: the same, each spatial axis longer by its padding. A
-    padding wider than the volume repeats it as often as it takes.
+    padding wider than the volume repeats it as often as necessary.
 
     Raises:
-        ValueError: if ``padding`` has another form or a negative number, or the input has not five axes.
+        ValueError: if ``padding`` has another form or a negative number, or the input does not have five axes.
 
     Example:
         >>> CircularPad3D((0, 1, 2))(np.zeros((1, 8, 8, 8, 3))).shape
@@ -47,7 +47,7 @@ class CircularPad3D(keras.layers.Layer):
 
 
 def _canonical(padding: Any) -> tuple[tuple[int, int], ...]:
-    """Three pairs of non-negative ints from any of the accepted forms."""
+    """Return three pairs of non-negative ints from any of the accepted forms."""
     triple = (padding,) * 3 if isinstance(padding, int) else padding
     try:
         pairs = tuple((n, n) if isinstance(n, int) else tuple(n) for n in triple)

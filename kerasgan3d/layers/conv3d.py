@@ -1,4 +1,4 @@
-"""Convolution whose boundary is a setting."""
+"""3D convolution with a configurable boundary."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from kerasgan3d.layers._padding import pad_circular
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
 class PaddedConv3D(BoundaryConvolution):
-    """3^3 convolution without stride, its boundary valid, circular or zeros on the same weights.
+    """3^3 convolution of stride 1 with a valid, circular or zero-padded boundary on the same weights.
 
     Args:
         filters: Number of output channels.
-        padding: "valid" (n voxels become n - 2, none of which saw a boundary), "circular" (n stay n, wrapped) or
+        padding: "valid" (n voxels become n - 2, none of which a boundary affects), "circular" (n stay n, wrapped) or
             "zeros" (n stay n).
         use_bias: Whether to add a bias per channel.
         kernel_initializer: Initialiser of the (3, 3, 3, in, out) kernel.
@@ -24,7 +24,7 @@ class PaddedConv3D(BoundaryConvolution):
     Input shape: (batch, z, y, x, channels).
 
     Raises:
-        ValueError: if ``padding`` or ``filters`` is not of the above.
+        ValueError: if ``padding`` or ``filters`` is none of these.
     """
 
     def kernel_shape(self, channels: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The paper's transposed convolution, with a boundary that is a setting."""
+"""The paper's transposed convolution, with a configurable boundary."""
 
 from typing import Any
 
@@ -15,35 +15,36 @@ _EIGHTHS = np.arange(64).reshape((2,) * 6)[::-1, :, ::-1, :, ::-1].transpose(0, 
 
 
 def transposed_conv3d(x: Any, taps: Any, bias: Any, padding: str) -> Any:
-    """Up-sample by 2 with a transposed convolution of kernel 4, its boundary as ``padding`` says.
+    """Up-sample by 2 with a transposed convolution of kernel 4 and a boundary given by ``padding``.
 
-    Computed as one ordinary 2^3 convolution: the 2^3 output voxels around each corner between input voxels depend on
-    the 2^3 input voxels that meet there, each through its own eighth of the kernel. The multiplications are the same,
-    a convolution with 8 times the channels runs several times faster, and no voxel that saw a boundary is computed.
+    It is computed as one ordinary 2^3 convolution: the 2^3 output voxels around each corner between input voxels depend
+    on the 2^3 input voxels that meet there, each through its own eighth of the kernel. The number of multiplications is
+    the same, a convolution with 8 times the channels runs several times faster, and no voxel that a boundary affects is
+    computed.
 
     Args:
         x: (batch, z, y, x, in).
         taps: The kernel's ``eighths``.
         bias: (out,), or None.
-        padding: "zeros" is the ordinary one, n -> 2n, whose outermost voxels lack a neighbour's contribution; "valid"
-            leaves these out, n -> 2n - 2; "circular" takes them from the other side, n -> 2n.
+        padding: "zeros" is the usual one, n -> 2n, whose outermost voxels lack a neighbour's contribution; "valid"
+            drops these, n -> 2n - 2; "circular" takes the contribution from the opposite side, n -> 2n.
     """
     if padding == "circular":
         x = pad_circular(x, ((1, 1),) * 3)
     elif padding == "zeros":
         x = ops.pad(x, ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)))
-    # Before the interleaving, an addition of 8 times the channels, and a faster one.
+    # Adding the bias before interleaving, to 8 times the channels, is faster.
     bias = None if bias is None else ops.tile(bias, 8)
     y = interleave(biased(convolve(x, taps), bias), taps.shape[-1] // 8)
     return y if padding == "valid" else crop(y, 1)
 
 
 def eighths(kernel: Any, xp: Any = ops, swapped: bool = False) -> Any:
-    """A (4, 4, 4, in, out) kernel as that of the ordinary convolution: (2, 2, 2, in, 8 out), sub-voxels first.
+    """Return a (4, 4, 4, in, out) kernel as that of the ordinary convolution: (2, 2, 2, in, 8 out), sub-voxels first.
 
-    ``xp`` is what computes it: ``keras.ops``, or ``numpy``. A ``swapped`` kernel is (4, 4, 4, out, in).
+    ``xp`` is the array module: ``keras.ops`` or ``numpy``. A ``swapped`` kernel is (4, 4, 4, out, in).
     """
-    # Transposing eight axes would do, but gradients of that are a hundred times slower.
+    # Transposing eight axes would also work, but its gradients are a hundred times slower.
     taps = xp.take(xp.reshape(kernel, (64, *kernel.shape[3:])), _EIGHTHS, axis=0)
     if swapped:
         n_out, n_in = kernel.shape[3:]
@@ -55,7 +56,7 @@ def eighths(kernel: Any, xp: Any = ops, swapped: bool = False) -> Any:
 
 
 def interleave(y: Any, channels: int) -> Any:
-    """(batch, z, y, x, 2 * 2 * 2 * channels) to (batch, 2z, 2y, 2x, channels)."""
+    """Interleave sub-voxels: (batch, z, y, x, 2 * 2 * 2 * channels) to (batch, 2z, 2y, 2x, channels)."""
     _, depth, rows, columns, _ = ops.shape(y)
     y = ops.reshape(y, (-1, depth, rows, columns, 2, 2, 2 * channels))
     y = ops.transpose(y, (0, 1, 4, 2, 5, 3, 6))
@@ -70,15 +71,15 @@ class TransposedConv3D(BoundaryConvolution):
         filters: Number of output channels.
         strides: 2 doubles the resolution. 1 is the paper's first layer, which grows one voxel into 4^3.
         padding: "zeros": n -> 2n for stride 2 and n -> n + 3 for stride 1, as in the paper. "valid": n -> 2n - 2 and
-            n -> n - 3, only what saw no boundary. "circular": n -> 2n and n -> n, wrapped.
+            n -> n - 3, only voxels that no boundary affects. "circular": n -> 2n and n -> n, wrapped.
         use_bias: Whether to add a bias per channel (the paper does not).
         kernel_initializer: Initialiser of the (4, 4, 4, out, in) kernel.
 
-    Input shape: (batch, z, y, x, channels). In coordinates, output voxel i of stride 1 (circular) is made of input
-    voxels i - 2 to i + 1; output voxels 2i and 2i + 1 of stride 2 lie over input voxel i.
+    Input shape: (batch, z, y, x, channels). In coordinates, output voxel i of stride 1 (circular) depends on input
+    voxels i - 2 to i + 1; output voxels 2i and 2i + 1 of stride 2 coincide with input voxel i.
 
     Raises:
-        ValueError: if ``filters``, ``strides`` or ``padding`` is not of the above.
+        ValueError: if ``filters``, ``strides`` or ``padding`` is none of these.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class TransposedConv3D(BoundaryConvolution):
         kernel = ops.cast(self.kernel, inputs.dtype)
         if self.strides == 2:
             return transposed_conv3d(inputs, eighths(kernel, swapped=True), bias, self.padding)
-        # What saw no boundary is the ordinary convolution with the kernel reversed.
+        # Away from boundaries this is the ordinary convolution with the kernel reversed.
         n_out, n_in = kernel.shape[3:]
         taps = ops.transpose(ops.flip(ops.reshape(kernel, (64, n_out, n_in)), axis=0), (0, 2, 1))
         kernel = ops.reshape(taps, (4, 4, 4, n_in, n_out))

@@ -19,7 +19,7 @@ class UpsampleConv3D(BoundaryConvolution):
 
     Args:
         filters: Number of output channels.
-        padding: "valid" (n voxels become 2n - 2, none of which saw a boundary), "circular" (2n, wrapped) or
+        padding: "valid" (n voxels become 2n - 2, none of which a boundary affects), "circular" (2n, wrapped) or
             "zeros" (2n).
         use_bias: Whether to add a bias per channel.
         kernel_initializer: Initialiser of the (3, 3, 3, in, out) kernel.
@@ -27,7 +27,7 @@ class UpsampleConv3D(BoundaryConvolution):
     Input shape: (batch, z, y, x, channels).
 
     Raises:
-        ValueError: if ``padding`` or ``filters`` is not of the above.
+        ValueError: if ``padding`` or ``filters`` is none of these.
     """
 
     def kernel_shape(self, channels: int) -> tuple[int, ...]:
@@ -42,11 +42,11 @@ class UpsampleConv3D(BoundaryConvolution):
 
 
 def four_tap(kernel: Any, xp: Any = ops) -> Any:
-    """The (4, 4, 4, in, out) kernel of the transposed convolution that equals up-sampling and ``kernel``: (3, ...).
+    """Return the kernel of the transposed convolution that equals up-sampling and ``kernel``: (4, 4, 4, in, out).
 
-    ``xp`` is what computes it: ``keras.ops``, or ``numpy``.
+    ``xp`` is the array module: ``keras.ops`` or ``numpy``.
     """
-    for _ in range(3):  # each turn makes the first axis the third; gradients of unstacking are faster than of indexing
+    for _ in range(3):  # each pass moves the first axis to third place; unstacking has faster gradients than indexing
         w0, w1, w2 = ops.unstack(kernel, 3) if xp is ops else kernel
         kernel = xp.stack([w2, w1 + w2, w0 + w1, w0], axis=2)
     return kernel

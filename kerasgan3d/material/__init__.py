@@ -1,4 +1,4 @@
-"""A material as training and references know it: labelled images, what of them is used, and their statistics.
+"""Materials for training and references: labelled images, the usable part of them, and their statistics.
 
-Nothing here needs a neural network.
+This package needs no neural network.
 """

@@ -1,8 +1,8 @@
-"""Soft edges: labels whose boundaries are as soft as a network's own.
+"""Soft edges: label smoothing in space, which makes real boundaries as soft as a network's own.
 
-A network's probabilities change over a voxel or two where labels jump. Critics that see labels beside probabilities
-mostly tell the one kind of edge from the other, and the generator answers with roughness. So a share of every voxel's
-label goes to its neighbours, before slices are cut from a volume.
+A network's probabilities change over a voxel or two where labels jump. Critics that see labels and probabilities mostly
+learn to distinguish the two kinds of edges, and the generator responds with roughness. Therefore part of every voxel's
+label is given to its neighbours, before slices are cut from a volume.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ import numpy as np
 
 from kerasgan3d.data import LabelledData
 
-FULL = 255  # what stands for a probability of one
+FULL = 255  # value of a probability of one
 SHARES = (0.15, 0.12, 0.1, 0.07, 0.05, 0.035, 0.02, 0.0)
 _IN_MEMORY = 2**29  # bytes of an image whose soft labels are computed once
 _BLOCK = 2**22  # voxels that are computed at once
-# Of a phase's voxels so many may have another likeliest phase, once edges are soft.
+# Largest fraction of a phase's voxels whose most probable phase may change once edges are soft.
 _CHANGED = 1e-3
 
 
 class SoftImage:
-    """An image that gives windows of soft labels: the same indexing, and one axis more, of the phases.
+    """An image of soft labels: the same indexing, with one more axis for the phases.
 
-    Along each axis in turn, a voxel gives ``share`` of its label to either neighbour that is inside the image and may
-    be used; towards others it keeps what it has.
+    Along each axis in turn, a voxel gives ``share`` of its label to each neighbour inside the image that is not
+    excluded; it keeps the part of any other neighbour.
 
     Args:
-        labels: (z, y, x) or (y, x), an array or what is indexed like one.
+        labels: (z, y, x) or (y, x), an array or an object that is indexed like one.
         n_phases: Number of phases.
-        share: From 0 to 1 / 3.
-        excluded: What may not be used: bool, of that shape, an array or what is indexed like one; or None.
+        share: Fraction of a label that each neighbour receives, from 0 to 1 / 3.
+        excluded: Mask of voxels that may not be used: bool, of that shape, an array or an object that is indexed like
+            one; or None.
     """
 
     def __init__(self, labels: Any, n_phases: int, share: float, excluded: Any = None):
@@ -64,7 +65,7 @@ class SoftImage:
 
 
 def softened(data: LabelledData, share: float) -> LabelledData:
-    """Return the same data as soft images, of which samplers draw windows (..., phases)."""
+    """Return the same data as soft images, from which samplers draw windows (..., phases)."""
     assert data.n_phases is not None
     pairs = zip(data.images, data.excluded, strict=True)
     images: Any = tuple(SoftImage(image, data.n_phases, share, beside) for image, beside in pairs)
@@ -72,16 +73,16 @@ def softened(data: LabelledData, share: float) -> LabelledData:
 
 
 def largest_share(data: LabelledData, size: int, count: int = 8, seed: int = 0) -> tuple[float, list[float]]:
-    """Return the largest share that leaves the likeliest phase of the data's voxels alone, measured on random crops.
+    """Find the largest share that preserves the most probable phase of the data's voxels, measured on random crops.
 
     Args:
         data: The LabelledData.
-        size: Edge length of the crops in voxels, at most.
-        count: How many.
+        size: Largest edge length of the crops in voxels.
+        count: Number of crops.
         seed: Non-negative int.
 
     Returns:
-        The share, one of ``SHARES``; and by phase the part of its voxels that have another likeliest phase with it.
+        The share, one of ``SHARES``; and for each phase the fraction of its voxels whose most probable phase changes.
     """
     crops = data.random_crops(min(size, data.smallest), count, seed)
     n = data.n_phases or 1
@@ -98,7 +99,7 @@ def largest_share(data: LabelledData, size: int, count: int = 8, seed: int = 0) 
 
 
 def _shared(part, share, usable):
-    """One phase's values, once each voxel has given its share along each axis."""
+    """Return one phase's values after each voxel has given its share along each axis."""
     for axis in range(part.ndim):
         low = tuple(slice(None, -1) if i == axis else slice(None) for i in range(part.ndim))
         high = tuple(slice(1, None) if i == axis else slice(None) for i in range(part.ndim))

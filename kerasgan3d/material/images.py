@@ -1,4 +1,4 @@
-"""From paths to labelled data: what a run learns from, what of it may be used, and what identifies it."""
+"""Reading of training images: from paths to labelled data, excluded regions and identifying facts."""
 
 import glob
 import hashlib
@@ -18,16 +18,16 @@ from kerasgan3d.io.resampling import resampled, resampled_range
 
 
 class Images(NamedTuple):
-    """Images that were read, or stay in their files.
+    """Images that were read, or that stay in their files.
 
     Attributes:
-        data: The LabelledData: images, symmetry, and what of them training may use.
+        data: The LabelledData: images, symmetry, and the regions that training may not use.
         phases: Names of the phases.
-        voxel_size: µm, or None.
-        name: That of the file, or how many there are.
-        facts: dict of what identifies them, for JSON.
+        voxel_size: Edge of a voxel in µm, or None.
+        name: Name of the file, or the number of images.
+        facts: dict of facts that identify the data, for JSON.
         held_out: The window that is held out, a tuple of slices; or None.
-        beside: What of one image is excluded besides: bool, of its shape; or None.
+        beside: Mask of the voxels of one image that are excluded besides that window: bool, of its shape; or None.
     """
 
     data: LabelledData
@@ -42,7 +42,7 @@ class Images(NamedTuple):
 def read_images(
     data, symmetry, *, phases, mapping, voxel_size, exclude, mask, hold_out, resample_to, in_memory, **reading
 ):
-    """Read the labelled images of one material; arguments and errors as of ``Material``.
+    """Read the labelled images of one material; arguments and errors as for ``Material``.
 
     Returns:
         Images.
@@ -86,7 +86,7 @@ def read_images(
 
 
 def _paths(data):
-    """All paths, and for each the axis that its slices are normal to; None where that is not said."""
+    """Return all paths, and for each the axis that its slices are normal to, or None where it is not given."""
     if isinstance(data, str | os.PathLike):
         return [data], None
     if isinstance(data, dict):
@@ -107,7 +107,7 @@ def _paths(data):
 
 
 def _expanded(source):
-    """The files that a path, folder or pattern of slices, or a list of them, stands for."""
+    """Return the files of a path, a folder or pattern of slices, or a list of these."""
     if not isinstance(source, str | os.PathLike):
         return [path for part in source for path in _expanded(part)]
     path = Path(source)
@@ -124,12 +124,12 @@ def _expanded(source):
 
 
 def _pairs(box):
-    """A box as lists, as JSON holds it."""
+    """Return a box as JSON-serialisable lists."""
     return [None if pair is None else [int(end) for end in pair] for pair in box]
 
 
 def _excluded(image, exclude, mask, facts):
-    """What may not be used of an image, a LazyArray, or None; and note it."""
+    """Return the exclusion mask of an image, a LazyArray or None, and record it in the facts."""
     boxes = [_pairs(box) for box in exclude or ()]
     if boxes:
         facts["excluded"] = boxes
@@ -144,14 +144,14 @@ def _excluded(image, exclude, mask, facts):
         )
     facts["mask"] = {"file": io.source_name(mask), "sha256": _digest(used)}
     unused = used.map(lambda block: block == 0, bool)
-    if used.ndim < image.ndim:  # a slice for all z
+    if used.ndim < image.ndim:  # one slice for all z
         flat = unused
         unused = LazyArray(image.shape, bool, lambda w: np.broadcast_to(flat[w[1:]], [p.stop - p.start for p in w]))
     return excluding(image.shape, windows, unused)
 
 
 def _digest(image):
-    """The sha256 of an image's values in order."""
+    """Return the sha256 of an image's values in order."""
     digest = hashlib.sha256()
     for window in io.windows(image):
         digest.update(np.ascontiguousarray(image[window]).data)
@@ -159,7 +159,7 @@ def _digest(image):
 
 
 def _planes(image):
-    """The slices of a slice or of a stack of them."""
+    """Return the slices of a stack, or a single slice as a list."""
     if image.ndim == 2:
         return [image]
     return [image[k] if isinstance(image, np.ndarray) else image.plane(k) for k in range(image.shape[0])]
@@ -184,8 +184,7 @@ def _common_voxel_size(paths, spacings, resample_to):
         unknown = [path for path, spacing in zip(paths, spacings, strict=True) if spacing is None]
         if unknown:
             raise ValueError(
-                f"`resample_to` needs the voxel size of the data. Received: none in {unknown[0]}. Pass `voxel_size` "
-                "(--voxel-size)."
+                f"`resample_to` needs the voxel size of the data. Received: none in {unknown[0]}. Pass `voxel_size`."
             )
         return resample_to
     sizes = [None if spacing is None else spacing[-1] for spacing in spacings]
@@ -193,7 +192,7 @@ def _common_voxel_size(paths, spacings, resample_to):
         if not math.isclose(size or 0.0, sizes[0] or 0.0, rel_tol=1e-3):
             raise ValueError(
                 f"images must have one voxel size. Received: {_stated(sizes[0])} in {paths[0]} and {_stated(size)} in "
-                f"{path}. Pass `resample_to` (--resample-to), or `voxel_size` if what the files say is wrong."
+                f"{path}. Pass `resample_to`, or `voxel_size` if the files state a wrong one."
             )
     return sizes[0]
 

@@ -1,4 +1,4 @@
-"""How volume fractions vary from place to place in the data: what conditional generators are told of a material."""
+"""Local volume fractions of the data and their spatial correlation, on which generators are conditioned."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from kerasgan3d.data import LabelledData
 from kerasgan3d.sampling.conditions import Conditions
 
 BOX = 4  # lattice steps: the edge of the boxes in which fractions are local
-_REACH = 6  # lattice steps to either side that the filter of the condition field has
+_REACH = 6  # half-width of the condition field's filter in lattice steps
 _LAGS = 8  # lattice steps beyond which local fractions are taken as uncorrelated
-_COVERED = 2.5  # deviations: as far from the mean as wishes go
-_RING = 64  # lattice steps of the ring on which spectra are taken
-_SMALL = 1e-3  # the least deviation of a local fraction
+_COVERED = 2.5  # largest requested deviation from the mean, in standard deviations
+_RING = 64  # lattice steps of the ring on which spectra are computed
+_SMALL = 1e-3  # least standard deviation of a local fraction
 
 
 def fit_conditions(data: LabelledData, stride: int) -> Conditions:
     """Fit a stationary normal field to the local volume fractions of labelled data.
 
-    Local are fractions in boxes of four lattice steps. Where the data hold such boxes, their covariances are those of
-    the boxes; where they are slices, or volumes less than two boxes wide, they follow from the covariance of the phases
-    of two voxels as a function of their distance, which all directions share: the variance of a mean is the mean of
-    the covariances of all pairs (Lantuejoul, J. Microsc. 161 (1991) 387).
+    Local fractions are those in boxes of four lattice steps. Where the data hold such boxes, covariances are measured
+    on the boxes. For slices, or volumes less than two boxes wide, they follow from the covariance of the phases of two
+    voxels as a function of their distance, assumed isotropic: the variance of a mean is the mean of the covariances of
+    all pairs (Lantuejoul, J. Microsc. 161 (1991) 387).
 
     Args:
         data: The LabelledData, its number of phases known.
         stride: Voxels per lattice step.
 
     Returns:
-        Conditions, their gain 1 and their shift 0.
+        Conditions with gain 1 and shift 0.
 
     Raises:
         ValueError: if the number of phases is not known.
@@ -61,9 +61,9 @@ def fit_conditions(data: LabelledData, stride: int) -> Conditions:
 
 
 def _of_boxes(data, box, stride):
-    """Return covariances of the fractions in boxes, whole lattice steps apart: (3 axes, lags, n, n)."""
+    """Return covariances of the fractions in boxes at distances of whole lattice steps: (3 axes, lags, n, n)."""
     n, sums, weights = data.n_phases, np.zeros((3, _LAGS + 1, data.n_phases, data.n_phases)), np.zeros((3, _LAGS + 1))
-    step = max(1, stride // 4)  # between boxes, in voxels; a part of the stride
+    step = max(1, stride // 4)  # between boxes, in voxels; a fraction of the stride
     step = next(k for k in range(step, 0, -1) if stride % k == 0)
     fields = [_box_means(image, beside, n, box, step) for image, beside in zip(data.images, data.excluded, strict=True)]
     mean = np.concatenate([values[free] for values, free in fields]).mean(0)
@@ -82,7 +82,7 @@ def _of_boxes(data, box, stride):
 
 
 def _box_means(image, beside, n, box, step):
-    """Return the fractions in boxes, so many voxels apart (z, y, x, n), and which boxes hold nothing excluded."""
+    """Return the fractions in boxes ``step`` voxels apart (z, y, x, n), and a mask of boxes without excluded voxels."""
     labels = np.asarray(image)
     inner = tuple(slice(box // 2, length - box // 2 + 1, step) for length in labels.shape)
 
@@ -95,7 +95,7 @@ def _box_means(image, beside, n, box, step):
 
 
 def _of_pairs(data, box, stride):
-    """Return the same from the covariances of pairs of voxels by their distance, alike in all directions."""
+    """Return these covariances computed from those of pairs of voxels by distance, assumed isotropic."""
     covariance = _by_distance(data, box + _LAGS * stride)  # (distances, n, n)
     reach = box - 1
     share = (box - np.abs(np.arange(-reach, reach + 1))) / box**2  # of pairs in two boxes, by their lag along an axis
@@ -143,9 +143,9 @@ def _by_distance(data, reach):
 
 
 def _taps(correlation):
-    """Return a filter of few taps that gives white noise a correlation, by lags from 0 on."""
+    """Return a filter of few taps that gives white noise the correlation, by lags from 0."""
     lags = np.arange(len(correlation))
-    # Boxes overlap up to four steps; what is beyond is little, and not well known.
+    # Boxes overlap up to four steps; correlations beyond are small and poorly known.
     tapered = correlation * np.where(lags <= BOX, 1, np.cos(np.pi / 2 * np.maximum(lags - BOX, 0) / (_LAGS + 1 - BOX)))
     ring = np.zeros(_RING)
     ring[lags], ring[-lags[1:]] = tapered, tapered[1:]

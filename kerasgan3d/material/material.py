@@ -1,4 +1,4 @@
-"""What a run learns from: labelled images of one material, their crops and their statistics."""
+"""`Material`: labelled images of one material with their crops and statistics, as used by training."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from kerasgan3d.material.images import read_images
 from kerasgan3d.material.sections import section_statistics, section_windows
 from kerasgan3d.material.statistics import reference_statistics, structuring_length
 
-# So many windows say how large structures are.
+# Number of windows from which the size of structures is measured.
 _STRUCTURES = 9
 # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), ask for sub-volumes that hold so many structuring elements.
 _ENOUGH = 2
@@ -22,25 +22,25 @@ class Material:
             slices; or a dict from "z", "y", "x" to paths, folders or patterns of slices normal to that axis.
         symmetry: The Symmetry of the material.
         phases, mapping, voxel_size, tolerance, fill_gaps: As for ``kerasgan3d.io.read``.
-        exclude: Boxes, see ``kerasgan3d.data.exclusion``: nothing that touches one is used.
-        mask: Path of an image of the same shape, or of a slice for all z: only where it is not 0 is used.
-        hold_out: A box that training does not see; its statistics are for comparison.
-        resample_to: Edge length in µm to which voxels are resampled, nearest label. Boxes and mask are in voxels of the
-            file.
+        exclude: Boxes, see ``kerasgan3d.data.exclusion``: no crop touches one.
+        mask: Path of an image of the same shape, or of one slice for all z: only voxels where it is not 0 are used.
+        hold_out: A box that training does not see; its statistics serve for comparison.
+        resample_to: Edge length in µm to which voxels are resampled, by nearest label. Boxes and mask are in voxels of
+            the file.
         in_memory: Bytes; larger images stay in their files, see ``kerasgan3d.io.open_labels``.
 
     Attributes:
-        data: The LabelledData: images, symmetry, and what of them training may use.
+        data: The LabelledData: images, symmetry, and the regions that training may not use.
         phases: Names of the phases.
-        voxel_size: µm, or None.
+        voxel_size: Edge of a voxel in µm, or None.
         held_out: The window that is held out, a tuple of slices; or None.
-        counts: Voxels of each phase that may be used, (phases,).
-        facts: dict of what identifies the data, for JSON.
+        counts: Usable voxels of each phase, (phases,).
+        facts: dict of facts that identify the data, for JSON.
 
     Raises:
         FileNotFoundError, OSError: if a file is missing or cannot be read.
-        ValueError: if the data are no segmented images of at least two phases, each of which occurs, or an argument is
-            not as above.
+        ValueError: if the data are not segmented images of at least two phases, each of which occurs, or an argument
+            is none of these.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class Material:
 
     @property
     def images(self):
-        """The labels of each image: arrays, or ``kerasgan3d.io.LazyArray``."""
+        """Labels of each image: arrays, or ``kerasgan3d.io.LazyArray``."""
         return self.data.images
 
     @property
     def excluded(self):
-        """What training may not touch of the one image there is: bool, of its shape; or None."""
+        """Mask of the voxels of a single image that training may not use: bool, of its shape; or None."""
         return self.data.excluded[0]
 
     @property
@@ -93,23 +93,23 @@ class Material:
 
     @property
     def dimensions(self):
-        """3, or 2 where all that is known are slices."""
+        """Number of dimensions: 3, or 2 where the data are slices."""
         return self.data.dimensions
 
     @property
     def fractions(self):
-        """Share of each phase in what may be used: (phases,)."""
+        """Fraction of each phase among the usable voxels: (phases,)."""
         return self.counts / self.counts.sum()
 
     def reference(self, size):
-        """Statistics of random sub-volumes of what training sees, see ``reference_statistics``."""
+        """Return statistics of random sub-volumes of the training data, see ``reference_statistics``."""
         options = {"size": size, "counts": self.counts}
         if self.data.normals is not None:
             return section_statistics(self.data, self.phases, self.voxel_size, self.symmetry, **options)
         return reference_statistics(self.data, self.phases, self.voxel_size, **options)
 
     def room(self, most):
-        """The edge of the largest crop, of at most so many voxels, that lies beside what is excluded."""
+        """Return the edge of the largest crop, at most ``most`` voxels, that touches no excluded region."""
         fits, high = _LEAST, min(most, self.data.smallest)
         edge = high  # most data have nothing excluded
         while fits < high:
@@ -122,11 +122,11 @@ class Material:
         return fits
 
     def structuring_length(self, crop):
-        """Length of the largest structuring element in voxels, see ``structuring_length``; of some larger windows."""
+        """Return the length of the largest structuring element in voxels, measured on windows larger than a crop."""
         edge = min((2 if self.dimensions == 3 else 4) * crop, self.data.smallest)
         try:
             samples = self._windows(edge, _STRUCTURES)
-        except NoRoomError:  # for larger ones beside what is excluded
+        except NoRoomError:  # for larger ones outside excluded regions
             samples = self._windows(crop, _STRUCTURES)
         return structuring_length(samples, len(self.phases))
 
@@ -143,11 +143,11 @@ class Material:
         )
 
     def crops(self, crop):
-        """How many crops lie side by side in what may be used, on the lattice that begins at the corner."""
+        """Count the usable crops that lie side by side on the lattice that begins at the first corner."""
         return self.data.side_by_side(crop)
 
     def held_out_reference(self, size):
-        """The same of what is held out; None where nothing is."""
+        """Return statistics of the held-out box, as ``reference``; None without one."""
         if self.held_out is None:
             return None
         labels = self.images[0][self.held_out]
@@ -155,7 +155,7 @@ class Material:
         return reference_statistics(labels, self.phases, self.voxel_size, size=size, excluded=excluded)
 
     def slices(self, size, count=6):
-        """Random square slices, to be looked at: a list of (size, size)."""
+        """Return random square slices for display: a list of (size, size)."""
         samples = self._windows(size, count)
         return [part if part.ndim == 2 else part.take(size // 2, k % 3) for k, part in enumerate(samples)]
 
@@ -171,14 +171,14 @@ class Material:
             )
         missing = [name for name, count in zip(self.phases, self.counts, strict=True) if not count]
         if missing:
-            where = self.name if self.excluded is None else f"what may be used of {self.name}"
+            where = self.name if self.excluded is None else f"the usable part of {self.name}"
             raise ValueError(
                 f"every phase must occur in the data. Received: no voxel of {', '.join(missing)} in {where}. Leave it "
-                "out of `phases` or `mapping` (--phases, --map), or give data that hold it."
+                "out of `phases` or `mapping`, or give data that hold it."
             )
 
     def check_held_out(self, crop):
-        """Check that a sub-volume of so many voxels per side has room in what is held out."""
+        """Check that a sub-volume of ``crop`` voxels per side fits into the held-out box."""
         shape = [part.stop - part.start for part in self.held_out or ()]
         if min(shape, default=crop) < crop:
             raise ValueError(

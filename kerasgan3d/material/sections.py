@@ -1,4 +1,4 @@
-"""Morphology of slices that lie in known directions."""
+"""Morphology of slices of known direction."""
 
 import math
 
@@ -9,17 +9,17 @@ from kerasgan3d.material.statistics import facts_of, measure_sample, normalised
 
 
 def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=102, seed=0, counts=None):
-    """The same of slices that lie in known directions, as many windows from each direction.
+    """Compute reference statistics of slices of known direction, with equally many windows from each direction.
 
     Args:
         labels: dict from axis (0, 1, 2) to a list of slices normal to it, see ``kerasgan3d.data.SliceSampler``; or
             LabelledData.
         phases, voxel_size, size, count, seed, counts: As for ``reference_statistics``.
-        symmetry: A Symmetry; says which directions stand for others.
+        symmetry: The Symmetry, which determines the directions that can replace others.
 
     Returns:
-        dict, as ``reference_statistics``. Specific surface area and triple-phase boundary density are means over the
-        three directions, for which slices give those of the volume; "two_point_correlation" has three axes.
+        dict, as for ``reference_statistics``. Specific surface area and triple-phase boundary density are means over
+        the three directions, which equal those of the volume; "two_point_correlation" has three axes.
     """
     n = len(phases)
     images = data.LabelledData.of(labels, symmetry, n_phases=n)
@@ -42,14 +42,14 @@ def section_statistics(labels, phases, voxel_size, symmetry, *, size=64, count=1
 
 
 def section_windows(images, size, count, seed=0):
-    """Random windows of slices in known directions: a list of (array, (axis of its rows, axis of its columns)).
+    """Draw random windows of slices of known direction: a list of (array, (axis of its rows, axis of its columns)).
 
-    Each direction has as many; where there are no slices normal to one, those normal to one that is alike stand for it.
+    Each direction has equally many; without slices normal to one axis, those normal to an equivalent axis are used.
 
     Args:
         images: LabelledData with ``normals``.
         size: Edge length of a window in voxels.
-        count: How many there are to be; as many more as make it a multiple of three.
+        count: Number of windows, rounded up to a multiple of three.
         seed: Non-negative int.
     """
     rng, symmetry, found = np.random.default_rng(seed), images.symmetry, []
@@ -59,7 +59,7 @@ def section_windows(images, size, count, seed=0):
         alike = [axis for axis in known if symmetry.interchangeable(axis, normal)]
         shown = normal if normal in known else next(iter(alike), normal)
         theirs = tuple(axis for axis in range(3) if axis != shown)
-        # The one axis that differs from the others, if any, must lie where it lies in a slice that is right.
+        # The axis that differs from the others, if any, must have the position that it has in a true slice.
         turned = symmetry.kind == "axial" and symmetry.axis in axes
         turned = turned and axes.index(symmetry.axis) != theirs.index(symmetry.axis)
         crops = images.normal_to((shown,)).crops((size, size))
@@ -70,5 +70,5 @@ def section_windows(images, size, count, seed=0):
 
 
 def _along(axis, correlations, axes):
-    """Mean correlation along an axis over the windows that show it: (phases, lags)."""
+    """Return the mean correlation along an axis over the windows that contain it: (phases, lags)."""
     return np.mean([c[:, pair.index(axis)] for c, pair in zip(correlations, axes, strict=True) if axis in pair], axis=0)

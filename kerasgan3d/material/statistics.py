@@ -1,4 +1,4 @@
-"""What a training run watches: morphology of the real data, and how far generated volumes are from it."""
+"""Statistics that a training run monitors: morphology of the real data, and deviations of generated volumes."""
 
 import math
 
@@ -11,11 +11,11 @@ from kerasgan3d.metrics._measure import Subject
 from kerasgan3d.metrics.ensemble import LAGS
 from kerasgan3d.metrics.registry import MEASURES, MONITORED, MONITORED_CURVES, sub_volume_value
 
-# A structuring element is as long as twice the lag at which the normalised autocovariance has fallen to this. For balls
+# The length of a structuring element is twice the lag at which the normalised autocovariance falls to this. For balls
 # of diameter D, whose autocovariance is 1 - 3/2 (r/D) + 1/2 (r/D)^3 (Debye et al., J. Appl. Phys. 28 (1957) 679), that
 # is 0.9 D.
 COVARIANCE_LEVEL = math.exp(-1)
-# What the error of a generator is the mean of: what short tables show.
+# The error of a generator is the mean over these measures, which short tables show.
 ERROR_OF = (*(key for key, row in MONITORED.items() if row.headline), *MONITORED_CURVES)
 _ROWS = {**MONITORED, **MONITORED_CURVES}
 _OF_SLICES_ALONE = {key: row for key, row in _ROWS.items() if not row.stereology}
@@ -23,22 +23,23 @@ _OF_VOLUMES_TOO = {key: row for key, row in _ROWS.items() if row.stereology}
 
 
 def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed=0, excluded=None, counts=None):
-    """Means and standard deviations of the morphology over random sub-volumes (3D data) or windows (slices).
+    """Compute means and standard deviations of the morphology over random sub-volumes (3D data) or windows (slices).
 
     Args:
-        labels: (z, y, x) or (y, x), or a list of either, 0..n-1; arrays, or what is indexed like them; or LabelledData.
+        labels: (z, y, x) or (y, x), or a list of either, 0..n-1; arrays, or objects that are indexed like arrays; or
+            LabelledData.
         phases: Names of the phases.
-        voxel_size: µm, or None; lengths are then in voxels.
+        voxel_size: Edge of a voxel in µm, or None; lengths are then in voxels.
         size: Edge length of a sub-volume or window in voxels.
-        count: How many of them.
+        count: Number of sub-volumes or windows.
         seed: Non-negative int.
-        excluded: What no sub-volume may touch and is not counted: bool, of the labels' shape, of several images a
-            list; or None.
+        excluded: Mask of voxels that no sub-volume may touch and that are not counted: bool, of the labels' shape, a
+            list for several images; or None.
         counts: Voxels of each phase, if they have been counted.
 
     Returns:
-        dict that JSON can hold: "phases", "voxel_size", "sub_volumes" (count, size, dimensions, seed), "bulk" (the
-        fractions of all the data), "mean" and "std" of the measures that are watched, by the keys of
+        JSON-serialisable dict: "phases", "voxel_size", "sub_volumes" (count, size, dimensions, seed), "bulk" (the
+        fractions of all the data), "mean" and "std" of the monitored measures, by the keys of
         ``kerasgan3d.metrics.registry``; curves, "two_point_correlation" (n, axes, lags) and "granulometry" (n, radii),
         are normalised to 1 at their start.
     """
@@ -53,15 +54,15 @@ def reference_statistics(labels, phases, voxel_size, *, size=64, count=100, seed
 
 
 def spread(reference, samples):
-    """How much generated volumes differ from one another, against real ones: 1 where as much, 0 where all are alike.
+    """Return the variability of generated volumes relative to that of real ones: 1 where equal, 0 where all are alike.
 
     Args:
-        reference: What ``reference_statistics`` gives, of sub-volumes as large as the samples.
+        reference: Result of ``reference_statistics`` for sub-volumes as large as the samples.
         samples: Generated labels, (z, y, x) each.
 
     Returns:
         float, the mean over phases of the ratio of the standard deviations of volume fractions (for slices, of the
-        area fractions of slices through the middle); None where the real ones do not differ.
+        area fractions of slices through the middle); None where the real ones do not vary.
     """
     n = len(reference["phases"])
     if reference["sub_volumes"]["dimensions"] == 2:
@@ -74,13 +75,13 @@ def spread(reference, samples):
 
 
 def structuring_length(samples, phases):
-    """Length of the largest structuring element in voxels, of samples of labels: all 3D or all 2D, of one size.
+    """Return the length in voxels of the largest structuring element of samples of labels: all 3D or 2D, of one size.
 
-    Twice the lag at which the normalised autocovariance (S2(r) - phi^2) / (phi - phi^2) of a phase along an axis first
-    falls below 1/e, at its longest over phases and axes.
+    It is twice the lag at which the normalised autocovariance (S2(r) - phi^2) / (phi - phi^2) of a phase along an axis
+    first falls below 1/e, maximised over phases and axes.
 
     Returns:
-        float; inf where it does not fall so far within half the samples' edge.
+        float; inf where the autocovariance does not fall that far within half the samples' edge.
     """
     lags = min(samples[0].shape) // 2
     s2 = np.mean([correlation(sample, phases, lags) for sample in samples], axis=0)
@@ -98,10 +99,10 @@ def structuring_length(samples, phases):
 
 
 def summarise(samples, phases, voxel_size, dimensions=None):
-    """ "mean" and "std" of the morphology of some arrays of labels, all 3D or all 2D.
+    """Compute "mean" and "std" of the morphology of some arrays of labels, all 3D or all 2D.
 
-    With 2 ``dimensions`` they are to be compared with slices: what these do not tell of volumes, such as granulometry,
-    is that of the middle slices of volumes.
+    With 2 ``dimensions`` the result is comparable with slices: measures that slices do not give for volumes, such as
+    granulometry, are those of the middle slices of volumes.
     """
     if dimensions == 2 and samples[0].ndim == 3:
         gathered = _gathered(samples, phases, voxel_size, _OF_VOLUMES_TOO)
@@ -121,25 +122,25 @@ def _gathered(samples, phases, voxel_size, rows):
 
 
 def normalised(curves):
-    """Curves (..., lags) over their first values."""
+    """Divide curves (..., lags) by their first values."""
     return curves / np.maximum(curves[..., :1], 1e-12)
 
 
 def fidelity(reference, generated, error_of=ERROR_OF):
-    """How far generated morphology is from the real: relative differences of means, and one number.
+    """Compute deviations of generated from real morphology: relative differences of means, and one error.
 
     Args:
-        reference, generated: What ``reference_statistics`` and ``summarise`` give.
-        error_of: Keys of the measures that the error is of.
+        reference, generated: Results of ``reference_statistics`` and ``summarise``.
+        error_of: Keys of the measures that enter the error.
 
     Returns:
         dict: by the keys of ``MONITORED``, relative differences of the means; by those of ``MONITORED_CURVES``, the
-        largest difference of the normalised curves of any phase, axis and lag, or radius; "error", the mean of the
-        largest of each of ``error_of``.
+        largest difference of the normalised curves over phases, axes and lags, or radii; "error", the mean over
+        ``error_of`` of the largest difference of each measure.
     """
     real, fake = reference["mean"], generated["mean"]
     result, largest = {}, {}
-    # Statistics of an earlier version may lack what is watched today.
+    # Statistics of an earlier version may lack measures that are monitored today.
     for key in (key for key in MONITORED if key in real):
         a, b = np.array(real[key]), np.array(fake[key])
         if np.any(a > 0):
@@ -157,7 +158,7 @@ def fidelity(reference, generated, error_of=ERROR_OF):
 
 
 def fidelity_facts(reference, generated):
-    """The same as facts for a card.
+    """Return the deviations of ``fidelity`` as facts for a card.
 
     Args:
         reference, generated: As for ``fidelity``.
@@ -178,7 +179,7 @@ def fidelity_facts(reference, generated):
 
 
 def facts_of(phases, voxel_size, count, size, dimensions, seed, counts):
-    """What statistics say of the data that they are of, besides means and deviations."""
+    """Return the facts of reference statistics about their data, besides means and deviations."""
     return {
         "phases": list(phases),
         "voxel_size": voxel_size,
@@ -188,14 +189,14 @@ def facts_of(phases, voxel_size, count, size, dimensions, seed, counts):
 
 
 def correlation(labels, phases, lags):
-    """S2(r) up to so many voxels: (phases, axes, lags + 1)."""
+    """Compute S2(r) up to ``lags`` voxels: (phases, axes, lags + 1)."""
     if labels.ndim == 2:
         return metrics.slice_statistics(labels, voxel_size=1.0, n_phases=phases, max_lag=lags).two_point_correlation
     return metrics.two_point_correlation(labels, lags, periodic=False, n_phases=phases)
 
 
 def measure_sample(labels, phases, voxel_size, rows=_ROWS):
-    """The measures of one array of labels, 3D or 2D, that reference statistics hold, or some: dict by their keys."""
+    """Compute the measures of reference statistics, or those of ``rows``, for one array of labels, 3D or 2D: a dict."""
     check = check_slice if labels.ndim == 2 else check_volume
     lag = min(LAGS, min(labels.shape) - 1)
     subject = Subject(check(labels, phases=phases, voxel_size=voxel_size), MEASURES, max_lag=lag)
@@ -203,13 +204,13 @@ def measure_sample(labels, phases, voxel_size, rows=_ROWS):
 
 
 def mean_of_crops(labelled, measure, edge, count):
-    """Return the mean of a statistic over random crops, shared by axes that are alike: (k, axes).
+    """Return the mean of a statistic over random crops, averaged over equivalent axes: (k, axes).
 
     Args:
         labelled: A LabelledData, its number of phases known.
-        measure: From one-hot labels (z, y, x, phases) to (k, axes), not a number along the normal of a slice.
+        measure: Function from one-hot labels (z, y, x, phases) to (k, axes), NaN along the normal of a slice.
         edge: Edge of a crop in voxels.
-        count: How many crops at least, as many of slices along each axis.
+        count: Least number of crops; of slices equally many along each axis.
     """
     rng, normals = np.random.default_rng(0), labelled.normals
     parts = [labelled] if normals is None else [labelled.normal_to((axis,)) for axis in sorted(set(normals))]

@@ -1,4 +1,4 @@
-"""What one block of a volume has to say: counts, and the clusters that reach its faces.
+"""Measurement of one block of a volume: counts, and the clusters that reach its faces.
 
 A block sees its own voxels and the first ones of the blocks ahead of it, never those behind: each pair of neighbours
 and each edge belongs to the block that holds its first voxel, and is counted there. Only measures of shape that say so
@@ -38,7 +38,7 @@ class Clusters(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What a block has to say.
+    """Results of a block.
 
     Attributes:
         counted: For each measure that counts something, its integers.
@@ -74,7 +74,7 @@ class Part:
 
     @property
     def n_measured(self):
-        """The phases that are measured."""
+        """Phases that are measured."""
         return self.n_phases - self.plan.excluding
 
     @property
@@ -89,7 +89,7 @@ class Part:
 
     @property
     def core(self):
-        """Labels of the block, with one more voxel along each axis where the volume goes on."""
+        """Labels of the block, with one more voxel along each axis unless the volume ends there."""
         return self.window[tuple(slice(part.start, part.stop + 1) for part in self.own)]
 
     def around(self, margin):
@@ -105,13 +105,13 @@ class Part:
 
 
 def labels_in(labels):
-    """Return which labels there are in a part of a volume, and the number of phases that they need."""
+    """Return the labels that occur in a part of a volume, and the number of phases that they need."""
     labels, needed = check_part(labels)
     return value_counts(labels)[0].tolist(), needed
 
 
 def count_block(window, own, plan, arms, n_phases, max_lag, keys):
-    """Count everything that a block has: for some measures, and its clusters.
+    """Count everything in a block that some measures need, and its clusters.
 
     Args:
         window, own, plan, arms, n_phases, max_lag: As for `Part`.
@@ -129,7 +129,7 @@ def count_block(window, own, plan, arms, n_phases, max_lag, keys):
 
 
 def count_active(core, own, plan, active, active_ahead, keys):
-    """Count what only voxels of active clusters count for: for some measures, their integers.
+    """Count voxels of active clusters for the measures that depend on them: integers by measure.
 
     Args:
         core, own, plan: As for `Part`.

@@ -1,4 +1,4 @@
-"""What every measure asks of its input, checked in one place."""
+"""Checks of the input of all measures."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from kerasgan3d.volume import Volume
 
 
 class Checked(NamedTuple):
-    """A labelled image that passed: uint8 `labels`, the number of `phases`, `periodic` per axis, `voxel_size` in µm."""
+    """A checked labelled image: uint8 `labels`, number of `phases`, `periodic` per axis, `voxel_size` in µm."""
 
     labels: np.ndarray
     phases: int
@@ -19,7 +19,7 @@ class Checked(NamedTuple):
 
 
 def check_volume(volume, *, phases=None, periodic=None, voxel_size=None):
-    """Return a volume, or an integer array (z, y, x), as `Checked`; what is not given comes from the volume."""
+    """Return a volume, or an integer array (z, y, x), as `Checked`; arguments override facts of the volume."""
     if isinstance(volume, Volume):
         phases = len(volume.phases) if phases is None else phases
         periodic = volume.periodic if periodic is None else periodic
@@ -34,14 +34,14 @@ def check_slice(labels_2d, *, phases=None, periodic=None, voxel_size=None):
 
 
 def require_voxel_size(checked):
-    """Return the voxel size in µm, or say how to give one."""
+    """Return the voxel size in µm; raise a ValueError that says how to give one if it is unknown."""
     if checked.voxel_size is None:
         raise ValueError("The voxel size is unknown and this measure has a unit: pass `voxel_size=` in µm.")
     return checked.voxel_size
 
 
 def check_phase(volume, phase, count, name="phase"):
-    """Return the index of a phase, given as that or, where there are names, as a name."""
+    """Return the index of a phase, given as an index or, where phases have names, as a name."""
     if not isinstance(phase, str):
         return check_integer(phase, name, 0, count - 1)
     names = volume.phases if isinstance(volume, Volume) else ()
@@ -52,7 +52,7 @@ def check_phase(volume, phase, count, name="phase"):
 
 
 def check_axis(axis):
-    """Return the index of an axis, given as that or as a letter."""
+    """Return the index of an axis, given as an index or as a letter."""
     if isinstance(axis, str) and len(axis) == 1 and axis in AXES:
         return AXES.index(axis)
     if isinstance(axis, str):
@@ -81,7 +81,7 @@ def check_tolerance(tolerance):
 
 
 def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
-    """Return labels that lie elsewhere as `Checked`, unread: only their form is checked; `phases` is 0 where unknown.
+    """Return stored labels as `Checked` without reading them: only their form is checked; `phases` is 0 if unknown.
 
     Args:
         stored: What has a shape (z, y, x), a dtype, and slicing.
@@ -101,7 +101,7 @@ def check_stored(stored, *, phases=None, periodic=None, voxel_size=None):
 
 
 def check_part(labels, phases=None):
-    """Return a part of such labels as uint8, and the number of phases that it needs, after a look at every voxel."""
+    """Return a part of stored labels as uint8, and the number of phases that it needs, after checking every voxel."""
     labels = plain_array(labels)
     boolean = labels.dtype.kind == "b"
     high = _check_range(labels)

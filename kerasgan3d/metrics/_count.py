@@ -24,7 +24,7 @@ def count_unlike_neighbours(labels, phases, periodic):
 
 
 def count_unlike_along(labels, axis, phases, periodic):
-    """Count as `count_unlike_neighbours`, but only those that are neighbours along one axis."""
+    """Count unlike neighbours like `count_unlike_neighbours`, but only along one axis."""
     counts = np.zeros(phases**2, np.int64)
     lines = np.moveaxis(labels, axis, 0)
     neighbours = [(lines[:-1], lines[1:])]
@@ -98,7 +98,7 @@ def count_pairs(indicator, axis, max_lag, periodic):
 
 
 def count_places(shape, axis, max_lag, periodic):
-    """Count the pairs of voxels, whatever their phase, that are 0..max_lag apart along an axis: (max_lag + 1,)."""
+    """Count the pairs of voxels of any phase that are 0..max_lag apart along an axis: (max_lag + 1,)."""
     size = shape[axis]
     lags = np.arange(max_lag + 1)
     return (np.full(max_lag + 1, size) if periodic else size - lags) * (int(np.prod(shape)) // size)

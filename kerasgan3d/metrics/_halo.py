@@ -1,4 +1,4 @@
-"""Images of two or three dimensions with what lies around them, for measures that look both ways."""
+"""Images of two or three dimensions with a halo of surrounding voxels, for measures that look in both directions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measuring a part of an image: what is left out becomes one phase more, and the measures of the part follow."""
+"""Measures of a part of an image: excluded voxels become an additional phase, and the measures of the part follow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kerasgan3d.phases import MAX_PHASES
 
 
 class Inside(NamedTuple):
-    """What is measured of an image.
+    """The measured part of an image.
 
     Attributes:
         n: The number of its phases.
@@ -35,7 +35,7 @@ class Inside(NamedTuple):
 def excluded_last(
     labels: Any, names: tuple[str, ...], mask: Any, exclude: Any
 ) -> tuple[np.ndarray | LazyArray, tuple[str, ...]]:
-    """Return labels whose last phase is what is not measured, and the names of the phases before it.
+    """Return labels whose last phase is the excluded part, and the names of the other phases.
 
     Args:
         labels: of all phases, an array or what lies elsewhere.

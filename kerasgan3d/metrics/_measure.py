@@ -1,4 +1,4 @@
-"""What a measure is: one row that says everything that others need to know of it."""
+"""`Measure`: one row of the table of measures, with everything that other modules need to know about it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZE_CURVES = ("phases", "radii")
 
 
 class OnBlocks(NamedTuple):
-    """How a measure of a volume larger than memory follows from its blocks.
+    """Computation of a measure of a volume larger than memory from its blocks.
 
     Attributes:
         value: Function from the sum of what was counted, and the `Whole`, to the measure.
@@ -42,7 +42,7 @@ class OnBlocks(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """A measure of a labelled image: what it is called, how it is computed, how two samples of it are compared.
+    """A measure of a labelled image: its name, its computation, and the comparison of two samples of it.
 
     Attributes:
         key: Its name in records, in JSON and in Python.
@@ -114,15 +114,15 @@ class Measure:
 
     @property
     def is_curve(self) -> bool:
-        """Whether it is a function of distance or size."""
+        """Whether the measure is a function of distance or size."""
         return self.shape[-1:] in (("lags",), ("radii",))
 
     def unit_in(self, dimensions: int) -> str:
-        """Return the unit of the value of a volume, or of a slice where there are two dimensions."""
+        """Return the unit of the value of a volume, or of a slice for two dimensions."""
         return self.unit_of_slice or self.unit if dimensions == 2 else self.unit
 
     def label_in(self, dimensions: int) -> str:
-        """Return the name in tables of the value of a volume, or of a slice where there are two dimensions."""
+        """Return the name in tables of the value of a volume, or of a slice for two dimensions."""
         label = self.label or self.name
         return self.label_of_slice or label if dimensions == 2 else label
 
@@ -138,7 +138,7 @@ class Measure:
 
 
 def met_needs(n_phases: int, *, transport: bool, shapes: bool) -> set[str]:
-    """Return which `needs` of measures are met: of an image of so many phases, where this and that is asked for."""
+    """Return the `needs` of measures that are met by an image and the requested options."""
     met = {"percolation": True, "three phases": n_phases >= 3, "transport": transport, "shapes": shapes}
     return {need for need, is_met in met.items() if is_met}
 
@@ -195,7 +195,7 @@ class Subject:
         return count_unlike_neighbours(self.labels, self.n_phases, self.periodic)
 
     def once(self, compute: Callable[[], Any], name: Any) -> Any:
-        """Return what a function gives that several measures need, computed once for all of a name."""
+        """Return the result of a function that several measures need, computed once per name."""
         if name not in self._shared:
             self._shared[name] = compute()
         return self._shared[name]
@@ -217,7 +217,7 @@ class Subject:
         return self._values[key]
 
     def begin(self, what: str, cost: float) -> None:
-        """Tell that a step begins that takes about so long."""
+        """Report that a step begins, with its estimated duration."""
         if self._progress is not None:
             self._progress(self._done, self._total, what)
         self._done += cost

@@ -124,7 +124,7 @@ def join_voxels(mask):
 
 @cache
 def _block_parts():
-    """Tell for each of the 256 patterns of a block the part that each of its 8 voxels is in, and how many there are."""
+    """Return for each of the 256 patterns of a block the part of each of its 8 voxels, and the number of parts."""
     table, counts = np.zeros((8, 256), np.uint8), np.zeros(256, np.uint8)
     for pattern in range(256):
         bits = pattern >> np.arange(8).reshape(2, 2, 2) & 1

@@ -1,4 +1,4 @@
-"""A record of measures as JSON: the way there and back, also from earlier versions."""
+"""Conversion of records of measures to JSON and back, including records of earlier versions."""
 
 import math
 
@@ -23,7 +23,7 @@ def units_of(dimensions, keys=MEASURES):
 
 
 def to_json(record):
-    """Return a Measurement as a dict that JSON can hold; inf becomes "inf", NaN null."""
+    """Return a Measurement as a JSON-serialisable dict; inf becomes "inf", NaN null."""
     values = {name: plain(getattr(record, name)) for name in (*_FACTS, *MEASURES)}
     # What was not asked for is not there.
     values |= {key: plain(record[key]) for key in ON_REQUEST if record[key] is not None}
@@ -34,7 +34,7 @@ def to_json(record):
 
 
 def from_json(record):
-    """Return the attributes that a record of `Measurement.to_dict` holds, or say what is wrong with it."""
+    """Return the attributes in a record of `Measurement.to_dict`; raise a ValueError if it is invalid."""
     if not isinstance(record, dict) or record.get("format") not in (1, FORMAT):
         raise ValueError(
             f'A measurement must be a dict with "format": {FORMAT} (or 1), made by `Measurement.to_dict`. '
@@ -80,7 +80,7 @@ def from_json(record):
 
 
 def plain(value):
-    """Return numbers, arrays and what holds them as JSON can hold them: inf becomes "inf", NaN null."""
+    """Convert numbers, arrays and their containers to JSON types: inf becomes "inf", NaN null."""
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     if isinstance(value, dict):

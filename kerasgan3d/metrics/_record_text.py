@@ -1,4 +1,4 @@
-"""A record of measures as a table for people: at most 100 columns wide, phases side by side."""
+"""Records of measures as readable tables: at most 100 columns wide, phases side by side."""
 
 import dataclasses
 import math
@@ -21,7 +21,7 @@ _ESTIMATE = " *"
 
 
 class _Row(NamedTuple):
-    """A line of the table: what it is, its unit, its axis or distance, and a text for each phase."""
+    """A row of the table: its name, its unit, its axis or distance, and a text for each phase."""
 
     measure: str
     unit: str
@@ -30,14 +30,14 @@ class _Row(NamedTuple):
 
 
 def record_text(record):
-    """Return a Measurement as text: what was measured, a table, and what one must know to read it."""
+    """Return a Measurement as text: its subject, a table, and notes for reading it."""
     rows = [*_rows(record), *_sure_rows(record)]
     parts = [_subject(record), *_tables(rows, record.phases), _scalars(record), _notes(record), _sure_note(record)]
     return "\n\n".join(part for part in parts if part)
 
 
 def record_rows(record):
-    """Return the rows of a Measurement's table; a number of the whole volume has its text below the first phase."""
+    """Return the rows of a Measurement's table; numbers of the whole volume are in the column of the first phase."""
     scalars = [
         _Row(_label(record, row), row.unit, "", [_number(getattr(record, key)), *[""] * (len(record.phases) - 1)])
         for key, row in ALL.items()
@@ -72,7 +72,7 @@ def _rows(record):
 
 
 def _sure_rows(record):
-    """Yield the half widths of confidence intervals, and the edges at which they were as wanted."""
+    """Yield the half widths of confidence intervals, and the edges at which they would be as requested."""
     sure = record.confidence
     if sure is None:
         return
@@ -144,7 +144,7 @@ def _unit(record, row):
 
 
 def _tables(rows, phases):
-    """Return the rows as one table, or several where the phases need more than the width."""
+    """Return the rows as one table, or as several where the phases exceed the width."""
     names = [_short(phase) for phase in phases]
     rows = [_Row("", "unit", "", names), *rows]
     heads = _columns([row[:3] for row in rows], [str.ljust, str.ljust, str.rjust])
@@ -165,7 +165,7 @@ def _columns(rows, justify):
 
 
 def _aligned(texts, name):
-    """Return a column: the name of the phase, and numbers with their decimal points below each other."""
+    """Return a column: the name of the phase, and numbers with aligned decimal points."""
     parts = [text.partition(".") for text in texts]
     before = max(len(whole) for whole, _, _ in parts)
     after = max(len(point + decimals) for _, point, decimals in parts)
@@ -176,7 +176,7 @@ def _aligned(texts, name):
 
 
 def _scalars(record):
-    """Return what is one number of the whole volume, a line each."""
+    """Return the single numbers of the whole volume, one per line."""
     told = [(row, getattr(record, key)) for key, row in ALL.items() if not row.shape]
     told = [(_label(record, row), row.unit, value) for row, value in told if value is not None]
     if not told:
@@ -222,7 +222,7 @@ def _texts(values, decimals=None):
 
 
 def _number(value, decimals=None):
-    """Return a number with so many decimals, or by default with so many significant digits; "-" for NaN."""
+    """Return a number with a number of decimals, or by default of significant digits; "-" for NaN."""
     if math.isnan(value):
         return "-"
     if math.isinf(value) or value == 0:

@@ -26,7 +26,7 @@ class Block(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How a volume of some shape, periodic along some axes, is cut into blocks of an edge of `block` voxels.
+    """Division of a volume of some shape, periodic along some axes, into blocks with an edge of `block` voxels.
 
     Where it is `excluding`, the last phase stands for voxels that are not measured.
     """
@@ -38,7 +38,7 @@ class Plan(NamedTuple):
 
     @property
     def counts(self):
-        """How many blocks there are along z, y, x."""
+        """Number of blocks along z, y, x."""
         return tuple(-(-size // self.block) for size in self.shape)
 
     def blocks(self):
@@ -62,7 +62,7 @@ class Plan(NamedTuple):
         return tuple(place)
 
     def wraps(self, block, axis):
-        """Tell whether what follows a block along an axis is the other end of the volume."""
+        """Tell whether a block is followed along an axis by the other end of the volume."""
         return block.place[axis] == self.counts[axis] - 1
 
     def core(self, block):
@@ -86,7 +86,7 @@ class Plan(NamedTuple):
 
 
 def window(stored, start, stop):
-    """Return a window on labels, to be read when it is asked for.
+    """Return a window on labels that is read on demand.
 
     Args:
         stored: What has a shape, a dtype, and slicing.
@@ -128,7 +128,7 @@ def pieces(stored, start, stop):
 
 
 def repeated(labels, shape):
-    """Return labels that go on, along axes where a shape is longer, with what they begin with."""
+    """Return labels extended periodically along axes where a shape is longer."""
     for axis, length in enumerate(shape):
         if length > labels.shape[axis]:
             labels = labels.take(np.arange(length), axis, mode="wrap")
@@ -141,7 +141,7 @@ def is_dask(stored):
 
 
 def _ranges(start, stop, size):
-    """Cut start..stop, which may go on beyond `size`, into slices of 0..size; one empty slice if it is empty."""
+    """Cut start..stop, which may extend beyond `size`, into slices of 0..size; one empty slice if it is empty."""
     ranges = []
     while start < stop or not ranges:
         first = start % size

@@ -1,4 +1,4 @@
-"""Independent tasks side by side, in processes that Dask feeds."""
+"""Parallel execution of independent tasks in Dask processes."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 
 def side_by_side(function, tasks, workers=None, progress=None, lazy=False):
-    """Return ``function(*task)`` of every task, in their order.
+    """Return ``function(*task)`` for every task, in order.
 
     Processes, not threads: what is measured here holds Python's lock for half of the time, and two threads of it take
     longer than one.
@@ -61,7 +61,7 @@ def side_by_side(function, tasks, workers=None, progress=None, lazy=False):
 
 
 def _end_with_parent():
-    """Let this process end when the one that started it has: a kill does not tell it."""
+    """End this process when the one that started it has ended, even if that was killed."""
 
     def watch(parent):
         connection.wait([parent.sentinel])
@@ -131,7 +131,7 @@ def _cores():
 
 @contextlib.contextmanager
 def _environment(values):
-    """Set environment variables, and put back what they were."""
+    """Set environment variables, and restore their previous values at the end."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

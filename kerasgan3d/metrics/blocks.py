@@ -1,4 +1,4 @@
-"""The measures of a volume that is larger than memory: counted block by block, the same numbers as in memory."""
+"""Measures of volumes larger than memory: counted block by block, with the same results as in memory."""
 
 import math
 
@@ -45,7 +45,7 @@ class Whole:
 
     @property
     def connected_fractions(self):
-        """The share of each phase that percolates along z, y, x: (n, 3)."""
+        """Fraction of each phase that percolates along z, y, x: (n, 3)."""
         connected = np.zeros((self.n_phases, 3))
         for phase, voxels in enumerate(self.totals["volume_fraction"]):
             if voxels:
@@ -57,7 +57,7 @@ class Whole:
 def measure_blocks(
     checked, max_lag, block=BLOCK, workers=None, progress=None, shapes=True, *, excluding=False, keys=MEASURES
 ):
-    """Return what a Measurement holds of a volume that is read block by block.
+    """Return the entries of a Measurement for a volume that is read block by block.
 
     Every block counts voxels, faces, edges and pairs of its own, with the first voxels of those ahead of it, and shapes
     with what lies around it; sums of these integers are those of the whole volume. It labels its clusters; those that
@@ -124,7 +124,7 @@ def measure_blocks(
 
 
 def highest_phases(stored, block=BLOCK, workers=None):
-    """Return how many phases stored labels have if nobody says it: the highest label and one."""
+    """Return the default number of phases of stored labels: the highest label plus one."""
     blocks = Plan(tuple(map(int, stored.shape)), (False,) * 3, block).blocks()
     tasks = [(window(stored, part.start, part.stop),) for part in blocks]
     found = list(where_dask_says(labels_in, tasks, workers, None, is_dask(stored)))
@@ -134,7 +134,7 @@ def highest_phases(stored, block=BLOCK, workers=None):
 
 
 def _percolating(plan, blocks, clusters):
-    """Tell which clusters of one phase percolate along z, y, x: bool (3, clusters of all blocks, one after another).
+    """Return a mask of the clusters of one phase that percolate along z, y, x: bool (3, clusters of all blocks).
 
     Args:
         plan: The Plan.
@@ -199,7 +199,7 @@ def _active_tasks(stored, plan, blocks, counts, active):
 
 
 def _margin(row, plan):
-    """Return how many voxels around a block a measure needs."""
+    """Return the number of voxels around a block that a measure needs."""
     return row.margin(plan) if callable(row.margin) else row.margin
 
 

@@ -1,4 +1,4 @@
-"""Chords: how far a straight line along an axis goes on in one phase."""
+"""Chord lengths: lengths of straight lines along an axis within one phase."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class ChordLengths:
     """The chords of n phases along each axis (z, y, x, or y, x of a slice); made by `chord_lengths`.
 
     Attributes:
-        mean: (n, axes) in µm; inf for a phase in which no chord ends, NaN for one that is absent.
-        distribution: (n, axes, max_length + 1): the share of the chords that are 0, 1, 2 ... voxels long. What lacks to
+        mean: (n, axes) in µm; inf for a phase in which no chord ends, NaN for an absent one.
+        distribution: (n, axes, max_length + 1): the fraction of chords that are 0, 1, 2 ... voxels long. The rest up to
             1 is longer.
         counts: int64 (n, axes, max_length + 1): the chords of these lengths of which both ends were seen.
         lengths: (max_length + 1,): the lengths in µm.
@@ -37,7 +37,7 @@ class ChordLengths:
 
 
 class ChordCounts(NamedTuple):
-    """What a block has of chords along one axis: exact numbers, which add up over blocks.
+    """Chords of a block along one axis: exact numbers, which add up over blocks.
 
     Attributes:
         voxels: int64 (n,), of each phase.
@@ -63,26 +63,26 @@ def chord_lengths(
     A chord is a run of voxels of one phase on a line along the axis, with another phase before and after it. Its
     length is that of its voxels (Torquato, Random Heterogeneous Materials, 2002, section 2.5).
 
-    **What the boundary cuts.** Along an axis that is not periodic, chords whose two ends do not both lie in the volume
-    are not counted, and longer ones are cut more often: a plain mean of the `counts` is too small. On lines of L
-    voxels, a chord of l has L - l - 1 places, each with a voxel to spare at either end, and is counted with that
-    probability per L. So the numbers of chords per length of line are the counts divided by L - l - 1 (Horvitz and
-    Thompson, J. Am. Stat. Assoc. 47, 1952, 663-685), free of bias; longer ones than L - 2 are never seen.
+    **Boundaries.** Along an axis that is not periodic, chords are counted only if both ends lie in the volume, and
+    longer ones are cut more often: a plain mean of the `counts` is too small. On lines of L voxels, a chord of length l
+    has L - l - 1 places with a voxel to spare at both ends, and is counted with that probability per L. The counts
+    divided by L - l - 1 are therefore unbiased numbers of chords per length of line (Horvitz and Thompson, J. Am. Stat.
+    Assoc. 47, 1952, 663-685); chords longer than L - 2 are never seen.
 
-    **The mean** does not need them. It is the length of line in the phase over the number of chords on it, ::
+    **The mean** does not need them. It is the length of line in the phase divided by the number of chords on it, ::
 
         mean = φ a / (ends per voxel / 2)
 
-    with the ends counted at all faces between voxels within the volume, those of cut chords included (Underwood,
-    Quantitative Stereology, 1970, mean intercept length). Both are free of bias. With it, it holds for random balls,
-    and for any other isotropic body without staircase correction, that the mean is 4 V / S. The distribution is
-    normalised by the same number of chords, so that it does not depend on `max_length`.
+    with the ends counted at all faces between voxels within the volume, including those of cut chords (Underwood,
+    Quantitative Stereology, 1970, mean intercept length). Both numbers are unbiased. For random balls, and any other
+    isotropic body, the mean is then 4 V / S without a staircase correction. The distribution is normalised by the same
+    number of chords, so that it does not depend on `max_length`.
 
-    Along a periodic axis chords go on at the other end, and all are counted. A line that lies in the phase all along
-    has no chord that ends; its voxels count for the mean.
+    Along a periodic axis chords continue at the opposite end, and all are counted. A line that lies entirely in the
+    phase has no chord ends; its voxels count for the mean.
 
     Chords along y and x are the same in a slice normal to z: mean and distribution of all slices together are those of
-    the volume along these axes, and for isotropic material a slice in any direction tells them.
+    the volume along these axes, and for an isotropic material those of a slice in any direction.
 
     Args:
         volume: Volume, or integer array (z, y, x) or (y, x) of labels 0..n-1.
@@ -95,7 +95,7 @@ def chord_lengths(
         ChordLengths.
 
     Raises:
-        ValueError: If the voxel size is unknown, `max_length` is no positive integer, or an argument is not as above.
+        ValueError: If the voxel size is unknown, `max_length` is no positive integer, or an argument is invalid.
     """
     checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)

@@ -1,4 +1,4 @@
-"""Conduction through several phases at once, each with a conductivity of its own."""
+"""Conduction through several phases at once, each with its own conductivity."""
 
 from __future__ import annotations
 
@@ -97,20 +97,20 @@ def effective_conductivity_tensor(
 ) -> np.ndarray:
     """Return the effective conductivity tensor of a periodic volume whose phases conduct differently.
 
-    The volume is one cell of an endless periodic material. For a mean gradient of the potential along each axis in
-    turn, what deviates from it is periodic and solves the equations of `effective_conductivity`; the tensor's columns
+    The volume is one cell of an infinite periodic material. For a mean gradient of the potential along each axis in
+    turn, the deviation from it is periodic and solves the equations of `effective_conductivity`; the tensor's columns
     are the mean fluxes (homogenisation: Bensoussan, Lions and Papanicolaou, Asymptotic Analysis for Periodic
     Structures, 1978, chapter 1). With one phase of conductivity 1 it is the tensor D_eff / D_0 of that phase.
 
-    There are no ends here: what conducts goes on across all faces. So the diagonal is not what `effective_conductivity`
-    finds between two ends, though it comes close in large volumes.
+    There are no ends: conducting phases continue across all faces. The diagonal therefore differs from the result of
+    `effective_conductivity` between two ends, though it is close in large volumes.
 
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1, periodic, at least two voxels long along each axis.
         conductivities, voxel_size, n_phases: As for `effective_conductivity`.
         periodic: Default: the volume's. The volume must be periodic along all axes.
-        tolerance: 1e-10 to 0.1: how far the equations may be from solved, relative to what drives them; the error of
-            the tensor is about the square of it.
+        tolerance: 1e-10 to 0.1: largest residual of the equations, relative to the driving term; the error of the
+            tensor is about its square.
 
     Returns:
         float64 array (3, 3), symmetric, axes z, y, x, in the unit of `conductivities`.

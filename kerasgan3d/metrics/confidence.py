@@ -1,4 +1,4 @@
-"""How sure a number is: the confidence interval of one image, and how large an image would have to be."""
+"""Confidence intervals of measures from one image, and representative image sizes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REACH = 1.5  # of the edge of a cube of the integral range: how far pairs are s
 
 
 class Interval(NamedTuple):
-    """A confidence interval, arrays of the measure's shape; NaN where it cannot be told.
+    """A confidence interval, arrays of the measure's shape; NaN where it cannot be determined.
 
     Attributes:
         low, high: Its ends, within what is possible.
@@ -52,7 +52,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Confidence:
-    """How sure the numbers of one image are as those of the material that it is a sample of.
+    """Confidence of the measures of one image as estimates of those of its material.
 
     Attributes:
         level: The share of images whose intervals hold the material's value.
@@ -68,16 +68,16 @@ class Confidence:
         return self.intervals[key]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a dict of numbers, texts and arrays."""
+        """Return the intervals as a dict of numbers, texts and arrays."""
         intervals = {key: interval._asdict() for key, interval in self.intervals.items()}
         return {"level": self.level, "within": self.within, "intervals": intervals}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Confidence:
-        """Return the Confidence whose `to_dict` is `record`.
+        """Read a result of `to_dict`.
 
         Raises:
-            ValueError: If it is of none.
+            ValueError: If the record is not one.
         """
         try:
             intervals = {
@@ -103,21 +103,21 @@ def volume_fraction_interval(
 
     The variance of a volume fraction phi over images of N voxels is the sum of the autocovariance C(r) = S2(r) - phi^2
     over all pairs of voxels, divided by N^2; in large images phi (1 - phi) A / N, with the integral range A (Matheron;
-    Kanit et al., Int. J. Solids Struct. 40, 2003, 3647-3679). From one image it is known as ImageRep does it (Dahari,
+    Kanit et al., Int. J. Solids Struct. 40, 2003, 3647-3679). It is estimated from one image as in ImageRep (Dahari,
     Docherty, Kench and Cooper, arXiv 2410.19568, 2024): pairs are summed as far as they are correlated, and since phi
-    is that of the same image, which makes every C(r) too small by the variance itself, the sum is divided by N^2 less
+    is that of the same image, which makes every C(r) too small by the variance itself, the sum is divided by N^2 minus
     the number of pairs in it.
 
     Pairs are summed up to the distance R that is the first to exceed 1.5 times the edge of a cube (square) of the
     integral range up to there (after Sokal, Monte Carlo Methods in Statistical Mechanics, 1997, section 3). The
     variance is at least that of independent voxels.
 
-    **The variance is an estimate, too.** It has the scatter of a spectral estimate with a flat window: as many degrees
-    of freedom as such windows of R fit into the image, N^2 over the number of pairs. So the half width is Student's t
-    with so many degrees of freedom times the standard deviation, and grows where an image holds few correlation
-    lengths. `python tests/benchmarks/confidence.py` measures how often the intervals hold the truth.
+    **The variance itself is an estimate.** It scatters like a spectral estimate with a flat window, with as many
+    degrees of freedom as windows of R fit into the image, N^2 over the number of pairs. The half width is therefore
+    Student's t with that many degrees of freedom times the standard deviation, and grows where an image holds few
+    correlation lengths. `python tests/benchmarks/confidence.py` measures how often the intervals contain the truth.
 
-    In memory are some 30 bytes per voxel, and up to 3.4 times as many voxels of what is not periodic.
+    Memory is some 30 bytes per voxel, with up to 3.4 times as many voxels along axes that are not periodic.
 
     Args:
         volume: Volume, or integer array (z, y, x) or (y, x) of labels 0..n-1, at least 16 voxels long along each axis.
@@ -128,18 +128,18 @@ def volume_fraction_interval(
 
     Returns:
         Interval of arrays (n,). NaN for a phase that is absent or alone, and where pairs are correlated over more than
-        half the image, which then says nothing of its own scatter. `edge` follows from a variance that is inverse to
-        the volume.
+        half the image, which then gives no information on its scatter. `edge` assumes a variance inversely proportional
+        to the volume.
 
     Raises:
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is invalid.
     """
     checked = _large_enough(check_image(volume, periodic=periodic, phases=n_phases))
     return _of_fractions(checked, _estimates(checked), check_level(level), check_within(within))
 
 
 def check_level(level: Any) -> float:
-    """Return a level of confidence, between 0 and 1."""
+    """Return a checked confidence level, between 0 and 1."""
     level = check_number(level, "confidence", 0, 1)
     if not 0 < level < 1:
         raise ValueError(f"`confidence` must be a number between 0 and 1, such as 0.95. Received: {level!r}.")
@@ -147,21 +147,21 @@ def check_level(level: Any) -> float:
 
 
 def check_within(within: Any) -> float:
-    """Return a wanted half width as a share, positive."""
+    """Return a requested relative half width, a positive number."""
     if not check_number(within, "within"):
         raise ValueError(f"`within` must be a positive share of the value, such as 0.05. Received: {within!r}.")
     return float(within)
 
 
 def confidence_of(checked: Checked, values: dict[str, Any], conducting: Sequence[int], level: float, within: float):
-    """Return the Confidence of what was measured of a labelled image, by key.
+    """Return the Confidence of the measures of a labelled image, by key.
 
-    Volume fractions by `volume_fraction_interval`. What else is told (`BY_PARTS`) by the two halves of the image along
-    each axis: the values of its n = 8 parts (4 of a slice) scatter by s, so that the half width is Student's t with
-    n - 1 degrees of freedom times f s / sqrt(n). The factor f would be 1 if parts were independent and large. It is
-    what makes the same estimate right for the phase's volume fraction, whose variances v in the image and w in its
-    parts are known from the autocovariance: f^2 = (n - 1) v / (w - v), since s^2 / n is (w - v) / (n - 1) on average.
-    Of what belongs to several phases it is the largest of theirs.
+    Volume fractions use `volume_fraction_interval`. The other measures (`BY_PARTS`) use the two halves of the image
+    along each axis: the values of its n = 8 parts (4 of a slice) scatter by s, so that the half width is Student's t
+    with n - 1 degrees of freedom times f s / sqrt(n). The factor f would be 1 for independent, large parts. It is
+    chosen so that the same estimate is right for the phase's volume fraction, whose variances v in the image and w in
+    its parts are known from the autocovariance: f^2 = (n - 1) v / (w - v), since s^2 / n is (w - v) / (n - 1) on
+    average. For measures of several phases it is the largest of theirs.
     """
     estimates = _estimates(_large_enough(checked))
     intervals = {"volume_fraction": _of_fractions(checked, estimates, level, within)}
@@ -182,7 +182,7 @@ def confidence_of(checked: Checked, values: dict[str, Any], conducting: Sequence
 
 
 class SizeCurve(NamedTuple):
-    """How measures of sub-volumes scatter with their size; made by `size_curve`.
+    """Scatter of measures of sub-volumes with their size; made by `size_curve`.
 
     Attributes:
         sizes: Edge lengths in voxels, (sizes,).
@@ -196,10 +196,10 @@ class SizeCurve(NamedTuple):
     std: dict[str, np.ndarray]
 
     def edges(self, key: str, level: float = LEVEL, within: float = WITHIN) -> np.ndarray:
-        """Return the edge length in voxels at which single images lie within a share of the mean, in `level` of cases.
+        """Return the edge in voxels at which single images lie within a fraction of the mean, in `level` of cases.
 
-        From the scatter of the largest sub-volumes of which there are at least eight, which shrinks with the root of
-        the volume; NaN where there are none.
+        It follows from the scatter at the largest size with at least eight sub-volumes, which is inversely proportional
+        to the square root of the volume; NaN where there is no such size.
         """
         enough = np.flatnonzero(self.counts >= 8)
         if not enough.size:
@@ -214,7 +214,7 @@ def size_curve(
     keys: Sequence[str] = ("volume_fraction",),
     sizes: Sequence[int] | None = None,
 ) -> SizeCurve:
-    """Measure sub-volumes of several sizes, side by side without overlap, as if nothing lay around them.
+    """Measure adjacent sub-volumes of several sizes, as if nothing lay around them.
 
     Args:
         volumes: Volumes of one shape and of the same phases, at least 16 voxels long along each axis.
@@ -227,7 +227,7 @@ def size_curve(
         SizeCurve.
 
     Raises:
-        ValueError: If there is no such measure, or an argument is not as above.
+        ValueError: If there is no such measure, or an argument is invalid.
     """
     checked = [_large_enough(check_image(volume)) for volume in volumes]
     rows = {key: _row(key) for key in keys}
@@ -249,7 +249,7 @@ def size_curve(
 
 
 def _scatter(values):
-    """Return the standard deviation of arrays from which they were drawn; NaN of a single one."""
+    """Return the estimated standard deviation of the population of some arrays; NaN for a single one."""
     return np.std(values, axis=0, ddof=1) if len(values) > 1 else np.full_like(values[0], np.nan)
 
 
@@ -270,7 +270,7 @@ def _large_enough(checked: Checked) -> Checked:
 
 
 class _Estimate(NamedTuple):
-    """Of a volume fraction: its variance, the degrees of freedom of this estimate, and the factor of parts."""
+    """Estimate for a volume fraction: its variance, the degrees of freedom of this, and the factor of parts."""
 
     variance: float
     freedom: float
@@ -284,7 +284,7 @@ def _of_fractions(checked: Checked, estimates: list[_Estimate], level: float, wi
 
 
 def _estimates(checked: Checked) -> list[_Estimate]:
-    """Return an estimate of each phase; NaN for one that is absent or alone, or correlated over half the image."""
+    """Return an estimate for each phase; NaN for one that is absent, alone, or correlated over half the image."""
     labels, fractions = checked.labels, fractions_of(checked.labels, checked.phases)
     return [
         _estimate((labels == phase) - share, checked.periodic) if 0 < share < 1 else _Estimate(*[math.nan] * 3)
@@ -349,7 +349,7 @@ def _interval(values, half, within, labels, most):
 
 
 def _edge(size, half, values, within, dimensions):
-    """Return the edge of an image whose half width is a share of the value: the half width goes by 1 / sqrt(volume)."""
+    """Return the image edge for a relative half width, which is proportional to 1 / sqrt(volume)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return size * (half / (within * np.abs(values))) ** (2 / dimensions)
 
@@ -360,7 +360,7 @@ def _halves(labels):
 
 
 def _tiles(labels, size):
-    """Cut an image into cubes side by side."""
+    """Cut an image into adjacent cubes."""
     starts = [range(0, length - size + 1, size) for length in labels.shape]
     return [labels[tuple(slice(at, at + size) for at in corner)] for corner in itertools.product(*starts)]
 

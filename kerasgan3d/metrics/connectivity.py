@@ -1,4 +1,4 @@
-"""Which part of each phase is connected from one end of the volume to the other."""
+"""Connectivity: the part of each phase that connects opposite ends of the volume."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def connected_fractions(
     n_phases: int | None = None,
     connectivity: int = 6,
 ) -> np.ndarray:
-    """Return the share of each phase that percolates along each axis: P = N_percolating / N_phase.
+    """Return the fraction of each phase that percolates along each axis: P = N_percolating / N_phase.
 
     A cluster of a phase percolates along an axis if it touches both ends of the volume along that axis. Side faces
     that are periodic are joined: a cluster may leave through one and come back through the opposite one. The two ends
@@ -42,7 +42,7 @@ def connected_fractions(
         along z, y, x; 0 for a phase that is absent.
 
     Raises:
-        ValueError: If `connectivity` is not 6, 18 or 26, or an argument is not as above.
+        ValueError: If `connectivity` is not 6, 18 or 26, or an argument is invalid.
     """
     checked = check_volume(volume, periodic=periodic, phases=n_phases)
     structure = neighbourhood(connectivity)
@@ -65,7 +65,7 @@ def percolating_voxels(
     periodic: Periodic | None = None,
     connectivity: int = 6,
 ) -> np.ndarray:
-    """Return which voxels belong to a cluster, of their own phase, that percolates.
+    """Return a mask of voxels that belong to a percolating cluster of their phase.
 
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
@@ -77,7 +77,7 @@ def percolating_voxels(
         bool array (z, y, x). What percolating means is said at `connected_fractions`.
 
     Raises:
-        ValueError: If there is no such axis, or an argument is not as above.
+        ValueError: If there is no such axis, or an argument is invalid.
     """
     checked = check_volume(volume, periodic=periodic)
     axes = range(3) if axis is None else (check_axis(axis),)
@@ -92,7 +92,7 @@ def percolating_voxels(
 
 
 def neighbourhood(connectivity: int) -> np.ndarray:
-    """Return which of the 3 x 3 x 3 voxels around one are its neighbours: bool."""
+    """Return a mask of the neighbours among the 3 x 3 x 3 voxels around one: bool."""
     if connectivity not in tuple(_CONNECTIVITY):
         raise ValueError(f"`connectivity` must be 6, 18 or 26 neighbours. Received: {connectivity!r}.")
     return ndimage.generate_binary_structure(3, _CONNECTIVITY[connectivity])
@@ -101,7 +101,7 @@ def neighbourhood(connectivity: int) -> np.ndarray:
 def spanning_clusters(
     clusters: np.ndarray, count: int, axis: int, periodic: Sequence[bool], structure: np.ndarray
 ) -> np.ndarray:
-    """Tell for each cluster 0..count whether it, with those joined to it across periodic sides, spans the axis.
+    """Return for each cluster 0..count whether it, with those joined to it across periodic sides, spans the axis.
 
     Returns bool (count + 1,); cluster 0, which is no cluster but all other phases, never does.
     """
@@ -112,7 +112,7 @@ def spanning_clusters(
 
 
 def spanning(pairs: Sequence[np.ndarray], count: int, at_start: np.ndarray, at_end: np.ndarray) -> np.ndarray:
-    """Tell which clusters, with those joined to them, touch both ends of an axis: (count,) bool.
+    """Return a mask of clusters that, with those joined to them, touch both ends of an axis: (count,) bool.
 
     Args:
         pairs: Integer arrays (2, pairs) of clusters that are joined.

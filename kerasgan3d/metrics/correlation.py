@@ -44,7 +44,7 @@ def two_point_correlation(
         that is absent.
 
     Raises:
-        ValueError: If `max_lag` is negative or too large, or an argument is not as above.
+        ValueError: If `max_lag` is negative or too large, or an argument is invalid.
     """
     checked = check_volume(volume, periodic=periodic, phases=n_phases)
     return correlation_of(checked.labels, checked.phases, checked.periodic, max_lag)
@@ -120,7 +120,7 @@ def radial_two_point_correlation(
         float64 array (n, max_lag + 1), dimensionless: phase, and distance in voxels; 0 for a phase that is absent.
 
     Raises:
-        ValueError: If `max_lag` is negative or too large, or an argument is not as above.
+        ValueError: If `max_lag` is negative or too large, or an argument is invalid.
 
     Example:
         >>> import numpy as np
@@ -159,7 +159,7 @@ def correlation_from(pairs: np.ndarray, shape: Sequence[int], axis: int, periodi
 
 
 def _sum_by_distance(plane, depth):
-    """Sum what belongs to displacements (depth, y, x), and to their opposites, by the length in voxels, rounded.
+    """Sum values at displacements (depth, y, x), and at their opposites, by the length in voxels, rounded.
 
     The plane is (2 max_lag + 1, 2 max_lag + 1) for y and x from -max_lag to max_lag; returns (max_lag + 1,).
     """

@@ -1,4 +1,4 @@
-"""Many sub-volumes of one material, measured side by side."""
+"""Measurement of many sub-volumes of one material in parallel."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def measure_samples(
     workers: int | None = None,
     progress: Callable[[int, int], Any] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Measure every one of some sub-volumes, or windows of slices, as if nothing lay around it.
+    """Measure each of some sub-volumes, or windows of slices, as if nothing lay around it.
 
     Each is measured on its own, by processes that run side by side; how many they are changes no value.
 
@@ -68,7 +68,7 @@ def measure_samples(
         "hole_density", per area.
 
     Raises:
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is invalid.
     """
     samples = [np.asarray(sample) for sample in samples]
     if not samples or any(sample.shape != samples[0].shape for sample in samples):
@@ -89,7 +89,7 @@ def measure_samples(
 
 
 def sample_values(measured: Mapping[str, np.ndarray], digits: int | None = 6) -> dict[str, Any]:
-    """Return what `measure_samples` measured, but the correlation, as a dict that JSON can hold.
+    """Return the result of `measure_samples`, without the correlation, as a JSON-serialisable dict.
 
     Args:
         measured: What `measure_samples` returned.
@@ -115,7 +115,7 @@ def _measure(labels, options):
 
 
 def _rounded(values, digits):
-    """Round to so many significant digits, if any."""
+    """Round to a number of significant digits, if given."""
     if digits is None:
         return values
     return np.vectorize(lambda value: float(f"{value:.{digits}g}"), otypes=[float])(values)

@@ -1,4 +1,4 @@
-"""Euler characteristics, from how phases lie around the corners of voxels."""
+"""Euler characteristics, from the arrangements of phases around the corners of voxels."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def euler_characteristic(
         periodic.
 
     Raises:
-        ValueError: If the voxel size is unknown, there is no such connectivity, or an argument is not as above.
+        ValueError: If the voxel size is unknown, there is no such connectivity, or an argument is invalid.
 
     Example:
         >>> import numpy as np
@@ -92,7 +92,7 @@ def check_connectivity(connectivity: int | None, dimensions: int) -> int:
 
 
 def count_arrangements(labels: np.ndarray, n_phases: int) -> np.ndarray:
-    """Count how each phase lies in the windows of 2 x 2 (x 2) voxels: exact numbers, which add up over blocks.
+    """Count the arrangements of each phase in windows of 2 x 2 (x 2) voxels: exact numbers, which add up over blocks.
 
     Args:
         labels: Integer array, of three or two dimensions: a block, with one more voxel along each axis where the volume
@@ -130,7 +130,7 @@ def euler_from(
 
 @functools.cache
 def _contributions(dimensions: int, connectivity: int) -> np.ndarray:
-    """Return what each arrangement contributes to χ, in units of 1 / 2^dimensions: int64 (kinds,)."""
+    """Return the contribution of each arrangement to χ, in units of 1 / 2^dimensions: int64 (kinds,)."""
     kinds = 2**2**dimensions
     window = (np.arange(kinds)[:, None] >> np.arange(2**dimensions) & 1).reshape(-1, *(2,) * dimensions)
     total = np.zeros(kinds, np.int64)

@@ -12,7 +12,7 @@ from kerasgan3d.volume import Volume
 
 @renamed("phases", "n_phases")
 def volume_fractions(volume: Volume | ArrayLike, *, n_phases: int | None = None) -> np.ndarray:
-    """Return the share of the voxels that each phase has.
+    """Return the volume fraction of each phase.
 
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1.
@@ -34,12 +34,12 @@ def volume_fractions(volume: Volume | ArrayLike, *, n_phases: int | None = None)
 
 
 def fractions_of(labels: np.ndarray, phases: int) -> np.ndarray:
-    """Return the share of each phase in checked labels of any dimension: (phases,) float64."""
+    """Return the fraction of each phase in checked labels of any dimension: (phases,) float64."""
     return fractions_from(count_voxels(labels, phases))
 
 
 def fractions_from(voxels: np.ndarray) -> np.ndarray:
-    """Return the share of each phase from its number of voxels: (phases,) float64."""
+    """Return the fraction of each phase from its number of voxels: (phases,) float64."""
     return voxels / voxels.sum()
 
 

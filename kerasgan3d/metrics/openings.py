@@ -1,4 +1,4 @@
-"""Granulometry: which share of a phase lies in balls of some radius that fit into it."""
+"""Granulometry: the fraction of a phase covered by balls of some radius that fit into it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def granulometry(
     periodic=None,
     n_phases: int | None = None,
 ) -> np.ndarray:
-    """Return the share of each phase that lies in balls of these radii which fit into it: openings by balls.
+    """Return the fraction of each phase covered by balls of given radii that fit into it: openings by balls.
 
     G(r) = |X o B_r| / |X|, with X the voxels of the phase and X o B_r its opening, the union of all balls B_r within X
     (Matheron, Random Sets and Integral Geometry, 1975; Serra, Image Analysis and Mathematical Morphology, 1982,
@@ -40,29 +40,29 @@ def granulometry(
     ball if one that fits is no farther than r. These are the two exact Euclidean distance transforms of the textbook,
     thresholded, and r need not be whole: 1 has 7 voxels, 1.5 has 19, 2 has 33; 0 and 0.5 have one, and G is 1.
 
-    **The edges.** Periodic axes wrap. At a face that is not periodic no ball reaches out: ``"inner"`` counts the voxels
-    that are at least 2 floor(r) voxels from it, as no ball around them can. What lies outside then plays no part, G is
-    free of bias, and sub-volumes have the value of the whole on average, each weighed by the voxels that it counts. It
-    takes volumes that are large enough: for r = 14 those of 96³ count 40³ voxels, those of 64³ 8³. ``"open"`` counts
-    all voxels, and lets balls with their centre within reach out as if the phase went on there. That is too little, as
-    a particle at a face has lost a part, and varies less from sub-volume to sub-volume: compare volumes of one shape
-    only.
+    **Edges.** Periodic axes wrap. At a face that is not periodic, ``"inner"`` counts only voxels at least 2 floor(r)
+    voxels from it, so that no ball around them can extend beyond the face. The outside then has no influence, G is
+    unbiased, and sub-volumes have the value of the whole on average, each weighted by the voxels that it counts. This
+    needs sufficiently large volumes: for r = 14 those of 96³ count 40³ voxels, those of 64³ only 8³. ``"open"`` counts
+    all voxels, and lets balls centred inside extend beyond the face as if the phase continued there. The result is too
+    small, as a particle at a face has lost a part, but varies less between sub-volumes: compare only volumes of one
+    shape.
 
-    **What voxels do to it.** A discrete ball is no union of smaller ones: those cannot reach all of its caps, and of a
-    lone perfect ball of radius 10 G is 0.9 for r from 8 to 9.5 and 1 again for 10. So G may rise from one radius to the
-    next (with ``"inner"`` also because the counted voxels differ). Where shapes are many it falls evenly; in a cathode
-    it is up to 0.025 less than the share that lies in the largest balls, of any radius from r, around all voxels
-    ("local thickness"). As balls have their centres on voxels, the step of a lone ball is at its radius where it has
-    so too, and lies up to 0.9, on average 0.4 voxels below where not.
+    **Discretisation.** A discrete ball is not a union of smaller ones, which cannot reach all of its caps: for a single
+    perfect ball of radius 10, G is 0.9 for r from 8 to 9.5 and 1 again for 10. G may therefore rise from one radius to
+    the next (with ``"inner"`` also because the counted voxels differ). With many shapes it falls evenly; in a cathode
+    it is up to 0.025 less than the fraction covered by the largest balls, of any radius from r, around all voxels
+    ("local thickness"). Since balls are centred on voxels, the step of a single ball is at its radius if it is centred
+    on a voxel too, and otherwise up to 0.9, on average 0.4 voxels below.
 
-    In a slice the balls are discs. Their G is not that of balls: a slice cuts particles off their middles, and shows
-    necks between particles that it does not pass through. Compare slices with slices.
+    In a slice the balls are discs. Their G is not that of balls: a slice cuts particles off their centres, and shows
+    necks between particles that it does not pass through. Compare slices only with slices.
 
     Args:
         volume: Volume, or integer array (z, y, x) or (y, x) of labels 0..n-1.
         radii: Radii in voxels, from 0 to 128, whole or not, increasing; default: 0, 1, 2 ... 16, as far as a quarter
             of the smallest dimension (half of it, where it is periodic).
-        edges: ``"inner"`` or ``"open"``: what is counted at faces that are not periodic.
+        edges: ``"inner"`` or ``"open"``: treatment of faces that are not periodic.
         voxel_size: Not used, as shares have no unit: taken so that all measures can be called alike.
         periodic: One bool, or three (z, y, x), or two for a slice; default: the volume's, or False for an array.
         n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
@@ -71,7 +71,7 @@ def granulometry(
         float64 array (n, radii), dimensionless, 0 to 1; NaN where no voxel of the phase is counted.
 
     Raises:
-        ValueError: If the radii or the edges are not as above, or an argument is not as above.
+        ValueError: If the radii, the edges or another argument are none of these.
 
     Example:
         >>> import numpy as np
@@ -110,7 +110,7 @@ def check_radii(radii: ArrayLike) -> tuple[float, ...]:
 
 
 def check_edges(edges: str) -> str:
-    """Return what is counted at faces that are not periodic, ``"inner"`` or ``"open"``.
+    """Return the checked treatment of faces that are not periodic, ``"inner"`` or ``"open"``.
 
     Raises:
         ValueError: If it is neither.
@@ -121,7 +121,7 @@ def check_edges(edges: str) -> str:
 
 
 def reach_of(radii: Sequence[float]) -> int:
-    """Return how many voxels around a block decide which of its own lie in balls: a ball's diameter."""
+    """Return the number of voxels around a block that decide which of its own lie in balls: a ball's diameter."""
     return 2 * math.floor(max(radii))
 
 
@@ -161,22 +161,22 @@ def count_openings(
 
 
 def granulometry_from(counts: np.ndarray) -> np.ndarray:
-    """Return the shares (n, radii) from the numbers that `count_openings` returns."""
+    """Return the fractions (n, radii) from the numbers that `count_openings` returns."""
     with np.errstate(invalid="ignore"):
         return counts[0] / counts[1]
 
 
 @dataclass(frozen=True, eq=False)
 class SizeDistribution:
-    """The sizes that a phase has by its granulometry; made by `size_distribution`.
+    """Size distribution of phases by granulometry; made by `size_distribution`.
 
-    Sizes are radii, in µm where a voxel size is given and else in voxels, of n phases: each voxel has that of the
-    largest ball around it which fits, so that all are weighed by volume.
+    Sizes are radii of n phases, in µm where a voxel size is given and else in voxels: each voxel has that of the
+    largest fitting ball around it, so that sizes are weighted by volume.
 
     Attributes:
         mean: (n,), with sizes beyond the largest radius taken as that: a lower bound where `beyond` is not 0.
         p10, p50, p90: (n,), the sizes that 10, 50 and 90 % of the phase stay below; NaN beyond the largest radius.
-        beyond: (n,), the share of the phase that lies in balls of the largest radius.
+        beyond: (n,), the fraction of the phase that lies in balls of the largest radius.
     """
 
     mean: np.ndarray
@@ -191,9 +191,9 @@ def size_distribution(
 ) -> SizeDistribution:
     """Return mean and percentiles of the sizes of particles, or pores, that a granulometry implies.
 
-    1 - G(r) is the share of the phase with sizes below r, which needs no particles to be told apart. The mean is the
-    integral of G over r, between radii by straight lines; where G rises from one radius to the next, it is taken as
-    level. Radii at which G is NaN are left out.
+    1 - G(r) is the fraction of the phase with sizes below r, which requires no separation of particles. The mean is the
+    integral of G over r, with linear interpolation between radii; where G rises from one radius to the next, it is
+    taken as constant. Radii at which G is NaN are ignored.
 
     Args:
         shares: What `granulometry` returned: (n, radii).
@@ -201,10 +201,10 @@ def size_distribution(
         voxel_size: Edge length of a voxel in µm; default: sizes are in voxels.
 
     Returns:
-        SizeDistribution; NaN for a phase of which nothing is known.
+        SizeDistribution; NaN for a phase without values.
 
     Raises:
-        ValueError: If there are not as many radii as shares, or an argument is not as above.
+        ValueError: If there are not as many radii as shares, or an argument is invalid.
     """
     curves = np.asarray(shares, float)
     lengths = None if radii is None else check_radii(radii)
@@ -218,7 +218,7 @@ def size_distribution(
 
 
 def _sizes(curve: np.ndarray, radii: np.ndarray) -> list[float]:
-    """Return mean, three percentiles and what lies beyond of one curve."""
+    """Return mean, three percentiles and the fraction beyond the largest radius of one curve."""
     told = ~np.isnan(curve)
     if not told.any():
         return [math.nan] * 5
@@ -232,7 +232,7 @@ def _sizes(curve: np.ndarray, radii: np.ndarray) -> list[float]:
 
 
 def _away_from_sides(own: tuple[slice, ...], shape: Sequence[int], margin: int) -> tuple[slice, ...]:
-    """Return the part of a window that is own and at least so many voxels from the window's sides."""
+    """Return the part of a block's own voxels at least some number of voxels from the window's sides."""
     starts = [max(part.start, margin) for part in own]
     stops = [min(part.stop, size - margin) for part, size in zip(own, shape, strict=True)]
     return tuple(slice(start, max(start, stop)) for start, stop in zip(starts, stops, strict=True))
@@ -255,7 +255,7 @@ def _unpacked(bits: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 def _dilated(bits: np.ndarray, radius: float) -> np.ndarray:
-    """Return the bits no farther than a radius from one that is set: what the exact distance transform would say."""
+    """Return the bits within a radius of one that is set, as by the exact distance transform."""
     square = math.floor(radius**2 + 1e-9)  # squares of distances are whole; 1e-9 is for radii that are square roots
     reach = math.isqrt(square)
     rows = [bits]  # by half their length, the intervals along x around every bit

@@ -1,4 +1,4 @@
-"""Particles of a phase, separated by a watershed, and their sizes from slices."""
+"""Particles of a phase, separated by a watershed, and particle sizes from slices."""
 
 from __future__ import annotations
 
@@ -113,17 +113,17 @@ def particles(
     """Separate the particles of a phase at their necks, and measure each.
 
     The watershed of the distance to other phases (Beucher and Meyer, in: Mathematical Morphology in Image Processing,
-    1993, 433-481): a particle is what drains to one maximum, after maxima that stand out from their saddles by less
-    than `depth` were joined. So SNOW separates pores (Gostick, Phys. Rev. E 96, 2017, 023307). Across periodic faces
-    all goes on: a particle that lies there is one.
+    1993, 433-481): a particle is the basin of one maximum, after maxima that stand out from their saddles by less
+    than `depth` were joined. SNOW separates pores in this way (Gostick, Phys. Rev. E 96, 2017, 023307). A particle that
+    extends across periodic faces is one.
 
     **Surfaces** are those of the Crofton formula: changes between neighbours are counted along 13 directions (of slices
     4), each weighed by its share of all directions and the density of its lines. Unlike voxel faces they have no
     staircase: the surface of a ball of radius 8 voxels is within 3 % of what it should be. Where a particle is cut at
     the image's face, that is no surface.
 
-    **Contacts** are voxel faces, half as large again as a smooth surface on average. The specific contact areas of a
-    particle are its `contact` over its `volume`.
+    **Contacts** are counted as voxel faces, on average 1.5 times the area of a smooth surface. The specific contact
+    areas of a particle are its `contact` divided by its `volume`.
 
     Args:
         volume: Volume, or integer array (z, y, x) or (y, x) of labels 0..n-1.
@@ -134,10 +134,10 @@ def particles(
         n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
 
     Returns:
-        Particles, in the order of their first voxels; none where the phase is absent.
+        Particles in the order of their first voxels; none for an absent phase.
 
     Raises:
-        ValueError: If the phase fills the image, the voxel size is unknown, or an argument is not as above.
+        ValueError: If the phase fills the image, the voxel size is unknown, or an argument is invalid.
     """
     checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     index, size = check_phase(volume, phase, checked.phases), require_voxel_size(checked)
@@ -153,12 +153,12 @@ def particles(
 def saltykov(
     diameters: ArrayLike, area: float, n_classes: int = 10, largest: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate how many balls of which diameter there are per volume, from the diameters of their sections.
+    """Estimate the number of balls per volume by diameter, from the diameters of their sections.
 
     For classes of width w, sections of class i come from balls of class j >= i, taken to have the diameter j w, with
     N_A,i = w sum_j N_V,j (sqrt(j² - (i - 1)²) - sqrt(j² - i²)) per area, which is solved (Saltykov, Stereometric
-    Metallurgy, 1958; Russ and Dehoff, Practical Stereology, 2000, chapter 11). Right for balls; few sections in a large
-    class make the numbers of smaller ones scatter, below zero as well.
+    Metallurgy, 1958; Russ and Dehoff, Practical Stereology, 2000, chapter 11). This is exact for balls; with few
+    sections in a large class the numbers of smaller ones scatter, even below zero.
 
     Args:
         diameters: Of sections that lie in the slices as a whole, such as `Particles.diameter`, in µm.
@@ -170,7 +170,7 @@ def saltykov(
         The upper ends of the classes in µm, and the number of balls in each in 1/µm³: two arrays (n_classes,).
 
     Raises:
-        ValueError: If there are no diameters, or an argument is not as above.
+        ValueError: If there are no diameters, or an argument is invalid.
     """
     found = np.asarray(diameters, float)
     if found.ndim != 1 or not found.size or not np.isfinite(found).all() or found.min() <= 0:
@@ -327,7 +327,7 @@ def _directions(dimensions):
 
 
 def _neighbours(labels, shift, periodic):
-    """Return the labels of both voxels of every pair that lies so apart: two arrays of one shape."""
+    """Return the labels of both voxels of every pair at a displacement: two arrays of one shape."""
     there = np.roll(labels, [-step for step in shift], range(labels.ndim))
     inside = tuple(
         slice(None) if wraps or not step else slice(None, -1) if step > 0 else slice(1, None)

@@ -33,12 +33,12 @@ def permeability(
     periodic: Periodic | None = None,
     tolerance: float = 1e-3,
 ) -> float:
-    """Return the permeability k of a phase along an axis, as Darcy's law has it: mean velocity = k / viscosity x dp/dl.
+    """Return the permeability k of a phase along an axis by Darcy's law: mean velocity = k / viscosity x dp/dl.
 
-    The mean velocity is the flow over the whole cross-section. The flow is that of Stokes' equations on the voxels, for
-    a pressure on each of the two ends: velocities stand on the faces of voxels, pressures in their centres, and what
-    is not of the phase is a wall (Harlow and Welch, Phys. Fluids 8, 1965, 2182-2189; for voxels of a material Bentz and
-    Martys, NISTIR 7416, 2007). Beyond its ends the volume continues as its mirror image.
+    The mean velocity is the flow divided by the whole cross-section. The flow solves Stokes' equations on the voxels,
+    for a pressure at each of the two ends: velocities are defined on the faces of voxels, pressures at their centres,
+    and all other phases are walls (Harlow and Welch, Phys. Fluids 8, 1965, 2182-2189; for voxels of a material Bentz
+    and Martys, NISTIR 7416, 2007). Beyond its ends the volume continues as its mirror image.
 
     **How far off.** A channel n voxels wide between flat walls has n²/12 + 1/6 voxel² where n²/12 is right: 2 % too
     much at 10 voxels, 0.5 % at 20; a square duct of n voxels has 3.8/n² of its permeability too much. Curved walls are
@@ -62,12 +62,12 @@ def permeability(
             this far apart, as a share of the flow, and the flow may change by so much in the last five steps.
 
     Returns:
-        The permeability: 0.0 where the phase does not connect the two ends, or is absent; inf where nothing holds the
+        The permeability: 0.0 where the phase does not connect the two ends, or is absent; inf where nothing resists the
         flow.
 
     Raises:
         ValueError: If there is no such phase, axis, boundary or unit, the unit needs a voxel size that is unknown, the
-            volume is one voxel thin along the axis, or an argument is not as above.
+            volume is one voxel thin along the axis, or an argument is invalid.
 
     Warns:
         RuntimeWarning: If the tolerance is not reached.
@@ -94,7 +94,7 @@ def permeability(
 
 
 def _scale(unit: Any, voxel_size: float | None) -> float:
-    """Return how much of the unit a voxel² is."""
+    """Return the area of a voxel² in a unit."""
     if unit is None:
         unit = VOXELS if voxel_size is None else "µm²"
     if unit != VOXELS and unit not in UNITS:
@@ -108,7 +108,7 @@ def _scale(unit: Any, voxel_size: float | None) -> float:
 
 
 def _sides(boundary: Any, periodic: tuple[bool, ...], axis: int) -> tuple[str, ...]:
-    """Return what lies beyond the sides along the two other axes, in their order."""
+    """Return the boundary conditions at the sides along the two other axes, in order."""
     if boundary is None:
         return tuple(PERIODIC if wraps else WALL for wraps in (*periodic[:axis], *periodic[axis + 1 :]))
     if not isinstance(boundary, str) or boundary not in BOUNDARIES:

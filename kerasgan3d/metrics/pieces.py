@@ -1,4 +1,4 @@
-"""Specks and holes: pieces of a phase, or of what is not the phase, that are a few voxels small."""
+"""Specks and holes: pieces of a phase, or of its complement, of only a few voxels."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Specks:
 
     Attributes:
         number: (n,) in 1/µm³ (1/µm² in a slice): pieces of the phase.
-        share: (n,): their voxels, as a share of the phase's; NaN for a phase that is absent.
-        holes: (n,) in 1/µm³ (1/µm² in a slice): pieces of what is not the phase.
+        share: (n,): their voxels, as a fraction of the phase's; NaN for an absent phase.
+        holes: (n,) in 1/µm³ (1/µm² in a slice): pieces of the phase's complement.
         hole_share: (n,): their voxels per voxel of the phase; NaN for a phase that is absent.
     """
 
@@ -48,15 +48,15 @@ def specks(
     periodic=None,
     n_phases: int | None = None,
 ) -> Specks:
-    """Return how many specks and holes each phase has per volume, and how much of it they are.
+    """Return the number of specks and holes of each phase per volume, and their fraction of the phase.
 
     A speck is a piece of the phase, a hole a piece of everything else, that has fewer than `smaller_than` voxels; the
-    voxels of a piece share faces (pixels of a slice: edges), those of holes too. What the eye sees first as noise:
+    voxels of a piece, and those of a hole, share faces (pixels of a slice: edges). The eye perceives them as noise:
     specks of anything within NMC are the holes of NMC.
 
-    Pieces go on across periodic faces. A piece that touches a face that is not periodic may be a part of something
-    larger and is not counted. That leaves out some of the true ones: of those that are e voxels long along an axis of L
-    voxels, (e + 1) / L. All numbers are per volume of the whole.
+    Pieces continue across periodic faces. A piece that touches a face that is not periodic may be part of something
+    larger and is not counted. This omits some true pieces: of those that are e voxels long along an axis of L voxels,
+    (e + 1) / L. All numbers are per volume of the whole.
 
     In a slice most specks are sections of something larger. Compare slices with slices.
 
@@ -71,7 +71,7 @@ def specks(
         Specks.
 
     Raises:
-        ValueError: If the voxel size is unknown, or an argument is not as above.
+        ValueError: If the voxel size is unknown, or an argument is invalid.
     """
     checked = check_image(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)
@@ -103,7 +103,7 @@ def count_specks(labels: np.ndarray, own: tuple[slice, ...], n_phases: int, smal
 
 
 def specks_from(counts: np.ndarray, voxels: int, voxel_volume: float) -> Specks:
-    """Return Specks from what `count_specks` counted, the number of all voxels, and the volume of one in µm³."""
+    """Return Specks from the counts of `count_specks`, the number of all voxels, and the volume of one in µm³."""
     pieces, in_pieces, holes, in_holes, own = counts
     with np.errstate(invalid="ignore"):
         share, hole_share = in_pieces / own, in_holes / own
@@ -111,7 +111,7 @@ def specks_from(counts: np.ndarray, voxels: int, voxel_volume: float) -> Specks:
 
 
 def _small_pieces(mask: np.ndarray, own: tuple[slice, ...], smaller_than: int) -> tuple[int, int]:
-    """Return how many small pieces have their first voxel among a window's own, and how many own voxels are in any."""
+    """Return the number of small pieces that begin among a window's own voxels, and of own voxels in any piece."""
     pieces = np.empty(mask.shape, np.int32)
     count = ndimage.label(mask, output=pieces)
     # In parts, as NumPy makes 64-bit integers of what it counts at once.

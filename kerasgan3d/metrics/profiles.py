@@ -14,7 +14,7 @@ from kerasgan3d.volume import Volume
 
 
 def fraction_profiles(volume: Volume | ArrayLike, *, n_phases: int | None = None) -> tuple[np.ndarray, ...]:
-    """Return the share of each phase in every slice normal to each axis.
+    """Return the fraction of each phase in every slice normal to each axis.
 
     Args:
         volume: Volume, or integer array (z, y, x) or (y, x) of labels 0..n-1.
@@ -25,7 +25,7 @@ def fraction_profiles(volume: Volume | ArrayLike, *, n_phases: int | None = None
         ``profiles[0][phase]`` is the share of the phase along z.
 
     Raises:
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is invalid.
     """
     labels, n, _, _ = check_image(volume, phases=n_phases)
     axes = range(labels.ndim)
@@ -41,7 +41,7 @@ def lineal_path(
     periodic: Periodic | None = None,
     n_phases: int | None = None,
 ) -> np.ndarray:
-    """Return L(r), the probability that a segment of length r along an axis lies in the phase all along.
+    """Return L(r), the probability that a segment of length r along an axis lies entirely in the phase.
 
     The lineal-path function (Lu and Torquato, Phys. Rev. A 45, 1992, 922-929; Torquato, Random Heterogeneous Materials,
     2002, section 2.4), on voxels: the share of the runs of r + 1 voxels, from centre to centre r apart, of which all
@@ -58,7 +58,7 @@ def lineal_path(
         float64 array (n, axes, max_length + 1), dimensionless.
 
     Raises:
-        ValueError: If `max_length` is negative or too large, or an argument is not as above.
+        ValueError: If `max_length` is negative or too large, or an argument is invalid.
     """
     labels, n, wraps, _ = check_image(volume, periodic=periodic, phases=n_phases)
     smallest = min(labels.shape)

@@ -1,4 +1,4 @@
-"""One record of all measures of a volume or a slice."""
+"""`Measurement`: the record of all measures of a volume or a slice."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _Values = dataclasses.make_dataclass("_Values", _VALUES, frozen=True, eq=False, 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Measurement(_Values):
-    """What `measure` found; n phases, axes in the order z, y, x, lengths in µm.
+    """Result of `measure` for n phases; axes are in the order z, y, x, lengths in µm.
 
-    Every measure is an attribute, and ``record[key]``. What a slice cannot tell, what does not exist and what was not
-    asked for is None. Within an array, NaN marks a value that was not computed or does not exist, and inf the
-    resistance of what does not conduct.
+    Every measure is an attribute, and ``record[key]``. Measures that a slice does not give, that do not exist or were
+    not requested are None. Within an array, NaN marks a value that was not computed or does not exist, and inf the
+    resistance of a phase that does not conduct.
 
     Attributes:
         phases: The n names.
@@ -59,13 +59,13 @@ class Measurement(_Values):
         interfacial_area: (n, n) in 1/µm, of voxel faces.
         triple_phase_boundary_density: In 1/µm², of voxel edges; None where there are fewer than three phases.
         active_triple_phase_boundary_density: In 1/µm²; None for a slice, and where there are fewer than three phases.
-        granulometry: (n, radii), the share of each phase in balls (of a slice: discs) of 0, 1, 2 ... voxels that fit
+        granulometry: (n, radii), the fraction of each phase in balls (in a slice: discs) of 0, 1, 2 ... voxels that fit
             into it; None without shapes.
         mean_chord_length: (n, axes) in µm, along each axis.
         euler_characteristic: (n,) in 1/µm³, voxels of the phase joined by faces; of a slice in 1/µm², pieces - holes.
         speck_density, hole_density: (n,) in 1/µm³, of a slice in 1/µm²: pieces of fewer than 27 voxels of the phase,
             and of everything else; None without shapes.
-        connected_fraction: (n, 3), the share of each phase that percolates; None for a slice.
+        connected_fraction: (n, 3), the fraction of each phase that percolates; None for a slice.
         relative_diffusivity: (n, 3); None for a slice, without transport, and block by block.
         tortuosity_factor: (n, 3), volume fraction / relative diffusivity; None as before.
         macmullin_number: (n, 3), 1 / relative diffusivity; None as before.
@@ -73,12 +73,12 @@ class Measurement(_Values):
         two_point_correlation: (n, axes, lags), S2 along each axis at `distances`.
         radial_two_point_correlation: (n, lags), S2 averaged over all directions; None for a slice, and block by
             block.
-        particle_diameter: (n,) in µm, the median by volume of the particles' equivalent diameters; this and what
-            follows is None, and not in JSON, where it was not asked for.
+        particle_diameter: (n,) in µm, the median by volume of the particles' equivalent diameters; this and the
+            following measures are None, and not in JSON, unless they were requested.
         particle_sphericity: (n,), the mean by volume.
         particle_contact_area: (n,) in 1/µm, of voxel faces between particles of the phase.
         lineal_path: (n, axes, lags), along each axis at `distances`.
-        fraction_profile_spread: (n, 3), the standard deviation of the phase's share over slices; None for a slice.
+        fraction_profile_spread: (n, 3), the standard deviation of the phase's fraction over slices; None for a slice.
         permeability: (n, 3) in µm²; None for a slice.
     """
 
@@ -114,13 +114,13 @@ class Measurement(_Values):
 
     @property
     def units(self) -> dict[str, str]:
-        """The unit of each number, "1" where it has none: dict of attribute to text."""
+        """Unit of each number, "1" for dimensionless ones: dict of attribute to text."""
         asked = [key for key in ON_REQUEST if self[key] is not None]
         return {**units_of(len(self.shape)), **{key: ON_REQUEST[key].unit for key in asked}}
 
     @property
     def distances(self) -> np.ndarray:
-        """The distances of the two-point correlations, 0, 1, 2 ... voxels, in µm: (lags,).
+        """Distances of the two-point correlations, 0, 1, 2 ... voxels, in µm: (lags,).
 
         Raises:
             ValueError: If the voxel size is unknown.
@@ -130,19 +130,19 @@ class Measurement(_Values):
         return np.arange(self.two_point_correlation.shape[-1]) * self.voxel_size
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as a dict that JSON can hold.
+        """Return the record as a JSON-serialisable dict.
 
-        JSON has no word for them: inside an array, inf is the text "inf", and NaN is null. Both become numbers again by
-        `numpy.asarray(values, float)`. An attribute that is None is null as a whole.
+        Since JSON has no infinity or NaN, inside an array inf is the text "inf", and NaN is null. Both become numbers
+        again by `numpy.asarray(values, float)`. An attribute that is None is null as a whole.
         """
         return to_json(self)
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Measurement:
-        """Return the Measurement whose `to_dict` is `record`, also of an earlier version.
+        """Read a record of `to_dict`, of this or an earlier version.
 
         Raises:
-            ValueError: If it is of no Measurement: an entry is missing, or is not what `to_dict` makes of it.
+            ValueError: If it is not such a record: an entry is missing, or has another form.
         """
         return cls(**from_json(record))
 
@@ -177,63 +177,63 @@ def measure(
     within: float = WITHIN,
     progress: Callable[[float, float, str], None] | None = None,
 ) -> Measurement:
-    """Measure everything about a volume, or about a slice, with what it tells of the volume that it was cut from.
+    """Compute all measures of a volume, or of a slice together with estimates for its volume.
 
-    The measures are those of `kerasgan3d.metrics`; its functions say how each one is defined. Diffusion goes on through
-    side faces that are periodic. A slice gives estimates by stereology, right for isotropic material
-    (`slice_statistics`, `chord_lengths`), and shapes of its own; it tells nothing of connectivity and transport.
+    The measures are those of `kerasgan3d.metrics`, whose functions define them. Diffusion continues through periodic
+    side faces. A slice gives stereological estimates, valid for isotropic materials (`slice_statistics`,
+    `chord_lengths`), and its own shapes, but no connectivity and transport.
 
     A volume larger than memory is measured **block by block**: a `StoredVolume` that `kerasgan3d.io.open_volume`
-    opened, a dask.array, a memory map, or anything else with a shape, a dtype and slices. All that is counted then,
-    connectivity included, is the same number as in memory to the last bit, whatever the blocks and however many work on
-    them. What is not counted is None: the mesh, the radial correlation, transport. What is held at once is a few
-    hundred MB per worker, and tables of the clusters that reach the faces of blocks; of a dask.array also the chunks
-    that Dask keeps, as it makes each of them once and its neighbours come later.
+    opened, a dask.array, a memory map, or anything else with a shape, a dtype and slices. All counts, including
+    connectivity, then equal those in memory bit for bit, for any blocks and any number of workers. Measures that are
+    not counts are None: the mesh, the radial correlation, transport. Memory is a few hundred MB per worker, tables of
+    the clusters that reach the faces of blocks, and for a dask.array the chunks that Dask keeps, since it computes each
+    of them once and its neighbours come later.
 
-    **A part** of an image is measured where `mask` or `exclude` leave something out, such as what lies around a round
-    sample: shares are of the voxels that are left, areas and lengths per their volume, and what borders on what was
-    left out is no surface; pairs of voxels, and neighbours, count where both are left. What is left out blocks
-    transport, which is told along axes whose slices are all left at the same places, per their area, and is NaN along
-    others. Mesh, radial correlation, Euler characteristics, granulometry, specks and holes are None.
+    **A part** of an image is measured where `mask` or `exclude` leave something out, such as the surroundings of a
+    round sample: fractions refer to the remaining voxels, areas and lengths to their volume, and boundaries to excluded
+    voxels are not surfaces; pairs of voxels, and neighbours, count where both remain. Excluded voxels block transport,
+    which is computed along axes whose slices all remain at the same places, per their area, and is NaN along others.
+    Mesh, radial correlation, Euler characteristics, granulometry, specks and holes are None.
 
     **Without a voxel size** measures that have a unit are None.
 
     Args:
-        volume: Volume, or integer array of labels 0..n-1: a volume (z, y, x) or a slice (y, x); or a volume that lies
-            elsewhere, as above.
+        volume: Volume, or integer array of labels 0..n-1: a volume (z, y, x) or a slice (y, x); or a stored volume, as
+            above.
         voxel_size: Edge of a voxel in µm; default: the volume's.
         phases: Names of the phases, or their number n; default: the volume's, or the highest label + 1, for which a
-            volume that lies elsewhere is read once more.
+            stored volume is read once more.
         periodic: One bool, or one per axis; default: the volume's, or False for an array.
-        transport: Whether to compute relative diffusivity, which takes the most time; or of which phases: a name, an
-            index, or several.
-        shapes: Whether to measure granulometry, specks and holes, which of a large volume take several times as long
-            as all else but transport. Mean chord lengths and Euler characteristics are always measured.
+        transport: Whether to compute relative diffusivity, which takes the most time; or its phases: a name, an index,
+            or several.
+        shapes: Whether to measure granulometry, specks and holes, which for a large volume take several times as long
+            as everything else except transport. Mean chord lengths and Euler characteristics are always measured.
         particles: Whether to separate particles (median diameter, sphericity, contacts) and to measure lineal paths and
-            the spread of profiles: as slow as shapes. Of a slice the lineal path alone.
-        permeability: Whether to compute it, of which phases as for `transport`: of a phase and an axis it takes some
-            ten times as long as relative diffusivity. Sides that are not periodic are walls. Needs a voxel size.
+            the spread of profiles: as slow as shapes. For a slice only the lineal path.
+        permeability: Whether to compute it, or its phases as for `transport`: per phase and axis it takes some ten
+            times as long as relative diffusivity. Sides that are not periodic are walls. Needs a voxel size.
         max_lag: Largest distance of the two-point correlations in voxels, less than the smallest dimension; default:
             32, or half the smallest dimension where that is less.
-        block: Measure block by block, and how long the edge of a block is in voxels. Default: at once what is in
-            memory, and what lies elsewhere up to 512³ voxels; in blocks of 256 what is larger. Where the volume is
-            stored in chunks, a multiple of their edge is best.
-        mask: What is measured: bool or integers, not 0, of the volume's shape, or of a slice for all z alike.
-        exclude: What is not: boxes, of one (start, stop) in voxels or None per axis, and phases by name or index.
-        confidence: The level of confidence intervals, or True for 0.95: of volume fractions from the two-point
-            statistics of the image (`volume_fraction_interval`); of surfaces, interfaces, triple-phase boundaries and
-            relative diffusivities from its 8 parts (of a slice 4), which takes as long again as measuring these. Each
-            axis must have 16 voxels. Not block by block, nor of a part.
-        within: The half width, as a share of the value, for which the record tells how large an image must be.
-        workers: Processes that work on blocks; default: the Dask client or scheduler that is active, or else one per
-            core. 1 starts none.
-        progress: Function that is called with (done, total, what comes next) before every step, and when all is done.
+        block: Edge of blocks in voxels, to measure block by block. Default: volumes in memory, and stored ones of up to
+            512³ voxels, are measured at once, larger ones in blocks of 256. For a volume that is stored in chunks, a
+            multiple of their edge is best.
+        mask: Mask of the measured part: bool or integers, not 0, of the volume's shape, or of one slice for all z.
+        exclude: Excluded parts: boxes, of one (start, stop) in voxels or None per axis, and phases by name or index.
+        confidence: The confidence level of intervals, or True for 0.95: for volume fractions from the two-point
+            statistics of the image (`volume_fraction_interval`); for surfaces, interfaces, triple-phase boundaries and
+            relative diffusivities from its 8 parts (of a slice 4), which doubles the time of measuring these. Each
+            axis must have 16 voxels. Not available block by block, nor for a part.
+        within: The relative half width for which the record gives the necessary image size.
+        workers: Processes that work on blocks; default: the active Dask client or scheduler, or else one per core. 1
+            starts none.
+        progress: A function that is called with (done, total, next step) before every step, and at the end.
 
     Returns:
         Measurement.
 
     Raises:
-        ValueError: If an argument is not as above.
+        ValueError: If an argument is invalid.
     """
     names, count = _names_and_count(phases)
     if hasattr(volume, "labels"):
@@ -273,7 +273,7 @@ def measure(
 
 
 def _measure(volume, given, names, transport, *, block, workers, **options):
-    """Return the Measurement of all that labels show, at once or block by block."""
+    """Return the Measurement of all labels, at once or block by block."""
     if block is not None:
         return _measure_blocks(volume, given, names, transport, block=block, workers=workers, **options)
     return _measure_at_once(volume, given, names, transport, **options)
@@ -294,7 +294,7 @@ def _measure_at_once(
     keys=ALL,
     sure=None,
 ):
-    """Return the Measurement of labels in memory; `sure` is the level of confidence and the wanted half width."""
+    """Return the Measurement of labels in memory; `sure` is the confidence level and the requested half width."""
     flat = np.ndim(volume) == 2
     checked = (check_slice if flat else check_volume)(volume, **given)
     if given["phases"] is None:
@@ -358,7 +358,7 @@ def _measure_blocks(
 
 
 def _measure_inside(labels, given, names, transport, mask, exclude, options):
-    """Return the Measurement of what a mask, boxes and phases leave of labels."""
+    """Return the Measurement of the part of labels that a mask, boxes and phases leave."""
     n = given["phases"] or (
         highest_phases(labels, options["block"], options["workers"]) if options["block"] else int(np.max(labels)) + 1
     )
@@ -393,7 +393,7 @@ def _measure_inside(labels, given, names, transport, mask, exclude, options):
 
 
 def _block(volume, block):
-    """Return the edge of the blocks in which to measure, or None for all at once."""
+    """Return the edge of the measured blocks, or None to measure all at once."""
     if block is not None:
         if not hasattr(volume, "shape"):
             raise ValueError(f"`block` is for arrays, with a shape and slices. Received: {type(volume).__name__}.")
@@ -402,7 +402,7 @@ def _block(volume, block):
 
 
 def _lies_elsewhere(volume):
-    """Tell whether labels are no array in memory but something that is read by slices."""
+    """Tell whether labels are not an array in memory but an object that is read by slices."""
     sliced = all(hasattr(volume, name) for name in ("shape", "dtype", "__getitem__")) and len(volume.shape) in (2, 3)
     return sliced and (not isinstance(volume, np.ndarray) or isinstance(volume, np.memmap))
 
@@ -413,7 +413,7 @@ def _max_lag(max_lag, shape):
 
 
 def _names_and_count(phases):
-    """Return the names of the phases, () where none are given, and their number or None."""
+    """Return the names of the phases, () if none are given, and their number or None."""
     if phases is None or isinstance(phases, numbers.Integral):
         return (), None if phases is None else check_integer(phases, "phases", 1, MAX_PHASES)
     names = PhaseMap(phases).names
@@ -421,7 +421,7 @@ def _names_and_count(phases):
 
 
 def _conducting(transport, names, name="transport"):
-    """Return the indices of the phases whose transport, or permeability, is asked for."""
+    """Return the indices of the phases whose transport, or permeability, is requested."""
     if isinstance(transport, (bool, np.bool_)):
         return tuple(range(len(names))) if transport else ()
     asked = [transport] if isinstance(transport, (str, numbers.Integral)) else transport

@@ -1,4 +1,4 @@
-"""The measures: one row each. Records, blocks, comparisons, references, cards and the monitor go through this table.
+"""Table of measures, one row each, used by records, blocks, comparisons, references, cards and the monitor.
 
 How to add one: docs/contributing.md.
 """
@@ -73,7 +73,7 @@ MONITORED_CURVES = {key: row for key, row in MEASURES.items() if row.monitored a
 
 
 class Place(NamedTuple):
-    """Where a value stands in the array of a sub-volume, and what it is of."""
+    """Place of a value in the array of a sub-volume, with its phase, pair and axis."""
 
     index: tuple[int | slice, ...]
     phase: str | None = None
@@ -82,7 +82,7 @@ class Place(NamedTuple):
 
 
 def places(row: Measure, phases: tuple[str, ...], axes: str = AXES) -> Iterator[Place]:
-    """Yield the values of a measure as sub-volumes hold them (`sampled_value`): by phase, pair, axis.
+    """Yield the places of a measure's values in arrays of sub-volumes (`sampled_value`): by phase, pair, axis.
 
     Of a measure whose axes are judged together, the mean of the axes comes last; its index ends with a slice.
 
@@ -108,7 +108,7 @@ def places(row: Measure, phases: tuple[str, ...], axes: str = AXES) -> Iterator[
 
 
 def sampled_value(row: Measure, value: Any) -> Any:
-    """Return a measure as sub-volumes hold it: of pairs, each once, in the order of `itertools.combinations`."""
+    """Return a measure in the form for sub-volumes: pairs once each, in the order of `itertools.combinations`."""
     if row.shape != PER_PAIR:
         return value
     return np.asarray(value)[np.triu_indices(len(value), 1)]
@@ -120,5 +120,5 @@ def sub_volume_value(row: Measure, subject: Subject) -> Any:
 
 
 def unit_power(unit: str) -> int:
-    """Return the power of a length that a unit is: -1 for 1/µm."""
+    """Return the power of a length in a unit: -1 for 1/µm."""
     return {"1": 0, "1/µm": -1, "1/µm²": -2, "1/µm³": -3, "µm": 1, "µm²": 2}[unit]

@@ -1,4 +1,4 @@
-"""What one slice tells about the volume that it was cut from."""
+"""Stereology: estimates for a volume from one of its slices."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ def slice_statistics(
     periodic: Periodic = False,
     max_lag: int | None = None,
 ) -> SliceStatistics:
-    """Measure one slice, and estimate by stereology what the same measures are in 3D.
+    """Measure one slice, and estimate the same measures in 3D by stereology.
 
     The estimates hold on average over slices in all directions, so for slices of isotropic material.
 
@@ -80,7 +80,7 @@ def slice_statistics(
         SliceStatistics.
 
     Raises:
-        ValueError: If the voxel size is not given, the labels are not a slice, or an argument is not as above.
+        ValueError: If the voxel size is not given, the labels are not a slice, or an argument is invalid.
     """
     checked = check_slice(labels_2d, phases=n_phases, periodic=periodic, voxel_size=voxel_size)
     rows = (VOLUME_FRACTION, SPECIFIC_SURFACE_AREA, TWO_POINT_CORRELATION)

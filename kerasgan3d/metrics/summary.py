@@ -1,4 +1,4 @@
-"""Many records as one table: mean and standard deviation of every number, by the names of phases and axes."""
+"""Summaries of many records: mean and standard deviation of every number, by the names of phases and axes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kerasgan3d.texts import json_text
 
 
 class Number(NamedTuple):
-    """One number of a material: what it is of, and its values in every volume, NaN where it has none.
+    """One number of a material: its identity, and its values in all volumes, NaN for missing ones.
 
     `phase`, `other_phase` (of pairs) and `axis` are None where it is not of one.
     """
@@ -51,7 +51,7 @@ class Summary:
     std: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a dict that JSON can hold: "mean", "std" and every volume by measure, phase and axis."""
+        """Return the summary as a JSON-serialisable dict: "mean", "std" and every volume by measure, phase and axis."""
         first = next(iter(self.records.values()))
         return {
             "count": len(self.records),
@@ -66,7 +66,7 @@ class Summary:
         }
 
     def numbers(self) -> Iterator[Number]:
-        """Yield every number but those of curves; of pairs of phases each once."""
+        """Yield every number except those of curves, each pair of phases once."""
         first = next(iter(self.records.values()))
         phases, axes = first.phases, AXES[-len(first.shape) :]
         for key, mean in self.mean.items():
@@ -88,7 +88,7 @@ class Summary:
                 )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write .csv or .parquet, a line per number with a column per volume, or .json, which is `to_dict`.
+        """Write .csv or .parquet, with a row per number and a column per volume, or .json, the result of `to_dict`.
 
         Raises:
             ValueError: Another suffix.
@@ -107,7 +107,7 @@ class Summary:
 def summarise(records: Mapping[str, Measurement]) -> Summary:
     """Return mean and standard deviation of the records of several volumes.
 
-    What one of them lacks is left out, and so are curves of different lengths.
+    Measures that a record lacks are omitted, as are curves of different lengths.
 
     Args:
         records: Measurement by the name of each volume: of the same phases, and all of volumes or all of slices.
@@ -129,14 +129,14 @@ def summarise(records: Mapping[str, Measurement]) -> Summary:
 
 
 def check_alike(kinds: Set[tuple[tuple[str, ...], int]]) -> None:
-    """Refuse what is not all of the same phases and dimensions; `kinds` are pairs of these."""
+    """Raise a ValueError unless all phases and dimensions are the same; `kinds` are pairs of these."""
     if len(kinds) != 1:
         told = "; ".join(f"{', '.join(phases)} in {axes} dimensions" for phases, axes in sorted(kinds)) or "none"
         raise ValueError(f"Records must be of the same phases, all of volumes or all of slices. Received: {told}.")
 
 
 def named(values: Mapping[str, Any], phases: tuple[str, ...]) -> dict[str, Any]:
-    """Return measures with the names of phases and axes in place of positions, as JSON can hold them.
+    """Return measures by the names of phases and axes instead of positions, in JSON types.
 
     ``{"relative_diffusivity": {"pore": {"z": 0.3, ...}}}``; curves are lists; of pairs of phases both orders are there.
     NaN and infinite numbers are as in `Measurement.to_dict`.

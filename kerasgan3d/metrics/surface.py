@@ -1,4 +1,4 @@
-"""Areas of interfaces per volume."""
+"""Interfacial areas per volume."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,7 +22,7 @@ def specific_surface_area(
     periodic: Periodic | None = None,
     n_phases: int | None = None,
 ) -> np.ndarray:
-    """Return the area of each phase's interfaces, over the whole volume: S_V = A / V.
+    """Return the specific surface area of each phase, its area per volume of the image: S_V = A / V.
 
     ``"faces"`` counts the voxel faces between unlike voxels, as TauFactor's face counting does (Cooper et al.,
     SoftwareX 5, 2016, 203-210). It is exact for faces along the axes, and independent of any meshing, but a staircase
@@ -49,7 +49,7 @@ def specific_surface_area(
         float64 array (n,) in 1/µm; 0 for a phase that is absent or fills the volume.
 
     Raises:
-        ValueError: If the voxel size is unknown, the method is not one of the two, or an argument is not as above.
+        ValueError: If the voxel size is unknown, the method is not one of the two, or an argument is invalid.
     """
     if method not in METHODS:
         raise ValueError(f"`method` must be one of {', '.join(map(repr, METHODS))}. Received: {method!r}.")
@@ -69,7 +69,7 @@ def interfacial_areas(
     periodic: Periodic | None = None,
     n_phases: int | None = None,
 ) -> np.ndarray:
-    """Return the area of the interface between each two phases, over the whole volume, by counting voxel faces.
+    """Return the interfacial area of each pair of phases per volume of the image, by counting voxel faces.
 
     S_V[i, j] = N_ij a^2 / (N a^3), with N_ij faces between voxels of i and j, N voxels and the voxel size a. A row adds
     up to the phase's `specific_surface_area(volume, "faces")`; what is said there of staircases and of the outer
@@ -85,7 +85,7 @@ def interfacial_areas(
         float64 array (n, n) in 1/µm, symmetric, its diagonal zero.
 
     Raises:
-        ValueError: If the voxel size is unknown, or an argument is not as above.
+        ValueError: If the voxel size is unknown, or an argument is invalid.
     """
     checked = check_volume(volume, voxel_size=voxel_size, periodic=periodic, phases=n_phases)
     size = require_voxel_size(checked)

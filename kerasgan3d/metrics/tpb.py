@@ -29,7 +29,7 @@ def triple_phase_boundary_density(
     periodic: Periodic | None = None,
     n_phases: int | None = None,
 ) -> float:
-    """Return the length of the lines where three phases meet, over the whole volume: L_V = N_edges a / (N a^3).
+    """Return the length of triple-phase boundaries per volume of the image: L_V = N_edges a / (N a^3).
 
     N voxels have the edge length a. The lines are voxel edges: an edge counts, with the length of a voxel, if at least
     three distinct phases are among the four voxels around it. For three phases these are the edges that TauFactor

@@ -1,4 +1,4 @@
-"""Diffusive transport through one phase, as TauFactor measures it, solved by multigrid."""
+"""Diffusive transport through one phase as in TauFactor, solved by multigrid."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, overload
@@ -34,7 +34,7 @@ class DiffusionField(NamedTuple):
 
 
 class _Measure(Protocol):
-    """What the measures of this file return: a number, or with `return_field` that and the field."""
+    """Signature of the measures of this module: they return a number, or with `return_field` that and the field."""
 
     @overload
     def __call__(
@@ -87,12 +87,12 @@ def relative_diffusivity(
 ) -> Any:
     """Return the effective diffusivity D_eff / D_0 of a phase along an axis: 1 is free space, 0 is blocked.
 
-    The same number is the relative ionic or electronic conductivity, or thermal conductivity, of a volume of which only
-    that phase conducts. It is that of steady diffusion between two concentrations on the two ends of the volume, by
-    finite volumes on the voxels: neighbours across a face exchange, each voxel has one concentration at its centre, and
-    the ends are the outer faces, half a voxel beyond the first and the last. These are the equations of TauFactor
+    The same number is the relative ionic, electronic or thermal conductivity of a volume in which only that phase
+    conducts. It is computed from steady diffusion between two concentrations at the two ends of the volume, by finite
+    volumes on the voxels: neighbours across a face exchange, each voxel has one concentration at its centre, and the
+    ends are the outer faces, half a voxel beyond the first and the last centre. These are the equations of TauFactor
     (Cooper et al., SoftwareX 5, 2016, 203-210; Kench et al., J. Open Source Softw. 8(88), 2023, 5358). A straight
-    channel has the share of the cross-section that it fills.
+    channel has the fraction of the cross-section that it fills.
 
     Args:
         volume: Volume, or integer array (z, y, x) of labels 0..n-1, at least two voxels long along the axis.
@@ -106,9 +106,9 @@ def relative_diffusivity(
         n_phases: Number of phases n; default: the volume's, or the highest label + 1 of an array.
         periodic: One bool, or three (z, y, x); default: the volume's, or False for an array. Only used where
             `boundary` is left out.
-        tolerance: 1e-10 to 0.1. The fluxes through the layers of the volume, all equal in the exact solution, may lie
-            this far apart, as a share of their size. The result is taken from the dissipated energy, whose error is
-            about the square of theirs: with the default it was at most 1e-6 of the value for each phase and axis of a
+        tolerance: 1e-10 to 0.1. The fluxes through the layers of the volume, all equal in the exact solution, may
+            differ by this fraction of their size. The result is taken from the dissipated energy, whose error is about
+            the square of theirs: with the default it was at most 1e-6 of the value for each phase and axis of a
             generated cathode of 128^3 voxels.
 
     Returns:
@@ -154,7 +154,7 @@ def tortuosity_factor(
 
     1 for straight channels, infinite where the phase does not connect the two ends. The volume fraction is that of the
     whole phase, with islands and dead ends, as in TauFactor. See `relative_diffusivity` for the arguments, the errors
-    raised, the equations and what comes with `return_field`.
+    raised, the equations and the result with `return_field`.
     """
     given = {"voxel_size": voxel_size, "phases": n_phases, "periodic": periodic}
     value, fraction, field = _measure(volume, phase, axis, boundary, return_field, tolerance, given)
@@ -178,9 +178,9 @@ def macmullin_number(
 ) -> Any:
     """Return the MacMullin number of a phase along an axis: one over its relative diffusivity.
 
-    The resistance of the volume, filled with electrolyte in this phase, over that of the electrolyte alone (MacMullin
-    and Muccini, AIChE J. 2, 1956, 393-403); infinite where the phase does not connect the two ends. See
-    `relative_diffusivity` for the arguments, the errors raised, the equations and what comes with `return_field`.
+    This is the resistance of the volume with electrolyte in this phase, divided by that of the electrolyte alone
+    (MacMullin and Muccini, AIChE J. 2, 1956, 393-403); infinite where the phase does not connect the two ends. See
+    `relative_diffusivity` for the arguments, the errors raised, the equations and the result with `return_field`.
     """
     given = {"voxel_size": voxel_size, "phases": n_phases, "periodic": periodic}
     value, _, field = _measure(volume, phase, axis, boundary, return_field, tolerance, given)
@@ -204,11 +204,11 @@ def bruggeman_exponent(
 ) -> Any:
     """Return the Bruggeman exponent of a phase along an axis: b = ln(D_rel) / ln(phi).
 
-    The power of the volume fraction phi that is the relative diffusivity, D_rel = phi^b, as cell models take it
-    (Bruggeman, Ann. Phys. 416, 1935, 636-664: 1.5 for spheres). As a law for the tortuosity factor, tau = phi^(1 -
-    alpha), it is the same number: alpha = 1 - ln(tau) / ln(phi) = b, since tau = phi / D_rel. 1 for straight channels,
-    infinite where the phase does not connect the two ends, NaN where it is absent or alone. See `relative_diffusivity`
-    for the arguments, the errors raised, the equations and what comes with `return_field`.
+    Cell models use it in D_rel = phi^b, with the volume fraction phi (Bruggeman, Ann. Phys. 416, 1935, 636-664: 1.5 for
+    spheres). The exponent of the law for the tortuosity factor, tau = phi^(1 - alpha), is the same number:
+    alpha = 1 - ln(tau) / ln(phi) = b, since tau = phi / D_rel. It is 1 for straight channels, infinite where the phase
+    does not connect the two ends, NaN where it is absent or alone. See `relative_diffusivity` for the arguments, the
+    errors raised, the equations and the result with `return_field`.
     """
     given = {"voxel_size": voxel_size, "phases": n_phases, "periodic": periodic}
     value, fraction, field = _measure(volume, phase, axis, boundary, return_field, tolerance, given)
@@ -217,7 +217,7 @@ def bruggeman_exponent(
 
 
 def _measure(volume, phase, axis, boundary, return_field, tolerance, given):
-    """Return the relative diffusivity, the volume fraction and, if wanted, the field."""
+    """Return the relative diffusivity, the volume fraction and, if requested, the field."""
     checked = check_volume(volume, **given)
     index = check_phase(volume, phase, checked.phases)
     axis = check_axis(axis)
@@ -251,7 +251,7 @@ def _field(mask, wraps, values, axis):
 
 
 def side_wraps(boundary, periodic, axis):
-    """Tell for the axis of transport, which never wraps, and the two others in their order which of them wrap."""
+    """Return whether the axis of transport, which never wraps, and the two others, in order, wrap."""
     if boundary is None:
         return (False, *periodic[:axis], *periodic[axis + 1 :])
     if not isinstance(boundary, str) or boundary not in BOUNDARIES:

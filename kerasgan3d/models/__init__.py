@@ -1,4 +1,4 @@
-"""Networks: the generator, and the critics that train it."""
+"""Networks: the generator, and the critics for its training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ARCHITECTURES", "Generator", "SliceDiscriminator", "VolumeDiscrimina
 
 
 def __getattr__(name: str) -> Any:
-    """The old name of the architectures, for one release."""
+    """Return the architectures by their deprecated name."""
     if name == "PRESETS":
         warnings.warn("PRESETS is now called ARCHITECTURES.", DeprecationWarning, stacklevel=2)
         return ARCHITECTURES

@@ -1,7 +1,7 @@
 """The base class of the networks: `keras.Model`, with members that type checkers can see.
 
-Keras picks the base classes of its `Model` by backend when it is imported. Type checkers cannot follow that, take the
-class for one that may have any attribute, and would let every misspelt name of a network pass.
+On import, Keras chooses the base classes of its `Model` by backend. Type checkers cannot follow that, assume that the
+class may have any attribute, and would accept every misspelt name of a network.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
 
     class Model:
-        """The members of `keras.Model` that its documentation names, without their types."""
+        """Documented members of `keras.Model`, without their types."""
 
         add_loss: Any
         add_weight: Any

@@ -1,4 +1,4 @@
-"""Where networks can be used: not in a fork of a process that used them, and for training not in any mode of Keras."""
+"""Checks that networks can be used: in this process, and for training with Keras's current settings."""
 
 import os
 
@@ -11,12 +11,13 @@ def check_process() -> None:
     """Check that this process can compute with networks, before one is made or used.
 
     Raises:
-        RuntimeError: if it was forked from one that did, whose threads did not come along: it would wait for them.
+        RuntimeError: if it was forked from a process that used networks: it lacks that process's threads and would
+            wait for them.
     """
     if _state["forked"]:
         raise RuntimeError(
             "networks were used before this process was forked, and would hang in it. Start processes anew: "
-            "multiprocessing.get_context('spawn'), or ProcessPoolExecutor(mp_context=...) of it."
+            "multiprocessing.get_context('spawn'), or pass that context as ProcessPoolExecutor(mp_context=...)."
         )
     _state["used"] = True
 
@@ -26,10 +27,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def check_settings() -> None:
-    """Check that Keras is set to what training takes for granted. Sampling does not depend on it.
+    """Check that Keras has the settings that training relies on. Sampling does not depend on them.
 
     Raises:
-        ValueError: if ``floatx`` or ``image_data_format`` is another.
+        ValueError: if ``floatx`` or ``image_data_format`` has another value.
     """
     for name, expected in (("floatx", "float32"), ("image_data_format", "channels_last")):
         found = getattr(keras.config, name)()

@@ -1,4 +1,4 @@
-"""A generator's inference functions, compiled by whichever backend Keras runs on."""
+"""A generator's inference functions, compiled by the active Keras backend."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kerasgan3d.layers.transposed_conv3d import TransposedConv3D, eighths, inter
 from kerasgan3d.layers.upsample_conv3d import four_tap
 from kerasgan3d.models._stem import Stem
 
-# Labels whose lead over the next phase is smaller than this share of the largest logit are decided in float64. In
-# millions of voxels rounding in float32 moved a lead by at most 3.4e-6 of it in tiles of 96^3, by 5e-6 in small ones,
-# and by a twentieth of that in most voxels: where it does not decide, labels are the same for every tile, batch, thread
-# and machine.
+# Labels whose lead over the next phase is smaller than this fraction of the largest logit are decided in float64. In
+# millions of voxels float32 rounding changed a lead by at most 3.4e-6 of it in tiles of 96^3, by 5e-6 in small ones,
+# and by a twentieth of that in most voxels: where rounding does not decide, labels are the same for every tile, batch,
+# thread and machine.
 _DOUBT = 6e-6
 _ROWS_AT_ONCE = 4096  # rows of a matrix product in float64: some 50 MB for the compact generator
-# The choice among phases is a dozen passes over memory, which XLA makes one; compiling takes a tenth of a second for
-# each shape, which smaller tiles do not earn back.
+# The choice of a phase takes a dozen passes over memory, which XLA fuses into one; compiling takes a tenth of a second
+# for each shape, which does not pay off for smaller tiles.
 _WORTH_COMPILING = 2**18
 _NOT_FINITE = "the generator's weights are not finite: training diverged, or the file is damaged."
 _CORNERS = np.array(list(product((0, 1), repeat=3)))
@@ -34,12 +34,12 @@ class Stage(NamedTuple):
     """A layer of the folded network as an ordinary convolution without padding.
 
     Attributes:
-        kernel: Of kind "plain" (k, k, k, in, out), of kind "residual" (3, 3, 3, channels, channels); of kind "double"
-            (2, 2, 2, in, 8 out), which makes, of the 2^3 voxels that meet at a corner, the 2^3 voxels around it,
-            sub-voxels before channels. float64.
+        kernel: float64: (k, k, k, in, out) for kind "plain"; (3, 3, 3, channels, channels) for "residual"; and
+            (2, 2, 2, in, 8 out) for "double", which turns the 2^3 voxels that meet at a corner into the 2^3 finer
+            voxels around it, sub-voxels before channels.
         bias: One number for each output channel of the kernel, float64.
-        kind: "plain", "residual" (what goes in is added to what comes out) or "double" (the resolution).
-        spare: Voxels at each face that nothing after it needs.
+        kind: "plain", "residual" (the input is added to the output) or "double" (the resolution doubles).
+        spare: Voxels at each face that no later layer needs.
     """
 
     kernel: np.ndarray
@@ -49,7 +49,7 @@ class Stage(NamedTuple):
 
 
 def stages(generator: Any, weights: Sequence[np.ndarray]) -> list[Stage]:
-    """The folded network, layer by layer.
+    """Return the folded network, layer by layer.
 
     Args:
         generator: The Generator.
@@ -76,10 +76,10 @@ def stages(generator: Any, weights: Sequence[np.ndarray]) -> list[Stage]:
 
 
 class Sampler:
-    """Labels and probabilities from latents, by a generator's folded network.
+    """Computation of labels and probabilities from latents by a generator's folded network.
 
-    Where the network has residual convolutions, its layers at the latents' resolution are its ``stem``, which whoever
-    samples applies to the latents first, many tiles at once; the methods then take what it makes.
+    Where the network has residual convolutions, its layers at the latents' resolution form the ``stem``. The caller
+    applies it to the latents first, for many tiles at once; the methods then take its features.
 
     Args:
         n_phases: Number of phases.
@@ -93,12 +93,12 @@ class Sampler:
         self.probabilities: Any = None
 
     def set_stages(self, found: list[Stage]) -> None:
-        """Take over the network's ``stages``.
+        """Set the network's ``stages``.
 
         Raises:
             ValueError: if a weight is not finite.
         """
-        # What the network makes of them would not tell: a rectifier may turn NaN into 0.
+        # The network's output would not show it: a ReLU may turn NaN into 0.
         if not all(np.isfinite(array).all() for stage in found for array in stage[:2]):
             raise ValueError(_NOT_FINITE)
         first = next(i for i, stage in enumerate(found) if stage.kind == "double")
@@ -117,10 +117,10 @@ class Sampler:
             self._label_function, self.probabilities = _compiled(self)
 
     def labels(self, latents: np.ndarray) -> np.ndarray:
-        """Labels (batch, z, y, x), uint8, of latents (batch, z, y, x, channels), or of what the stem makes of them.
+        """Compute labels (batch, z, y, x), uint8, of latents (batch, z, y, x, channels), or of the stem's features.
 
-        A voxel whose two likeliest phases are closer than rounding errors could tell is computed again, in float64 and
-        from nothing but the latents that it depends on, so that its label does not depend on the tile it is part of.
+        A voxel whose two most probable phases differ by less than rounding errors is recomputed in float64 and only
+        from the latents that it depends on, so that its label does not depend on the tile that contains it.
         """
         labels, doubt, largest = self._label_function(latents)
         if not np.isfinite(largest):
@@ -133,11 +133,11 @@ class Sampler:
 
     @property
     def doublings(self) -> int:
-        """How often the resolution doubles."""
+        """Number of doublings of the resolution."""
         return sum(stage.kind == "double" for stage in self._stages)
 
     def features(self, latents: Any, weights: Sequence[Any]) -> Any:
-        """What the last convolution makes, its sub-voxels not yet interleaved: (batch, z, y, x, 8 phases)."""
+        """Compute the output of the last convolution, before interleaving: (batch, z, y, x, 8 phases)."""
         x, last = latents, len(self._stages) - 1
         for i, stage in enumerate(self._stages):
             kernel, bias = weights[2 * i : 2 * i + 2]
@@ -148,7 +148,7 @@ class Sampler:
             x = crop(interleave(x, kernel.shape[-1] // 8), stage.spare) if stage.kind == "double" else x
 
     def choose(self, features: Any) -> tuple[Any, Any, Any]:
-        """Labels of the sub-voxels (batch, z, y, x, 8), which of them rounding could decide, and the largest logit."""
+        """Return labels of the sub-voxels (batch, z, y, x, 8), a mask of those in doubt, and the largest logit."""
         logits = ops.reshape(features, (*ops.shape(features)[:-1], 8, self._n_phases))
         logits = ops.unstack(logits, self._n_phases, axis=-1)
         first, second, label = logits[0], ops.full_like(logits[0], -np.inf), ops.zeros_like(logits[0], dtype="uint8")
@@ -161,16 +161,16 @@ class Sampler:
         return label, first - second < _DOUBT * largest, largest
 
     def softmax(self, latents: Any, weights: Sequence[Any]) -> Any:
-        """Probabilities (batch, z, y, x, phases)."""
+        """Compute probabilities (batch, z, y, x, phases)."""
         return ops.softmax(crop(interleave(self.features(latents, weights), self._n_phases), 1), axis=-1)
 
     def _decide(self, latents, voxels):
-        """The labels of some voxels (m, 4: batch, z, y, x) in float64, by computing only what they depend on."""
-        stages = self._stages  # of now: another thread may set its own
+        """Compute labels of some voxels (m, 4: batch, z, y, x) in float64, from only what they depend on."""
+        stages = self._stages  # the current ones: another thread may set its own
         shapes = [np.array(latents.shape[1:4])]
         for stage in stages:
             shapes.append(_SHAPES[stage.kind](shapes[-1], len(stage.kernel)) - 2 * stage.spare)
-        # Which places are needed of each layer's output, from the last to the first.
+        # The places of each layer's output that are needed, from the last layer to the first.
         steps, places = [], voxels
         for stage, shape in zip(reversed(stages), reversed(shapes[:-1]), strict=True):
             if stage.kind == "plain":
@@ -199,7 +199,7 @@ class Sampler:
 
 
 def _plain(stage, latents, places):
-    """What comes before the first doubling at some places (m, 4), float64: (m, channels)."""
+    """Compute the features before the first doubling at some places (m, 4), float64: (m, channels)."""
     if stage.kind != "plain":  # done by the stem
         return latents[tuple(places.T)].astype("float64")
     kernel = stage.kernel
@@ -221,21 +221,21 @@ _SHAPES = {
 
 
 def _rows(x, index, kernel):
-    """The product of a matrix and the rows ``x[index]`` (m, n, channels), each as one: (m, out)."""
+    """Multiply the rows ``x[index]`` (m, n, channels), each flattened, by a matrix: (m, out)."""
     at_once = 8 * _ROWS_AT_ONCE // index.shape[1]
     parts = [x[index[i : i + at_once]].reshape(-1, len(kernel)) @ kernel for i in range(0, len(index), at_once)]
     return np.concatenate(parts) if parts else np.empty((0, kernel.shape[1]))
 
 
 def _places(doubt, shape):
-    """The voxels (m, 4) of a mask of sub-voxels (batch, z, y, x, 8) that lie within labels of a shape."""
+    """Return the voxels (m, 4) of a mask of sub-voxels (batch, z, y, x, 8) that lie within labels of a shape."""
     found = np.stack(np.unravel_index(np.flatnonzero(doubt), doubt.shape), axis=-1)
     voxels = np.concatenate([found[:, :1], 2 * found[:, 1:4] + _CORNERS[found[:, 4]] - 1], axis=1)
     return voxels[((voxels >= 0) & (voxels < shape)).all(axis=1)]
 
 
 def _compiled(sampler):
-    """The functions from latents to (labels, doubt, largest) and to probabilities, NumPy to NumPy."""
+    """Compile the functions from latents to (labels, doubt, largest) and to probabilities, NumPy to NumPy."""
 
     def label(latents, weights, choose):
         labels, doubt, largest = choose(sampler.features(latents, weights))
@@ -248,7 +248,7 @@ def _compiled(sampler):
         shape = tf.TensorSpec((None, None, None, None, sampler.weights[0].shape[-2]), tf.float32)
         signature = [shape, [tf.TensorSpec(weight.shape, weight.dtype) for weight in sampler.weights]]
         choose = tf.function(sampler.choose, jit_compile=True, autograph=False)
-        # On a CPU, XLA makes 3D convolutions 10 to 100 times slower: only the choice is compiled with it.
+        # On a CPU, XLA makes 3D convolutions 10 to 100 times slower: it compiles only the choice of a phase.
         functions = (
             lambda latents, weights: label(latents, weights, sampler.choose),
             lambda latents, weights: label(latents, weights, choose),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 # F(4, 3) of Lavin & Gray, CVPR 2016 (arXiv:1509.09308): 4 outputs along an axis from 6 inputs by 6 products instead of
-# 12; 3.4 instead of 27 for an output in 3D. What it costs in accuracy is 1e-13, of float64.
+# 12; in 3D 3.4 products per output instead of 27. Its rounding errors in float64 are 1e-13.
 _INPUTS = np.array(
     [
         [4, 0, -5, 0, 1, 0],
@@ -30,19 +30,19 @@ _TAPS = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [
 _OUTPUTS = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], "float64")
 _PLANE_INPUTS, _PLANE_OUTPUTS = np.kron(_INPUTS, _INPUTS), np.kron(_OUTPUTS, _OUTPUTS)
 _AT_ONCE = (8, 24, 24)  # places (z, y, x) that a thread computes at once, in some 80 MB for 160 channels
-# OpenBLAS shares a product of more multiplications among its own threads, 216 times a layer, each time waiting for the
-# last: far slower where other processes want the same cores. What threads share here are whole pieces.
+# OpenBLAS splits larger products among its own threads, 216 times a layer, each time waiting for the slowest: much
+# slower where other processes use the same cores. Threads here share whole pieces instead.
 _PRODUCT = 2**18
 _MOST_THREADS = 8
 _ROOM = threading.local()
 
 
 class Stem:
-    """What a network with residual convolutions makes of the latents before the resolution doubles for the first time.
+    """Layers of a network with residual convolutions before the resolution doubles for the first time.
 
-    Residual convolutions at the lowest resolution need wide margins there, of few places: of 4 MB of features that make
-    a tile of 256^3 voxels. So they are computed once for many tiles, and in float64, so that what is decided in float64
-    needs to go back no further.
+    Residual convolutions at the lowest resolution need wide margins, but few places: 4 MB of features for a tile of
+    256^3 voxels. They are therefore computed once for many tiles, and in float64, so that voxels that are decided in
+    float64 need no earlier layers.
 
     Args:
         stages: The first convolution and the residual ones that follow, see `kerasgan3d.models._sampler.Stage`.
@@ -51,10 +51,10 @@ class Stem:
     def __init__(self, stages: Sequence[Any]):
         self._stages = stages
         self._layers = [(transformed(stage.kernel), stage.bias, stage.kind == "residual") for stage in stages]
-        self.halo = len(stages)  # latents more than it fills, at each face
+        self.halo = len(stages)  # latents lost at each face
 
     def is_of(self, stages: Sequence[Any]) -> bool:
-        """Whether it is made of such stages: to transform the kernels takes a tenth of the time of a tile."""
+        """Tell whether the stem has these stages: transforming the kernels takes a tenth of the time of a tile."""
         return len(stages) == len(self._stages) and all(
             np.array_equal(a, b)
             for one, other in zip(stages, self._stages, strict=True)
@@ -62,7 +62,7 @@ class Stem:
         )
 
     def __call__(self, latents: np.ndarray) -> np.ndarray:
-        """Features (z, y, x, channels), float64, of latents (z, y, x, channels): ``halo`` fewer at each face."""
+        """Compute features (z, y, x, channels), float64, of latents (z, y, x, channels), ``halo`` fewer per face."""
         x = latents.astype("float64")
         for kernel, bias, residual in self._layers:
             y = convolved(x, kernel)
@@ -74,13 +74,13 @@ class Stem:
 
 
 def transformed(kernel: np.ndarray) -> np.ndarray:
-    """A kernel (3, 3, 3, in, out) as ``convolved`` takes it: (216, in, out)."""
+    """Transform a kernel (3, 3, 3, in, out) for ``convolved``: (216, in, out)."""
     found = np.einsum("ai,bj,ck,ijkmn->bcamn", _TAPS, _TAPS, _TAPS, kernel, optimize=True)
     return found.reshape(216, *kernel.shape[3:])
 
 
 def convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """(z, y, x, in) by a ``transformed`` kernel, without padding: (z - 2, y - 2, x - 2, out)."""
+    """Convolve (z, y, x, in) with a ``transformed`` kernel, without padding: (z - 2, y - 2, x - 2, out)."""
     size = [n - 2 for n in x.shape[:3]]
     y = np.empty((*size, kernel.shape[-1]))
 
@@ -98,11 +98,11 @@ def _threads():
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not come along
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # a fork has none of its parent's threads
 
 
 def _room(name, shape):
-    """An array that this thread used before: fresh memory takes longer than what is computed in it."""
+    """Return a buffer of this thread: allocating memory anew takes longer than the computation."""
     n, found = math.prod(shape), getattr(_ROOM, name, None)
     if found is None or len(found) < n:
         found = np.empty(n)
@@ -119,7 +119,7 @@ def _convolved(x, kernel, y):
     windows = np.lib.stride_tricks.sliding_window_view
     tiles = _room("tiles", (depth, ty, tx, 6, 6, c_in))
     tiles[:] = windows(padded, (6, 6), axis=(1, 2))[:, ::4, ::4].transpose(0, 1, 2, 4, 5, 3)
-    # The products are of matrices whose rows lie apart: BLAS takes them as they are, and nothing is transposed.
+    # The rows of these matrices are not contiguous: BLAS accepts that, and nothing is transposed.
     planes = _room("planes", (36, depth, ty * tx, c_in))
     np.matmul(_PLANE_INPUTS, tiles.reshape(depth, ty * tx, 36, c_in), out=planes.transpose(1, 2, 0, 3))
     columns = windows(planes.reshape(36, depth, -1), 6, axis=1)[:, ::4].transpose(0, 1, 3, 2)
@@ -136,7 +136,7 @@ def _convolved(x, kernel, y):
 
 
 def _multiply(terms, kernel, out):
-    """(216, rows, in) by (216, in, out), a few rows at a time."""
+    """Multiply (216, rows, in) by (216, in, out), a few rows at a time."""
     rows, (n_in, n_out) = terms.shape[1], kernel.shape[1:]
     at_once = min(rows, max(1, _PRODUCT // (n_in * n_out)))
     whole = rows // at_once * at_once

@@ -1,4 +1,4 @@
-"""What a file of weights may hold: looked at before it is read, since a stranger may have made it."""
+"""Checks of a file of weights before it is read, since it may come from an untrusted source."""
 
 from collections import Counter
 
@@ -8,26 +8,26 @@ from kerasgan3d.models.architectures import LIMITS, kernel_weights
 
 _MAX_OBJECTS = 512
 _MAX_DEPTH = 8
-_MAX_ATTRIBUTE = 4096  # bytes; Keras notes names and dtypes in attributes
+_MAX_ATTRIBUTE = 4096  # bytes; Keras stores names and dtypes in attributes
 
 
 def check_size(path, arguments):
     """Check that a file is large enough for a network, before the network is made.
 
-    So that the memory a folder can ask for is at most a small multiple of what was downloaded.
+    This bounds the memory that a folder can claim to a small multiple of its download size.
 
     Args:
         path: Path of the file.
-        arguments: Those of the Generator.
+        arguments: Arguments of the Generator.
 
     Raises:
-        ValueError: if it is smaller than the kernels of that network are in half precision.
+        ValueError: if the file is smaller than the kernels of that network in half precision.
     """
     n_phases = len(arguments.get("phases", ()))
     channels = [arguments.get("latent_channels"), *arguments.get("widths", ()), n_phases]
     depths = arguments.get("depths", ())
     if not all(type(n) is int and n > 0 for n in channels) or not all(type(n) is int and n >= 0 for n in depths):
-        return  # defaults, or what the Generator refuses itself
+        return  # defaults, or values that the Generator itself refuses
     taps = 27 if arguments.get("upsampling", "resize") == "resize" else 64
     weights = kernel_weights(channels, taps, depths)
     long, many = len(channels) - 2 > LIMITS["layers"], channels[-1] > LIMITS["phases"]
@@ -38,23 +38,23 @@ def check_size(path, arguments):
         or sum(depths) > LIMITS["depths"]
         or weights > LIMITS["weights"]
     ):
-        return  # refused by the Generator, in words of its own
+        return  # refused by the Generator, with its own message
     if 2 * weights > path.stat().st_size:
         _refuse(path, f"it would take {2 * weights} bytes or more, the file has {path.stat().st_size}")
 
 
 def check_structure(path, shapes):
-    """Check that an HDF5 file is groups and plain arrays of the given shapes, each once, and nothing else.
+    """Check that an HDF5 file holds groups and plain arrays of the given shapes, each once, and nothing else.
 
-    Nothing of the arrays is read. Links that are not hard, arrays that lie in other files, are put together of others,
-    are compressed or not stored, and arrays that are no numbers are refused.
+    No array is read. Soft and external links are refused, as are arrays that lie in other files, are virtual,
+    compressed or not stored, or do not hold numbers.
 
     Args:
         path: Path of the file.
         shapes: The shapes of all weights, in any order.
 
     Raises:
-        ValueError: if it holds anything else.
+        ValueError: if the file holds anything else.
     """
     found, seen = [], set()
     try:

@@ -1,4 +1,4 @@
-"""What a conditional generator makes of wishes, measured once: asked and got."""
+"""Response of a conditional generator to requested volume fractions, measured once."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from kerasgan3d.models import Generator
 from kerasgan3d.seeds import CALIBRATION
 
 _EDGE = 8  # lattice steps: the edge of the volumes
-_LEAST = 0.5  # a smaller slope is not corrected for in full: conditions would lie far beyond what was learned
+_LEAST = 0.5  # smaller slopes are not fully corrected: conditions would lie far outside the range of training
 
 
 def with_answers(generator: Generator, count: int = 24, seed: int = CALIBRATION) -> tuple[Generator, dict[str, Any]]:
-    """Ask a generator for volume fractions across the range that training covered, and correct it by what it makes.
+    """Measure a generator's response to volume fractions across the range of its training, and correct for it.
 
-    Periodic volumes are asked for uniform fractions, drawn as those of the data vary but wider. Of each phase the line
-    got = mean + gain (asked - mean) + shift is fitted by least squares; wishes are corrected by it from then on, so
-    that the slope is one.
+    Periodic volumes are sampled with uniform fractions that vary like those of the data, but more widely. For each
+    phase the line got = mean + gain (asked - mean) + shift is fitted by least squares; requested fractions are then
+    corrected by it, so that the slope becomes one.
 
     Args:
-        generator: A Generator that is told local fractions; not changed.
-        count: Volumes.
-        seed: Seed of the first.
+        generator: A conditional Generator; not changed.
+        count: Number of volumes.
+        seed: Seed of the first volume.
 
     Returns:
         The generator with gain and shift; and a dict for its card: "count", "asked" and "got", (count, phases),
-        "slope", "shift" and "rms_error", (phases,), the last of what is left once wishes are corrected.
+        "slope", "shift" and "rms_error", (phases,), the last of the errors that remain after the correction.
     """
     conditions = generator.conditions
     assert conditions is not None

@@ -12,7 +12,7 @@ from kerasgan3d.phases import PhaseMap, default_names
 _OURS = {"latent_channels": 64, "upsampling": "resize", "output_bias": True, "initializer": "he_normal"}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "compact": {**_OURS, "widths": (192, 96, 48, 24)},
-    # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), Table 4; weights drawn as for DCGAN (Radford et al. 2016).
+    # Gayon-Lombardo et al., npj Comput. Mater. 6:82 (2020), Table 4; initial weights of DCGAN (Radford et al. 2016).
     "paper": {
         "latent_channels": 100,
         "widths": (512, 256, 128, 64),
@@ -20,7 +20,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "output_bias": False,
         "initializer": {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.02, "seed": None}},
     },
-    # As many multiplications as `compact`, more of them where the resolution is low.
+    # As many multiplications as `compact`, but more of them at low resolution.
     "deep": {**_OURS, "widths": (160, 80, 40, 20), "depths": (2, 1, 0, 0)},
 }
 _GONE = {"wide": "deep"}  # names of earlier versions, and what to use instead
@@ -28,10 +28,10 @@ LIMITS = {"phases": 255, "latent_channels": 4096, "widths": 4096, "layers": 8, "
 
 
 def architecture(name: str) -> dict[str, Any]:
-    """Return the hyper-parameters of an architecture.
+    """Return the hyper-parameters of an architecture by its name.
 
     Raises:
-        ValueError: if there is none of that name.
+        ValueError: if no architecture has that name.
     """
     if isinstance(name, str) and name in _GONE:
         raise ValueError(f"architecture {name!r} is of an earlier version. Use {_GONE[name]!r} instead.")
@@ -39,7 +39,7 @@ def architecture(name: str) -> dict[str, Any]:
 
 
 def check_phase_names(phases: Any) -> tuple[str, ...]:
-    """Return the names of the phases of a generator, from names, a PhaseMap or their number."""
+    """Return the names of a generator's phases, given names, a PhaseMap or their number."""
     if is_integer(phases):
         n, names = int(phases), None
     else:
@@ -51,14 +51,14 @@ def check_phase_names(phases: Any) -> tuple[str, ...]:
 
 
 def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    """Return the channels after each layer but the last."""
+    """Return the checked channels after each layer but the last."""
     if not isinstance(widths, list | tuple) or not 1 <= len(widths) <= LIMITS["layers"]:
         raise ValueError(f"`widths` must hold 1 to {LIMITS['layers']} channel counts. Received: {widths!r}.")
     return tuple(check_integer(width, "widths", 1, LIMITS["widths"]) for width in widths)
 
 
 def check_depths(depths: Sequence[int], widths: Sequence[int], upsampling: str) -> tuple[int, ...]:
-    """Return the residual convolutions of each level; () where there are none."""
+    """Return the checked number of residual convolutions of each level; () for none."""
     if not isinstance(depths, list | tuple) or len(depths) not in (0, len(widths)):
         raise ValueError(f"`depths` must hold one number per width, {len(widths)}, or none. Received: {depths!r:.200}.")
     depths = tuple(check_integer(depth, "depths", 0, LIMITS["depths"]) for depth in depths)
@@ -70,11 +70,11 @@ def check_depths(depths: Sequence[int], widths: Sequence[int], upsampling: str) 
 
 
 def kernel_weights(channels: Sequence[int], taps: int, depths: Sequence[int] = ()) -> int:
-    """Weights in the kernels of a network.
+    """Count the weights in the kernels of a network.
 
     Args:
-        channels: Of the latents, after each layer, and the phases.
-        taps: Of a kernel.
+        channels: Channels of the latents, after each layer, and of the output.
+        taps: Taps of a kernel along an axis.
         depths: Residual convolutions after each layer but the last; () for none.
     """
     residual = sum(n * width * width for n, width in zip(depths, channels[1:], strict=False))
@@ -91,12 +91,12 @@ def check_weights(channels: Sequence[int], taps: int, depths: Sequence[int] = ()
 
 
 def check_one_of(value: Any, name: str, allowed: Sequence[Any]) -> Any:
-    """Return a value that is one of those allowed."""
+    """Return a value if it is one of those allowed; raise a ValueError otherwise."""
     if value not in allowed:
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}. Received: {value!r}.")
     return value
 
 
 def fresh_initializer(initializer: Any) -> Any:
-    """Return a fresh initialiser of the same kind: Keras warns when one unseeded instance serves twice."""
+    """Return a new initialiser of the same kind: Keras warns if one unseeded instance is used twice."""
     return initializer.clone() if hasattr(initializer, "clone") else initializer

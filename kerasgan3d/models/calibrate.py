@@ -6,27 +6,27 @@ from kerasgan3d.seeds import CALIBRATION
 
 
 def calibrate(generator, fractions, *, size=192, volumes=32, limit=0.5, tolerance=0.0, iterations=60, seed=CALIBRATION):
-    """Move the biases of the last layer until the labels of sampled volumes have the given volume fractions.
+    """Shift the biases of the last layer until the labels of sampled volumes have the given volume fractions.
 
-    A bias on a phase's logit makes its regions swell or shrink a little everywhere. Since it only adds to the logarithm
-    of the phase's probability, volumes are sampled once and the shift is found on their probabilities: each iteration
+    A bias on a phase's logit makes its regions grow or shrink slightly everywhere. Since it only adds to the logarithm
+    of the phase's probability, volumes are sampled once and the shift is found from their probabilities: each iteration
     adds a multiple of log(wanted / found), which grows while the error falls and is halved when it rises.
 
-    Where a generator is sure of itself, only large shifts move its volume fractions, and they roughen its surfaces:
-    ``limit`` stops at the fractions that a moderate shift can reach.
+    Where a generator's probabilities are close to 0 and 1, only large shifts change its volume fractions, and these
+    roughen its surfaces: ``limit`` bounds the shift, and so the fractions that can be reached.
 
     Args:
         generator: A Generator with ``output_bias``; changed in place.
         fractions: Volume fractions to reach, (phases,).
         size: Edge length of the sampled volumes in voxels.
-        volumes: How many of them.
+        volumes: Number of sampled volumes.
         limit: The largest shift of a bias, in units of logits.
-        tolerance: Shift no farther once all fractions are so near.
-        iterations: How often to correct.
-        seed: Seed of the first; above all seeds that ``sample`` draws by itself, so that calibration and use differ.
+        tolerance: Largest error of a fraction at which shifting stops.
+        iterations: Number of corrections.
+        seed: Seed of the first volume; above all seeds that ``sample`` draws, so that calibration and use differ.
 
     Returns:
-        dict: "before" and "after", the fractions of the sampled volumes, and "shift", what was added to the biases,
+        dict: "before" and "after", the fractions of the sampled volumes, and "shift", the change of the biases, each
         (phases,).
 
     Raises:
@@ -34,7 +34,7 @@ def calibrate(generator, fractions, *, size=192, volumes=32, limit=0.5, toleranc
     """
     if not generator.output_bias:
         raise ValueError("calibration needs a generator with `output_bias`. Received: one without.")
-    # Neighbouring voxels know much the same: one in eight is enough.
+    # Neighbouring voxels are strongly correlated: one in eight is enough.
     thin = (slice(None, None, 2),) * 3
     logits = np.concatenate(
         [
@@ -65,6 +65,6 @@ def calibrate(generator, fractions, *, size=192, volumes=32, limit=0.5, toleranc
 
 
 def _shares(logits, shift):
-    """Shares of the phases among the likeliest, once the logits are shifted."""
+    """Return the fractions of the most probable phases, once the logits are shifted."""
     labels = (logits + shift.astype(logits.dtype)).argmax(-1)
     return np.bincount(labels, minlength=len(shift)) / len(labels)

@@ -1,4 +1,4 @@
-"""What a volume will cost, told from one tile of it."""
+"""Estimates of time, memory and disk space for a volume, from one tile of it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _WAITING = 3  # parts of a stream in memory: one is computed, one waits, one is 
 
 
 class Estimate(NamedTuple):
-    """What a volume will cost on this machine as it is now.
+    """Estimated cost of a volume on this machine in its present state.
 
     Attributes:
-        seconds: Time to compute it.
-        memory: Bytes of memory at most, libraries included; None where the system does not tell.
-        disk: Bytes of the file; None where there is none, or its format's compression is not known.
+        seconds: Computing time in seconds.
+        memory: Peak memory in bytes, including libraries; None where the system does not report it.
+        disk: Size of the file in bytes; None without a file, or where its format's compression is not known.
     """
 
     seconds: float
@@ -44,13 +44,13 @@ def estimate(
     *,
     streams: bool = False,
 ) -> Estimate:
-    """Compute one tile of a volume, twice, and tell from it what the whole will take.
+    """Compute one tile of a volume twice, and estimate from it the cost of the whole volume.
 
     Args:
         job: The SamplingJob.
-        compute: A function (start, shape) to the labels of that part of it.
-        record: Its VolumeRecord.
-        path: The file to be, or None.
+        compute: A function (start, shape) that returns the labels of that part.
+        record: The volume's VolumeRecord.
+        path: The output file, or None.
         streams: Whether it will be written part by part (`Generator.stream`).
 
     Returns:
@@ -70,7 +70,7 @@ def estimate(
 
 
 def _disk(record: VolumeRecord, suffix: str, labels: np.ndarray) -> int | None:
-    """Bytes of a volume's file, told from a tile of its labels; None where its compression is not known."""
+    """Estimate the size of a volume's file from a tile of its labels; None where its compression is not known."""
     if suffix in (".tif", ".tiff", ".npy"):
         return math.prod(record.shape)
     if suffix != ".zarr":
@@ -83,7 +83,7 @@ def _disk(record: VolumeRecord, suffix: str, labels: np.ndarray) -> int | None:
 
 
 def _peak_memory() -> int | None:
-    """The most memory that this process has used so far, in bytes."""
+    """Return the peak memory of this process so far, in bytes."""
     try:
         import resource
     except ImportError:

@@ -41,14 +41,14 @@ from kerasgan3d.upward import upward
 
 
 class Unit(NamedTuple):
-    """A convolution of a generator and what follows it.
+    """A convolution of a generator with its normalisation and activation.
 
     Attributes:
         convolution: The layer.
         normalization: Its batch normalisation, or None.
-        residual: Whether its input is added to what it makes.
+        residual: Whether its input is added to its output.
         rectified: Whether ReLU follows.
-        spare: Voxels at each face that nothing after it needs, with padding "valid".
+        spare: Voxels at each face that no later layer needs, with padding "valid".
     """
 
     convolution: Any
@@ -58,12 +58,12 @@ class Unit(NamedTuple):
     spare: int
 
     def convolve(self, x: Any) -> Any:
-        """What the convolution makes of ``x``: (batch, z, y, x, channels), without what is spare."""
+        """Apply the convolution to ``x``: (batch, z, y, x, channels), without spare voxels."""
         y = self.convolution(x)
         return crop(y, self.spare) if self.convolution.padding == "valid" else y
 
     def finish(self, x: Any, y: Any, training: bool = False) -> Any:
-        """What follows ``y``, which is ``convolve(x)``."""
+        """Apply normalisation, residual connection and activation to ``y``, the result of ``convolve(x)``."""
         if self.normalization is not None:
             y = self.normalization(y, training=training)
         if self.residual:
@@ -71,17 +71,17 @@ class Unit(NamedTuple):
         return ops.relu(y) if self.rectified else y
 
 
-_SAMPLER_LOCK = threading.Lock()  # of all generators: one of its own could not be copied with a generator
+_SAMPLER_LOCK = threading.Lock()  # shared by all generators, since a generator with a lock could not be copied
 
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
 class Generator(SamplingMethods, Model):
-    """Turns latents into a multi-phase microstructure, any size at a time.
+    """Fully convolutional network that turns latents into a multi-phase microstructure of any size.
 
-    A first convolution mixes neighbouring latents; each further layer doubles the resolution; batch normalisation and
-    ReLU between them, softmax over the phases at the end. Residual convolutions may follow a layer at its resolution:
-    x becomes relu(x + normalization(convolution(x))). Away from boundaries the network commutes with shifts: moving the
-    latents by one moves the volume by ``stride`` voxels.
+    A first convolution mixes neighbouring latents, and each further layer doubles the resolution, with batch
+    normalisation and ReLU between them and a softmax over the phases at the end. Residual convolutions may follow a
+    layer at its resolution: x becomes relu(x + normalization(convolution(x))). Away from boundaries the network is
+    translation-equivariant: shifting the latents by one shifts the volume by ``stride`` voxels.
 
     Args:
         phases: Names of the phases, a PhaseMap, or their number.
@@ -89,24 +89,24 @@ class Generator(SamplingMethods, Model):
         widths: Channels after each layer but the last.
         upsampling: "resize" (a 3^3 convolution first, then up-sampling convolutions in their four-tap form) or
             "transposed" (4^3 transposed convolutions throughout, the first of stride 1, as in the paper).
-        padding: What happens at the faces of the latents, on the same weights. "valid" drops every voxel that saw a
-            boundary: t latents per axis give ``stride * (t - sum(margin))`` voxels. "circular" wraps: t latents give
-            ``stride * t``. "zeros" is what the paper did: ``stride * t`` ("resize") or ``stride * (t + 3)``
-            ("transposed"), contaminated near the faces.
-        normalization: "batch", or "folded" for a generator whose batch normalisation has become part of its weights.
+        padding: Treatment of the faces of the latents, independent of the weights. "valid" drops every voxel that a
+            boundary affects: t latents per axis give ``stride * (t - sum(margin))`` voxels. "circular" wraps: t
+            latents give ``stride * t``. "zeros" pads with zeros as in the paper: ``stride * t`` ("resize") or
+            ``stride * (t + 3)`` ("transposed"), with artefacts near the faces.
+        normalization: "batch", or "folded" for a generator whose batch normalisation is part of its weights.
         output_bias: Whether the last layer adds a bias per phase.
         initializer: Initialiser of the kernels.
         voxel_size: Edge length of a voxel in µm, or None.
-        depths: How many residual 3^3 convolutions follow each layer but the last, one number per width; () for none.
+        depths: Number of residual 3^3 convolutions after each layer but the last, one number per width; () for none.
             They need upsampling="resize".
-        conditions: How local volume fractions of the material vary, a ``kerasgan3d.sampling.Conditions`` or what its
-            ``to_json`` gives, for a generator that is told them: as many more channels as there are phases stand beside
-            the latents. None for one that is not.
+        conditions: Statistics of local volume fractions, a ``kerasgan3d.sampling.Conditions`` or the result of its
+            ``to_json``, for a conditional generator, whose input has one more channel per phase besides the latents.
+            None for an unconditional one.
 
     Input shape: (batch, z, y, x, input_channels). Output shape: (batch, z, y, x, phases), float32 probabilities.
 
     Raises:
-        ValueError: if an argument is not of the above.
+        ValueError: if an argument is invalid.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Generator(SamplingMethods, Model):
         self.normalizations = [
             self._normalization(f"normalization_{i}") for i in range(0 if folded else len(self.widths))
         ]
-        # One list for all levels, since Keras saves no lists of lists.
+        # One flat list for all levels, since Keras does not save lists of lists.
         levels = [(i, j) for i, depth in enumerate(self.depths) for j in range(depth)]
         self.residual_convolutions = [
             PaddedConv3D(
@@ -190,7 +190,7 @@ class Generator(SamplingMethods, Model):
     def from_architecture(cls, name: str, phases: int | PhaseMap | Sequence[str] = 3, **overrides: Any) -> Generator:
         """Make an untrained generator: "deep", "compact" (ours) or "paper" (Table 4 of Gayon-Lombardo 2020).
 
-        Trained ones are presets, which ``kerasgan3d.load_generator`` loads.
+        Trained generators are presets, which ``kerasgan3d.load_generator`` loads.
 
         Args:
             name: "deep", "compact" or "paper".
@@ -198,13 +198,13 @@ class Generator(SamplingMethods, Model):
             overrides: Any other argument of the class, such as ``padding="zeros"``.
 
         Raises:
-            ValueError: if there is no architecture of that name.
+            ValueError: if no architecture has that name.
         """
         return cls(phases=phases, **{**architecture(name), **overrides})
 
     @classmethod
     def from_preset(cls, name: str, phases: int | PhaseMap | Sequence[str] = 3, **overrides: Any) -> Generator:
-        """The old name of ``from_architecture``, for one release."""
+        """Call ``from_architecture``, of which this is the deprecated name."""
         warnings.warn(
             "Generator.from_preset is now called Generator.from_architecture: what it makes is untrained.",
             DeprecationWarning,
@@ -222,17 +222,17 @@ class Generator(SamplingMethods, Model):
 
     @property
     def stride(self) -> int:
-        """Voxels per latent step."""
+        """Number of voxels per lattice step."""
         return 2 ** len(self.widths)
 
     @property
     def input_channels(self) -> int:
-        """Channels of what the network is made of: those of the latents, and of local fractions if it is told them."""
+        """Channels of the network's input: those of the latents, and of local fractions if it is conditional."""
         return self.latent_channels + (0 if self.conditions is None else self.conditions.n_phases)
 
     @property
     def margin(self) -> tuple[int, int]:
-        """Latents needed (before, after) the window that they fill, per axis, without a boundary."""
+        """Extra latents needed (before, after) a window along each axis, so that no boundary affects it."""
         if self.upsampling == "transposed":
             return (3, 2)
         latents = -(-self._reach // self.stride)
@@ -240,24 +240,24 @@ class Generator(SamplingMethods, Model):
 
     @property
     def _depths(self) -> tuple[int, ...]:
-        """How many residual convolutions follow each layer."""
+        """Number of residual convolutions after each layer."""
         return (*(self.depths or (0,) * len(self.widths)), 0)
 
     @property
     def _reach(self) -> int:
-        """How many voxels away a latent's cell may be and still have a say, with upsampling="resize"."""
+        """Distance in voxels over which a latent's cell affects the output, with upsampling="resize"."""
         return sum((self.stride >> i) * (1 + depth) for i, depth in enumerate(self._depths))
 
     @property
     def bytes_per_voxel(self) -> float:
-        """Estimate of the activations: the widest are the two sides of the last layer, in float32."""
+        """Estimate of the activations in bytes: the largest are input and output of the last layer, in float32."""
         stem = 64 * self.widths[0] / self.stride**3 if self.depths else 0  # float64, with its margins and products
         return 4 * (2 * len(self.phases) + self.widths[-1] / 8 + 2) + stem
 
     @property
     def units(self) -> list[Unit]:
-        """The convolutions in the order of the network, each with what follows it."""
-        # Margins are whole latents, more than the convolutions take: the rest is cropped as soon as it can be.
+        """List the convolutions in the order of the network, each with its normalisation and activation."""
+        # Margins are whole latents, more than the convolutions need: the excess is cropped as early as possible.
         spare = self.stride * self.margin[0] - self._reach if self.upsampling == "resize" else 1
         residuals = zip_longest(self.residual_convolutions, self.residual_normalizations)
         found = []
@@ -269,7 +269,7 @@ class Generator(SamplingMethods, Model):
         return found
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Make the weights; done by the constructor."""
+        """Create the weights; the constructor calls this."""
         channels = input_shape[-1]
         for unit in self.units:
             unit.convolution.build((None, None, None, None, channels))
@@ -279,7 +279,7 @@ class Generator(SamplingMethods, Model):
         self.built = True
 
     def logits(self, latents: Any, training: bool = False) -> Any:
-        """What the softmax is taken of: (batch, z, y, x, phases)."""
+        """Compute the logits, the input of the softmax: (batch, z, y, x, phases)."""
         x = latents
         for unit in self.units:
             x = unit.finish(x, unit.convolve(x), training)
@@ -302,14 +302,14 @@ class Generator(SamplingMethods, Model):
         return keras.KerasTensor(self.compute_output_shape(latents.shape), "float32")
 
     def latents_for(self, voxels: int) -> int:
-        """Latents per axis that give at least ``voxels`` voxels with this padding."""
+        """Return the number of latents per axis that give at least ``voxels`` voxels with this padding."""
         cells = -(-int(voxels) // self.stride)
         if self.padding == "valid":
             return cells + sum(self.margin)
         return max(1, cells - 3) if self.padding == "zeros" and self.upsampling == "transposed" else cells
 
     def field(self, seed: int) -> LatentField | ConditionedField:
-        """Return the latent field of a seed; with the conditions of the data beside it, if it is told them."""
+        """Return the latent field of a seed, with random conditions if the generator is conditional."""
         if self.conditions is None:
             return LatentField(seed, self.latent_channels)
         return ConditionedField(seed, self.latent_channels, self.conditions)
@@ -319,14 +319,14 @@ class Generator(SamplingMethods, Model):
         return self._copy(conditions=conditions)
 
     def with_padding(self, padding: str) -> Generator:
-        """A generator with the same weights and another padding."""
+        """Return a generator with the same weights and another padding."""
         return self._copy(padding=padding)
 
     def folded(self) -> Generator:
-        """A generator for inference whose batch normalisation is part of its convolutions.
+        """Return a generator for inference whose batch normalisation is part of its convolutions.
 
         In inference, batch normalisation is gamma (x - mean) / sqrt(variance + epsilon) + beta: a factor per channel
-        that goes into the kernel before it, and a constant that becomes its bias.
+        that multiplies the preceding kernel, and a constant that becomes its bias.
         """
         if not self.normalizations:
             return self._copy()
@@ -336,7 +336,7 @@ class Generator(SamplingMethods, Model):
         return folded
 
     def sampler(self) -> Sampler:
-        """The functions from latents to labels and probabilities, with the weights of now; threads may share it."""
+        """Return the functions from latents to labels and probabilities, with the current weights; thread-safe."""
         check_process()
         with _SAMPLER_LOCK:
             if self._sampler is None:
@@ -345,7 +345,7 @@ class Generator(SamplingMethods, Model):
             return self._sampler
 
     def pieces(self) -> Pieces:
-        """What other processes put the same generator together from."""
+        """Return the data from which other processes rebuild the same generator."""
         more = [str(self.depths)] if self.depths else []
         more += [] if self.conditions is None else [json.dumps(self.conditions.to_json(), sort_keys=True)]
         total = hashlib.sha256(" ".join((self.upsampling, str(self.widths), *more)).encode())
@@ -354,7 +354,7 @@ class Generator(SamplingMethods, Model):
         return Pieces(total.hexdigest(), type(self).from_config, self.get_config(), self.get_weights())
 
     def get_config(self) -> dict[str, Any]:
-        """Hyper-parameters from which the constructor makes the same network."""
+        """Return the hyper-parameters from which the constructor makes the same network."""
         return {
             **super().get_config(),
             **self._arguments(),
@@ -390,7 +390,7 @@ class Generator(SamplingMethods, Model):
         return layers.BatchNormalization(momentum=0.98, epsilon=1e-5, dtype=self.dtype_policy, name=name)
 
     def _folded_weights(self) -> list[np.ndarray]:
-        """The weights of ``folded()``, computed in float64."""
+        """Compute the weights of ``folded()`` in float64."""
         weights = []
         normalizations = {id(unit.convolution): unit.normalization for unit in self.units}
         for convolution in (*self.convolutions, *self.residual_convolutions):
@@ -409,7 +409,7 @@ class Generator(SamplingMethods, Model):
 
 
 def _softmax(logits: Any) -> Any:
-    """Softmax over the last axis, phase by phase: a few phases are too short an axis for TensorFlow's own."""
+    """Compute the softmax over the last axis, phase by phase: TensorFlow's own is slow on an axis this short."""
     n = logits.shape[-1]
     planes: Any = ops.unstack(ops.transpose(ops.reshape(logits, (-1, n))), n)
     largest = ops.stop_gradient(reduce(ops.maximum, planes))

@@ -8,17 +8,17 @@ import numpy as np
 
 
 def drawn(network: Any, seed: int | Sequence[int], initializer: Any = None) -> Any:
-    """Draw the kernels of a network afresh with NumPy, as their initialisers say; return the network.
+    """Redraw the kernels of a network with NumPy from their initialisers, and return the network.
 
-    Initial weights then depend on the seed alone: every backend begins alike.
+    Initial weights then depend on the seed alone and are the same on every backend.
 
     Args:
         network: A built network.
         seed: Non-negative int, or a sequence of them.
-        initializer: What kernels are drawn by; each layer's own if None.
+        initializer: Initialiser of the kernels; each layer's own if None.
 
     Raises:
-        ValueError: if an initialiser is none of the normal, uniform and variance-scaling ones.
+        ValueError: if an initialiser is not a normal, uniform or variance-scaling one.
     """
     layers = [layer for layer in network.layers if hasattr(layer, "kernel")]
     for i, layer in enumerate(layers):
@@ -29,7 +29,7 @@ def drawn(network: Any, seed: int | Sequence[int], initializer: Any = None) -> A
 
 
 def _values(rng, initializer, shape):
-    """Initial values, float32."""
+    """Draw initial values, float32."""
     settings, kinds = initializer.get_config(), keras.initializers
     if isinstance(initializer, kinds.VarianceScaling):
         receptive = int(np.prod(shape[:-2]))
@@ -58,7 +58,7 @@ def _values(rng, initializer, shape):
 
 
 def _truncated(rng, shape):
-    """Standard normal numbers between -2 and 2."""
+    """Draw standard normal numbers truncated to the range from -2 to 2."""
     values = rng.normal(size=shape)
     while (outside := np.abs(values) > 2).any():
         values[outside] = rng.normal(size=int(outside.sum()))

@@ -1,4 +1,4 @@
-"""Preset folders: a generator with all that is known about it; `kerasgan3d.folder` says which files they hold."""
+"""Preset folders: a generator with all facts about it; `kerasgan3d.folder` lists the files that they hold."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from kerasgan3d.models._weights_file import check_size, check_structure
 from kerasgan3d.models.generator import Generator
 from kerasgan3d.texts import clipped, shown
 
-# What a loader knows itself, and no folder may claim.
+# Facts that only the loader may state, and no folder.
 _ORIGIN = ("repo", "revision")
 _INITIALIZERS = {"HeNormal": (), "GlorotUniform": (), "RandomNormal": ("mean", "stddev")}
 
@@ -42,15 +42,15 @@ def save_preset(
     card: dict[str, Any] | None = None,
     reference: dict[str, Any] | None = None,
 ) -> Path:
-    """Write a generator to a preset folder, replacing the one that is there, card and picture included.
+    """Write a generator to a preset folder, replacing an existing preset, including its card and picture.
 
-    The folder is replaced in one step; files in it that are no part of a preset stay.
+    The folder is replaced in one step; files in it that are not part of a preset stay.
 
     Args:
         generator: The Generator.
-        folder: Where to; made if need be, its parent must exist.
-        card: dict that JSON can hold; ``generator.card`` if None. The format's number, the phases, the voxel size and
-            the weights' sha256 and size are put in.
+        folder: The output folder; created if necessary, but its parent must exist.
+        card: JSON-serialisable dict; ``generator.card`` if None. The format's number, the phases, the voxel size and
+            the weights' sha256 and size are added.
         reference: dict of statistics of the real data, or None.
 
     Returns:
@@ -65,7 +65,7 @@ def save_preset(
     with replacing(folder) as temporary:
         try:
             keras.saving.save_model(generator, temporary, zipped=False)
-        except RuntimeError as error:  # what HDF5 makes of a full disk
+        except RuntimeError as error:  # raised by HDF5 on a full disk
             raise WriteError(f"{folder} could not be written. Is there room on the disk?") from error
         if (temporary / "assets").is_dir():
             (temporary / "assets").rmdir()
@@ -87,23 +87,23 @@ def save_preset(
 
 
 def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None = None) -> Generator:
-    """Load the generator of a preset folder, executing nothing that it holds.
+    """Load the generator of a preset folder without executing anything in it.
 
-    The configuration is read as JSON against the names and bounds of the generator's own hyper-parameters, the network
-    is made by its own constructor, and the weights are checked against their sha256. The file of weights must hold
-    plain arrays of exactly that network's shapes and nothing else, which is looked at before any of it is read.
+    The configuration is read as JSON and checked against the names and bounds of the generator's hyper-parameters, the
+    generator's own constructor makes the network, and the weights are checked against their sha256. The file of weights
+    must hold plain arrays of exactly that network's shapes and nothing else, which is checked before it is read.
 
     Args:
         folder: Path of the folder.
-        origin: dict of where it came from, "repo" and "revision" (the commit), for one from the Hub. It goes into the
-            card; what the folder itself says of these is ignored.
+        origin: dict of the origin of a preset from the Hub, "repo" and "revision" (the commit). It is added to the
+            card; what the folder itself states about these is ignored.
 
     Returns:
         Generator with its ``card``.
 
     Raises:
         FileNotFoundError: if the folder or one of its files is missing.
-        ValueError: if a file is not what it should be.
+        ValueError: if a file has the wrong content.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -125,7 +125,7 @@ def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None
         raise ValueError(f"{weights} is not the file that {CARD} names: its sha256 is {actual}, not {known}.")
     check_size(weights, arguments)
     try:
-        generator = Generator(**arguments, dtype="float32")  # whatever Keras is set to: the weights are float32
+        generator = Generator(**arguments, dtype="float32")  # regardless of Keras's settings
     except ValueError as error:
         raise ValueError(f"{folder / CONFIG} describes no generator: {clipped(str(error), 500)}") from error
     made = {"phases": list(generator.phases), "voxel_size": generator.voxel_size}
@@ -144,7 +144,7 @@ def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None
 
 
 def _checked_arguments(config: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The constructor's arguments from Keras's ``config.json``, refused unless they are the generator's own."""
+    """Return the constructor's arguments from Keras's ``config.json``; refuse any that are not the generator's."""
     arguments = config.get("config")
     if config.get("class_name") != "Generator" or not isinstance(arguments, dict):
         raise ValueError(f"{path} must describe a Generator. Received: {shown(config.get('class_name'))}.")

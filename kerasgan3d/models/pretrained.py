@@ -1,4 +1,4 @@
-"""The generator that a run starts from, and how the phases of another material take over its weights."""
+"""Pretrained generators that a run starts from, and the mapping of their phases to those of another material."""
 
 import hashlib
 from functools import cached_property
@@ -13,13 +13,13 @@ from kerasgan3d.models import Generator
 from kerasgan3d.models.calibrate import calibrate
 from kerasgan3d.seeds import PRETRAINED
 
-# The volumes by which a generator is known before training: seeds that nothing else looks at.
+# Volumes from which a generator is measured before training: seeds that nothing else uses.
 _SAMPLES = {"count": 4, "seed": PRETRAINED}
-# Of another material volume fractions may be far off: biases may move far, but since that roughens surfaces no farther
-# than until the fractions of some volumes are near the data's. Training does the rest.
+# Volume fractions of another material may be far off: biases may shift far, but since that roughens surfaces, only
+# until the fractions of some volumes are near the data's. Training does the rest.
 _BIASES = {"limit": 8.0, "tolerance": 0.05, "volumes": 8}
-# The lead, in logits, that the likeliest of the phases begins with: with three, its probability is 0.96. A trained last
-# layer is ten times as sure, and where the softmax is that sure of a phase, no gradient reaches what is before it.
+# The initial lead, in logits, of the most probable of the phases: with three phases, its probability is 0.96. The lead
+# of a trained last layer is ten times as large, and where the softmax saturates, no gradient reaches earlier layers.
 _LEAD = 4.0
 
 
@@ -31,10 +31,10 @@ class Pretrained:
         size: Edge length in voxels of the sub-volumes that it will be trained on.
 
     Attributes:
-        generator: The same with padding "valid".
+        generator: The generator with padding "valid".
 
     Raises:
-        ValueError: if it is no Generator, or its batch normalisation was folded.
+        ValueError: if it is not a Generator, or its batch normalisation was folded.
     """
 
     def __init__(self, generator, size):
@@ -49,39 +49,39 @@ class Pretrained:
 
     @cached_property
     def samples(self):
-        """Some of its volumes: a list of labels (z, y, x)."""
+        """Sampled volumes: a list of labels (z, y, x)."""
         seeds = range(_SAMPLES["seed"], _SAMPLES["seed"] + _SAMPLES["count"])
         return [self.generator.sample(self._size, seed=seed).labels for seed in seeds]
 
     @property
     def fractions(self):
-        """Its volume fractions: (phases,)."""
+        """Volume fractions of the sampled volumes: (phases,)."""
         n = len(self.generator.phases)
         counts = np.sum([np.bincount(sample.ravel(), minlength=n) for sample in self.samples], axis=0)
         return counts / counts.sum()
 
     @property
     def structuring_length(self):
-        """Length of its largest structuring element in voxels, see ``kerasgan3d.material.statistics``."""
+        """Length of the largest structuring element in voxels, see ``kerasgan3d.material.statistics``."""
         return structuring_length(self.samples, len(self.generator.phases))
 
     def counterparts(self, phases, fractions):
-        """Which of its phases each phase of another material takes the place of.
+        """Match each phase of another material to the phase of the generator that it replaces.
 
-        Phases of the same name, whatever its case; of the rest those whose volume fractions are closest, in all, while
-        there are any: in a trained last layer each kernel is sure of its own regions, and it is faster to learn other
-        shapes than to become sure.
+        Phases of the same name match, ignoring case; the remaining ones are assigned so that their volume fractions
+        are closest overall: a trained last layer already separates its phases, and it is faster to learn other shapes
+        than to learn such a separation.
 
         Args:
             phases: Names of the other material's phases.
             fractions: Their volume fractions.
 
         Returns:
-            list with the place of a phase of the generator for each, or None.
+            list with the index of a phase of the generator for each, or None.
         """
         old = [name.casefold() for name in self.generator.phases]
         found = [old.index(name.casefold()) if name.casefold() in old else None for name in phases]
-        # Two names may differ in case alone: the first of them keeps the phase.
+        # Where two names differ only in case, the first keeps the phase.
         found = [j if j not in found[:i] else None for i, j in enumerate(found)]
         open_, left = [i for i, j in enumerate(found) if j is None], [j for j in range(len(old)) if j not in found]
         if open_ and left:
@@ -91,18 +91,19 @@ class Pretrained:
         return found
 
     def start(self, phases, voxel_size, fractions, *, conditions=None, seed=0):
-        """A generator of another material's phases to begin training with.
+        """Return a generator with another material's phases, to start training from.
 
-        All weights are the pretrained ones, but in the last layer. There phases have the kernels of their counterparts;
-        those without one are drawn around the mean of the old kernels, as far from it as these are, so that they soon
-        have regions of their own. The last layer is scaled down until its softmax is unsure enough to learn, which
-        changes no label. Where volume fractions are far from the data's, biases are moved towards these.
+        All weights except those of the last layer are the pretrained ones. In the last layer, phases take the kernels
+        of their counterparts; kernels of phases without one are drawn around the mean of the old kernels, with the same
+        spread, so that they soon form regions of their own. The last layer is scaled down until its softmax no longer
+        saturates, which changes no label. Where volume fractions are far from the data's, biases are shifted towards
+        these.
 
         Args:
             phases: Names of the phases.
-            voxel_size: µm, or None.
+            voxel_size: Edge of a voxel in µm, or None.
             fractions: Volume fractions of the data, (phases,).
-            conditions: What it is told of the data, where the pretrained one is told local fractions; else None.
+            conditions: Conditions of the data, where the pretrained generator is conditional; None otherwise.
             seed: Non-negative int, for kernels that are drawn.
 
         Returns:
@@ -112,7 +113,7 @@ class Pretrained:
         new = remade(self.generator, phases=list(phases), voxel_size=voxel_size, conditions=told)
         chosen, rng = self.counterparts(phases, fractions), np.random.default_rng([seed, 0])
         mine, theirs = _inner(new), _inner(self.generator)
-        if told is not None:  # the first kernel has inputs for the phases, after those for the latents
+        if told is not None:  # inputs for the phases follow those for the latents
             first, at = mine.pop(0), self.generator.latent_channels
             kernel = theirs.pop(0).kernel.numpy()
             by_phase = _taken_over(kernel[..., at:, :], chosen, -2, None)
@@ -132,15 +133,15 @@ class Pretrained:
         return new
 
     def facts(self, phases, fractions):
-        """What it was and who takes the place of whom, for JSON.
+        """Return the origin of the generator and its phases' counterparts, for JSON.
 
         Args:
-            phases, fractions: Of the other material.
+            phases, fractions: Phases and volume fractions of the other material.
 
         Returns:
-            dict: "name", "repo", "revision", "sha256" (of the weights' file), "citation" and "licence" as far as
-            known; "digest", the sha256 of the weights themselves; "phases", "voxel_size"; "counterparts", name to old
-            name or None.
+            dict: "name", "repo", "revision", "sha256" (of the weights' file), "citation" and "licence" where known;
+            "digest", the sha256 of the weights themselves; "phases", "voxel_size"; "counterparts", a dict from each
+            name to the old name or None.
         """
         card, old = self.generator.card, self.generator.phases
         known = ("name", "repo", "revision", "sha256", "citation", "licence")
@@ -160,13 +161,13 @@ class Pretrained:
 
 
 def remade(generator, **changes):
-    """A Generator with the same settings, or other ones, made in the current precision; its weights are new."""
+    """Return a Generator with the same settings except for ``changes``, in the current precision, with new weights."""
     config = {key: value for key, value in generator.get_config().items() if key not in ("name", "dtype", "trainable")}
     return Generator.from_config({**config, **changes})
 
 
 def median_lead(generator, size):
-    """How far the likeliest phase is ahead of the next, in logits: median over a volume of ``size`` voxels a side."""
+    """Return the lead of the most probable phase over the next, in logits: median over ``size`` voxels per side."""
     edge = generator.latents_for(size)
     latents = generator.field(_SAMPLES["seed"]).window((0, 0, 0), (edge,) * 3)[np.newaxis]
     logits = np.sort(np.asarray(ops.convert_to_numpy(generator.logits(latents)), "float64"), axis=-1)
@@ -174,7 +175,7 @@ def median_lead(generator, size):
 
 
 def _inner(generator):
-    """All layers with weights but the last."""
+    """Return all layers with weights except the last."""
     return [
         *generator.convolutions[:-1],
         *generator.normalizations,
@@ -184,7 +185,7 @@ def _inner(generator):
 
 
 def _taken_over(old, chosen, axis, rng):
-    """Weights of the new phases along an axis: the old ones, or drawn (their mean, where there is no generator)."""
+    """Return weights of the new phases along an axis: old ones, or drawn ones (without ``rng`` the old ones' mean)."""
     old = np.moveaxis(old, axis, -1)
     mean, deviation = old.mean(-1), old.std(-1)
 

@@ -1,4 +1,4 @@
-"""A generator in pieces that can be sent to other processes, which put it together once."""
+"""A generator as plain data that other processes receive and rebuild once."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 from kerasgan3d.sampling.job import SamplingJob
 from kerasgan3d.sampling.plan import Window
 
-_MADE: dict[str, Any] = {}  # by digest: what this process has put together
+_MADE: dict[str, Any] = {}  # by digest: the generator that this process has built
 _LOCK = threading.Lock()
 
 
 class Pieces(NamedTuple):
-    """What makes a generator.
+    """All data from which a generator is rebuilt.
 
     Attributes:
-        digest: The sha256 of what its labels depend on.
-        make: From a configuration to a Generator.
+        digest: The sha256 of everything that its labels depend on.
+        make: Function from a configuration to a Generator.
         config: Its configuration.
         weights: Its weights.
     """
@@ -34,7 +34,7 @@ class Pieces(NamedTuple):
 
 
 def made(pieces: Pieces) -> Any:
-    """The Generator of some pieces, put together where this process has not done so last."""
+    """Return the Generator of some pieces; the last one that this process built is reused."""
     with _LOCK:
         if pieces.digest not in _MADE:
             generator = pieces.make(pieces.config)
@@ -45,22 +45,22 @@ def made(pieces: Pieces) -> Any:
 
 
 def labels_of(pieces: Pieces, job: str, window: Window) -> np.ndarray:
-    """The labels of a window (start, shape) of a SamplingJob, given as JSON: uint8 (z, y, x)."""
+    """Compute the labels of a window (start, shape) of a SamplingJob, given as JSON: uint8 (z, y, x)."""
     return made(pieces).windows(SamplingJob.from_json(json.loads(job)))(*window)
 
 
 def lazily_sent(pieces: Pieces) -> Any:
-    """Pieces as one Dask object, which each worker is sent once."""
+    """Return pieces as one Dask object, which is sent to each worker once."""
     from dask.delayed import delayed as lazy
 
     return lazy(pieces, name=f"generator-{pieces.digest}", traverse=False)
 
 
 def delayed(pieces: Pieces, job: SamplingJob) -> Callable[..., Any]:
-    """A function from (start, shape) to the labels of that part of a job's volume, as Dask objects."""
+    """Return a function from (start, shape) to the labels of that part of a job's volume, as Dask objects."""
     from dask.delayed import delayed as lazy
 
     whole, compute, text = lazily_sent(pieces), lazy(labels_of, pure=True), json.dumps(job.to_json())
-    if job.scan is not None:  # of megabytes: as one object, too
+    if job.scan is not None:  # megabytes of data: also sent as one object
         text = lazy(text, name=f"job-{hashlib.sha256(text.encode()).hexdigest()}", traverse=False)
     return lambda *window: compute(whole, text, window)

@@ -1,4 +1,4 @@
-"""The methods of a generator that make volumes: each makes a SamplingJob and runs it."""
+"""The sampling methods of a generator: each makes a SamplingJob and runs it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _UNSAID = {"periodic": False, "seed": None, "offset": (0, 0, 0), "tile": None, "
 
 
 class SamplingMethods:
-    """What makes volumes of a network; the network says what it is by these attributes and methods."""
+    """Sampling methods of a generator, which rely on the attributes and methods of its network declared here."""
 
     phases: tuple[str, ...]
     voxel_size: float | None
@@ -61,13 +61,13 @@ class SamplingMethods:
         beyond: bool = False,
         blend: Blend | None = None,
     ) -> SamplingJob:
-        """What ``sample`` would do of these arguments, as plain data. Nothing is computed.
+        """Return the job that ``sample`` would run with these arguments, as plain data. Nothing is computed.
 
-        A SamplingJob in place of the size says all of them itself, but for wishes and a blend if it has none; it is
-        returned for the stride of this generator.
+        A SamplingJob in place of the size replaces all other arguments, except for fractions and a blend where it has
+        none; it is returned with the stride of this generator.
 
         Raises:
-            ValueError: as ``sample`` does.
+            ValueError: as for ``sample``.
         """
         if self.padding == "zeros":
             raise ValueError(
@@ -92,7 +92,7 @@ class SamplingMethods:
         return self._steered(size if size == fitted else fitted, fractions, beyond, blend)
 
     def _steered(self, job: SamplingJob, fractions: Fractions | None, beyond: bool, blend: Blend | None) -> SamplingJob:
-        """The job with volume fractions that are wished, and what it is blended with, if any."""
+        """Return the job with requested volume fractions and a blend, if any."""
         if blend is not None:
             job = replace(job, blend=asked_blend(blend, job.size, job.cells[1], job.periodic))
         if fractions is None:
@@ -117,10 +117,10 @@ class SamplingMethods:
         beyond: bool = False,
         blend: Blend | None = None,
     ) -> TilePlan:
-        """How ``sample`` would compute a volume, as plain integers: a TilePlan. Nothing is computed.
+        """Return the TilePlan by which ``sample`` would compute a volume, as plain integers. Nothing is computed.
 
         Raises:
-            ValueError: as ``sample`` does.
+            ValueError: as for ``sample``.
         """
         options = {"periodic": periodic, "offset": offset, "tile": tile, "batch": batch}
         return self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).plan
@@ -173,39 +173,38 @@ class SamplingMethods:
     ) -> Volume | list[Volume]:
         """Generate a volume of labels.
 
-        The volume is a window on an infinite random structure that ``seed`` names: the same seed gives the same voxels
-        at the same coordinates, whatever the window, the tiles and the batch.
+        The volume is a window on the infinite random structure of ``seed``: the same seed gives the same voxels at the
+        same coordinates, regardless of window, tiles and batch.
 
         Args:
             size: Voxels: an int, or (z, y, x). Any positive numbers; a multiple of ``stride`` along periodic axes. Or
-                a SamplingJob, which says all arguments but ``progress``.
-            periodic: Whether the volume continues itself: a bool, three (z, y, x), or letters of axes such as "yx".
+                a SamplingJob, which replaces all arguments but ``progress``.
+            periodic: Axes along which the volume is periodic: a bool, three (z, y, x), or letters of axes such as "yx".
             seed: A non-negative int below 2**64; None draws one. It is recorded in the volume's provenance. Several,
-                such as ``range(20)`` or ``[3, 1, 4]``, give a list of volumes, one for each in their order.
-            offset: Where the window begins, in voxels (z, y, x). Along a periodic axis this rolls the volume by minus
-                the offset.
+                such as ``range(20)`` or ``[3, 1, 4]``, give a list of volumes, one for each seed in order.
+            offset: Start of the window in voxels (z, y, x). Along a periodic axis this rolls the volume by minus the
+                offset.
             tile: Voxels per side that are computed at once: an int or (z, y, x). Has no effect on the result.
             batch: Tiles that are computed at once. Has no effect on the result.
-            fractions: The local volume fractions that are wished for, dict from names of phases: a number, a profile
-                along z (a list), one along another axis ({"x": [...]}), or a coarse field, an array (z, y, x); see
-                ``kerasgan3d.sampling.Conditions.asked``. They span the window, wherever ``offset`` puts it: the
-                offset moves the structure under them. None draws them as they vary in the material.
-            beyond: Whether wishes may lie outside the range that training covered; marked in the provenance.
+            fractions: Requested local volume fractions, a dict from names of phases to a number, a profile along z (a
+                list), one along another axis ({"x": [...]}), or a coarse field, an array (z, y, x); see
+                ``kerasgan3d.sampling.Conditions.asked``. They span the window, wherever it is: ``offset`` moves the
+                structure relative to them. None draws fractions that vary as in the material.
+            beyond: Whether fractions may lie outside the range that training covered; recorded in the provenance.
             blend: (another seed, t), a structure between those of ``seed``, where t is 0, and of the other, where t is
-                1: z = cos(t pi / 2) z_A + sin(t pi / 2) z_B, and what is drawn beside the latents likewise. t is a
-                number from 0 to 1 or spans the window as fractions do: a list is a profile along z, {"x": [...]} one
-                along another axis. Where it is held at 0 or 1 for longer than the network sees, the voxels are those
-                of one seed.
-            progress: A function (voxels done, voxels in all), called after each step. None shows a bar where stderr is
-                a terminal, and in notebooks; False shows none.
+                1: z = cos(t pi / 2) z_A + sin(t pi / 2) z_B, and likewise for random conditions. t is a number from 0
+                to 1 or spans the window as fractions do: a list is a profile along z, {"x": [...]} one along another
+                axis. Where it stays at 0 or 1 over more than the network's receptive field, the voxels are those of
+                one seed.
+            progress: A function (voxels done, total voxels), called after each step. None shows a bar in terminals
+                (on stderr) and in notebooks; False shows none.
 
         Returns:
             Volume: labels (z, y, x), uint8; or a list of them, where `seed` holds several.
 
         Raises:
-            ValueError: if a size, offset, tile, batch, seed, wish or blend is not of the above, or the generator takes
-                no wishes.
-            MemoryError: if the machine has less memory than the volume takes.
+            ValueError: if an argument is invalid, or the generator is not conditional and fractions are given.
+            MemoryError: if the volume needs more memory than the machine has.
         """
         several = isinstance(seed, Iterable)
         seeds = [check_seed(each) for each in seed] if isinstance(seed, Iterable) else [seed]
@@ -239,7 +238,7 @@ class SamplingMethods:
         """Generate the probabilities of the phases, the paper's confidence maps. Arguments as for ``sample``.
 
         Returns:
-            float32 array (z, y, x, phases); its argmax is what ``sample`` gives.
+            float32 array (z, y, x, phases); its argmax is the result of ``sample``.
         """
         options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": tile, "batch": batch}
         job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).seeded()
@@ -265,30 +264,30 @@ class SamplingMethods:
         client: distributed.Client | None = None,
         progress: Told = None,
     ) -> Streamed:
-        """Generate a volume of any size into a file, part by part: memory is that of a few tiles.
+        """Generate a volume of any size into a file, part by part, in the memory of a few tiles.
 
-        The voxels are those of ``sample``. What is being written lies beside its place, in a folder of the same name
-        and ``.partial``; the file appears when it is complete. The same call goes on where an interrupted one ended,
-        whatever ended it, also with other tiles, workers or ``seed=None``.
+        The voxels are those of ``sample``. Unfinished data lie next to ``path``, in a folder of the same name with the
+        suffix ``.partial``; the file appears when it is complete. Repeating a call resumes an interrupted one, whatever
+        interrupted it, even with other tiles, workers or ``seed=None``.
 
         Args:
-            path: The file to be: .zarr (OME-Zarr with a pyramid), or .tif (BigTIFF from 4 GB on).
+            path: The output file: .zarr (OME-Zarr with a pyramid), or .tif (BigTIFF above 4 GB).
             size, periodic, seed, offset, fractions, beyond, blend: As for ``sample``. With ``seed=None`` an interrupted
                 volume keeps its seed.
             tile: Voxels per side that are computed at once, rounded up to a multiple of 128: an int or (z, y, x).
                 256 if None, and half of that along z where workers share the memory.
-            resume: Whether to go on with an interrupted call; False starts afresh.
-            overwrite: Whether a file that exists may be replaced.
+            resume: Whether to resume an interrupted call; False starts over.
+            overwrite: Whether an existing file may be replaced.
             workers: Processes on this machine among which a Dask cluster shares the work; this one alone if None.
             client: A ``dask.distributed.Client`` of any cluster that has kerasgan3d, instead of ``workers``.
-            progress: A function (voxels done, voxels in all), called as parts are written. None shows a bar where
-                stderr is a terminal, and in notebooks; False shows none.
+            progress: A function (voxels done, total voxels), called as parts are written. None shows a bar in
+                terminals (on stderr) and in notebooks; False shows none.
 
         Returns:
             Streamed: path, seed, volume fractions, checksum of the content, voxels computed and seconds.
 
         Raises:
-            ValueError: as ``sample``, or if the beginning of another volume lies at the path.
+            ValueError: as for ``sample``, or if an unfinished, different volume lies at the path.
             OSError: if the file exists, or cannot be written.
         """
         if workers is not None:
@@ -320,28 +319,28 @@ class SamplingMethods:
         state: str | os.PathLike[str] | None = None,
         progress: Told = None,
     ) -> Volume:
-        """Continue a scan: a volume that holds what is known exactly, the rest generated so that it goes on from it.
+        """Continue a scan: keep its known voxels exactly, and generate the rest so that it fits them.
 
         Args:
             volume: The scan: a Volume of the generator's phases, or labels (z, y, x); (y, x) for a slice.
             size: Voxels of the whole: an int, or (z, y, x). At least the scan's; along periodic axes a multiple of
-                ``stride`` and larger, for what closes the scan onto itself.
+                ``stride`` and larger, with room for the part that closes the structure onto itself.
             periodic, seed: As for ``sample``.
-            unknown: bool (z, y, x), or a Volume, where voxels of the scan are not known; None for nowhere.
-            at: Where the scan begins in the whole (z, y, x), voxels; in the middle if None.
-            starts: How often the fit begins anew; the best is taken.
-            steps: Steps of each.
-            state: A file, .npz, by which the same call goes on where an interrupted one ended.
-            progress: A function (steps done, steps in all); None and False as for ``sample``.
+            unknown: bool (z, y, x), or a Volume: mask of unknown voxels of the scan; None where all are known.
+            at: Position of the scan's first voxel in the whole (z, y, x); the scan is centred if None.
+            starts: Number of independent fits, of which the best is taken.
+            steps: Steps of each fit.
+            state: A file, .npz, from which the same call resumes after an interruption.
+            progress: A function (steps done, total steps); None and False as for ``sample``.
 
         Returns:
-            Volume: its provenance tells how well the parts fit together. For what is larger than memory,
-            ``kerasgan3d.steering.extension`` gives the job, which ``stream`` takes.
+            Volume: its provenance records how well the parts fit together. For volumes larger than memory,
+            ``kerasgan3d.steering.extension`` returns the job, which ``stream`` takes.
 
         Raises:
-            ValueError: if an argument is not of the above, the scan is of other phases or another voxel size, or there
-                is nothing known or nothing to generate.
-            MemoryError: if the machine has less memory than the volume takes.
+            ValueError: if an argument is invalid, the scan has other phases or another voxel size, or nothing is
+                known or nothing is left to generate.
+            MemoryError: if the volume needs more memory than the machine has.
         """
         fitting = {"starts": starts, "steps": steps, "state": state, "progress": progress}
         where = {"periodic": periodic, "seed": seed, "unknown": unknown, "at": at}
@@ -361,18 +360,18 @@ class SamplingMethods:
         path: str | os.PathLike[str] | None = None,
         streams: bool = False,
     ) -> Estimate:
-        """What ``sample``, or with ``streams`` ``stream``, will cost: computes one tile and tells the rest from it.
+        """Estimate the cost of ``sample``, or of ``stream`` if ``streams``, by computing one tile.
 
         Args:
             size, periodic, offset, tile, batch, fractions, beyond, blend: As for ``sample``.
-            path: The file to be, or None.
+            path: The output file, or None.
             streams: Whether it will be written part by part.
 
         Returns:
             Estimate: seconds, and bytes of memory and of disk.
 
         Raises:
-            ValueError: as ``sample``.
+            ValueError: as for ``sample``.
         """
         options = {"periodic": periodic, "offset": offset, "tile": tile, "batch": batch}
         job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).seeded()
@@ -390,9 +389,9 @@ class SamplingMethods:
         blend: Blend | None = None,
         chunks: Size | None = None,
     ) -> dask.array.Array:
-        """The volume that ``sample`` would generate, as an array whose chunks are generated when they are asked for.
+        """Return the volume that ``sample`` would generate as a lazy Dask array, whose chunks are generated on demand.
 
-        Any Dask scheduler computes it, on one machine or many; each process puts the generator together once.
+        Any Dask scheduler can compute it, on one machine or many; each process builds the generator once.
 
         Args:
             size, periodic, seed, offset, fractions, beyond, blend: As for ``sample``.
@@ -402,14 +401,14 @@ class SamplingMethods:
             dask.array, uint8 (z, y, x).
 
         Raises:
-            ValueError: as ``sample``.
+            ValueError: as for ``sample``.
         """
         options = {"periodic": periodic, "seed": seed, "offset": offset, "tile": chunks}
         job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend).seeded()
         return lazily(job, delayed(self.pieces(), job))
 
     def windows(self, job: SamplingJob) -> Callable[[tuple[int, ...], tuple[int, ...]], np.ndarray]:
-        """A function from (start, shape) to the labels of that part of a job's volume, with the weights of now."""
+        """Return a function from (start, shape) to labels of that part of a job's volume, with the current weights."""
         sampler = self.sampler()
         return lambda start, shape: self._run(job, sampler, sampler.labels, window=(start, shape))
 
@@ -421,5 +420,5 @@ class SamplingMethods:
 
 
 def _part(report, done, count):
-    """Return what is told of one of `count` equal pieces of work, `done` of which are: a function, or None."""
+    """Return a progress function for one of `count` equal tasks after `done` others; None without `report`."""
     return report and (lambda voxels, total: report(done * total + voxels, count * total))

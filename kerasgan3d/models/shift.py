@@ -1,4 +1,4 @@
-"""The mean of what a generator is made of, moved: one shift of all latents, which is a constant of its first layer."""
+"""Generators whose noise has another mean: one shift of all latents, stored as a constant of the first layer."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from kerasgan3d.models.generator import Generator
 class Shifted:
     """A copy of a generator whose noise has another mean.
 
-    The noise is z, the latents, and e, the white noise that local fractions y = root (w * e) are drawn from where the
-    generator is told them: normal with mean 0. With mean m instead, a lattice point has |m|^2 / 2 more information (the
-    Kullback-Leibler divergence of the two normal distributions).
+    The noise is z, the latents, and for a conditional generator e, the white noise of its local fractions
+    y = root (w * e): normal with mean 0. With mean m instead, the Kullback-Leibler divergence of the two normal
+    distributions is |m|^2 / 2 per lattice point.
 
-    - z + m adds W m to what the first convolution makes, W the sum of its kernel over all taps. That is a constant of
-      the normalisation that follows. It goes into its beta, not into the moving mean, from which statistics that are
-      measured anew would take it away; of a folded generator into the bias.
-    - e + m adds root (sum of taps) m to y. That goes into the shift of the `Conditions`, so that what is drawn moves
-      while what is wished is told to the network as before.
+    - z + m adds W m to the output of the first convolution, where W is the sum of its kernel over all taps. This
+      constant is added to the beta of the normalisation that follows, not to its moving mean, from which it would
+      disappear when the statistics are recomputed; in a folded generator it is added to the bias.
+    - e + m adds root (sum of taps) m to y. This is added to the shift of the `Conditions`, so that random fractions
+      move while requested ones stay as they are.
 
-    So the sampler knows nothing of it: the copy is a generator like any other.
+    The sampler needs no change: the copy is a generator like any other.
 
     Args:
         source: The Generator; not changed.
 
     Attributes:
         generator: The copy, with padding "circular".
-        channels: How many numbers m has: the channels of z and of e.
-        inputs: (channels, channels): what the network's inputs move by is ``inputs @ m``.
+        channels: Length of m: the channels of z and of e.
+        inputs: (channels, channels): the network's inputs are shifted by ``inputs @ m``.
     """
 
     def __init__(self, source: Generator):
@@ -50,7 +50,7 @@ class Shifted:
         self._constant = self._place.numpy().astype("float64")
 
     def move(self, m: np.ndarray) -> None:
-        """Give the noise the mean m, (channels,)."""
+        """Set the mean of the noise to m, (channels,)."""
         latents, noise = np.split(np.asarray(m, "float64"), [self._effect.shape[1]])
         self._place.assign((self._constant + self._effect @ latents).astype("float32"))
         if self._conditions is not None:
@@ -64,13 +64,13 @@ def shifted(source: Generator, m: np.ndarray, fractions: np.ndarray | None = Non
     Args:
         source: The Generator; not changed.
         m: (channels,), the latents first.
-        fractions: (phases,), the mean volume fractions of its volumes, about which wishes are understood from then on;
-            None leaves those of the source. Only for a generator that is told local fractions.
+        fractions: (phases,), the mean volume fractions of its volumes, which become the mean of the conditions; None
+            keeps those of the source. Only for a conditional generator.
     """
     there = Shifted(source)
     there.move(m)
     found = there.generator.with_padding(source.padding)
     if found.conditions is None or fractions is None:
         return found
-    mean = np.maximum(fractions, 1e-6)  # of a phase that is nowhere
+    mean = np.maximum(fractions, 1e-6)  # for an absent phase
     return found.with_conditions(replace(found.conditions, mean=tuple((mean / mean.sum()).tolist())))

@@ -1,4 +1,4 @@
-"""The critic of plane sections."""
+"""Critic of plane sections."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,11 @@ from kerasgan3d.models._process import check_settings
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
 class SliceDiscriminator(Model):
-    """Tells real 2D slices from slices of generated volumes, so that a 3D generator can learn from micrographs.
+    """Critic that distinguishes real 2D slices from slices of generated volumes, for training on micrographs.
 
     4^2 convolutions of stride 2 with LeakyReLU 0.2, a 3^2 convolution to one channel, and the mean over its positions;
-    no normalisation, so that slices of a batch do not see each other (as the R1 penalty wants). Critics of slices along
-    three axes: Kench & Cooper, Nat. Mach. Intell. 3 (2021) 299, doi 10.1038/s42256-021-00322-1.
+    no normalisation, so that slices of a batch do not affect each other, as the R1 penalty requires. Slice critics
+    along three axes: Kench & Cooper, Nat. Mach. Intell. 3 (2021) 299, doi 10.1038/s42256-021-00322-1.
 
     Args:
         n_phases: Number of phases, the channels of the input.
@@ -28,7 +28,7 @@ class SliceDiscriminator(Model):
     Input shape: (batch, rows, columns, n_phases). Output shape: (batch,), logits.
 
     Raises:
-        ValueError: if an argument is not of the above.
+        ValueError: if an argument is invalid.
     """
 
     @renamed("phases", "n_phases")
@@ -45,7 +45,7 @@ class SliceDiscriminator(Model):
         self.build((None, None, None, self.n_phases))
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
-        """Make the weights; done by the constructor."""
+        """Create the weights; the constructor calls this."""
         channels = input_shape[-1]
         for convolution in self.convolutions:
             convolution.build((None, None, None, channels))
@@ -66,5 +66,5 @@ class SliceDiscriminator(Model):
         return keras.KerasTensor(self.compute_output_shape(slices.shape), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Hyper-parameters from which the constructor makes the same network."""
+        """Return the hyper-parameters from which the constructor makes the same network."""
         return {**super().get_config(), "n_phases": self.n_phases, "widths": list(self.widths)}

@@ -8,15 +8,15 @@ from keras import ops
 
 
 class SpectralNorm:
-    """Divides every kernel of a critic by its largest singular value (Miyato et al., ICLR 2018).
+    """Division of every kernel of a critic by its largest singular value (Miyato et al., ICLR 2018).
 
-    The kernel, as a matrix (everything, outputs), has the singular value u W^T v; u is kept and improved by one power
-    iteration per update of the critic. The stored kernels stay as the optimizer left them: ``scope`` puts the
-    normalised ones in their place, so that gradients pass through the singular value too.
+    The kernel, as a matrix (everything, outputs), has the singular value u W^T v; u is stored and improved by one power
+    iteration per update of the critic. The stored kernels remain as the optimizer left them: ``scope`` temporarily
+    replaces them by the normalised ones, so that gradients pass through the singular value too.
 
     Args:
         critic: A built network whose layers are convolutions with a ``kernel``.
-        seed: Non-negative int, or a sequence of them: where the vectors begin.
+        seed: Non-negative int, or a sequence of them, for the initial vectors.
     """
 
     def __init__(self, critic, seed: int | Sequence[int] = 0):
@@ -28,13 +28,13 @@ class SpectralNorm:
         ]
 
     def iterate(self):
-        """One power iteration of each vector."""
+        """Run one power iteration of each vector."""
         for kernel, vector in zip(self.kernels, self.vectors, strict=True):
             matrix = ops.stop_gradient(_matrix(kernel))
             vector.assign(_normalised(ops.matmul(ops.matmul(matrix, vector.value), matrix)))
 
     def scope(self):
-        """A context in which the critic computes with normalised kernels."""
+        """Return a context in which the critic computes with normalised kernels."""
         return keras.StatelessScope(
             state_mapping=[
                 (kernel, kernel.value / self.singular_value(kernel, vector))
@@ -43,7 +43,7 @@ class SpectralNorm:
         )
 
     def singular_value(self, kernel, vector):
-        """The singular value that a vector stands for; a scalar with the gradient u v^T."""
+        """Return the singular value that belongs to a vector; a scalar with the gradient u v^T."""
         matrix = _matrix(kernel)
         left = ops.stop_gradient(_normalised(ops.matmul(matrix, vector.value)))
         return ops.sum(left * ops.matmul(matrix, vector.value))

@@ -1,4 +1,4 @@
-"""The critic of whole sub-volumes."""
+"""Critic of whole sub-volumes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +16,11 @@ from kerasgan3d.models.architectures import fresh_initializer
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
 class VolumeDiscriminator(Model):
-    """Tells real sub-volumes from generated ones.
+    """Critic that distinguishes real sub-volumes from generated ones.
 
     Five 4^3 convolutions with 16, 32, 64, 128 and 1 channels and LeakyReLU 0.2 (Gayon-Lombardo et al. 2020, Table 4):
-    four of stride 2, the last over the 4^3 that are left of 64^3. It gives logits: the paper's sigmoid is part of the
-    loss here, where it is numerically stable.
+    four of stride 2, the last over the 4^3 voxels that remain of 64^3. The output is logits: the paper's sigmoid is
+    part of the loss here, which is numerically more stable.
 
     Args:
         n_phases: Number of phases, the channels of the input.
@@ -32,7 +32,7 @@ class VolumeDiscriminator(Model):
     positions of the last convolution.
 
     Raises:
-        ValueError: if an argument is not of the above.
+        ValueError: if an argument is invalid.
     """
 
     @renamed("phases", "n_phases")
@@ -73,7 +73,7 @@ class VolumeDiscriminator(Model):
         self.build((None, None, None, None, self.n_phases))
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
-        """Make the weights; done by the constructor."""
+        """Create the weights; the constructor calls this."""
         channels = input_shape[-1]
         for i, convolution in enumerate(self.convolutions):
             convolution.build((None, None, None, None, channels))
@@ -99,7 +99,7 @@ class VolumeDiscriminator(Model):
         return keras.KerasTensor(self.compute_output_shape(volumes.shape), "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Hyper-parameters from which the constructor makes the same network."""
+        """Return the hyper-parameters from which the constructor makes the same network."""
         return {
             **super().get_config(),
             "n_phases": self.n_phases,

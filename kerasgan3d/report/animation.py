@@ -1,4 +1,4 @@
-"""Slices one after the other, or a body that turns or changes, as an animation."""
+"""Animations: successive slices, or a body that turns or changes."""
 
 import importlib.util
 import math
@@ -21,15 +21,15 @@ from kerasgan3d.volume import Volume
 ANIMATIONS = {".gif": "GIF", ".webp": "WEBP"}
 MOVIE = ".mp4"
 KINDS = ("slices", "rotation")
-_PIXELS = 384  # of the shorter edge at least, so that voxels can be seen
+_PIXELS = 384  # least length of the shorter edge, so that voxels are visible
 _BODY = 480  # pixels of the longer edge
 
 
 def check_animation(path: str | os.PathLike[str]) -> None:
-    """Check that a path is that of an animation, .gif, .webp or .mp4, which needs imageio-ffmpeg.
+    """Check that a path has the suffix of an animation, .gif, .webp or .mp4, which needs imageio-ffmpeg.
 
     Raises:
-        ValueError: if its suffix is not of one.
+        ValueError: if it does not.
         MissingLibraryError: if it is .mp4, and imageio-ffmpeg is not installed.
     """
     suffix, can_film = Path(path).suffix.lower(), importlib.util.find_spec("imageio_ffmpeg") is not None
@@ -50,17 +50,17 @@ def animate(
     colors: Mapping[str, Any] | Iterable[Any] | None = None,
     fps: float = 12,
 ) -> None:
-    """Write slices as an animation that begins again at its end, each voxel a square of whole pixels.
+    """Write slices as an endlessly looping animation, each voxel a square of whole pixels.
 
     Args:
         slices: Arrays of labels (rows, columns), 0..n-1, all of one shape.
         phases: Names of the n phases.
-        path: The file, .gif, .webp or .mp4; one that exists is replaced. .mp4 is lossy, the others hold exact colours.
+        path: The file, .gif, .webp or .mp4; an existing one is replaced. .mp4 is lossy, the others hold exact colours.
         colors: One colour per phase, or a dict from phase name to colour; see `phase_colors`.
-        fps: Slices a second, 0.1 to 50.
+        fps: Slices per second, 0.1 to 50.
 
     Raises:
-        ValueError: if there are fewer than two slices, or an argument is not of the above.
+        ValueError: if there are fewer than two slices, or an argument is invalid.
         MissingLibraryError: if the file is .mp4, and imageio-ffmpeg is not installed.
         OSError: if the file cannot be written.
     """

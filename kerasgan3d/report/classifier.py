@@ -1,4 +1,4 @@
-"""The two-sample test of a classifier: can a network that has seen some of both tell real from generated?"""
+"""Classifier two-sample test: can a network distinguish unseen real and generated samples?"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,29 +25,29 @@ def classifier_score(
     independent: Sequence[int] | None = None,
     progress: Callable[[int, int], Any] | None = None,
 ) -> dict[str, Any]:
-    """Train a small network to tell generated samples from real ones, and score it on others.
+    """Train a small network to distinguish generated from real samples, and score it on other samples.
 
-    The test of Lopez-Paz and Oquab (Revisiting classifier two-sample tests, ICLR 2017): where both kinds follow the
-    same distribution no classifier does better than chance, 0.5, on samples that it has not seen. The network sees one
-    slice at a time, of up to 64^2 voxels, normal to any of the axes, flipped at random: three convolutions of stride 2
-    and one more, and the mean over the slice.
+    This is the test of Lopez-Paz and Oquab (Revisiting classifier two-sample tests, ICLR 2017): if both kinds follow
+    the same distribution, no classifier performs better than chance, 0.5, on unseen samples. The network sees one slice
+    at a time, of up to 64^2 voxels, normal to any of the axes, flipped at random: three convolutions of stride 2 and
+    one more, and the mean over the slice.
 
     Args:
-        train: Two lists of samples to learn from, real and generated: arrays of labels, all (z, y, x) or all (y, x).
-        test: Two such lists to score on. None of them may overlap one to learn from, or the score tells what was
-            remembered.
+        train: Two lists of training samples, real and generated: arrays of labels, all (z, y, x) or all (y, x).
+        test: Two such lists of test samples. None of them may overlap a training sample, or the score would measure
+            memorisation.
         n_phases: Number of phases.
-        steps: Training steps of 32 slices of either kind.
-        seed: Non-negative int. A repeat on the same machine gives the same number.
-        independent: How many of the two lists of `test` count as independent where they overlap each other: two
-            numbers, for the standard error; default: all.
-        progress: A function (steps done, steps in all).
+        steps: Training steps of 32 slices of each kind.
+        seed: Non-negative int. Repeating a call on the same machine gives the same number.
+        independent: How many of each list of `test` count as independent where they overlap each other: two numbers,
+            for the standard error; default: all.
+        progress: A function (steps done, total steps).
 
     Returns:
-        dict: "score", the share of slices of the test samples that are classified rightly, real and generated counting
-        the same; its "standard_error", from what the shares of the samples scatter, as slices of one sample are not
-        independent; "score_samples", the share of samples classified rightly by the mean over their slices; "train"
-        and "test", the numbers of samples, real and generated; "steps".
+        dict: "score", the fraction of slices of the test samples that are classified correctly, with equal weight for
+        real and generated; its "standard_error", from the scatter of the samples, since slices of one sample are not
+        independent; "score_samples", the fraction of samples classified correctly by the mean over their slices;
+        "train" and "test", the numbers of samples, real and generated; "steps".
 
     Raises:
         ValueError: If one of the lists is empty.
@@ -81,7 +81,7 @@ def classifier_score(
 
 
 def _network(size, phases, steps, seed):
-    """Return the compiled network: one-hot slices to the logit of being generated."""
+    """Return the compiled network, from one-hot slices to the logit of being generated."""
     from kerasgan3d.quiet import import_keras
 
     import_keras()
@@ -92,7 +92,7 @@ def _network(size, phases, steps, seed):
     def start():
         return keras.initializers.HeNormal(seed=next(seeds))
 
-    # Whatever Keras is set to: the score is of the same network.
+    # Regardless of Keras's settings, so that the score is that of the same network.
     own = {"dtype": "float32", "data_format": "channels_last"}
     layers = [keras.Input((size, size, phases), dtype="float32")]
     for width in _WIDTHS:
@@ -113,7 +113,7 @@ def _network(size, phases, steps, seed):
 
 
 def _stacked(samples):
-    """Return samples as one array, slices of two dimensions as volumes of one."""
+    """Return samples as one array, 2D slices as volumes of one slice."""
     samples = np.stack([np.asarray(sample) for sample in samples])
     return samples[:, None] if samples.ndim == 3 else samples
 
@@ -140,7 +140,7 @@ def _cropped(image, rng):
 
 
 def _score(model, samples, phases, kind, seed, per_axis=8):
-    """Return, for each sample, the share of its slices that are classified rightly, and whether their mean is."""
+    """Return, for each sample, the fraction of its slices classified correctly, and whether their mean is."""
     rng = np.random.default_rng([seed, CLASSIFIER_SCORES + kind])
     shares, means = [], []
     for sample in samples:
@@ -150,7 +150,7 @@ def _score(model, samples, phases, kind, seed, per_axis=8):
             places = np.unique(np.linspace(0, len(volume) - 1, per_axis).round().astype(int))
             slices += [_cropped(volume[place], rng) for place in places]
         logits = np.asarray(model.predict_on_batch(_one_hot(np.stack(slices), phases)))[:, 0]
-        # What the network cannot decide is a coin's toss.
+        # A logit of exactly zero counts as a coin toss.
         shares.append(np.where(logits == 0, 0.5, (logits > 0) == bool(kind)).mean())
         means.append(0.5 if logits.mean() == 0 else float((logits.mean() > 0) == bool(kind)))
     return np.array(shares), np.array(means)

@@ -1,4 +1,4 @@
-"""Generated against real: every measure of many sub-volumes, and tests of what measures do not tell."""
+"""Comparison of generated with real microstructures: measures of many sub-volumes, and further tests."""
 
 import dataclasses
 import os
@@ -52,7 +52,7 @@ from kerasgan3d.upward import upward
 
 _SIZE = 64
 _PICTURES = 4
-# Seconds per unit of work on two cores, so that progress is about even: a sub-volume of 64^3, a sample ...
+# Seconds per unit of work on two cores, for roughly even progress: a sub-volume of 64^3, a sample ...
 _SECONDS = {
     "sampling": 0.05,
     "measuring": 0.1,
@@ -88,45 +88,46 @@ def compare(
 ) -> Comparison:
     """Compare generated microstructures with a real one.
 
-    Random sub-volumes of the real image and as many generated ones are measured alike, each as if nothing lay around
-    it. A real slice is compared with slices of generated volumes, three of each, normal to z, y and x, and with the
-    volumes themselves; what is said of volumes is then estimated by stereology, which holds for isotropic materials.
+    Random sub-volumes of the real image and as many generated ones are measured in the same way, each as if nothing lay
+    around it. A real slice is compared with slices of generated volumes, three of each, normal to z, y and x, and with
+    the volumes themselves; values of volumes are then estimated by stereology, which holds for isotropic materials.
 
     Args:
         real: Volume, integer array (z, y, x) or (y, x), path of an image, or statistics alone: a generator's name or
-            folder, its ``reference.json``, or what that holds.
+            folder, its ``reference.json``, or the content of that file.
         generated: A generator or its name or folder, from which independent volumes are drawn; or a Volume, an array,
-            the path of a volume, a list of these, or the path of a folder of volumes, of which sub-volumes are drawn.
-        count: Sub-volumes of either side; there are fewer where there is no room for so many.
-        size: Their edge length in voxels; default: 64, or that which the statistics are of.
-        seed: Non-negative int: of everything that is drawn.
+            the path of a volume, a list of these, or the path of a folder of volumes, from which sub-volumes are drawn.
+        count: Number of sub-volumes on each side; fewer where there is no room for so many.
+        size: Their edge length in voxels; default: 64, or that of the statistics.
+        seed: Non-negative int, the seed of all random choices.
         phases: Names of the phases, where the real image does not name them.
-        mapping: dict of grey value to name, for files.
-        voxel_size: µm, where the real image does not state it, nor the files or arrays of generated volumes.
-        tolerance, fill_gaps: for files, as for `kerasgan3d.io.read`.
+        mapping: Dict of grey value to name, for files.
+        voxel_size: Edge of a voxel in µm, where neither the real image nor the generated volumes state it.
+        tolerance, fill_gaps: For files, as for `kerasgan3d.io.read`.
         transport: Whether to compute relative diffusivities.
         particles: Whether to separate particles as well (median diameters, sphericities, contacts), and to compare
-            lineal paths and the spread of profiles: several times the work of all else but transport.
-        classifier: Whether to train a classifier to tell real from generated (`classifier_score`), on sub-volumes of
-            one half of the real image, and score it on those of the other.
-        nearest: For how many generated sub-volumes to search the real image for what is most like them (0: none), to
-            see whether a generator copies what it learnt from; the same for real ones, where they do not overlap.
-        symmetries: Which mirror images that search includes: "flips", "all" or "none", see `NearestWindow`.
-        periodic_volumes: How many periodic volumes, of twice the edge length, a generator is asked for, to see whether
-            they show where they close (`seam_statistics`) or which lattice they were made on (`lattice_statistics`); 2
-            or more, 0 for none.
-        workers: Processes that measure side by side; default: one per core. 1 starts none. Changes no value.
-        exclude: Boxes of the real image that no sub-volume may touch, one (start, stop) in voxels per axis; of a
+            lineal paths and the spread of profiles: several times the work of everything else except transport.
+        classifier: Whether to train a classifier to distinguish real from generated (`classifier_score`), on
+            sub-volumes of one half of the real image, and score it on those of the other half.
+        nearest: Number of generated sub-volumes whose most similar window in the real image is searched (0: none), to
+            detect copies of training data; the same is done for real ones, among windows that do not overlap them.
+        symmetries: Mirror images included in that search: "flips", "all" or "none", see `NearestWindow`.
+        periodic_volumes: Number of periodic volumes, of twice the edge length, that a generator samples, to test for
+            visible seams (`seam_statistics`) and for traces of its lattice (`lattice_statistics`); 2 or more, 0 for
+            none.
+        workers: Number of processes that measure in parallel; default: one per core. 1 starts none. The values do not
+            depend on it.
+        exclude: Boxes of the real image that no sub-volume may touch, one (start, stop) in voxels per axis; for a
             volume, two ranges (y, x) hold for every z.
-        progress: A function (done, total, what): how much of all work is done, how much there is, both in estimated
-            seconds on two cores, and what is being done.
+        progress: A function (done, total, what): the finished and the total work in estimated seconds on two cores, and
+            the current stage.
 
     Returns:
         Comparison.
 
     Raises:
-        ValueError: If phases or voxel sizes of both sides do not agree, sub-volumes do not fit, or an argument is not
-            as above.
+        ValueError: If phases or voxel sizes of both sides do not agree, sub-volumes do not fit, or an argument is none
+            of these.
         OSError: If a file cannot be read.
 
     Example:
@@ -150,7 +151,7 @@ def compare(
     real, generated = _named(real, "path"), _named(generated, "load_generator")
     sides = real_source(real, exclude=exclude, **sources), generated_source(generated, **sources)
     subject = _Subject(*sides, count, size, seed, bool(transport), bool(particles), workers)
-    # Of statistics alone there is nothing to learn from or to search, and only generators make periodic volumes.
+    # Statistics alone hold no image to train on or to search, and only generators make periodic volumes.
     image, generator = isinstance(subject.real, Images), isinstance(subject.generated, Generated)
     wanted = {
         "classifier": bool(classifier) and image,
@@ -172,14 +173,14 @@ def compare(
 
 
 def _named(source, what):
-    """Return what the zoo makes of the name of a generator, and anything else as it is."""
+    """Resolve the name of a generator by the zoo; return anything else unchanged."""
     if isinstance(source, (str, os.PathLike)) and upward("zoo", "is_generator")(source):
         return upward("zoo", what)(source)
     return source
 
 
 class _Subject:
-    """What is compared: two sides that agree, the sub-volumes of either, and what was measured of them."""
+    """Data of a comparison: two compatible sides, their sub-volumes, and their measurements."""
 
     def __init__(self, real, generated, count, size, seed, transport, particles, workers):
         self.real, self.generated, self.count, self.seed = real, generated, count, seed
@@ -196,7 +197,7 @@ class _Subject:
     def begin(self, progress, wanted):
         """Draw the sub-volumes of both sides, and measure them."""
         sides = 1 if self.only_statistics else 2
-        # What takes time grows with the voxels.
+        # Computing time grows with the number of voxels.
         self.run = run = _Run(progress, scale=(self.size / _SIZE) ** 3)
         run.plan(
             sampling=self.count,
@@ -239,19 +240,19 @@ class _Subject:
         return _whole(self.real, self.n_phases, self.voxel_size, self.size, rows)
 
     def measured_volumes(self):
-        """Compare generated volumes with what a real slice tells of volumes."""
+        """Compare generated volumes with estimates for volumes from a real slice."""
         with self.run.stage("volumes"):
             measured = self._measured(self.volumes, self.transport)
         if self.only_statistics:
             windows, whole = self.real.count, self.whole
         else:
             windows = len(self.real.side_by_side(self.size))
-            # What is no mean over windows, such as a mean chord, the whole slice tells best.
+            # Measures that are not means over windows, such as a mean chord, are best taken from the whole slice.
             whole = self._whole({key: row for key, row in MEASURES.items() if row.stereology})
         return volume_record(self.of_real, measured, self.correlation, self.phases, self.size, windows, whole)
 
     def pictures(self):
-        """Return what the page draws: slices of either side, and the flux through one sub-volume."""
+        """Return the pictures of the report: slices of each side, and the flux through one sub-volume."""
         drawn = {"real": self.real_samples[:_PICTURES], "generated": self.volumes[:_PICTURES]}
         pictures: dict[str, Any] = {side: _slices(samples) for side, samples in drawn.items()}
         first = {side: samples[0] for side, samples in drawn.items() if len(samples) and samples[0].ndim == 3}
@@ -262,7 +263,7 @@ class _Subject:
         return pictures
 
     def record(self, found, periodic_checked):
-        """Return the record, with what tests found."""
+        """Return the record, with the results of tests."""
         correlation = self.of_generated["two_point_correlation"]
         if self.only_statistics and self.real.directed:
             correlation = _along_axes(correlation)
@@ -320,7 +321,7 @@ class _Subject:
 
 
 class _Run:
-    """Progress over stages of work, and the seconds that each took."""
+    """Progress over stages of work, with the duration of each."""
 
     def __init__(self, progress, scale):
         self._progress, self._scale, self._weights = progress, scale, {}
@@ -401,7 +402,7 @@ def _flux(labels, phases):
 
 
 def _curves(real, generated, halves):
-    """Compare the curves but the two-point correlation."""
+    """Compare all curves except the two-point correlation."""
     return {
         key: correlation_record(_by_axis(real[key]), _by_axis(generated[key]), _axes(generated[key]), halves=halves)
         for key in COMPARED_CURVES
@@ -410,7 +411,7 @@ def _curves(real, generated, halves):
 
 
 def _by_axis(curves):
-    """Return curves of sub-volumes (samples, n, ...) with their axes; those that are of none have one."""
+    """Return curves of sub-volumes (samples, n, ...) with an axis dimension, of length one for curves without axes."""
     return curves if curves.ndim == 4 else curves[:, :, None]
 
 
@@ -419,13 +420,13 @@ def _axes(curves):
 
 
 def _known_curves(statistics, generated):
-    """Compare the curves but the two-point correlation with those that statistics hold."""
+    """Compare all curves except the two-point correlation with those of stored statistics."""
     found = {}
     for key in COMPARED_CURVES:
         if key != "two_point_correlation" and key in generated and key in statistics["mean"]:
             ours = _by_axis(generated[key])
             mean = _by_axis(np.array([statistics["mean"][key]], float))[0]
-            if mean.shape[1] != ours.shape[2]:  # of one slice of volumes, or the other way round
+            if mean.shape[1] != ours.shape[2]:  # one side from slices, the other from volumes
                 continue
             curves = correlation_record(mean, ours, _axes(generated[key]))
             bands = (statistics.get("bands") or {}).get(key) or {}
@@ -436,7 +437,7 @@ def _known_curves(statistics, generated):
 
 
 def _halves(corners):
-    """Return ways to cut real sub-volumes in two by where they lie: bool arrays, one per axis, and one by image."""
+    """Return ways to split real sub-volumes in two by position: bool arrays, one per axis, and one by image."""
     places = np.array([(number, *corner) for number, corner in corners])
     halves = [column > np.median(column) for column in places.T]
     # A deviation needs two on either side.
@@ -446,8 +447,7 @@ def _halves(corners):
 def _whole(real, phases, voxel_size, size, rows):
     """Return some measures of the whole real image.
 
-    Where something is excluded, they are the means of all sub-volumes that lie side by side beside it; None where there
-    are none.
+    With excluded regions, they are means over all adjacent sub-volumes that touch none; None if there are none.
     """
     parts = real.images if real.excluded is None else real.side_by_side(size)
     found = []
@@ -492,7 +492,7 @@ def _nearest(subject, number, symmetries):
             window = image[tuple(slice(c, c + size) for c in corner)]
             found["real"].append(search.distance(window, apart_from=corner))
         run(1, 1)
-    # None where no window of the image is left that does not overlap.
+    # None where every window of the image overlaps.
     found = {side: [float(value) for value in values if value is not None] for side, values in found.items()}
     return Nearest(
         **found,

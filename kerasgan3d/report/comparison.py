@@ -1,4 +1,4 @@
-"""The result of a comparison: its record, its files, and its table in a terminal."""
+"""`Comparison`: the result of a comparison, with its record, its files and its table in a terminal."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SUFFIXES = (".html", ".json")
 
 
 class Comparison:
-    """What `compare` found.
+    """Result of `compare`.
 
-    ``comparison["measures"]`` and so on are the parts of the record as JSON has them; `to_dict` returns all of it.
+    ``comparison["measures"]`` and so on are the parts of the record in their JSON form; `to_dict` returns all of it.
 
     Attributes:
-        record: ComparisonRecord, all that was found.
-        pictures: dict of arrays for the page: "real" and "generated", lists of slices of labels, and "flux", dict of
+        record: ComparisonRecord with all results.
+        pictures: dict of arrays for the report: "real" and "generated", lists of slices of labels, and "flux", dict of
             "real" and "generated", each from phase to the magnitude of the flux along the rows of a slice, NaN outside
             the phase; "volumes", of either side that has any the first (z, y, x), whose slices the page browses.
     """
@@ -39,13 +39,13 @@ class Comparison:
         """Read a comparison that was saved as .json, by this version or an earlier one.
 
         Raises:
-            FileNotFoundError, ValueError: If it is missing, or no such file.
+            FileNotFoundError, ValueError: If the file is missing, or is not a comparison.
         """
         return cls(ComparisonRecord.from_dict(read_json(Path(path))))
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """Every test with its verdict, the worst first."""
+        """All tests with their verdicts, worst first."""
         return self.record.verdicts
 
     def measure(
@@ -64,15 +64,15 @@ class Comparison:
         return self._content[key]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record: a dict that JSON can hold, None for what has no value or was not computed."""
+        """Return the record as a JSON-serialisable dict, with None for missing and uncomputed values."""
         return self.record.to_dict()
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
-        """Write the record (.json), or a page that shows it and holds it (.html), whole or not at all.
+        """Write the record (.json), or a report that shows and contains it (.html), completely or not at all.
 
         Raises:
             ValueError: If the suffix is neither.
-            OSError: If it cannot be written.
+            OSError: If the file cannot be written.
         """
         path = check_output(path, overwrite=overwrite)
         if path.suffix.lower() == ".json":
@@ -92,13 +92,13 @@ class Comparison:
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
-    """Check that a comparison could be saved as `path`, without writing it.
+    """Check that a comparison can be saved as `path`, without writing it.
 
     Returns:
         The path as a `pathlib.Path`.
 
     Raises:
         ValueError: If the suffix is neither .html nor .json.
-        OSError: If it could not be written.
+        OSError: If the file could not be written.
     """
     return io.check_writable(Path(path), overwrite=overwrite, suffixes=SUFFIXES)

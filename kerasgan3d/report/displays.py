@@ -1,7 +1,7 @@
-"""What notebooks show of volumes, generators, records and comparisons: a picture and a table.
+"""Notebook displays of volumes, generators, records and comparisons: a picture and a table.
 
-HTML that needs nothing else: pictures are in it, there are no scripts, and every text is escaped. Nothing is measured
-for it that takes more than seconds.
+The HTML is self-contained: it embeds its pictures, has no scripts, and escapes every text. Nothing is measured for it
+that takes more than seconds.
 """
 
 import base64
@@ -22,7 +22,7 @@ from kerasgan3d.report.tables import measure_table
 from kerasgan3d.report.verdict import headline, verdicts_of
 from kerasgan3d.texts import clipped, html_text
 
-# The scope is the class: a page of a notebook has other tables.
+# Styles apply to this class only: a notebook has other tables.
 _CSS = """<style>
 .kerasgan3d { font: 13px/1.5 system-ui, sans-serif; max-width: 60rem; }
 .kerasgan3d h4 { font-size: 15px; margin: 0 0 .4rem; }
@@ -36,14 +36,14 @@ _CSS = """<style>
 .kerasgan3d .unit, .kerasgan3d .legend { opacity: .7; }
 </style>"""
 _DPI = 100
-_COLORS = 128  # of a picture: a third of the bytes, and no difference that is seen
-_LARGE = 512  # voxels along an edge; more is shown in part
+_COLORS = 128  # colours of a picture: a third of the bytes, without a visible difference
+_LARGE = 512  # voxels along an edge; larger volumes are shown in part
 _LONGEST = 300
 _MOST_PIXELS = 8192  # along an edge
 
 
 def volume_html(volume):
-    """Return a Volume as HTML: its picture, what it is, and the fractions of its phases."""
+    """Return a Volume as HTML: its picture, its facts, and the fractions of its phases."""
     shown = volume[(slice(0, _LARGE),) * 3]
     extent = None if volume.size_um is None else f"{_by(f'{n:.4g}' for n in volume.size_um)} µm"
     origin = volume.provenance.get("generator")
@@ -61,7 +61,7 @@ def volume_html(volume):
 
 
 def generator_html(generator):
-    """Return a Generator as HTML: the picture of its folder, if it has one, and what is known of it."""
+    """Return a Generator as HTML: the picture of its folder, if any, and its facts."""
     card = generator.card
     facts = [
         ("description", card.get("description")),
@@ -93,7 +93,7 @@ def measurement_html(record):
 
 
 def comparison_html(comparison):
-    """Return a Comparison as HTML: its verdicts, slices of both sides, and the measures that are read first."""
+    """Return a Comparison as HTML: its verdicts, slices of both sides, and the main measures."""
     record, n = comparison.record, len(comparison.record.phases)
     slices = {side: label_slices(comparison.pictures.get(side), side, n) for side in ("real", "generated")}
     measures = headline(record.measures)
@@ -111,7 +111,7 @@ def _html(title, picture, *parts):
 
 
 def _facts(facts):
-    """Return (name, text) pairs as a table, without those that have no text."""
+    """Return (name, text) pairs as a table, without those whose text is empty."""
     told = [(name, clipped(str(text), _LONGEST)) for name, text in facts if text not in (None, "")]
     rows = (f'<tr><th>{html_text(name)}</th><td class="text">{html_text(text)}</td></tr>' for name, text in told)
     return f"<table>{''.join(rows)}</table>\n"
@@ -125,7 +125,7 @@ def _table(header, rows):
 
 
 def _named(phases):
-    """Return the names of phases, each beside its colour."""
+    """Return the names of phases, each next to its colour."""
     return [
         f'<span class="swatch" style="background: rgb({r}, {g}, {b})"></span>{html_text(clipped(name, _LONGEST))}'
         for name, (r, g, b) in zip(phases, phase_colors(phases).tolist(), strict=True)
@@ -141,26 +141,26 @@ def _by(numbers):
 
 
 def _drawn(figure):
-    """Return a figure as an image within the page."""
+    """Return a figure as an embedded image."""
     return _image(png_of(figure, _DPI))
 
 
 def _preview(path):
-    """Return the picture of a preset folder as an image within the page; nothing where there is none that can be read.
+    """Return the picture of a preset folder as an embedded image; an empty string without a readable one.
 
-    It may be a stranger's: it is made anew, and not opened where it is large.
+    It may be untrusted: it is re-encoded, and not opened if it is large.
     """
     try:
         path = own_file(path)
         return "" if path.stat().st_size > MAX_BYTES[PREVIEW] else _image(path.read_bytes())
-    except Exception:  # whatever Pillow makes of a broken one: the rest is shown all the same
+    except Exception:  # any error of Pillow about a broken picture: show the rest without it
         return ""
 
 
 def _image(png):
     from PIL import Image
 
-    size = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")  # of any PNG, before it is opened
+    size = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")  # in the header of any PNG
     if max(size) > _MOST_PIXELS:
         raise ValueError(f"a picture must have at most {_MOST_PIXELS} pixels along an edge. Received: {size}.")
     with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
@@ -172,7 +172,7 @@ def _image(png):
 
 
 def _curves(record):
-    """Draw the volume fractions of a Measurement, and its two-point correlations where there are any."""
+    """Draw the volume fractions of a Measurement, and its two-point correlations, if any."""
     colors = phase_colors(record.phases) / 255
     correlations = record.two_point_correlation
     with matplotlib.rc_context({**STYLE, "axes.spines.top": False, "axes.spines.right": False}):

@@ -1,8 +1,8 @@
 """Figures of a comparison of generated with real microstructures.
 
-Colour stands for the phase; which side is which shows in form, so that it survives a grey-scale print: real is filled,
-or a wide line with a band; generated is open, hatched, or a dashed dark line. Every function returns a matplotlib
-Figure, or None where the record holds nothing to draw.
+Colour denotes the phase, and form the side, so that it survives a grey-scale print: real is filled, or a wide line with
+a band; generated is open, hatched, or a dashed dark line. Every function returns a matplotlib Figure, or None where the
+record holds nothing to draw.
 """
 
 import functools
@@ -28,15 +28,15 @@ WIDTH = 9.6
 _NEUTRAL = np.array([138, 145, 156])
 _LIGHTEST = 175
 _MOST_SLICES = 5
-_MOST_POINTS = 1000  # more than these are drawn as pixels, or files grow large
+_MOST_POINTS = 1000  # more points are drawn as pixels, to keep files small
 _MARKERS = "osD"
-# Box plots show at least this range, relative to the real mean: a difference of 1 % shall not fill a panel.
+# Box plots show at least this range, relative to the real mean, so that a difference of 1 % does not fill a panel.
 _LEAST_RANGE = 0.2
 _GOLDEN_RATIO = 0.6180339887498949
 
 
 def _styled(draw):
-    """Draw in the package's style, whatever the caller's matplotlib settings are."""
+    """Draw in the package's style, regardless of the caller's matplotlib settings."""
 
     @functools.wraps(draw)
     def styled(*args, **kwargs):
@@ -91,7 +91,7 @@ def box_plots(measures, phases, label=None):
     Args:
         measures: entries of a comparison's "measures" that share a unit, such as those of one key.
         phases: names of the phases.
-        label: what the vertical axis shows, without the unit; default: the name of the first measure.
+        label: label of the vertical axis, without the unit; default: the name of the first measure.
     """
     panels = {}
     for entry in measures:
@@ -251,7 +251,7 @@ def flux_maps(real, generated):
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for column, phase in enumerate(columns):
         images = [scaled[name, phase] for name, _ in rows if (name, phase) in scaled]
-        # Flux concentrates at necks: the root shows where it is weak as well.
+        # Flux concentrates at necks: its square root also shows where it is weak.
         top = max((np.nanpercentile(image, 99) for image in images), default=1.0)
         scale = PowerNorm(0.5, vmin=0, vmax=top)
         for row, (name, _) in enumerate(rows):
@@ -315,7 +315,7 @@ def nearest_distances(nearest):
 
 @_styled
 def seam_differences(seam):
-    """Draw by how much the seam of periodic volumes differs from their interior, with two standard errors.
+    """Draw the differences between seam and interior of periodic volumes, with two standard errors.
 
     Args:
         seam: a comparison's "seam".
@@ -405,7 +405,7 @@ def lattice_profiles(lattice, phases):
 
 
 def _panels(count, *, columns, height):
-    """Make `count` panels in rows of at most `columns`; panels that a short last row lacks are not made."""
+    """Make `count` panels in rows of at most `columns`; the last row may be shorter."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     figure = Figure(figsize=(min(WIDTH, 1.0 + 3.4 * columns), 0.65 + height * rows), layout="constrained")
@@ -501,7 +501,7 @@ def _curves(side, kind, shape):
 
 
 def _array(values, shape):
-    """Return nested lists as a float array of the shape (None: any length), or None where there is nothing."""
+    """Return nested lists as a float array of a shape (None: any length), or None for empty ones."""
     if values is None:
         return None
     array = np.array(values, dtype=float)
@@ -528,12 +528,12 @@ def _by_mean(image):
 
 
 def _spread(count):
-    """Return places from -1/2 to 1/2 that part neighbours without chance."""
+    """Return deterministic offsets from -1/2 to 1/2 that separate neighbours."""
     return (np.arange(count) * _GOLDEN_RATIO) % 1 - 0.5
 
 
 def _color(phase, phases):
-    """Return a phase's colour, a little darker where it would not stand out on white."""
+    """Return a phase's colour, slightly darker where it would not stand out on white."""
     if phase not in phases:
         return _NEUTRAL
     color = phase_colors(phases)[list(phases).index(phase)].astype(float)
@@ -541,7 +541,7 @@ def _color(phase, phases):
 
 
 def _wrapped(text, inches, lines=3):
-    """Break a name, which has no limit, into lines that fit; what does not fit is cut."""
+    """Break a name of any length into lines that fit, and truncate the rest."""
     width = max(8, int(inches / 0.085))
     return label_text("\n".join(textwrap.wrap(str(text or ""), width, max_lines=lines, placeholder=" ...")))
 

@@ -1,4 +1,4 @@
-"""Saving figures: the formats, the checks beforehand, and one step from nothing to the finished file."""
+"""Saving of figures: formats, prior checks, and atomic writing."""
 
 import os
 from pathlib import Path
@@ -15,18 +15,18 @@ def check_picture(path: str | os.PathLike[str], *, overwrite: bool = True) -> Pa
     """Check that a figure can be saved as `path`, without writing it.
 
     Args:
-        path: the file, its suffix one of .png, .pdf and .svg.
-        overwrite: whether a file that exists may be replaced.
+        path: The file, with suffix .png, .pdf or .svg.
+        overwrite: Whether an existing file may be replaced.
 
     Returns:
         The path as a `pathlib.Path`.
 
     Raises:
-        ValueError: an unknown suffix.
-        FileNotFoundError: the folder does not exist.
-        FileExistsError: the file exists and `overwrite` is false.
-        IsADirectoryError: the path is a folder.
-        PermissionError: the folder cannot be written to.
+        ValueError: if the suffix is unknown.
+        FileNotFoundError: if the folder does not exist.
+        FileExistsError: if the file exists and `overwrite` is false.
+        IsADirectoryError: if the path is a folder.
+        PermissionError: if the folder cannot be written to.
     """
     path = Path(path)
     folder = path.parent
@@ -44,12 +44,12 @@ def check_picture(path: str | os.PathLike[str], *, overwrite: bool = True) -> Pa
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: float) -> Path:
-    """Save a figure; `path` holds the whole file or what it held before.
+    """Save a figure, completely or not at all.
 
-    The same figure gives the same bytes: no dates are stored.
+    The same figure gives the same bytes, since no dates are stored.
 
     Raises:
-        ValueError, OSError: as `check_picture`.
+        ValueError, OSError: as for `check_picture`.
     """
     path = check_picture(path)
     suffix = path.suffix.lower()

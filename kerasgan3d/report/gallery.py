@@ -1,4 +1,4 @@
-"""Slices side by side, at one scale."""
+"""Figures of slices side by side, at one scale."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -40,24 +40,24 @@ def render_slices(
     names: tuple[str, str] = ("y", "x"),
     dpi: float = 150,
 ) -> Figure:
-    """Draw slices side by side at one scale, such as a generated one beside a real one.
+    """Draw slices side by side at one scale, such as a generated one next to a real one.
 
     Args:
-        slices: list of (title, labels), labels an integer array (rows, columns) of values 0..n-1.
-        phases: names of the n phases.
-        voxel_size: µm, the same for all slices; None where it is not known.
-        path: where to save the figure, as .png, .pdf or .svg; a file that exists is replaced.
-        colors: one colour per phase, or a dict from phase name to colour; see `phase_colors`.
-        names: names of the row axis and the column axis.
-        dpi: dots per inch, 10 to 1200.
+        slices: List of (title, labels), labels an integer array (rows, columns) of values 0..n-1.
+        phases: Names of the n phases.
+        voxel_size: Edge of a voxel in µm, the same for all slices; None where it is unknown.
+        path: File to save the figure to, .png, .pdf or .svg; an existing file is replaced.
+        colors: One colour per phase, or a dict from phase name to colour; see `phase_colors`.
+        names: Names of the row axis and the column axis.
+        dpi: Dots per inch, 10 to 1200.
 
     Returns:
         The `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: no slices or more than 8, labels that are not two-dimensional integers 0..n-1, a
-            voxel size that is not positive, or an unknown suffix or colour.
-        OSError: the file cannot be written.
+        ValueError: if there are no slices or more than 8, labels are not two-dimensional integers 0..n-1, the voxel
+            size is not positive, or a suffix or colour is unknown.
+        OSError: if the file cannot be written.
     """
     phases = tuple(phases)
     slices = [(title, _check_labels(title, labels, len(phases))) for title, labels in slices]

@@ -1,4 +1,4 @@
-"""Do structures lean to one side? What the two-point correlation along an axis does not tell."""
+"""Diagonal anisotropy: differences of the two-point correlation between the diagonals of planes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,8 +16,8 @@ LAGS = (2, 4, 8, 16)
 def leaning_statistics(samples: Iterable[ArrayLike], n_phases: int) -> dict[str, Any]:
     """Compare the two-point correlation along the two diagonals of each plane.
 
-    In a material with mirror planes, or one whose samples may be mirrored, both are the same on average. A generator
-    whose structures all lean to one side can still have the right correlation along every axis.
+    In a material with mirror planes, or one whose samples may be mirrored, both are equal on average. A generator with
+    diagonal anisotropy, whose structures all lean to one side, can still have the right correlation along every axis.
 
     Args:
         samples: Arrays of labels 0..n-1, all (z, y, x) or all (y, x), of one size.
@@ -25,11 +25,11 @@ def leaning_statistics(samples: Iterable[ArrayLike], n_phases: int) -> dict[str,
 
     Returns:
         dict: "planes", pairs of axes; "lags" k, in voxels along both axes, at most half the size; "difference" [phase]
-        [plane][lag], mean over samples of the probability that two voxels k apart along both axes are both in the
-        phase, less that of two of which one is k further along the first axis and k back along the second, over the
-        volume fraction; "standard_error" of it, from sample to sample; "largest", the largest absolute difference per
-        phase, 0 where a phase is nowhere, and "error_of_largest", its standard error; "smallest_p", the smallest p of
-        Student's t test of no difference, times the number of tests (None where there are fewer than three samples).
+        [plane][lag], mean over samples of the probability that two voxels offset by (k, k) are both in the phase, minus
+        that of two voxels offset by (k, -k), divided by the volume fraction; "standard_error" of it, from sample to
+        sample; "largest", the largest absolute difference per phase, 0 for an absent phase, and "error_of_largest", its
+        standard error; "smallest_p", the smallest p of Student's t test of no difference, times the number of tests
+        (None for fewer than three samples).
     """
     samples = [np.asarray(sample) for sample in samples]
     ndim, least = samples[0].ndim, min(samples[0].shape)
@@ -60,7 +60,7 @@ def leaning_statistics(samples: Iterable[ArrayLike], n_phases: int) -> dict[str,
 
 
 def _difference(labels, plane, lag, phases):
-    """Probability of a phase at both ends of one diagonal, less that of the other: (phases,)."""
+    """Return the probability of a phase at both ends of one diagonal minus that of the other: (phases,)."""
     found = []
     for back in (False, True):
         here, there = diagonal_neighbours(labels, plane, lag, back)

@@ -1,4 +1,4 @@
-"""How the numbers of a comparison were computed, in one sentence each, with sources."""
+"""Descriptions of the methods of a comparison, in one sentence each, with sources."""
 
 import re
 
@@ -29,7 +29,7 @@ _STATISTICS = (
     "large between independent samples of one material. Samples of one image overlap, so that the real mean is less "
     "certain than their number tells, and p too small.",
 )
-# By the part of the record that holds what was found.
+# By the part of the record that holds the result.
 _TESTS = {
     "classifier": (
         "Classifier",
@@ -60,10 +60,10 @@ _TESTS = {
 
 
 def methods_of(record):
-    """List how the measures that a comparison holds were computed.
+    """List the methods by which the measures of a comparison were computed.
 
     Args:
-        record: a ComparisonRecord.
+        record: A ComparisonRecord.
 
     Returns:
         List of (name, sentence), both HTML; the last ones are the sources.

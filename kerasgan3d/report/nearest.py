@@ -1,4 +1,4 @@
-"""How close samples come to the image that a generator learnt from: a generator that remembers would show copies."""
+"""Search for copies of training data: distances of samples to the most similar window of the real image."""
 
 from collections.abc import Sequence
 from itertools import permutations, product
@@ -15,11 +15,11 @@ _AT_ONCE = 2**26  # voxels: half a gigabyte for each of the spectra and products
 
 
 class NearestWindow:
-    """Finds the window of an image that is most like a sample, among all its places and the mirror images of each.
+    """Search for the window of an image most similar to a sample, over all places and mirror images.
 
-    The distance is the share of voxels whose phases differ. The number of voxels that agree, at every place at once,
-    is a cross-correlation, computed by the fast Fourier transform. Phases are written as corners of a regular simplex,
-    the inner product of any two unlike ones being the same, so that n phases need n - 1 transforms.
+    The distance is the fraction of voxels whose phases differ. The number of voxels that agree, for all places at once,
+    is a cross-correlation, computed by the fast Fourier transform. Phases are encoded as corners of a regular simplex,
+    whose different corners all have the same inner product, so that n phases need n - 1 transforms.
 
     Args:
         image: Labels (z, y, x) or (y, x), 0..n-1.
@@ -53,13 +53,13 @@ class NearestWindow:
             tuple(product((False, True), repeat=len(axes))) if symmetries != "none" else ((False,) * len(axes),)
         )
         self._corners = _simplex(n_phases)
-        # Of an image that is searched at once the spectra are kept; a larger one is searched slab by slab.
+        # Spectra are kept for an image that is searched at once; a larger one is searched slab by slab.
         self._planes = max(1, _AT_ONCE // max(1, self.image[0].size))
         self._whole = self._spectra(self.image) if self._planes >= len(self.image) else None
 
     @property
     def searched(self) -> str:
-        """What is searched, in words."""
+        """Description of the searched windows."""
         places = "every place in the image"
         count = len(self._orders) * len(self._flips)
         return (
@@ -69,14 +69,14 @@ class NearestWindow:
         )
 
     def distance(self, sample: ArrayLike, apart_from: Sequence[int] | None = None) -> float | None:
-        """Return the share of voxels that differ between a sample and the window most like it.
+        """Return the fraction of voxels that differ between a sample and the window most similar to it.
 
         Args:
             sample: Labels, not larger than the image along any axis.
-            apart_from: First corner of a window of the image; those that overlap it are left out.
+            apart_from: First corner of a window of the image; windows that overlap it are skipped.
 
         Returns:
-            float, 0 for a copy; None where there is no window left.
+            float, 0 for a copy; None where no window is left.
 
         Raises:
             ValueError: If the sample is larger than the image.
@@ -101,13 +101,13 @@ class NearestWindow:
                 windows = sliding_window_view(slab, turned.shape)
                 for flip, likeness in self._correlations(spectra, turned, slab.shape):
                     place = np.unravel_index(np.argmax(np.where(places, likeness, -np.inf)), places.shape)
-                    # In float32 the best place is found to a few voxels; how many differ there is counted.
+                    # float32 finds the best place up to a few voxels; the differing voxels there are counted exactly.
                     found = np.count_nonzero(windows[place] != _flipped(turned, flip)) / sample.size
                     best = found if best is None else min(best, found)
         return best
 
     def _allowed(self, shape, apart_from):
-        """Return at which first corners a window of that shape may lie."""
+        """Return a mask of the allowed first corners of windows of a shape."""
         places = tuple(n - s + 1 for n, s in zip(self.image.shape, shape, strict=True))
         allowed = np.ones(places, bool) if self.excluded is None else ~windows_touching(self.excluded, shape)
         if apart_from is not None:
@@ -116,11 +116,11 @@ class NearestWindow:
 
     def _spectra(self, labels, shape=None):
         """Return the spectra of the channels of labels; those of a sample are padded to the shape of a slab."""
-        # Only windows within the image count, so that what wraps around at its end does no harm.
+        # Only windows within the image count, so that wrap-around at its end does no harm.
         lengths = [scipy.fft.next_fast_len(length, real=True) for length in (shape or labels.shape)]
         spectra = []
         for channel in self._corners:
-            # Axis by axis, so that padding costs nothing until it must.
+            # Axis by axis, to pad as late as possible.
             spectrum = scipy.fft.rfft(channel[labels], lengths[-1], axis=-1, workers=self.workers)
             for axis in reversed(range(labels.ndim - 1)):
                 spectrum = scipy.fft.fft(spectrum, lengths[axis], axis=axis, workers=self.workers)
@@ -138,7 +138,7 @@ class NearestWindow:
                     total = scipy.fft.irfft(total, length, axis=axis, workers=self.workers)
                 else:
                     total = scipy.fft.ifft(total, axis=axis, workers=self.workers)
-                # A spectrum is mirrored about the first voxel of the sample, not its middle: places move along.
+                # A spectrum is mirrored about the first voxel of the sample, not its centre, which shifts the places.
                 first = sample.shape[axis] - 1 if flip[axis] else 0
                 places = shape[axis] - sample.shape[axis] + 1
                 total = np.take(total, np.arange(first, first + places) % length, axis=axis)

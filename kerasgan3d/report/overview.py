@@ -1,4 +1,4 @@
-"""A volume in one figure: the solid body, three orthogonal slices, the phases and their fractions."""
+"""Overview figure of a volume: a 3D view, three orthogonal slices, the phases and their fractions."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -47,26 +47,26 @@ def render(
     title: str | None = None,
     dpi: float = 150,
 ) -> Figure:
-    """Draw a volume: its three visible faces as a solid body, the middle slices normal to z, y and x, and a legend.
+    """Draw a volume: a 3D view of its three visible faces, the middle slices normal to z, y and x, and a legend.
 
-    All slices have one scale. Lengths are in µm, or in voxels where the voxel size is not known. The body is seen from
-    above its first slice, z pointing down. The legend gives the volume fraction of each phase.
+    All slices have the same scale. Lengths are in µm, or in voxels where the voxel size is unknown. The volume is seen
+    from above its first slice, with z pointing down. The legend gives the volume fraction of each phase.
 
     Args:
-        volume: a `kerasgan3d.Volume`.
-        path: where to save the figure, as .png, .pdf or .svg; a file that exists is replaced.
+        volume: A `kerasgan3d.Volume`.
+        path: File to save the figure to, .png, .pdf or .svg; an existing file is replaced.
         axis: "z", "y" or "x" (or 0, 1, 2) draws only the middle slice normal to that axis.
-        colors: one colour per phase, or a dict from phase name to colour; see `phase_colors` for the default.
-        title: text above the figure.
-        dpi: dots per inch, 10 to 1200.
+        colors: One colour per phase, or a dict from phase name to colour; see `phase_colors` for the default.
+        title: Text above the figure.
+        dpi: Dots per inch, 10 to 1200.
 
     Returns:
         The `matplotlib.figure.Figure`; it belongs to no window and need not be closed.
 
     Raises:
-        TypeError: `volume` is not a Volume.
-        ValueError: an unknown axis, suffix or colour, or a `dpi` out of bounds.
-        OSError: the file cannot be written.
+        TypeError: if `volume` is not a Volume.
+        ValueError: if an axis, suffix or colour is unknown, or `dpi` is out of range.
+        OSError: if the file cannot be written.
     """
     if not isinstance(volume, Volume):
         raise TypeError(
@@ -93,7 +93,7 @@ def check_dpi(dpi: Any) -> None:
     """Check the resolution of a figure.
 
     Raises:
-        ValueError: not a number from 10 to 1200.
+        ValueError: if it is not a number from 10 to 1200.
     """
     if isinstance(dpi, bool) or not isinstance(dpi, (int, float, np.number)) or not 10 <= dpi <= 1200:
         raise ValueError(f"`dpi` must be a number from 10 to 1200. Received: {dpi!r}")
@@ -145,7 +145,7 @@ def _draw_single(volume, normal, palette, texts, title, dpi):
 
 
 def _slice_boxes(shape):
-    """Place the slices normal to z, y and x at one scale, in a row, or in a column where that shows them much larger.
+    """Place the slices normal to z, y and x at one scale, in a row, or in a column where they are much larger then.
 
     Returns:
         Three boxes (left, bottom, width, height) and the width and height of the block, inches.

@@ -1,4 +1,4 @@
-"""The page of a comparison: one HTML file with its tables and figures, which needs nothing but a browser."""
+"""The report of a comparison: one self-contained HTML file with its tables and figures."""
 
 import base64
 import io
@@ -29,10 +29,10 @@ _PANELS = "Every panel has its own scale, of at least a fifth of the mean."
 
 
 def write_page(comparison, pictures, path):
-    """Write a comparison as one self-contained HTML file; a file that exists is replaced.
+    """Write a comparison as one self-contained HTML file; an existing file is replaced.
 
-    The page holds the whole record as JSON, in its element with the id "comparison" (infinities and not-a-numbers
-    become null there). What the record lacks, or holds as null, is left out, and the page says so.
+    The page contains the whole record as JSON, in its element with the id "comparison" (infinities and NaN become null
+    there). Parts that the record lacks, or holds as null, are left out, and the page says so.
 
     Args:
         comparison: a ComparisonRecord, or a dict of either format that `ComparisonRecord.from_dict` reads.
@@ -48,8 +48,8 @@ def write_page(comparison, pictures, path):
         The path as a `pathlib.Path`.
 
     Raises:
-        ValueError: a dict that is no comparison, pictures that do not fit its phases, or another suffix.
-        OSError: the folder does not exist, the path is a folder, or the file cannot be written.
+        ValueError: if a dict is not a comparison, pictures do not fit its phases, or the suffix is another.
+        OSError: if the folder does not exist, the path is a folder, or the file cannot be written.
     """
     path = check_writable(Path(path), suffixes=SUFFIXES)
     text = page_text(comparison, pictures)
@@ -62,7 +62,7 @@ def page_text(comparison, pictures=None):
     """Return the HTML of `write_page`.
 
     Raises:
-        ValueError: as `write_page`.
+        ValueError: as for `write_page`.
     """
     if not isinstance(comparison, ComparisonRecord):
         comparison = ComparisonRecord.from_dict(comparison)
@@ -88,11 +88,11 @@ def page_text(comparison, pictures=None):
 
 
 class _Shown:
-    """A record, its pictures as slices, and what several sections show."""
+    """A record, its pictures as slices, and data used by several sections."""
 
     def __init__(self, record, pictures):
         self.record, self.phases, self.voxel_size = record, record.phases, record.real.voxel_size
-        # Of the version before there are none yet.
+        # Records of the previous version have none.
         self.verdicts = record.verdicts or verdicts_of(record)
         self.title = f"{record.generated.name} against {record.real.name}"
         self.flat = record.samples.dimensions == 2
@@ -148,7 +148,7 @@ def _head(record):
 
 
 def _layout(windows):
-    """Say how sub-volumes lie in the real image, where that is known."""
+    """Describe the sub-volumes' positions in the real image, where they are known."""
     if windows is None:
         return ""
     share = f"{100 * windows.covered:.0f} % of the real image"
@@ -156,7 +156,7 @@ def _layout(windows):
 
 
 def verdict_list(verdicts, samples):
-    """Return the worst in a sentence, and a line for each test."""
+    """Return a sentence about the worst verdict, and a line for each test."""
     if not verdicts:
         return ""
     lines = "".join(

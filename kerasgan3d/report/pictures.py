@@ -1,4 +1,4 @@
-"""Pictures that are handed to a page, checked, as slices."""
+"""Checked pictures for a report, as slices."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def label_slices(pictures, side, n):
         n: number of phases.
 
     Raises:
-        ValueError: an array of another kind, or labels that are not 0..n-1.
+        ValueError: if an array is of another kind, or labels are not 0..n-1.
     """
     if pictures is None:
         return []
@@ -61,7 +61,7 @@ def flux_slices(maps, side, phases):
         phases: names of the phases.
 
     Raises:
-        ValueError: a name that is no phase, or an array of another kind.
+        ValueError: if a name is not a phase, or an array is of another kind.
     """
     result = {}
     for phase, image in (maps or {}).items():

@@ -1,4 +1,4 @@
-"""A run at a glance: slices, correlation, fractions and error so far."""
+"""Overview figure of a training run: slices, correlation, fractions and error."""
 
 import matplotlib
 import numpy as np
@@ -17,17 +17,17 @@ def draw_monitor(path, real, samples, reference, measured, rows):
     """Draw real slices over generated ones, S2(r)/S2(0) of both, and fractions, error and spread over the run.
 
     Args:
-        path: Picture to write; what is there is replaced.
+        path: Picture to write; an existing one is replaced.
         real: Slices of the data, a list of (rows, columns) labels.
         samples: Generated labels, a list of (z, y, x).
-        reference, measured: Statistics of the data and of the samples, as ``kerasgan3d.material.statistics`` has them.
+        reference, measured: Statistics of the data and of the samples, from ``kerasgan3d.material.statistics``.
         rows: Lines of the log, dicts from column to text.
 
     Returns:
         Path of the picture.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if the picture cannot be written.
     """
     names, colors = [*map(label_text, reference["phases"])], phase_colors(reference["phases"])
     generated = [sample.take(len(sample) // 2, axis) for axis, sample in zip((0, 1, 2) * 2, samples, strict=False)]
@@ -50,7 +50,7 @@ def draw_monitor(path, real, samples, reference, measured, rows):
 
 
 def _draw_correlation(axes, reference, measured, names, colors):
-    """Means over axes: solid for the data, dashed for what is generated."""
+    """Draw means over axes, solid for the data and dashed for generated volumes."""
     for statistics, style in ((reference, "-"), (measured, "--")):
         curves = np.array(statistics["mean"]["two_point_correlation"]).mean(1)
         for name, color, curve in zip(names, colors, curves, strict=True):
@@ -84,5 +84,5 @@ def _draw_errors(axes, rows):
 
 
 def _column(rows, key):
-    """A column of the log as numbers, nan where it is empty."""
+    """Return a column of the log as numbers, NaN where it is empty."""
     return np.array([float(row.get(key) or "nan") for row in rows])

@@ -1,4 +1,4 @@
-"""Whether periodic volumes show where they close, and whether volumes show the lattice that they were made on."""
+"""Tests for visible seams of periodic volumes, and for traces of the generator's lattice."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from kerasgan3d.checks import AXES
 
 
 def seam_statistics(volumes: Iterable[ArrayLike], phases: Sequence[str], lag: int = 8) -> dict[str, Any]:
-    """Compare what lies across the faces where periodic volumes close with what lies anywhere within.
+    """Compare the structure across the faces where periodic volumes close with that in their interior.
 
     Args:
         volumes: Two or more arrays of labels (z, y, x) of one shape, 0..n-1, periodic along all axes.
@@ -21,13 +21,13 @@ def seam_statistics(volumes: Iterable[ArrayLike], phases: Sequence[str], lag: in
     Returns:
         dict: "size" (voxels along z, y, x), "count" and "measures", a list of dicts, one per measure, phase and axis:
         "key", "phase", "axis", the means "seam" and "interior", the "standard_error" of their difference and "p".
-        "label_change_rate": share of the voxel faces of a plane that lie between the phase and another one: the plane
-        where the volume closes, against all others. "volume_fraction": in the half of the volume around the seam,
-        against the other half. "two_point_correlation": probability that two voxels `lag` apart are both in the phase,
-        of pairs across the seam and of all others. Errors are those between volumes, which are independent, and p is
-        that of Student's t test of the volumes' differences. "tests" is their number, "smallest_p" the smallest p
-        times that, at most 1 (Bonferroni). "largest" is the largest difference of label changes, as a share of those
-        in the interior, with its "standard_error"; "interior" is the same of the plane in the middle of the volumes.
+        "label_change_rate": fraction of the voxel faces of a plane that lie between the phase and another one, for the
+        plane where the volume closes and for all others. "volume_fraction": in the half of the volume around the seam
+        and in the other half. "two_point_correlation": probability that two voxels `lag` apart are both in the phase,
+        for pairs across the seam and for all others. Errors are those between volumes, which are independent, and p is
+        that of Student's t test of the volumes' differences. "tests" is the number of tests, "smallest_p" the smallest
+        p times that, at most 1 (Bonferroni). "largest" is the largest difference of label changes, relative to those in
+        the interior, with its "standard_error"; "interior" is the same for the plane in the middle of the volumes.
     """
     volumes = [np.asarray(volume) for volume in volumes]
     rows, seams, middles = [], [], []
@@ -58,14 +58,14 @@ def seam_statistics(volumes: Iterable[ArrayLike], phases: Sequence[str], lag: in
 
 
 def lattice_statistics(volumes: Iterable[ArrayLike], phases: Sequence[str], period: int) -> dict[str, Any]:
-    """Tell whether fractions or label changes depend on the place modulo a generator's stride.
+    """Test whether fractions or label changes depend on the position modulo a generator's stride.
 
     Under the hypothesis that they do not, the Fourier coefficients of their profile over the positions of a cell of
-    the lattice have mean zero and are uncorrelated, however much neighbouring planes resemble each other. So the sum of
-    the squared means of the coefficients, each over its variance between volumes, is chi-squared distributed with
-    period - 1 degrees of freedom. That holds where volumes are many; where they are few the variances are uncertain and
-    the test errs towards finding nothing: the sum is at most period - 1 times the number of volumes, so that two show
-    nothing whatever they hold. Take 8 or more.
+    the lattice have mean zero and are uncorrelated, no matter how similar neighbouring planes are. The sum of the
+    squared means of the coefficients, each divided by its variance between volumes, is therefore chi-squared
+    distributed with period - 1 degrees of freedom. This holds for many volumes; for few the variances are uncertain
+    and the test is conservative: the sum is at most period - 1 times the number of volumes, so that two volumes never
+    show anything. Take 8 or more.
 
     Args:
         volumes: Arrays of labels (z, y, x) of one shape, periodic, that begin at a point of the lattice; sizes
@@ -74,8 +74,8 @@ def lattice_statistics(volumes: Iterable[ArrayLike], phases: Sequence[str], peri
         period: Stride of the generator in voxels, 2 or more.
 
     Returns:
-        dict: "period"; "fractions" and "label_change_rates" [axis][phase][position], means over the volumes of what
-        lies at the position, and between it and the one before it; their "standard_error" and
+        dict: "period"; "fractions" and "label_change_rates" [axis][phase][position], means over the volumes at each
+        position, and between it and the one before it; their "standard_error" and
         "label_change_standard_error" of the same shape; "chi2_p" and "label_change_chi2_p" [axis][phase]; and
         "smallest_p", the smallest of these times their number (Bonferroni), at most 1; "largest_swing" and
         "swing_error", see `lattice_swing`.
@@ -103,20 +103,20 @@ def lattice_statistics(volumes: Iterable[ArrayLike], phases: Sequence[str], peri
 
 
 def lattice_swing(samples: Iterable[np.ndarray], n_phases: int, period: int) -> dict[str, float]:
-    """Return how far fractions and label changes swing with the place modulo a period, in samples of any kind.
+    """Return the variation of fractions and label changes with the position modulo a period, in samples of any kind.
 
     Args:
         samples: Arrays of labels (z, y, x) of one shape, not periodic, longer than the period along each axis.
         n_phases: Number of phases n.
-        period: In voxels.
+        period: Period in voxels.
 
     Returns:
         dict: by "volume_fraction" and "label_change_rate", the largest deviation from the mean at a position, of any
-        axis and phase, relative to that mean. Real sub-volumes, which begin anywhere, show by it what chance does.
+        axis and phase, relative to that mean. For real sub-volumes, which begin anywhere, it shows chance alone.
     """
     fractions, rates = [], []
     for sample in samples:
-        # The first plane has none before it; what is left behind the last whole period is left out.
+        # The first plane has no predecessor; planes after the last whole period are left out.
         whole = (min(sample.shape) - 1) // period * period
         planes = [[_profiles(sample == phase, axis, 1)[:2] for phase in range(n_phases)] for axis in range(3)]
         rates.append([[_folded(changes[1 : whole + 1], period) for changes, _ in axis] for axis in planes])
@@ -148,7 +148,7 @@ def _difference(seam, interior):
 
 
 def _relative(profiles, place):
-    """Return by how much the label changes at a plane differ from those at all others, and the error of that."""
+    """Return the relative difference of label changes at a plane from those at all others, and its error."""
     changes = np.array([profile[0] for profile in profiles])
     others = np.delete(changes, place, axis=1).mean(1)
     if not others.mean() > 0:

@@ -1,4 +1,4 @@
-"""The picture of how measures scatter with the size of a volume."""
+"""Figure of the scatter of measures with the size of a volume."""
 
 import os
 from pathlib import Path
@@ -13,11 +13,11 @@ from kerasgan3d.palette import phase_colors
 from kerasgan3d.report.files import save_figure
 from kerasgan3d.report.style import STYLE, label_text
 
-_LINES = 12  # of a legend, one below the other
+_LINES = 12  # rows of a legend
 
 
 def sampled_curve(curve: SizeCurve, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of a measure, each pair of phases once: (sizes, ...), as `places` says."""
+    """Return mean and standard deviation of a measure, each pair of phases once: (sizes, ...), as for `places`."""
     row = ALL[key]
     mean, std = (np.array([sampled_value(row, value) for value in part[key]]) for part in (curve.mean, curve.std))
     return mean, std
@@ -34,14 +34,14 @@ def draw_sizes(
     """Draw the mean of each measure against the edge length of sub-volumes, and a standard deviation around it.
 
     Args:
-        curve: What `size_curve` returned.
+        curve: Result of `size_curve`.
         path: The picture: .png, .pdf or .svg.
         phases: Names of the phases.
         voxel_size: Edge of a voxel in µm; None: lengths are in voxels.
         dpi: Dots per inch.
 
     Raises:
-        ValueError, OSError: As `kerasgan3d.report.check_picture`.
+        ValueError, OSError: As for `kerasgan3d.report.check_picture`.
     """
     keys, colors = list(curve.mean), np.asarray(phase_colors(phases)) / 255
     lengths = curve.sizes * (voxel_size or 1)
@@ -55,7 +55,7 @@ def draw_sizes(
                 color = colors[phases.index(place.phase)] if place.phase else "0.2"
                 style = {"z": "-", "y": "--", "x": ":"}.get(place.axis or "z")
                 name = label_text(" ".join(filter(None, (place.phase, place.other, place.axis))))
-                # Of a pair of phases, the marks are of the other one.
+                # For a pair of phases, the markers are those of the other one.
                 inner = colors[phases.index(place.other)] if place.other else color
                 axes.plot(lengths, mean[index], style, marker="o", markerfacecolor=inner, color=color, label=name)
                 low, high = mean[index] - std[index], mean[index] + std[index]
@@ -63,7 +63,7 @@ def draw_sizes(
             axes.set_xlabel(f"edge length [{'voxels' if voxel_size is None else 'µm'}]")
             axes.set_ylabel(row.name if row.unit == "1" else f"{row.name} [{row.unit}]")
             if row.shape:
-                # Beside the curves, whose bands it would cover.
+                # Outside the axes, since it would cover the bands.
                 lines = len(axes.get_lines())
                 axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), ncols=-(-lines // _LINES))
         return save_figure(figure, path, dpi=dpi)

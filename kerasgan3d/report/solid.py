@@ -1,11 +1,11 @@
-"""A volume seen as a solid body: three faces, ray-cast in orthographic projection."""
+"""3D view of a volume: three faces, ray-cast in orthographic projection."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-# A little off the symmetric isometric view, so that the two side faces differ in width as well as in shade.
+# Slightly off the symmetric isometric view, so that the two side faces differ in width as well as in shade.
 AZIMUTH = math.radians(40)
 ELEVATION = math.radians(30)
 _RIGHT, _LEFT = 0.86, 0.7  # shades of the faces x and y in that view; the upper face has 1
@@ -20,8 +20,8 @@ class Projection:
         shape: (z, y, x), voxels.
         azimuth: angle of the view around z, radians, 0 to pi / 2.
 
-    The three visible faces are the first slice in z, the last in y (to the left) and the last in x (to the right):
-    the top face reads as the first slice of the image stack does.
+    The three visible faces are the first slice in z, the last in y (to the left) and the last in x (to the right), so
+    that the top face looks like the first slice of the image stack.
     """
 
     shape: tuple
@@ -33,7 +33,7 @@ class Projection:
 
     @property
     def axes(self):
-        """The projected unit vectors of z, y and x: (3, 2), right and down."""
+        """Projected unit vectors of z, y and x: (3, 2), right and down."""
         sin, cos, tilt = math.sin(self.azimuth), math.cos(self.azimuth), math.sin(ELEVATION)
         return np.array([[0.0, math.cos(ELEVATION)], [-sin, cos * tilt], [cos, sin * tilt]])
 

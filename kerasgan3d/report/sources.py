@@ -1,4 +1,4 @@
-"""The two sides of a comparison: images, generators, and statistics of images."""
+"""Sources of the two sides of a comparison: images, generators, and statistics of images."""
 
 import operator
 import os
@@ -20,15 +20,15 @@ from kerasgan3d.volume import Volume
 
 
 class Images:
-    """One or more images, of which sub-volumes are drawn.
+    """One or more images, from which sub-volumes are drawn.
 
     Attributes:
-        name, kind: for readers; "volume", "slice" or "volumes".
+        name, kind: Readable name, and "volume", "slice" or "volumes".
         images: uint8 arrays (z, y, x) or (y, x).
-        phases: the names, or None where nobody said them.
-        voxel_size: µm, or None where it is unknown.
-        excluded: bool array, what no sub-volume may hold; None excludes nothing.
-        filled: how many of their planes were missing and are filled.
+        phases: Names of the phases, or None where they are unknown.
+        voxel_size: Edge of a voxel in µm, or None where it is unknown.
+        excluded: bool array, mask of voxels that no sub-volume may hold; None excludes nothing.
+        filled: Number of missing planes that were filled.
     """
 
     def __init__(self, name, kind, images, phases, voxel_size, exclude=None, filled=0):
@@ -40,16 +40,16 @@ class Images:
 
     @property
     def dimensions(self):
-        """2 for slices, 3 for volumes."""
+        """Number of dimensions: 2 for slices, 3 for volumes."""
         return self.images[0].ndim
 
     @property
     def shape(self):
-        """The shape of the image, None where there are several."""
+        """Shape of the image, None where there are several."""
         return list(self.images[0].shape) if len(self.images) == 1 else None
 
     def draw(self, count, size, seed, progress=None):
-        """Return up to `count` sub-volumes, as many of each image, no two of the same place."""
+        """Return up to `count` sub-volumes, equally many from each image, no two from the same place."""
         return [window for _, window in self._windows(count, size, [seed, SAMPLES])]
 
     def corners(self, count, size, seed):
@@ -57,7 +57,7 @@ class Images:
         return [place for place, _ in self._windows(count, size, [seed, SAMPLES])]
 
     def side_by_side(self, size):
-        """Return all sub-volumes that lie side by side, from the first corner on, and hold nothing excluded."""
+        """Return all adjacent sub-volumes, from the first corner on, that hold no excluded voxels."""
         windows = [
             (k, tuple(slice(size * i, size * (i + 1)) for i in place))
             for k, image in enumerate(self.images)
@@ -66,7 +66,7 @@ class Images:
         return [self.images[k][w] for k, w in windows if self.excluded is None or not self.excluded[w].any()]
 
     def layout(self, count, size, seed):
-        """Return how the sub-volumes that `draw` returns lie: see `kerasgan3d.report.record.Windows`."""
+        """Return the layout of the sub-volumes that `draw` returns, see `kerasgan3d.report.record.Windows`."""
         held = [np.zeros(image.shape, bool) for image in self.images]
         corners = self.corners(count, size, seed)
         for number, corner in corners:
@@ -79,10 +79,10 @@ class Images:
         }
 
     def halves(self, samples, size, seed):
-        """Return sub-volumes of one half, sub-volumes of the other, and how many of the latter do not overlap.
+        """Return sub-volumes of one half, sub-volumes of the other, and the number of the latter that do not overlap.
 
-        The halves are those of the images where there are several, else those of the image, cut in the middle of its
-        longest axis. None where it is too small for that.
+        Several images are divided into two halves; a single image is cut in the middle of its longest axis. None where
+        it is too small for that.
         """
         images, excluded, count = self.images, self.excluded, len(samples)
         if len(images) == 1:
@@ -139,7 +139,7 @@ class Generated:
         return self._sample(count, size, [seed, PERIODIC], progress, periodic=True)
 
     def halves(self, samples, size, seed):
-        """Return one half of the samples, the other, and how many of the latter are independent: all."""
+        """Return one half of the samples, the other, and the number of independent ones of the latter: all."""
         middle = len(samples) - len(samples) // 2
         return samples[:middle], samples[middle:], len(samples) - middle
 
@@ -153,13 +153,13 @@ class Generated:
 
 
 class Reference:
-    """Statistics of an image, as the ``reference.json`` of a generator's folder holds them.
+    """Statistics of an image, the content of ``reference.json`` in a generator's folder.
 
     Attributes:
-        statistics: the dict; lengths are in voxels where its "voxel_size" is None.
-        size: edge length of the sub-volumes, or windows, that it was made of.
-        voxel_size: µm, that of the statistics, or else what the user gave.
-        directed: whether it was made of slices in known directions, whose curves are along z, y and x.
+        statistics: The dict; lengths are in voxels where its "voxel_size" is None.
+        size: Edge length of the sub-volumes, or windows, that were measured.
+        voxel_size: Edge of a voxel in µm, that of the statistics, or else that given by the user.
+        directed: Whether slices of known direction were measured, whose curves are along z, y and x.
     """
 
     kind, shape = "reference", None
@@ -179,7 +179,7 @@ class Reference:
                 f"{name} must hold reference statistics: phases, voxel_size, sub_volumes, mean. "
                 f"Received: no {error.args[0] if isinstance(error, KeyError) else 'such object'}."
             ) from error
-        # Slices in known directions tell the curves along all three axes.
+        # Slices of known direction give the curves along all three axes.
         of_phases, of_lags = (len(self.phases),), [(len(self.phases), axes) for axes in {self.dimensions, 3}]
         if shapes[0] != of_phases or shapes[1][:-1] not in of_lags:
             raise ValueError(
@@ -191,7 +191,7 @@ class Reference:
 
 
 def smallest_edge(source):
-    """Return the shortest edge of all images of a side in voxels; None of a generator, and of statistics alone."""
+    """Return the shortest edge of all images of a side in voxels; None for a generator, and for statistics alone."""
     return min(min(image.shape) for image in source.images) if isinstance(source, Images) else None
 
 
@@ -200,10 +200,10 @@ def real_source(real, *, phases=None, mapping=None, voxel_size=None, exclude=Non
 
     Args:
         real: Volume, integer array (z, y, x) or (y, x), path of an image, a generator's folder, its ``reference.json``
-            or what that holds.
-        phases, voxel_size: names and µm, where they are not known or wrong.
-        mapping: dict of grey value to name, for a file.
-        exclude: boxes, see `kerasgan3d.data.exclusion`; one of two ranges of a volume holds for every z.
+            or the content of that file.
+        phases, voxel_size: Names and µm, where they are unknown or wrong.
+        mapping: Dict of grey value to name, for a file.
+        exclude: Boxes, see `kerasgan3d.data.exclusion`; for a volume, a box of two ranges holds for every z.
         reading: `tolerance` and `fill_gaps`, for a file.
 
     Raises:
@@ -233,9 +233,9 @@ def generated_source(generated, *, phases=None, mapping=None, voxel_size=None, *
     """Return the generated side: Generated or Images.
 
     Args:
-        generated: a generator (`sample`, `phases`, `voxel_size`), a Volume, an array, the path of a volume, a list of
+        generated: A generator (`sample`, `phases`, `voxel_size`), a Volume, an array, the path of a volume, a list of
             these, or the path of a folder of volumes.
-        phases, mapping, voxel_size: for arrays, and files that do not say it themselves.
+        phases, mapping, voxel_size: For arrays, and for files that do not state them.
         reading: `tolerance` and `fill_gaps`, for files.
 
     Raises:
@@ -270,17 +270,17 @@ def generated_source(generated, *, phases=None, mapping=None, voxel_size=None, *
 
 
 def agree(real, generated):
-    """Return the phases and the voxel size of both sides, and notes on what one of them left open.
+    """Return the phases and the voxel size of both sides, and notes on assumptions about one of them.
 
     Raises:
-        ValueError: if they disagree, or nobody says how large a voxel is.
+        ValueError: if they disagree, or the voxel size is unknown on both.
     """
     notes = []
     if None not in (real.phases, generated.phases) and tuple(real.phases) != tuple(generated.phases):
         raise ValueError(
             "The phases of both sides must be the same, in the same order. "
             f"Received: {', '.join(real.phases)} of {real.name}, and {', '.join(generated.phases)} of "
-            f"{generated.name}. Name the real ones with phases= (--phases), or their grey values with --map."
+            f"{generated.name}. Name the real ones with `phases`, or their grey values with `mapping`."
         )
     phases = real.phases or generated.phases
     for side, other in ((real, generated), (generated, real)):
@@ -288,7 +288,7 @@ def agree(real, generated):
             notes.append(f"{side.name} does not name its phases: taken for {', '.join(phases)}, in this order")
     sizes = [size for size in (real.voxel_size, generated.voxel_size) if size is not None]
     if not sizes:
-        raise ValueError("The voxel size is unknown on both sides: give it in µm with voxel_size= (--voxel-size).")
+        raise ValueError("The voxel size is unknown on both sides: pass `voxel_size` in µm.")
     if max(sizes) > min(sizes) * 1.001:
         raise ValueError(
             "The voxel sizes of both sides must be the same: resample one of them. "
@@ -320,7 +320,7 @@ def _reference(name, statistics, voxel_size, exclude):
 
 
 def _given(image, phases, voxel_size):
-    """Return labels, names and voxel size of a Volume or an array, None for what is unknown, and 0 filled planes."""
+    """Return labels, names and voxel size of a Volume or an array, None where unknown, and 0 filled planes."""
     names = None if phases is None else tuple(PhaseMap(phases).names)
     if isinstance(image, Volume):
         return image.labels, names or image.phases, voxel_size or image.voxel_size, 0
@@ -355,13 +355,13 @@ def _read_generated(path, phases, mapping, voxel_size, tolerance=None, fill_gaps
 
 
 def _volume_files(path):
-    """Return the paths of the volumes at a path: itself, or what is in the folder that it is."""
+    """Return the paths of the volumes at a path: the path itself, or the files in the folder."""
     if not path.is_dir() or path.suffix.lower() == ".zarr":
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in io.SUFFIXES and file.name[0] != ".")
     if not files:
         raise ValueError(f"The folder must hold volumes ({', '.join(io.SUFFIXES)}). Received: {path}, which has none.")
-    # A folder of slices is one volume.
+    # A folder of slices is a single volume.
     return files if len(io.image_shape(files[0])) == 3 else [path]
 
 

@@ -12,7 +12,7 @@ from kerasgan3d.metrics._measure import PER_PHASE_AND_AXIS
 from kerasgan3d.metrics.registry import COMPARED, places, unit_power
 from kerasgan3d.report.record import Curves, CurveSide, MeasureRow, Volumes, plain, worst_of
 
-BAND = (5, 95)  # percent: what lies between these is the band of a curve
+BAND = (5, 95)  # percentiles that bound the band of a curve
 _CURVE = "two_point_correlation"
 
 
@@ -20,18 +20,17 @@ def measure_rows(real, generated, phases, *, dimensions=3, estimated=False, halv
     """Compare every measure of two sets of sub-volumes.
 
     Args:
-        real, generated: What `measure_samples` returned; `real` may also be a dict that `reference_values` returned.
+        real, generated: Results of `measure_samples`; `real` may also be a result of `reference_values`.
         phases: Names of the n phases.
-        dimensions: 3, or 2 where the generated values are of slices.
-        estimated: Whether the real values are of slices, and those that tell of volumes estimates by stereology.
-        halves: Ways to cut the real sub-volumes in two, each a bool array (samples,): those of either part of the
-            image. They tell what real is from real.
-        whole: dict from measure to its value of the whole real image, where that is known; else real means are those of
+        dimensions: 3, or 2 where the generated values are those of slices.
+        estimated: Whether the real values are from slices, so that values of volumes are stereological estimates.
+        halves: Ways to split the real sub-volumes in two, each a bool array (samples,), one part of the image against
+            the other. They give the differences between real sub-volumes.
+        whole: dict from measure to its value for the whole real image, where known; otherwise real means are those of
             the sub-volumes.
 
     Returns:
-        list of MeasureRow, one per measure, phase or pair of phases, and axis. None is what has no value or is not
-        known.
+        list of MeasureRow, one per measure, phase or pair of phases, and axis, with None for missing values.
     """
     rows = []
     for key, row in COMPARED.items():
@@ -52,14 +51,14 @@ def correlation_record(real, generated, axes, *, halves=(), whole=None):
     """Compare the two-point correlation S2(r) / S2(0) of two sets of sub-volumes.
 
     Args:
-        real, generated: (samples, n, axes, lags), S2 not normalised; `real` may be the normalised mean (n, axes, lags).
+        real, generated: (samples, n, axes, lags), unnormalised S2; `real` may be the normalised mean (n, axes, lags).
         axes: Names of the axes.
         halves: As for `measure_rows`.
-        whole: S2 of the whole real image (n, axes, lags), which takes the place of the real mean.
+        whole: S2 of the whole real image (n, axes, lags), which replaces the real mean.
 
     Returns:
         Curves. Means are mean S2(r) over mean S2(0), "low" and "high" the 5th and 95th percentile of S2(r) / S2(0) of
-        single sub-volumes that hold the phase; None where they are not known.
+        single sub-volumes that hold the phase; None where they are unknown.
     """
     lags = min(real.shape[-1], generated.shape[-1])
     real, generated = real[..., :lags], generated[..., :lags]
@@ -89,21 +88,21 @@ def correlation_record(real, generated, axes, *, halves=(), whole=None):
 
 
 def volume_record(real, generated, curves, phases, size, windows, whole=None):
-    """Compare generated volumes with what a real slice says of volumes by stereology.
+    """Compare generated volumes with stereological estimates from a real slice.
 
     Args:
-        real: What `measure_samples` returned of windows that cover the slice, or what `reference_values` did.
-        generated: What `measure_samples` returned of volumes.
-        curves: S2 of the windows, as `correlation_record` takes it.
+        real: Result of `measure_samples` for windows that cover the slice, or of `reference_values`.
+        generated: Result of `measure_samples` for volumes.
+        curves: S2 of the windows, as for `correlation_record`.
         phases: Names of the n phases.
         size: Edge length of the volumes in voxels.
-        windows: How many windows the estimates are of.
+        windows: Number of windows behind the estimates.
         whole: As for `measure_rows`.
 
     Returns:
-        Volumes: rows as of `measure_rows`, without what compares the scatter of windows with that of volumes. What
-        slices do not tell by stereology has no real values. Where they tell it along two axes, the mean of these stands
-        for all directions.
+        Volumes: rows as of `measure_rows`, without comparisons of the scatter of windows with that of volumes. Measures
+        that stereology does not give have no real values. Where slices give a measure along two axes, their mean is
+        used for all directions.
     """
     scatter = dict.fromkeys(("real", "real_std", "deviation_ratio", "spread_from_real", "ks_distance", "ks_p"))
     real, whole = _of_volumes(real), _of_volumes(whole or {})
@@ -119,7 +118,7 @@ def volume_record(real, generated, curves, phases, size, windows, whole=None):
 
 
 def _of_volumes(known):
-    """Return what slices tell of volumes, of what is known of slices; of two axes, their mean for each of three."""
+    """Return estimates for volumes from measures of slices; for two axes, their mean for each of three."""
     found = {key: values for key, values in known.items() if key in COMPARED and COMPARED[key].stereology}
     for key, values in found.items():
         if COMPARED[key].shape == PER_PHASE_AND_AXIS:
@@ -128,7 +127,7 @@ def _of_volumes(known):
 
 
 def _along_all(values, axis=-1):
-    """Return values along two axes as their mean for each of three; of three as they are."""
+    """Return values along two axes as their mean for each of three; values along three axes unchanged."""
     if values.shape[axis] == len(AXES):
         return values
     return np.repeat(values.mean(axis, keepdims=True), len(AXES), axis)
@@ -137,10 +136,10 @@ def _along_all(values, axis=-1):
 def delta_ssa(rows, phases):
     """Return the relative difference of the mean specific surface areas in percent, generated to real, per phase.
 
-    This is the number that Gayon-Lombardo et al. (npj Comput. Mater. 6:82, 2020) give beside their two-point
-    correlations as a percentage, in the definition that is unambiguous: surfaces by counting voxel faces. The slope of
-    S2 at the origin, summed over the axes, is half of the area of these faces per volume, so that it is the relative
-    difference of the mean slopes as well.
+    This is the percentage that Gayon-Lombardo et al. (npj Comput. Mater. 6:82, 2020) give with their two-point
+    correlations, in its unambiguous definition: surfaces by counting voxel faces. The slope of S2 at the origin, summed
+    over the axes, is half of the area of these faces per volume, so that this is the relative difference of the mean
+    slopes as well.
 
     Returns:
         A list of n floats, None where a phase has no surface in the real image.
@@ -150,12 +149,12 @@ def delta_ssa(rows, phases):
 
 
 def reference_values(statistics, voxel_size=None):
-    """Return what statistics of an image know of its measures, for `measure_rows`.
+    """Return the measures of an image from its statistics, for `measure_rows`.
 
     Args:
-        statistics: What a generator's ``reference.json`` holds: "mean" and "std", and, in "samples", the values of
-            each sub-volume, as `sample_values` makes them, if there are any.
-        voxel_size: µm, for statistics whose "voxel_size" is None: their lengths are in voxels.
+        statistics: Content of a generator's ``reference.json``: "mean" and "std", and optionally, in "samples", the
+            values of each sub-volume from `sample_values`.
+        voxel_size: Edge of a voxel in µm, for statistics whose "voxel_size" is None, with lengths in voxels.
 
     Returns:
         dict from measure to array (samples, ...), or to a pair of arrays, mean and standard deviation.
@@ -178,7 +177,7 @@ def reference_values(statistics, voxel_size=None):
 
 
 def _values(values, index):
-    """Return the value of each sub-volume at a place; of a place that ends with a slice, the mean."""
+    """Return the value of each sub-volume at a place, or the mean where the place ends with a slice."""
     found = values[(slice(None), *index)]
     return found.mean(-1) if index and isinstance(index[-1], slice) else found
 
@@ -197,7 +196,7 @@ def _of(values):
 
 
 def _compared(real, generated, halves, whole):
-    """Return what a MeasureRow holds of two summaries; `whole` is the value of the whole real image, or None."""
+    """Return the entries of a MeasureRow for two summaries; `whole` is the value of the whole real image, or None."""
     row, variance = {}, 0.0
     for side, summary in (("real", real), ("generated", generated)):
         values = summary.get("values")
@@ -221,10 +220,10 @@ def _compared(real, generated, halves, whole):
 
 
 def _apart(values, halves, mean):
-    """Return how far the means of two halves are apart, relative to a mean, and the ratio of their deviations.
+    """Return the difference of the means of two halves, relative to a mean, and the ratio of their deviations.
 
-    Of each, what the scatter of so few sub-volumes explains is taken away, and the mean square over the ways to cut
-    the image in two is taken.
+    The part that the scatter of so few sub-volumes explains is subtracted from each, and the mean square over the ways
+    to cut the image in two is taken.
     """
     squares, spreads = [], []
     for half in halves:
@@ -251,7 +250,7 @@ def _ratio_variance(correlation):
 
 
 def _at_largest(values, of):
-    """Return, for each phase, what stands where other values (n, axes, lags) are largest: (n,)."""
+    """Return, for each phase, the value where other values (n, axes, lags) are largest: (n,)."""
     flat = np.where(np.isfinite(values), values, -1.0).reshape(len(values), -1)
     return of.reshape(len(values), -1)[np.arange(len(values)), flat.argmax(1)]
 

@@ -1,4 +1,4 @@
-"""What every figure shares: type, line widths, lengths in inches, legend."""
+"""Common style of all figures: type, line widths, lengths in inches, legend."""
 
 import io
 import math
@@ -41,7 +41,7 @@ _LONGEST_LABEL = 120
 
 
 class Picture(Figure):
-    """A figure that notebooks show, though no window of pyplot holds it."""
+    """A figure that notebooks display although it belongs to no pyplot window."""
 
     def _repr_png_(self):
         return png_of(self, min(self.dpi, 100))
@@ -55,7 +55,7 @@ def png_of(figure, dpi):
 
 
 def label_text(text):
-    """Return a name as pictures take it: as it stands, no formula, and with an end."""
+    """Return a name for a picture: literal, not as a formula, and of limited length."""
     return clipped(printable(str(text)), _LONGEST_LABEL).replace("$", r"\$")
 
 
@@ -65,7 +65,7 @@ def legend_height(texts, width):
 
 
 def draw_legend(figure, texts, colors):
-    """Draw one patch and text per phase at the foot of the figure; beyond 24 phases the rest is only counted."""
+    """Draw a patch and a text for each phase at the foot of the figure; phases beyond 24 are only counted."""
     texts = [label_text(text) for text in texts]
     handles = [
         Patch(facecolor=color / 255, edgecolor=INK, linewidth=0.5, label=text)

@@ -1,4 +1,4 @@
-"""Measures of a comparison as HTML tables."""
+"""HTML tables of the measures of a comparison."""
 
 from kerasgan3d.report.names import axis_name, measure_name
 from kerasgan3d.report.verdict import fixed, judge, means_and_deviations, number, percent
@@ -50,7 +50,7 @@ def table_legend(entries, samples):
 
     Args:
         entries: entries of a comparison's "measures".
-        samples: what was measured, such as "sub-volumes".
+        samples: word for the samples, such as "sub-volumes".
     """
     text = (
         f"Mean ± standard deviation over {samples}; difference of the means. "

@@ -1,4 +1,4 @@
-"""What the tests of a comparison found, a sentence each: the same in a terminal and on a card."""
+"""Sentences on the results of a comparison's tests, the same in a terminal and on a card."""
 
 from functools import partial
 
@@ -6,21 +6,21 @@ from kerasgan3d.report.verdict import fixed, headline, percent
 
 
 def correlation(curves, phases):
-    """Say by how much the two-point correlations differ."""
+    """Describe the difference of the two-point correlations."""
     reach = "" if curves.max_lag is None else f" for r up to {curves.max_lag} voxels"
     worst = per_phase(phases, curves.worst)
     return f"S2(r)/S2(0), the normalised two-point correlation, differs by at most {worst}{reach}."
 
 
 def granulometry(curves, phases, bodies="balls"):
-    """Say by how much the shares in balls, or discs, differ."""
+    """Describe the difference of the fractions in balls, or discs."""
     reach = f"up to {curves.max_lag} voxels"
     worst = per_phase(phases, curves.worst)
     return f"Granulometry: the share of a phase in {bodies} of radius r, {reach}, differs by at most {worst}."
 
 
 def leaning(found, phases):
-    """Say by how much the diagonals of planes differ."""
+    """Describe the difference between the diagonals of planes."""
     real = "" if found.real is None else f"; those of real ones {per_phase(phases, found.real.largest)}"
     p = found.generated.smallest_p
     tested = "" if p is None else f" (smallest p of no difference {p:.1g}, corrected)"
@@ -31,7 +31,7 @@ def leaning(found, phases):
 
 
 def volumes(found, phases):
-    """Say what generated volumes are, against the stereology of slices."""
+    """Describe generated volumes in comparison with stereological estimates from slices."""
     shown = [
         " ".join(part for part in (row.key.replace("_", " "), row.phase, percent(row.relative_difference, "-")) if part)
         for row in headline(found.measures)
@@ -46,7 +46,7 @@ def volumes(found, phases):
 
 
 def classifier(test, phases):
-    """Say how many slices a classifier tells rightly."""
+    """Describe the accuracy of the classifier."""
     return (
         f"A small classifier, trained on one half, tells {test.score:.2f} ± {test.standard_error:.2f} of the slices of "
         "the other half rightly (0.5: not to be told apart)."
@@ -54,7 +54,7 @@ def classifier(test, phases):
 
 
 def nearest(found, phases):
-    """Say how near samples come to the real image."""
+    """Describe the distances of samples to the real image."""
     ours, theirs = found.generated_distances, found.real_distances
     if ours is None:
         return ""
@@ -68,7 +68,7 @@ def nearest(found, phases):
 
 
 def seam(found, phases):
-    """Say whether periodic volumes show where they close."""
+    """Describe the test for seams of periodic volumes."""
     said = "nothing differs" if found.smallest_p > 0.05 else "something differs"
     return (
         f"Seams: where {found.count} periodic volumes close, {said} from their interior beyond chance (smallest p "
@@ -77,7 +77,7 @@ def seam(found, phases):
 
 
 def lattice(found, phases):
-    """Say how far volumes swing with the stride."""
+    """Describe the variation of volumes with the stride."""
     swing = found.largest_swing
     if swing is None:
         return f"Stride lattice of {found.period} voxels: smallest p of flatness {found.smallest_p:.1g}, corrected."
@@ -89,7 +89,7 @@ def lattice(found, phases):
 
 
 def sentences(record):
-    """Return a sentence for each test that was made, in the order in which they are read."""
+    """Return a sentence for each test that was made, in reading order."""
     parts = (
         ("two_point_correlation", correlation),
         ("leaning", leaning),

@@ -1,4 +1,4 @@
-"""What a comparison says in words and numbers: which tests are passed, which measures differ by more than chance."""
+"""Verdicts of a comparison: tests that pass or fall short, and measures that differ by more than chance."""
 
 import math
 
@@ -7,18 +7,18 @@ from kerasgan3d.report.record import Verdict
 
 NOTABLE = 0.05
 PASSES, SHORT, UNTOLD = "passes", "falls short", "cannot be told"
-# What a generator must reach whatever the material: the largest difference of S2(r)/S2(0) between the diagonals of a
-# plane, the largest swing of label changes over the stride, the largest difference of label changes where a periodic
-# volume closes, the classifier's accuracy, and by how much the nearest real window may be nearer than real ones are.
+# Bars for every material: the largest difference of S2(r)/S2(0) between the diagonals of a plane, the largest variation
+# of label changes over the stride, the largest difference of label changes where a periodic volume closes, the
+# classifier's accuracy, and how much nearer the nearest real window may be than for real sub-volumes.
 _LEANING, _LATTICE, _SEAM, _CLASSIFIER, _COPIES = 0.02, 0.02, 0.05, 0.65, 0.1
-# A difference passes where it is at most this many times what real sub-volumes differ by among themselves.
+# A difference passes if it is at most this many times the difference between real sub-volumes.
 _OF_REAL = 2
 _MINUS = "\N{MINUS SIGN}"
 _NOTHING = "\N{EN DASH}"
 
 
 def headline(measures, short=True):
-    """Return the measures that are read first, one per phase; transport as the mean of the axes where there is one.
+    """Return the main measures, one per phase; transport as the mean of the axes if it has one.
 
     Args:
         measures: a comparison's "measures".
@@ -38,16 +38,15 @@ def verdicts_of(record):
     """Judge every test of a comparison.
 
     A test has an effect size, such as the relative difference of two means, and a limit: a bar that holds for every
-    material, or twice what the same effect is between sub-volumes of two halves of the real image, where that is more.
-    It is passed where the effect is within the limit and known to better than that: twice its standard error is at
-    most the limit. It falls short where the effect is beyond the limit by more than two standard errors. Else it cannot
-    be told with so many volumes.
+    material, or twice the same effect between sub-volumes of two halves of the real image, where that is more. It
+    passes if the effect is within the limit and twice its standard error is at most the limit. It falls short if the
+    effect exceeds the limit by more than two standard errors. Otherwise it cannot be decided with so many volumes.
 
     Args:
-        record: A ComparisonRecord; its verdicts are not looked at.
+        record: A ComparisonRecord; its verdicts are ignored.
 
     Returns:
-        list of Verdict, the worst first.
+        list of Verdict, worst first.
     """
     return sorted(_judged(record), key=lambda v: ((SHORT, UNTOLD, PASSES).index(v.outcome), -v.badness))
 
@@ -60,7 +59,7 @@ def _judged(record):
             errors = (row.real_from_real, row.standard_error, count)
             yield _verdict(measure.name, row.phase, row.relative_difference, measure.bar, *errors, relative=True)
         if measure.spread is not None and row.deviation_ratio:
-            # As logarithms, that half as much and twice as much are equally far.
+            # As logarithms, so that half as much and twice as much are equally far.
             error = 1 / math.sqrt(count - 1) if count > 1 else None
             apart = None if row.spread_from_real is None else math.log(row.spread_from_real)
             bar = math.log(measure.spread[1])
@@ -81,7 +80,7 @@ def _judged(record):
     if lattice is not None and lattice.largest_swing is not None:
         key = "label_change_rate"
         real, error = ((found or {}).get(key) for found in (lattice.real_swing, lattice.swing_error))
-        volumes = None if record.seam is None else record.seam.count  # the same periodic ones
+        volumes = None if record.seam is None else record.seam.count  # the same periodic volumes
         yield _verdict("stride lattice", None, lattice.largest_swing[key], _LATTICE, real, error, volumes)
     seam = record.seam
     if seam is not None and seam.largest is not None:
@@ -89,7 +88,7 @@ def _judged(record):
         yield _verdict("seam", None, seam.largest, _SEAM, *errors, relative=True)
     test = record.classifier
     if test is not None and test.score is not None:
-        # What counts is how far it is from guessing.
+        # The effect is the distance from guessing.
         yield _verdict("classifier", None, test.score - 0.5, _CLASSIFIER - 0.5, None, test.standard_error, count)
     nearest = record.nearest
     if nearest is not None and nearest.generated_distances is not None and nearest.real_distances is not None:
@@ -108,14 +107,14 @@ def _per_phase(name, phases, values, bar, found, count):
 
 
 def _verdict(test, phase, value, bar, real_from_real, error, count, *, relative=False):
-    """Judge one effect; `count` is how many volumes it is of, to say how many would tell."""
+    """Judge one effect; from `count`, its number of volumes, follows the number that would decide it."""
     limit = bar if not _known(real_from_real) else max(bar, _OF_REAL * real_from_real)
     error = error if _known(error) else None
     beyond = abs(value) > limit
     told = error is None or (abs(value) - 2 * error > limit if beyond else 2 * error <= limit)
     outcome, needed = (SHORT if beyond else PASSES) if told else UNTOLD, None
     if error is not None and not told and count:
-        # As many as bring two standard errors down to what must be told apart.
+        # The number that reduces two standard errors to the difference that must be resolved.
         wanted = max(abs(value) - limit, limit / 10) if beyond else limit
         needed = math.ceil(count * (2 * error / wanted) ** 2)
     return Verdict(test, outcome, value, limit, bar, phase, real_from_real, error, needed, relative)
@@ -137,7 +136,7 @@ def verdict_text(verdict: Verdict) -> str:
 
 
 def verdict_lines(verdicts):
-    """Return (test, outcome, text) of each test, its phases together, the worst first."""
+    """Return (test, outcome, text) of each test, with all its phases, worst first."""
     lines = []
     for test in dict.fromkeys(verdict.test for verdict in verdicts):
         mine = [verdict for verdict in verdicts if verdict.test == test]
@@ -146,7 +145,7 @@ def verdict_lines(verdicts):
 
 
 def conclusion(verdicts, samples="sub-volumes"):
-    """Return one sentence on the worst of some verdicts; empty where there are none."""
+    """Return one sentence on the worst verdict; empty without verdicts."""
     if not verdicts:
         return ""
     short, untold = ([v for v in verdicts if v.outcome == outcome] for outcome in (SHORT, UNTOLD))
@@ -164,7 +163,7 @@ def conclusion(verdicts, samples="sub-volumes"):
 
 
 def _shown_effect(verdict, value, *, signed=True):
-    """Return an effect as text, in the unit that people read it in."""
+    """Return an effect as text, in its customary unit."""
     if verdict.test.startswith("spread"):
         return f"{fixed(math.exp(value))} times" if signed else f"{fixed(math.exp(-value))} to {fixed(math.exp(value))}"
     if verdict.test == "classifier":
@@ -175,19 +174,19 @@ def _shown_effect(verdict, value, *, signed=True):
 
 
 def judge(entry):
-    """Say whether the means of a measure differ: "alike", "noise", "differs", or "unknown".
+    """Classify the difference of a measure's means: "alike", "noise", "differs", or "unknown".
 
-    "alike" is a relative difference of at most 5 %. A larger one is "noise" where it is less than two standard errors
-    of the difference of the means, sqrt(s_r^2 / n_r + s_g^2 / n_g), as happens where sub-volumes are few or vary much.
-    Sub-volumes of one image overlap, so that the true error of the real mean is larger still. Of a real mean of 0 no
-    difference is a small share.
+    "alike" is a relative difference of at most 5 %. A larger one is "noise" if it is less than two standard errors of
+    the difference of the means, sqrt(s_r^2 / n_r + s_g^2 / n_g), as happens where sub-volumes are few or vary much.
+    Sub-volumes of one image overlap, so that the true error of the real mean is larger still. Relative to a real mean
+    of 0, no difference is small.
     """
     if not (_known(entry.get("real_mean")) and _known(entry.get("generated_mean"))):
         return "unknown"
     if abs(entry["generated_mean"] - entry["real_mean"]) <= NOTABLE * abs(entry["real_mean"]):
         return "alike"
     counts = {side: sum(value is not None for value in entry.get(side) or ()) for side in ("real", "generated")}
-    # Of stored statistics the values may be unknown: they are taken for as many as there are of the other side.
+    # Stored statistics may lack single values: their number is then taken to be that of the other side.
     most = max(counts.values()) or 1
     variance = sum((entry.get(f"{side}_std") or 0.0) ** 2 / (count or most) for side, count in counts.items())
     distance = abs(entry["generated_mean"] - entry["real_mean"])
@@ -197,7 +196,7 @@ def judge(entry):
 def means_and_deviations(entry):
     """Return a measure's two sides as texts such as "0.412 ± 0.021".
 
-    The smaller of the deviations is given to two digits, the rest to the same place, six digits at most.
+    The smaller deviation is given to two digits, the other numbers to the same decimal place, at most six digits.
 
     Args:
         entry: an entry of a comparison's "measures".
@@ -213,14 +212,14 @@ def means_and_deviations(entry):
 
 
 def number(value, digits=4):
-    """Return a number to so many significant digits, or a dash for None."""
+    """Return a number with ``digits`` significant digits, or a dash for None."""
     if not _known(value):
         return _NOTHING
     return f"{value:.{digits}g}".replace("-", _MINUS)
 
 
 def fixed(value, decimals=2):
-    """Return a number to so many decimals, or a dash for None."""
+    """Return a number with ``decimals`` decimals, or a dash for None."""
     if not _known(value):
         return _NOTHING
     return f"{value:.{decimals}f}".replace("-", _MINUS)

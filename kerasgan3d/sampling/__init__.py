@@ -1,4 +1,4 @@
-"""Sampling: the latent field, the condition field, the tile plan, the job that owns both, and filling a volume."""
+"""Sampling: latent field, condition field, tile plan, sampling jobs, and filling a volume."""
 
 from kerasgan3d.sampling.conditions import ConditionedField, Conditions
 from kerasgan3d.sampling.field import LatentField

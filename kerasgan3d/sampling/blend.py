@@ -1,4 +1,4 @@
-"""Blends: one structure between those of two seeds, everywhere or from here to there."""
+"""Blends: structures between those of two seeds, uniform or varying in space."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from kerasgan3d.sampling.profile import around, as_nodes, at_cells
 
 _T = "t of a `blend`"
 _DIGITS = 6  # of t
-# Of sin(pi u / 2) / u in powers of u^2: sums and products alone, so that machines agree. Good to 1e-16 up to u = 1.
+# Coefficients of sin(pi u / 2) / u in powers of u^2: sums and products alone, so that machines agree. Accurate to 1e-16
+# up to u = 1.
 _SINE = [np.prod([-((np.pi / 2) ** 2) / (2 * k * (2 * k + 1)) for k in range(1, n + 1)]) for n in range(12)]
 
 
 class BlendedField:
-    """Two fields in the place of one: cos(t pi / 2) of the first and sin(t pi / 2) of the second.
+    """Blend of two fields: cos(t pi / 2) times the first plus sin(t pi / 2) times the second.
 
-    Of two independent normal fields that is a normal field with the same covariances, whatever t; a straight line
-    between them is not: it would shrink the norm. Where t is 0 it is the first field, where t is 1 the second, to the
-    bit.
+    The blend of two independent normal fields is a normal field with the same covariances for any t; linear
+    interpolation would shrink the norm. It equals the first field bit for bit where t is 0, the second where t is 1.
 
     Args:
         one, other: The fields.
-        t: (z, y, x), from 0 to 1, at the cells of a window; of length 1 along axes that it is constant along.
-        first, cells: Where the window begins (z, y, x), and its cells. Beyond it t goes on as at its faces.
-        channels: How many channels are blended; those after them, which both fields have alike, are the first's.
-            None for all.
+        t: (z, y, x), from 0 to 1, at the cells of a window; of length 1 along axes on which it does not depend.
+        first, cells: First cell (z, y, x) of the window, and number of its cells. Outside it t continues as at its
+            faces.
+        channels: Number of channels that are blended; the others, which are equal in both fields, are the first's.
+            None blends all.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class BlendedField:
     def window(
         self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None] = (None, None, None)
     ) -> np.ndarray:
-        """The values of a window of the lattice: as `LatentField.window`, float32 (z, y, x, channels)."""
+        """Compute the values of a window of the lattice: as `LatentField.window`, float32 (z, y, x, channels)."""
         values, other = (field.window(start, shape, period) for field in self._fields)
         a, b = (around(s, self._first, self._cells, start, shape, period)[..., np.newaxis] for s in self._shares)
         blended = slice(self._channels)
@@ -56,18 +57,18 @@ class BlendedField:
 
 
 def asked_blend(blend: Any, size: Sequence[int], cells: Sequence[int], periodic: Sequence[bool]) -> dict[str, Any]:
-    """Return a blend as a job holds it: {"seed": int, "t": [z][y][x]}, of length 1 along axes that t is constant along.
+    """Return a blend as stored in a job: {"seed": int, "t": [z][y][x]}, of length 1 along axes without variation.
 
     Args:
-        blend: (the other seed, t); t from 0, the job's own structure, to 1, the other's: a number; a list of numbers, a
-            profile along z; a dict from one axis's letter to such a list; or an array (z, y, x). Lists and arrays span
-            the window: their first and last values are those at its ends, what is between is interpolated linearly.
-            Along a periodic axis the first value comes again after the last, a period on.
+        blend: (the other seed, t), with t from 0, the job's own structure, to 1, the other's: a number; a list of
+            numbers, a profile along z; a dict from one axis's letter to such a list; or an array (z, y, x). Lists and
+            arrays span the window: their first and last values apply at its ends, with linear interpolation between.
+            Along a periodic axis the first value follows again after the last, one period on.
         size, cells: Voxels and cells (z, y, x) of the window.
         periodic: Whether each axis is periodic.
 
     Raises:
-        ValueError: if it is not of the above.
+        ValueError: if the blend is none of these.
     """
     if not isinstance(blend, (tuple, list)) or len(blend) != 2:
         raise ValueError(f"`blend` must be (the other seed, t). Received: {blend!r:.200}.")
@@ -79,10 +80,10 @@ def asked_blend(blend: Any, size: Sequence[int], cells: Sequence[int], periodic:
 
 
 def check_blend(blend: Any, seed: int | None, cells: Sequence[int]) -> None:
-    """Check a blend that a job of a seed, if it has one, and of so many cells (z, y, x) holds.
+    """Check the blend of a job, given its seed, if any, and its number of cells (z, y, x).
 
     Raises:
-        ValueError: if it is not what `asked_blend` returns, or blends a seed with itself.
+        ValueError: if it is not a result of `asked_blend`, or blends a seed with itself.
     """
     if not isinstance(blend, dict) or set(blend) != {"seed", "t"}:
         raise ValueError(f"`blend` of a job must be a dict of seed and t. Received: {blend!r:.200}.")

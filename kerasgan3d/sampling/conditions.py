@@ -1,4 +1,4 @@
-"""The condition field y: local volume fractions at the lattice points, drawn like the data's or as they are wished."""
+"""The condition field y: local volume fractions at the lattice points, random like the data's or as requested."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from kerasgan3d.sampling.field import LatentField
 from kerasgan3d.sampling.profile import around, as_nodes, at_cells
 
 _MAX_TAPS = 33
-_SUM = 1e-6  # by how much fractions of all phases may miss one
-# Whoever names all phases will have rounded them.
+_SUM = 1e-6  # tolerance of the sum of fractions of all phases
+# Users who give all phases usually give rounded fractions.
 _ROUNDED = 1e-3
 
 Fractions = Mapping[str, Any]
@@ -24,23 +24,23 @@ Fractions = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a conditional generator is told of the material: local volume fractions, and how they vary.
+    """Statistics of local volume fractions, on which a generator is conditioned.
 
-    At every lattice point stand the fractions f of n phases in a box around it, as y = (f - mean) / deviation. Without
-    a wish y is a stationary normal random field, y = root (w * e): white noise e of the latent field (its channels
-    beyond the latents), filtered along each axis by a few taps w. Its values are pure functions of seed and place, and
-    periodic where the latents are.
+    The condition at every lattice point is the fractions f of n phases in a box around it, as
+    y = (f - mean) / deviation. Without requested fractions, y is a stationary normal random field, y = root (w * e):
+    white noise e of the latent field (its channels beyond the latents), filtered along each axis by a few taps w. Its
+    values are pure functions of seed and position, and periodic where the latents are.
 
     Attributes:
-        mean, deviation: (n,), of local fractions over the data.
-        root: (n, n), a square root of the correlations between the phases.
-        taps: For the axes z, y, x, the odd number of taps of the filter, whose squares add up to one.
+        mean, deviation: (n,), mean and standard deviation of local fractions over the data.
+        root: (n, n), a square root of the correlation matrix of the phases.
+        taps: For the axes z, y, x, an odd number of filter taps, whose squares add up to one.
         lowest, highest: (n,), the range of local fractions that training covered.
-        gain, shift: (n,), what the network makes of fractions f: mean + gain (f - mean) + shift. Measured once; what
-            is wished or drawn is corrected by them.
+        gain, shift: (n,), measured response of the network: fractions f become mean + gain (f - mean) + shift.
+            Requested and drawn fractions are corrected for it.
 
     Raises:
-        ValueError: if they are not of these shapes, or out of range.
+        ValueError: if an attribute has another shape, or is out of range.
     """
 
     mean: tuple[float, ...]
@@ -82,10 +82,10 @@ class Conditions:
 
     @classmethod
     def from_json(cls, record: Any) -> Conditions:
-        """Read what `to_json` made.
+        """Read the result of `to_json`.
 
         Raises:
-            ValueError: if it is no such thing.
+            ValueError: if the record is not one.
         """
         names = tuple(cls.__dataclass_fields__)
         if not isinstance(record, dict) or set(record) != set(names):
@@ -93,7 +93,7 @@ class Conditions:
         return cls(**{name: _tuples(record[name], name) for name in names})
 
     def to_json(self) -> dict[str, Any]:
-        """Return the conditions as JSON holds them."""
+        """Return the conditions as a JSON-serialisable dict."""
         return {name: _lists(getattr(self, name)) for name in self.__dataclass_fields__}
 
     def asked(
@@ -105,25 +105,25 @@ class Conditions:
         *,
         beyond: bool = False,
     ) -> np.ndarray:
-        """Evaluate a wish at the cells of a window.
+        """Evaluate requested volume fractions at the cells of a window.
 
         Args:
             fractions: dict from the names of phases to a number; a list of numbers, a profile along z; a dict from one
                 axis's letter to such a list; or an array (z, y, x) of numbers. Lists and arrays span the window: their
-                first and last values are those at its ends, what is between is interpolated linearly. Along a periodic
-                axis the first value comes again after the last, a period on. Phases that are not named share what is
-                left in the ratio that they have in the data.
+                first and last values apply at its ends, with linear interpolation between. Along a periodic axis the
+                first value follows again after the last, one period on. Unnamed phases share the remainder in the
+                ratio that they have in the data.
             phases: Names of the n phases.
             shape: Cells (z, y, x) of the window, one per lattice step.
             periodic: Whether each axis is periodic.
-            beyond: Whether wishes outside the range that training covered are allowed.
+            beyond: Whether fractions outside the range that training covered are allowed.
 
         Returns:
-            float64 array (z, y, x, n), of length 1 along axes that it is constant along.
+            float64 array (z, y, x, n), of length 1 along axes on which it does not depend.
 
         Raises:
             ValueError: if a phase is unknown, values are not fractions, do not add up to one or lie outside the range,
-                or their shape is not of the above.
+                or have another shape.
         """
         if not isinstance(fractions, Mapping) or not fractions:
             raise ValueError(f"`fractions` must be a dict from phases to fractions. Received: {fractions!r:.200}.")
@@ -154,11 +154,11 @@ class Conditions:
         return full
 
     def standardised(self, fractions: np.ndarray) -> np.ndarray:
-        """Return y (..., n), float32, for which the network makes these fractions (..., n)."""
+        """Return the y (..., n), float32, that makes the network produce these fractions (..., n)."""
         return self.corrected((fractions - np.array(self.mean)) / np.array(self.deviation)).astype("float32")
 
     def corrected(self, y: np.ndarray) -> np.ndarray:
-        """Return the y (..., n) for which the network makes what a perfect one would make of ``y``."""
+        """Return the y (..., n) that makes the network produce what a perfect one would for ``y``."""
         return (y - np.array(self.shift) / np.array(self.deviation)) / np.array(self.gain)
 
     def _check_covered(self, fractions, phases):
@@ -167,20 +167,21 @@ class Conditions:
             if low < self.lowest[index] - _SUM or high > self.highest[index] + _SUM:
                 raise ValueError(
                     f"`fractions` must be within what the generator has learned of {name}, {self.lowest[index]:.3g} to "
-                    f"{self.highest[index]:.3g}. Received: {low:.3g} to {high:.3g}. `beyond=True` (--beyond) allows it."
+                    f"{self.highest[index]:.3g}. Received: {low:.3g} to {high:.3g}. `beyond=True` allows it."
                 )
 
 
 class ConditionedField:
-    """Latents and conditions as one field, in the place of a `LatentField`.
+    """Latents and conditions as one field, used in place of a `LatentField`.
 
     Args:
         seed: int, 0 <= seed < 2**64.
-        channels: Channels of the latents alone.
+        channels: Number of channels of the latents alone.
         conditions: The Conditions.
-        first: Cell (z, y, x) at which the window of a wish begins.
-        cells: Its cells (z, y, x).
-        wish: What `Conditions.asked` returned; None draws y. Beyond the window it goes on as at its faces.
+        first: First cell (z, y, x) of the window that requested fractions span.
+        cells: Number of its cells (z, y, x).
+        wish: Requested fractions, as returned by `Conditions.asked`; None draws y. They extend beyond the window with
+            the values at its faces.
     """
 
     def __init__(
@@ -199,13 +200,13 @@ class ConditionedField:
 
     @property
     def channels(self) -> int:
-        """Channels of the latents and the conditions."""
+        """Number of channels of the latents and the conditions."""
         return self._field.channels
 
     def window(
         self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None] = (None, None, None)
     ) -> np.ndarray:
-        """The latents and conditions of a window of the lattice: as `LatentField.window`, (z, y, x, channels)."""
+        """Compute latents and conditions of a window of the lattice: as `LatentField.window`, (z, y, x, channels)."""
         latents = self._latents.window(start, shape, period)
         if self._wish is None:
             y = self._drawn(start, shape, period)
@@ -219,7 +220,7 @@ class ConditionedField:
         begin = [first - r for first, r in zip(start, reach, strict=True)]
         noise = self._field.window(begin, around, period)[..., self._latents.channels :].astype("float64")
         for axis, (taps, n) in enumerate(zip(self._conditions.taps, shape, strict=True)):
-            # Tap by tap: the same sums whatever the window.
+            # Tap by tap, so that sums do not depend on the window.
             noise = reduce(np.add, (tap * noise.take(np.arange(i, i + n), axis) for i, tap in enumerate(taps)))
         phases = range(self._conditions.n_phases)
         y = [reduce(np.add, (row[j] * noise[..., j] for j in phases)) for row in self._conditions.root]

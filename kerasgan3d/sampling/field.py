@@ -1,4 +1,4 @@
-"""The latent field: an infinite lattice of normal numbers, each a pure function of the seed and its place."""
+"""The latent field: an infinite lattice of normal numbers, each a pure function of the seed and its position."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _WEYL = 0x9E3779B9, 0xBB67AE85
 class LatentField:
     """Standard normal latents on an infinite lattice.
 
-    The value at (i, j, k) depends on nothing but (seed, i, j, k, channel): any window of the field can be computed
-    anywhere, in any order, and again. Along a periodic axis the index counts modulo the period.
+    The value at (i, j, k) depends only on (seed, i, j, k, channel): any window of the field can be computed anywhere,
+    in any order, and repeatedly. Along a periodic axis the index is taken modulo the period.
 
     The numbers come from Philox4x32-10 (Salmon et al., SC11, doi 10.1145/2063384.2063405), a counter-based generator:
-    the counter is (i, j, k, block of channels), the key the seed. Each 16 bits become one of 65,536 equally probable
-    values of the normal distribution, by table: no transcendental function is called, so that machines agree.
+    the counter is (i, j, k, block of channels), the key is the seed. A table turns every 16 bits into one of 65,536
+    equally probable values of the normal distribution; no transcendental function is called, so that machines agree.
 
     Args:
         seed: int, 0 <= seed < 2**64.
-        channels: Channels of a latent.
+        channels: Number of channels of a latent.
 
     Raises:
-        ValueError: if the seed is out of range or ``channels`` not positive.
+        ValueError: if the seed is out of range or ``channels`` is not positive.
     """
 
-    REACH = 2**31  # latents to either side of the origin
+    REACH = 2**31  # latents on either side of the origin
 
     def __init__(self, seed: int, channels: int):
         self.seed = check_seed(seed)
@@ -43,7 +43,7 @@ class LatentField:
     def window(
         self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None] = (None, None, None)
     ) -> np.ndarray:
-        """The latents of a window of the lattice.
+        """Compute the latents of a window of the lattice.
 
         Args:
             start: First index (z, y, x); may be negative, within 32 bits.
@@ -54,7 +54,7 @@ class LatentField:
             float32 array (z, y, x, channels).
 
         Raises:
-            ValueError: if the window reaches beyond 32 bits, where the field would repeat itself.
+            ValueError: if the window extends beyond 32 bits, where the field would repeat itself.
         """
         axes = []
         for first, count, modulus in zip(start, shape, period, strict=True):
@@ -73,12 +73,12 @@ class LatentField:
 
 
 def draw_seed() -> int:
-    """A seed that nobody chose, below 2**32."""
+    """Draw a random seed below 2**32."""
     return secrets.randbelow(CHOSEN)
 
 
 def _philox(counter: Sequence[np.ndarray], key: int) -> tuple[np.ndarray, ...]:
-    """Philox4x32-10: four arrays of 32-bit words (in uint64), enciphered by a 64-bit key."""
+    """Encipher a counter by a 64-bit key with Philox4x32-10: four arrays of 32-bit words (in uint64)."""
     c0, c1, c2, c3 = counter
     k0, k1 = key & 0xFFFFFFFF, key >> 32
     for _ in range(10):
@@ -95,7 +95,7 @@ def _philox(counter: Sequence[np.ndarray], key: int) -> tuple[np.ndarray, ...]:
 
 @cache
 def _normal_table() -> np.ndarray:
-    """The normal quantiles at the middles of 65,536 equal parts of probability, float32."""
+    """Return the normal quantiles at the midpoints of 65,536 equal intervals of probability, float32."""
     from scipy.special import ndtri
 
     table = ndtri((np.arange(65536) + 0.5) / 65536).astype("float32")

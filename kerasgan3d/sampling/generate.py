@@ -10,25 +10,25 @@ import numpy as np
 
 from kerasgan3d.sampling.plan import Tile, TilePlan
 
-Progress = Callable[[int, int], object]  # voxels done, voxels in all
-STEM_CELLS = 32  # latents per side that tiles fill whose stem is computed at once: some 100 MB in the deep generator
+Progress = Callable[[int, int], object]  # voxels done, total voxels
+STEM_CELLS = 32  # latents per side of a box of tiles that share one stem computation: some 100 MB in the deep generator
 
 
 class Field(Protocol):
-    """What a network is made of, place by place: a `LatentField`, or one with conditions beside the latents."""
+    """Input of a network at each lattice point: a `LatentField`, or one with conditions besides the latents."""
 
     def window(self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]) -> np.ndarray:
-        """The values (z, y, x, channels) of a window of the lattice."""
+        """Compute the values (z, y, x, channels) of a window of the lattice."""
         ...
 
 
 class Stem(Protocol):
-    """What turns latents into features at the same resolution, before ``function`` makes voxels of them."""
+    """First part of a network, which turns latents into features at the same resolution."""
 
     halo: int
 
     def __call__(self, latents: np.ndarray) -> np.ndarray:
-        """The features of latents (z, y, x, channels)."""
+        """Compute the features of latents (z, y, x, channels)."""
         ...
 
 
@@ -40,23 +40,23 @@ def generate(
     stem: Stem | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Compute what ``plan`` describes.
+    """Compute the volume that ``plan`` describes.
 
     Args:
         function: Any callable from latents (batch, z, y, x, channels), float32, to labels (batch, z, y, x) or
-            probabilities (batch, z, y, x, phases), without boundary effects: ``plan.margin`` latents fewer, times
-            ``plan.stride``.
+            probabilities (batch, z, y, x, phases), without boundary effects: it drops ``plan.margin`` latents, and
+            each other latent becomes ``plan.stride`` voxels per axis.
         field: The LatentField, or a ConditionedField.
         plan: The TilePlan.
         stem: A first part of the network, from latents (z, y, x, channels) to features that are ``stem.halo`` fewer at
             each face. It is computed for many tiles at once; ``function`` then takes features in place of latents.
-        progress: A function (voxels done, voxels in all), called after each batch.
+        progress: A function (voxels done, total voxels), called after each batch.
 
     Returns:
-        Array (z, y, x) or (z, y, x, phases) of the dtype that ``function`` gives.
+        Array (z, y, x) or (z, y, x, phases) of the dtype that ``function`` returns.
 
     Raises:
-        ValueError: if ``function`` gives another shape than the plan expects.
+        ValueError: if ``function`` returns another shape than the plan expects.
     """
     volume: Any = None
     done, total = 0, math.prod(plan.size)
@@ -79,7 +79,7 @@ def generate(
 
 
 def _batches(field: Field, plan: TilePlan, stem: Stem | None) -> Iterator[tuple[list[Tile], np.ndarray]]:
-    """The tiles in groups of one shape, at most ``plan.batch`` in each, and what the network computes them from."""
+    """Yield groups of at most ``plan.batch`` tiles of one shape, each with the network's input for them."""
     if stem is None:
         for tiles in _groups(plan.iterate(), plan.batch):
             yield tiles, np.stack([field.window(tile.start, tile.shape, plan.period) for tile in tiles])
@@ -99,7 +99,7 @@ def _batches(field: Field, plan: TilePlan, stem: Stem | None) -> Iterator[tuple[
 def _features(
     stem: Stem, field: Field, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]
 ) -> np.ndarray:
-    """What a stem makes of a window of latents; along periodic axes each place is computed once."""
+    """Compute the stem's features of a window of latents; along periodic axes each place is computed once."""
     lengths = [n - 2 * stem.halo for n in shape]
     once = [n if p is None else min(n, p) for n, p in zip(lengths, period, strict=True)]
     features = stem(field.window(start, [n + 2 * stem.halo for n in once], period))

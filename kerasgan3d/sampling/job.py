@@ -1,4 +1,4 @@
-"""A sampling job: what is sampled, and how, as plain data."""
+"""Sampling jobs: complete descriptions of volumes to be sampled, as plain data."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ Periodic = bool | str | Sequence[bool]
 
 @dataclass(frozen=True, init=False)
 class SamplingJob:
-    """A volume to be sampled, checked once, when the job is made. Where the volume goes is said when the job is run.
+    """A volume to be sampled. Arguments are checked once, on construction; `run` and its callers choose the output.
 
     Args:
         size: Voxels: an int, or (z, y, x). Any positive numbers; multiples of ``stride`` along periodic axes.
-        periodic: Whether the volume continues itself: a bool, three (z, y, x), or letters of axes such as "yx".
-        offset: Where the window begins, in voxels: an int or (z, y, x), any sign.
-        seed: An int, 0 <= seed < 2**64; None for one that is drawn when the job is run.
+        periodic: Axes along which the volume is periodic: a bool, three (z, y, x), or letters of axes such as "yx".
+        offset: Start of the window in voxels: an int or (z, y, x), any sign.
+        seed: An int, 0 <= seed < 2**64; None to draw one when the job runs.
         tile: Voxels per side that are computed at once: an int or (z, y, x), rounded up to multiples of ``stride``.
-            None for what suits the place where the volume goes.
+            None for the default of the output.
         batch: Tiles that are computed at once; 1 if None.
         stride: Voxels per latent of the network.
-        margin: Latents that the network needs (before, after) the window that they fill.
+        margin: Latents that the network needs (before, after) those that cover the window.
         bytes_per_voxel: Estimate of the network's activations, bytes per voxel of a tile.
-        conditions: What the structure is wished to be, a dict that JSON can hold: "fractions", a list
-            `[z][y][x][phase]` that spans the window's ``cells``, of length 1 along axes that it is constant along; and
-            "beyond", true where wishes may lie outside what the generator has learned. None for no wish.
-        blend: The structure of another seed that this one is blended with, a dict that JSON can hold: "seed", and "t",
-            a list `[z][y][x]` that spans the window as fractions do, see `kerasgan3d.sampling.blend`. None for none.
-        scan: A Scan, or what its ``to_json`` gives: known voxels at the structure's origin, which are kept, and the
-            latents that were fitted to them. None for a structure that is all generated.
+        conditions: Requested conditions, a JSON-serialisable dict: "fractions", a list `[z][y][x][phase]` that spans
+            the window's ``cells``, of length 1 along axes on which it does not depend; and "beyond", true where
+            fractions may lie outside the range that the generator has learned. None for random conditions.
+        blend: Blend with the structure of another seed, a JSON-serialisable dict: "seed", and "t", a list `[z][y][x]`
+            that spans the window as fractions do, see `kerasgan3d.sampling.blend`. None for no blend.
+        scan: A Scan, or the result of its ``to_json``: known voxels at the structure's origin, which are kept, and the
+            latents that were fitted to them. None for a structure that is entirely generated.
 
     Raises:
-        ValueError: if an argument is not of the above.
+        ValueError: if an argument is invalid.
     """
 
     size: tuple[int, int, int]
@@ -116,10 +116,10 @@ class SamplingJob:
 
     @cached_property
     def plan(self) -> TilePlan:
-        """How the volume is computed, tile by tile.
+        """Plan of the computation, tile by tile.
 
         Raises:
-            ValueError: if part of it lies where the latent field has no values.
+            ValueError: if part of the volume lies outside the latent field.
         """
         plan = TilePlan(
             size=self.size,
@@ -143,7 +143,7 @@ class SamplingJob:
 
     @property
     def cells(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The lattice steps of the window: the first (z, y, x), and how many; along periodic axes the period."""
+        """Lattice steps of the window: the first (z, y, x), and their number; along periodic axes the period."""
         first = tuple(n // self.stride for n in self.offset)
         ends = [-(-(a + n) // self.stride) for a, n in zip(self.offset, self.size, strict=True)]
         periods = self.plan.period
@@ -152,11 +152,11 @@ class SamplingJob:
 
     @property
     def period(self) -> tuple[int | None, ...]:
-        """Period per axis in voxels, None where the volume does not continue itself."""
+        """Period per axis in voxels, None along axes that are not periodic."""
         return tuple(n if p else None for n, p in zip(self.size, self.periodic, strict=True))
 
     def seeded(self, otherwise: int | None = None) -> SamplingJob:
-        """Return the job with its seed; where it has none, with another one or, if that is None, one that is drawn."""
+        """Return the job with a seed: its own, else ``otherwise``, else a random one."""
         if self.seed is not None:
             return self
         return replace(self, seed=draw_seed() if otherwise is None else otherwise)
@@ -175,20 +175,20 @@ class SamplingJob:
         """Compute the volume, or a window (start, shape) of it in one tile, in memory.
 
         Args:
-            function: From latents to labels or probabilities, as for `kerasgan3d.sampling.generate`.
-            channels: Channels of a latent.
-            conditions: How local fractions vary, where the function is told them beside the latents; or None.
-            stem: What turns latents into what ``function`` takes, or None; as for `kerasgan3d.sampling.generate`.
-            window: Start and shape in voxels (z, y, x), from where the volume begins; None for all of it.
-            voxel_bytes: Bytes that the function gives for a voxel.
-            progress: A function (voxels done, voxels in all), called after each batch.
+            function: Function from latents to labels or probabilities, as for `kerasgan3d.sampling.generate`.
+            channels: Number of channels of a latent.
+            conditions: Statistics of local fractions, where the function takes them besides the latents; or None.
+            stem: First part of the network, or None; as for `kerasgan3d.sampling.generate`.
+            window: Start and shape in voxels (z, y, x), relative to the volume's first voxel; None for all of it.
+            voxel_bytes: Bytes per voxel of the function's result.
+            progress: A function (voxels done, total voxels), called after each batch.
 
         Returns:
             Array (z, y, x) or (z, y, x, phases).
 
         Raises:
-            ValueError: if the job has no seed, or the window lies where the latent field has no values.
-            MemoryError: if the machine has less memory than the volume takes.
+            ValueError: if the job has no seed, or the window lies outside the latent field.
+            MemoryError: if the volume needs more memory than the machine has.
         """
         if window is None:
             self.check_memory(voxel_bytes)
@@ -199,7 +199,7 @@ class SamplingJob:
         return voxels
 
     def field(self, channels: int, conditions: Conditions | None = None) -> Field:
-        """Return what the volume is made of, place by place: latents, conditions, or a blend of those of two seeds.
+        """Return the field from which the volume is generated: latents, conditions, or a blend of two seeds.
 
         Args:
             channels, conditions: As for `run`.
@@ -210,7 +210,7 @@ class SamplingJob:
         field: Field = self._field_of(check_seed(self.seed), channels, conditions)
         if self.blend is not None:
             other, t = self._field_of(self.blend["seed"], channels, conditions), np.array(self.blend["t"], float)
-            # What is wished is the same on both sides.
+            # Requested conditions are the same on both sides.
             field = BlendedField(field, other, t, *self.cells, None if self.conditions is None else channels)
         return field if self.scan is None else FittedField(field, self.scan)
 
@@ -221,10 +221,10 @@ class SamplingJob:
         return ConditionedField(seed, channels, conditions, *self.cells, wish)
 
     def check_memory(self, voxel_bytes: int = 1) -> None:
-        """Check that the volume could be held in memory, at so many bytes a voxel.
+        """Check that the volume fits in the machine's memory, at ``voxel_bytes`` per voxel.
 
         Raises:
-            MemoryError: if the machine has less.
+            MemoryError: if it does not.
         """
         check_memory(
             voxel_bytes * math.prod(self.size),
@@ -232,7 +232,7 @@ class SamplingJob:
         )
 
     def record(self, phases: tuple[str, ...], voxel_size: float | None, card: dict[str, Any]) -> VolumeRecord:
-        """Return what the volume's file will say of it: phases, voxel size (µm) and card are the generator's."""
+        """Return the metadata of the volume's file, given the generator's phases, voxel size (µm) and card."""
         origin = {key: card[key] for key in ("name", "sha256", "repo", "revision", "tuned_from") if key in card}
         provenance = {
             "kerasgan3d": __version__,
@@ -246,7 +246,7 @@ class SamplingJob:
         return VolumeRecord(self.size, phases, voxel_size, self.periodic, provenance)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the job as JSON holds it. Conditions, blends and scans are left out where there are none."""
+        """Return the job as a JSON-serialisable dict, which omits conditions, blend and scan that are None."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["scan"] = None if self.scan is None else self.scan.to_json()
         return {
@@ -260,7 +260,7 @@ class SamplingJob:
         """Read a job back.
 
         Raises:
-            ValueError: if it is not what `to_json` makes.
+            ValueError: if the record is not a result of `to_json`.
         """
         names = {field.name: field.default is MISSING for field in fields(cls)}
         if not isinstance(record, dict):
@@ -275,5 +275,5 @@ class SamplingJob:
 def plan_tiles(
     size: Size, *, stride: int, margin: Sequence[int], tile: Size = DEFAULT_TILE, **options: Any
 ) -> TilePlan:
-    """Plan a volume: the plan of the SamplingJob of these arguments."""
+    """Return the TilePlan of the SamplingJob with these arguments."""
     return SamplingJob(size, stride=stride, margin=margin, tile=check_triple(tile, "tile", 1), **options).plan

@@ -1,4 +1,4 @@
-"""The tile plan: which latents make which voxels, as plain integers that can be printed and tested."""
+"""The tile plan, which maps latents to voxels, as plain integers that can be printed and tested."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Window = tuple[tuple[int, ...], tuple[int, ...]]  # start and shape, voxels (z, 
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile: compute the latents ``start``, ``shape``; of the result, ``crop`` goes to ``out`` of the volume."""
+    """One tile: the latents ``start``, ``shape`` are computed, and ``crop`` of the result goes to ``out``."""
 
     start: tuple[int, ...]
     shape: tuple[int, ...]
@@ -23,28 +23,28 @@ class Tile:
 
     @property
     def voxels(self) -> int:
-        """Voxels that this tile gives the volume."""
+        """Number of voxels that this tile adds to the volume."""
         return math.prod(s.stop - s.start for s in self.out)
 
 
 @dataclass(frozen=True)
 class TilePlan:
-    """How a volume is computed from the latent field, tile by tile.
+    """Plan of a volume's computation from the latent field, tile by tile.
 
     Attributes:
         size: Voxels (z, y, x).
         periodic: Whether each axis is periodic.
-        offset: Where the window begins in voxels.
+        offset: Start of the window in voxels (z, y, x).
         period: Period of the latents per axis, or None.
         stride: Voxels per latent.
-        margin: Latents needed (before, after) the window that they fill.
+        margin: Latents needed (before, after) those that cover the window.
         tile_cells: Latents that a tile covers (z, y, x).
         batch: Tiles that are computed at once.
-        tiles: How many tiles; ``iterate()`` gives them.
+        tiles: Number of tiles; ``iterate()`` yields them.
         tile_shape: Voxels (z, y, x) of the largest tile.
         latent_shape: Latents (z, y, x) of the largest tile.
-        bytes_output: Size of the labels.
-        bytes_peak: Estimate of the memory that is needed at most, the labels included.
+        bytes_output: Size of the labels in bytes.
+        bytes_peak: Estimate of the peak memory in bytes, including the labels.
     """
 
     size: tuple[int, ...]
@@ -58,18 +58,18 @@ class TilePlan:
     bytes_per_voxel: float = 0.0
 
     def cells(self, axis: int) -> tuple[int, int]:
-        """The window along an axis: (first cell, cell after the last). A cell is what one latent covers."""
+        """Return the window along an axis: (first cell, cell after the last). One latent covers one cell."""
         return self.offset[axis] // self.stride, -(-(self.offset[axis] + self.size[axis]) // self.stride)
 
     def _ranges(self, axis: int) -> Iterator[tuple[int, int]]:
-        """The tiles along an axis: (first cell, cell after the last)."""
+        """Yield the tiles along an axis: (first cell, cell after the last)."""
         first, last = self.cells(axis)
         step = self.tile_cells[axis]
         return ((a, min(a + step, last)) for a in range(first, last, step))
 
     @property
     def tiles(self) -> int:
-        """How many tiles there are."""
+        """Number of tiles."""
         counts = (-(-(last - first) // step) for (first, last), step in self._steps())
         return math.prod(counts)
 
@@ -88,28 +88,28 @@ class TilePlan:
 
     @property
     def bytes_output(self) -> int:
-        """Bytes of the labels, one a voxel."""
+        """Size of the labels in bytes, one per voxel."""
         return math.prod(self.size)
 
     @property
     def bytes_peak(self) -> int:
-        """Estimate of the memory that is needed at most, without the libraries themselves."""
+        """Estimate of the peak memory in bytes, not counting the libraries themselves."""
         return self.bytes_output + int(self.bytes_per_voxel * self.batch * math.prod(self.tile_shape))
 
     def window(self, start: tuple[int, ...], shape: tuple[int, ...]) -> TilePlan:
-        """The plan of a part of this volume, ``shape`` voxels from ``start``, in one tile: the same voxels."""
+        """Return the plan of a part of this volume, ``shape`` voxels from ``start``, in one tile: the same voxels."""
         cells = tuple(-(-n // self.stride) + 1 for n in shape)
         offset = tuple(a + b for a, b in zip(self.offset, start, strict=True))
         return replace(self, size=tuple(shape), offset=offset, tile_cells=cells, batch=1)
 
     def iterate(self) -> Iterator[Tile]:
-        """The tiles, in the order of the volume."""
-        # Here and below no itertools.product, which would list whole axes first.
+        """Yield the tiles in the order of the volume."""
+        # Not itertools.product here and below, since it would list whole axes first.
         for cells in ((z, y, x) for z in self._ranges(0) for y in self._ranges(1) for x in self._ranges(2)):
             yield self._tile(cells)
 
     def boxes(self, cells: int) -> Iterator[list[Tile]]:
-        """The tiles of one box after another, each of at most ``cells`` cells a side, or one tile if that is more."""
+        """Yield the tiles of successive boxes, each of at most ``cells`` cells per side, or of one larger tile."""
 
         def runs(axis: int) -> Iterator[list[tuple[int, int]]]:
             ranges = self._ranges(axis)
@@ -130,7 +130,7 @@ class TilePlan:
         return Tile(tuple(start), tuple(shape), tuple(crop), tuple(out))
 
     def describe(self) -> str:
-        """The plan in words, a few lines."""
+        """Describe the plan in a few lines of text."""
         axes = axis_letters(self.periodic)
         rows = [
             (

@@ -1,4 +1,4 @@
-"""Values that span a window of the lattice, as wishes and blends have them: a number, a profile, a coarse field."""
+"""Values that span a window of the lattice, for requested fractions and blends: a number, a profile, a coarse field."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def as_nodes(value: Any, what: str) -> np.ndarray:
     """Return a number, a list along z, a dict from one axis's letter to a list, or an array (z, y, x), as (z, y, x).
 
     Args:
-        value: What was given, numbers from 0 to 1.
-        what: What it is, for the message.
+        value: The argument, numbers from 0 to 1.
+        what: Its description, for the message.
 
     Raises:
-        ValueError: if it is none of these.
+        ValueError: if the value is none of these.
     """
     if isinstance(value, Mapping):
         if len(value) != 1 or next(iter(value)) not in tuple(AXES):
@@ -44,10 +44,10 @@ def as_nodes(value: Any, what: str) -> np.ndarray:
 
 
 def at_cells(nodes: np.ndarray, cells: Sequence[int], periodic: Sequence[bool]) -> np.ndarray:
-    """Return nodes that span a window at the middles of its cells, (z, y, x), of length 1 along axes that they are.
+    """Interpolate nodes that span a window at the centres of its cells: (z, y, x), of length 1 where the nodes are.
 
-    The first and last nodes stand at the ends; what is between is linear. Along a periodic axis the first node comes
-    again after the last, a period on.
+    The first and last nodes lie at the ends, with linear interpolation between. Along a periodic axis the first node
+    follows again after the last, one period on.
     """
     for axis, (count, wraps) in enumerate(zip(cells, periodic, strict=True)):
         nodes = _interpolated(nodes, axis, count, wraps) if nodes.shape[axis] > 1 else nodes
@@ -62,13 +62,13 @@ def around(
     shape: Sequence[int],
     period: Sequence[int | None],
 ) -> np.ndarray:
-    """Return values of a window's cells, (z, y, x, ...), for another window of the lattice.
+    """Extend values of a window's cells, (z, y, x, ...), to another window of the lattice.
 
     Args:
-        values: Of length 1 along axes that they are constant along.
-        first, cells: Where the window begins (z, y, x) that the values are of, and its cells.
-        start, shape, period: The other window. Beyond the first one its values go on as at its faces, along periodic
-            axes again from the beginning.
+        values: Values, of length 1 along axes on which they do not depend.
+        first, cells: First cell (z, y, x) and number of cells of the window that the values belong to.
+        start, shape, period: The other window. Outside the first one values continue as at its faces, along periodic
+            axes from the beginning again.
     """
     for axis, (begin, n, modulus) in enumerate(zip(start, shape, period, strict=True)):
         places = np.arange(begin, begin + n) - first[axis]

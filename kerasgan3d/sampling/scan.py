@@ -1,4 +1,4 @@
-"""A scan in the endless structure of a seed: voxels that are kept, and latents that were fitted to go on from them."""
+"""A scan in the endless structure of a seed: voxels that are kept, and latents fitted to continue them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _MOST_VALUES = 2**31  # of arrays that are read from a job's text
 
 
 class Scan:
-    """Known voxels, which lie at the origin of the structure, and values of lattice points that were fitted to them.
+    """Known voxels at the origin of the structure, and values at lattice points that were fitted to them.
 
-    Two scans are equal where their voxels, points and values are.
+    Two scans are equal if their voxels, points and values are.
 
     Args:
-        labels: uint8 (z, y, x), from the voxel at (0, 0, 0) on; ``UNKNOWN`` where a voxel is generated.
-        points: Integers (m, 3), the lattice points (z, y, x) that were fitted; from 0 on along periodic axes.
-        values: (m, channels), what stands there, in the place of what the seed gives.
-        facts: What a volume's provenance shall say of it, a dict that JSON can hold.
+        labels: uint8 (z, y, x), the first at voxel (0, 0, 0); ``UNKNOWN`` where a voxel is generated.
+        points: Integers (m, 3), the lattice points (z, y, x) that were fitted, counted from 0 along periodic axes.
+        values: (m, channels), values at these points, which replace those of the seed.
+        facts: Facts for a volume's provenance, a JSON-serialisable dict.
 
     Raises:
-        ValueError: if shapes are not of the above, values are not finite, or nothing is known.
+        ValueError: if shapes do not match, values are not finite, or no voxel is known.
     """
 
     def __init__(self, labels: np.ndarray, points: np.ndarray, values: np.ndarray, facts: dict[str, Any] | None = None):
@@ -59,7 +59,7 @@ class Scan:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of voxels, points and values."""
+        """Return the sha256 of voxels, points and values."""
         total = hashlib.sha256(json.dumps([self.labels.shape, self.values.shape]).encode())
         for array in (self.labels, self.points, self.values):
             total.update(array.data)
@@ -67,7 +67,7 @@ class Scan:
 
     @cached_property
     def _rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where the box of the points begins, and which of the values belongs to each place of it; -1 for none."""
+        """First corner of the box of the points, and the index of the value at each place of it; -1 for none."""
         first = self.points.min(axis=0) if len(self.points) else np.zeros(3, int)
         shape = self.points.max(axis=0) - first + 1 if len(self.points) else np.ones(3, int)
         rows = np.full(shape, -1, "int32")
@@ -75,27 +75,27 @@ class Scan:
         return first, rows
 
     def rows(self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]) -> np.ndarray:
-        """Which of the values stands at each lattice point of a window: int32 (z, y, x), -1 where the seed's does."""
+        """Return the index of the value at each lattice point of a window: int32 (z, y, x), -1 for the seed's own."""
         first, rows = self._rows
         return _window(rows, first, start, shape, period, -1)
 
     def known(self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]) -> np.ndarray:
-        """The labels of a window of the structure: uint8 (z, y, x), ``UNKNOWN`` where they are generated.
+        """Return the known labels of a window of the structure: uint8 (z, y, x), ``UNKNOWN`` where generated.
 
         Args:
             start, shape: The window, in voxels.
-            period: Period per axis in voxels, or None where the structure is open.
+            period: Period per axis in voxels, or None along axes that are not periodic.
         """
         return _window(self.labels, (0, 0, 0), start, shape, period, UNKNOWN)
 
     def keep(self, voxels: np.ndarray, start: Sequence[int], period: Sequence[int | None]) -> None:
-        """Put what is known into what was generated, labels (z, y, x) or probabilities (z, y, x, phases).
+        """Write the known voxels into generated labels (z, y, x) or probabilities (z, y, x, phases), in place.
 
         Args:
-            voxels: Of a window that begins at ``start``; changed.
+            voxels: Voxels of a window that begins at ``start``; changed.
             start, period: As for `known`.
         """
-        for place, plane in enumerate(voxels):  # plane by plane, in little memory
+        for place, plane in enumerate(voxels):  # plane by plane, to save memory
             known = self.known((start[0] + place, *start[1:]), (1, *voxels.shape[1:3]), period)[0]
             where = known != UNKNOWN
             if voxels.ndim == 3:
@@ -104,7 +104,7 @@ class Scan:
                 plane[where] = known[where, np.newaxis] == np.arange(voxels.shape[3])
 
     def check_labels(self, n_phases: int) -> None:
-        """Check that the labels are those of so many phases.
+        """Check that all labels are below ``n_phases``.
 
         Raises:
             ValueError: if one is not.
@@ -114,14 +114,14 @@ class Scan:
             raise ValueError(f"a scan must hold labels of {n_phases} phases, from 0 on. Received: {highest}.")
 
     def told(self) -> dict[str, Any]:
-        """Return what a volume's provenance says: where the scan lies, digests, and the facts."""
+        """Return the facts for a volume's provenance: position of the scan, digests, and ``facts``."""
         known = hashlib.sha256(self.labels.data).hexdigest()
         count = int(np.count_nonzero(self.labels != UNKNOWN))
         size = {"shape": list(self.labels.shape), "known_voxels": count, "fitted_latents": len(self.points)}
         return {**size, "known_sha256": known, "sha256": self.digest, **self.facts}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the scan as JSON holds it, arrays as compressed text."""
+        """Return the scan as a JSON-serialisable dict, with arrays as compressed text."""
         return {
             "shape": list(self.labels.shape),
             "count": len(self.values),
@@ -135,7 +135,7 @@ class Scan:
         """Read a scan back.
 
         Raises:
-            ValueError: if it is not what `to_json` makes.
+            ValueError: if the record is not a result of `to_json`.
         """
         names = {"shape", "count", "channels", "labels", "points", "values", "facts"}
         if not isinstance(record, dict) or set(record) != names or not isinstance(record["facts"], dict):
@@ -148,10 +148,10 @@ class Scan:
         return cls(labels, points, _array(record["values"], "<f4", (m, channels)), record["facts"])
 
     def check_fits(self, size: Sequence[int], periodic: Sequence[bool]) -> None:
-        """Check that a structure of this size, voxels (z, y, x), has room for the scan along its periodic axes.
+        """Check that the scan fits into a structure of ``size`` voxels (z, y, x) along its periodic axes.
 
         Raises:
-            ValueError: if it has none.
+            ValueError: if it does not.
         """
         for letter, n, length, wraps in zip(AXES, size, self.labels.shape, periodic, strict=True):
             if wraps and length > n:
@@ -161,11 +161,11 @@ class Scan:
 
 
 class FittedField:
-    """A field with other values at some lattice points.
+    """A field whose values at some lattice points are replaced by fitted ones.
 
     Args:
         field: The field of the seed.
-        scan: The Scan whose values stand in the place of the field's.
+        scan: The Scan whose values replace the field's.
     """
 
     def __init__(self, field: Field, scan: Scan):
@@ -174,7 +174,7 @@ class FittedField:
     def window(
         self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None] = (None, None, None)
     ) -> np.ndarray:
-        """The values of a window of the lattice: as `LatentField.window`, float32 (z, y, x, channels)."""
+        """Compute the values of a window of the lattice: as `LatentField.window`, float32 (z, y, x, channels)."""
         values = self._field.window(start, shape, period)
         rows = self._scan.rows(start, shape, period)
         if values.shape[-1] != self._scan.values.shape[-1]:
@@ -187,7 +187,7 @@ class FittedField:
 
 
 def _window(box, first, start, shape, period, beyond):
-    """A window of a structure in which a box, that begins at `first`, holds something, and all else is `beyond`."""
+    """Return a window of a structure that holds a box at `first`, and `beyond` everywhere else."""
     for axis, (begin, n, modulus) in enumerate(zip(start, shape, period, strict=True)):
         places = np.arange(begin, begin + n) - first[axis]
         places = places if modulus is None else places % modulus
@@ -202,7 +202,7 @@ def _text(array):
 
 
 def _array(text, dtype, shape):
-    """Read an array back; no more is unpacked than it holds."""
+    """Read an array back, unpacking no more bytes than it holds."""
     count = math.prod(shape) * np.dtype(dtype).itemsize
     if count <= _MOST_VALUES:
         try:

@@ -1,4 +1,4 @@
-"""Volumes computed part by part: written to disk as they come, or held by Dask until they are asked for."""
+"""Volumes computed part by part: streamed to disk, or as lazy Dask arrays."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 Parts = Generator[tuple[tuple[int, ...], np.ndarray], None, None]  # start and labels of each
 _MOST_CHUNKS = 10**6  # some 2 GB of Dask's graph
-_AHEAD = 2  # parts that wait to be written, or for each worker are computed or on their way
+_AHEAD = 2  # parts waiting to be written, or for each worker being computed or transferred
 
 
 class Streamed(NamedTuple):
-    """What was written.
+    """Summary of a volume that was streamed to a file.
 
     Attributes:
         path: Path of the file.
         seed: The seed of the volume.
         fractions: Volume fractions, in the order of the phases.
         checksum: sha256 of its content, see `kerasgan3d.io.checksum`.
-        voxels: Voxels that were computed; those of an interrupted run that were there already do not count.
-        seconds: How long it took.
+        voxels: Number of voxels computed by this call, without those of an earlier, interrupted run.
+        seconds: Duration in seconds.
     """
 
     path: Path
@@ -52,12 +52,12 @@ class Streamed(NamedTuple):
 
 
 def part_edges(size: Sequence[int], tile: Sequence[int]) -> tuple[int, ...]:
-    """The voxels per side of the parts in which a volume is computed and written: tiles as whole blocks of 128."""
+    """Return the edges in voxels of the parts in which a volume is computed: tiles rounded up to blocks of 128."""
     return tuple(-(-min(t, n) // BLOCK) * BLOCK for t, n in zip(tile, size, strict=True))
 
 
 def parts(size: Sequence[int], tile: Sequence[int]) -> Iterator[Window]:
-    """The parts (start, shape) in which a volume is computed and written, one after the other."""
+    """Yield the parts (start, shape) in which a volume is computed and written, in order."""
     return blocks(size, part_edges(size, tile))
 
 
@@ -73,24 +73,24 @@ def stream(
     progress: Progress | None = None,
     client: distributed.Client | None = None,
 ) -> Streamed:
-    """Compute a volume part by part and write it as it comes.
+    """Compute a volume part by part, writing each part when it is ready.
 
-    Parts are the job's tiles, rounded up to whole blocks of 128; of 256 voxels per side where it names none, and half
+    Parts are the job's tiles, rounded up to whole blocks of 128; without tiles they have 256 voxels per side, and half
     of that along z where workers share the memory.
 
     Args:
-        job: The SamplingJob, its seed known.
-        compute: A function (start, shape) to labels, uint8 (z, y, x); with a `client`, one that returns a Dask object
-            of them.
+        job: The SamplingJob, with its seed.
+        compute: A function (start, shape) that returns labels, uint8 (z, y, x); with a `client`, a Dask object of them.
         path, record, identity, resume, overwrite: As for `kerasgan3d.io.VolumeWriter`.
-        progress: A function (voxels done, voxels in all), called after each part; what an interrupted run did counts.
+        progress: A function (voxels done, total voxels), called after each part; voxels of an interrupted run count as
+            done.
         client: A dask.distributed.Client that computes; the caller's threads if None.
 
     Returns:
         Streamed.
 
     Raises:
-        ValueError, OSError: as `VolumeWriter`.
+        ValueError, OSError: as for `VolumeWriter`.
     """
     began, seed = time.perf_counter(), check_seed(job.seed)
     tile = job.tile or (DEFAULT_TILE if client is None else DEFAULT_TILE // 2, DEFAULT_TILE, DEFAULT_TILE)
@@ -100,7 +100,7 @@ def stream(
     left = total - done
     todo = (missing for part in parts(job.size, tile) for missing in writer.missing(*part))
     source = _computed_here(compute, todo) if client is None else computed_there(compute, todo, client)
-    # Writing, and what it compresses, goes on while the next part is computed.
+    # Writing and compressing continue while the next part is computed.
     with contextlib.closing(writer), ThreadPoolExecutor(1) as pool, contextlib.closing(source):
         waiting = collections.deque()
 
@@ -127,13 +127,13 @@ def _computed_here(compute: Callable[..., np.ndarray], todo: Iterable[Window]) -
 
 
 def computed_there(compute: Callable[..., Any], todo: Iterable[tuple[Any, Any]], client: Any) -> Generator:
-    """Yield what workers compute as they finish it, with the first of the two arguments that it was computed from.
+    """Yield the results of workers as they finish, each with the first of its two arguments.
 
-    A few are on their way at a time, and those of a lost worker go to another.
+    Only a few tasks are submitted at a time, and those of a lost worker go to another.
 
     Args:
-        compute: A function of two arguments to a Dask object.
-        todo: The arguments, pairs.
+        compute: A function of two arguments that returns a Dask object.
+        todo: Pairs of arguments.
         client: A dask.distributed.Client.
     """
     from distributed import as_completed
@@ -164,7 +164,7 @@ def computed_there(compute: Callable[..., Any], todo: Iterable[tuple[Any, Any]],
 
 @contextlib.contextmanager
 def local_client(workers: int) -> Iterator[distributed.Client]:
-    """A Dask cluster of so many processes on this machine, which share its cores: a distributed.Client."""
+    """Yield a distributed.Client of a Dask cluster of ``workers`` processes that share this machine's cores."""
     from distributed import Client, LocalCluster
 
     threads = str(max(1, (os.cpu_count() or 1) // workers))
@@ -185,11 +185,11 @@ def local_client(workers: int) -> Iterator[distributed.Client]:
 
 
 def lazily(job: SamplingJob, compute: Callable[..., Any]) -> dask.array.Array:
-    """A dask.array of a volume's labels, uint8 (z, y, x), each chunk computed when it is asked for.
+    """Return a volume's labels as a dask.array, uint8 (z, y, x), whose chunks are computed on demand.
 
     Args:
-        job: The SamplingJob; its tiles, of 256 voxels per side where it names none, are the chunks.
-        compute: A function (start, shape) to a Dask object of labels.
+        job: The SamplingJob; its tiles are the chunks, of 256 voxels per side where the job gives none.
+        compute: A function (start, shape) that returns a Dask object of labels.
 
     Raises:
         ValueError: if there would be more chunks than Dask can list.

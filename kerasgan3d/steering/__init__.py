@@ -1,4 +1,4 @@
-"""Steering: the way from seed to seed, windows that have what is wanted, generators tuned to it, scans continued.
+"""Steering: paths from seed to seed, windows with target properties, generators tuned to targets, extended scans.
 
 >>> from kerasgan3d.steering import interpolate, search
 >>> frames = list(interpolate("nmc-cathode", seeds=(1, 2), frames=3, size=32))

@@ -1,4 +1,4 @@
-"""Which mean of the noise has what is wanted at the least cost: along gradients, or by evolution where there are none.
+"""Search for the mean of the noise that reaches targets at the least cost: by gradients, or by an evolution strategy.
 
 Both make small |m|^2 / 2, what the mean m costs, and the misses of targets, each as a share of what it is of: the
 objective is |m|^2 / 2 + sum (miss / tolerance)^2 / 2.
@@ -24,18 +24,18 @@ _SPREAD = 0.1  # of the first generation
 
 
 def objective(m: np.ndarray, values: Sequence[float], targets: Sequence[Target], tolerance: float) -> float:
-    """Return what is made small; infinite where there is no number."""
+    """Return the objective to minimise; infinite where a value is missing."""
     return float(np.sum(np.square(m)) / 2 + np.sum(np.square(misses(values, targets) / tolerance)) / 2)
 
 
 def misses(values: Sequence[float], targets: Sequence[Target]) -> np.ndarray:
-    """Return by what share of what is wanted values miss it: (targets,)."""
+    """Return the relative deviations of values from their targets: (targets,)."""
     both = zip(targets, values, strict=True)
     return np.array([target.miss(np.asarray(value)) / unit_of(target) for target, value in both])
 
 
 def unit_of(target: Target) -> float:
-    """Return what a miss is a share of: the number that is wanted, unless that is 0."""
+    """Return the number to which a deviation is relative: the target, unless that is 0."""
     return abs(target.wanted) or 1.0
 
 
@@ -84,7 +84,7 @@ def descend(
 
 
 def _nearest(gradients, values, targets, m):
-    """Return the mean of the least objective, if values changed along gradients.
+    """Return the mean with the smallest objective, assuming that values change along gradients.
 
     It is a sum of gradients, m = J^T u, where u makes |J^T u|^2 / 2 + tolerance^2 |u|^2 / 2 - b u smallest; b is what
     is to be added to the values at m = 0, and u of an inequality has its sign.
@@ -115,16 +115,16 @@ class Evolution:
         self.size = self._cma.population_size
 
     def ask(self) -> list[np.ndarray]:
-        """Return the means of a generation."""
+        """Return the candidate means of a generation."""
         return [self._cma.ask() for _ in range(self.size)]
 
     def tell(self, means: Sequence[np.ndarray], objectives: Sequence[float]) -> None:
-        """Let it learn from what came of them."""
+        """Update the strategy with the results of a generation."""
         self._cma.tell(list(zip(means, objectives, strict=True)))
 
 
 def check_evolution() -> Any:
-    """Return the library of CMA-ES.
+    """Import the library of CMA-ES.
 
     Raises:
         MissingLibraryError: if it is not there.

@@ -1,4 +1,4 @@
-"""Scans continued: what is known is kept exactly, and what goes on from it is generated."""
+"""Extension of scans: known voxels are kept exactly, and a structure that continues them is generated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SAME_SIZE = 1e-3  # of voxels, by how much they may differ
 
 @dataclass(frozen=True)
 class Extension:
-    """A scan that is continued.
+    """A scan with its generated continuation.
 
     Attributes:
         job: The SamplingJob of the whole, which holds the known voxels and what was fitted to them:
@@ -50,10 +50,10 @@ def extend(
     progress: Told = None,
     **options: Any,
 ) -> Volume:
-    """Continue a scan: a volume that holds it as it is, the rest generated so that it goes on from it.
+    """Continue a scan: keep its known voxels exactly, and generate the rest so that it fits them.
 
     Args:
-        source: A Generator, or what ``load_generator`` takes.
+        source: A Generator, or an argument of ``load_generator``.
         volume, size, progress, options: As for `extension`.
 
     Returns:
@@ -80,7 +80,7 @@ def extension(
     state: str | os.PathLike[str] | None = None,
     progress: Told = None,
 ) -> Extension:
-    """Fit the structure of a seed to a scan, so that it goes on from it.
+    """Fit the structure of a seed to a scan, so that it continues the scan.
 
     The scan lies at the origin of the structure. The latents that its voxels near generated ones are made of are
     fitted, as are the conditions beside them; everywhere else the structure is the seed's. How much a known voxel
@@ -88,7 +88,7 @@ def extension(
     a stride on it does not count.
 
     Args:
-        source: A Generator, or what ``load_generator`` takes.
+        source: A Generator, or an argument of ``load_generator``.
         volume: The scan: a Volume of the generator's phases, or an array of its labels (z, y, x); a slice (y, x) is one
             voxel thick along z.
         size: Voxels of the whole: an int, or (z, y, x). At least the scan's; along periodic axes a multiple of the
@@ -97,11 +97,11 @@ def extension(
         seed: Of what is generated; that of the state if None, or drawn.
         unknown: bool (z, y, x), or a Volume of labels that are not 0, where voxels of the scan are not known and are to
             be generated; None for nowhere.
-        at: Where the scan begins in the whole (z, y, x), voxels; in the middle if None.
-        starts: How often the fit begins anew; the best is taken.
-        steps: Steps of each.
-        state: A file, .npz, that holds the fit as it goes on. The same call goes on where an interrupted one ended, and
-            takes what is complete as it is.
+        at: Position of the scan's first voxel in the whole (z, y, x); centred if None.
+        starts: Number of independent fits, of which the best is taken.
+        steps: Steps of each fit.
+        state: A file, .npz, that holds the state of the fit. Repeating an interrupted call resumes from it, and a
+            complete fit is not repeated.
         progress: A function (steps done, steps in all). None shows a bar where stderr is a terminal, and in notebooks;
             False shows none.
 
@@ -109,10 +109,10 @@ def extension(
         Extension. Its report holds "at"; "starts", for each start the mean "cross_entropy" of the known voxels that
         count, and their "agreement" with what the generator makes without them, also of those "touching" what is
         generated, and "label_changes" across the joint; "chosen", which of them; "latents", mean and standard deviation
-        of what was fitted; and "joint", what `joint_statistics` tells of the best.
+        of the fitted values; and "joint", the `joint_statistics` of the best.
 
     Raises:
-        ValueError: if an argument is not of the above, the scan is of other phases or another voxel size, or nothing of
+        ValueError: if an argument is invalid, the scan is of other phases or another voxel size, or nothing of
             it is known, or nothing is to be generated; or the state is of another fit.
     """
     generator = as_generator(source)
@@ -141,7 +141,7 @@ def extension(
 
 
 def _told(starts, joints, chosen, latents):
-    """What came of the starts, as a dict for JSON."""
+    """Return the results of the starts as a JSON-serialisable dict."""
     values = starts[chosen].values[:, :latents]
     rows = [
         {
@@ -157,7 +157,7 @@ def _told(starts, joints, chosen, latents):
 
 
 def _as_scan(volume: Any, generator: Generator) -> Volume:
-    """A scan as a Volume of the generator's phases, in their order.
+    """Return a scan as a Volume of the generator's phases, in their order.
 
     Raises:
         ValueError: if it is of other phases, or of another voxel size.
@@ -177,14 +177,14 @@ def _as_scan(volume: Any, generator: Generator) -> Volume:
     if size is not None and wanted is not None and abs(size - wanted) > _SAME_SIZE * wanted:
         raise ValueError(
             f"a scan must have the generator's voxels, of {wanted:g} µm. Received: {size:g} µm. "
-            "`volume.resample(generator.voxel_size)` (--resample) changes it."
+            "`volume.resample(generator.voxel_size)` changes it."
         )
     names = volume.phases
     unnamed = names == default_names(len(names))
     if len(names) != len(generator.phases) or (not unnamed and set(names) != set(generator.phases)):
         raise ValueError(
             f"a scan must be of the generator's phases, {', '.join(generator.phases)}. Received: {', '.join(names)}. "
-            "`phases` or `mapping` of Volume.load (--phases, --map) name them."
+            "`phases` or `mapping` of Volume.load name them."
         )
     if unnamed or names == generator.phases:
         return volume
@@ -193,7 +193,7 @@ def _as_scan(volume: Any, generator: Generator) -> Volume:
 
 
 def _masked(labels, unknown):
-    """Labels with ``UNKNOWN`` where a mask is not 0.
+    """Return labels with ``UNKNOWN`` where a mask is not 0.
 
     Raises:
         ValueError: if the mask has another shape.
@@ -208,7 +208,7 @@ def _masked(labels, unknown):
 
 
 def _placed(labels, job, at, continues):
-    """Where the scan begins in the whole.
+    """Return the position of the scan's first voxel in the whole.
 
     Raises:
         ValueError: if it doesn't lie within it, or cannot be closed along a periodic axis.
@@ -232,7 +232,7 @@ def _placed(labels, job, at, continues):
 
 
 def _weights(labels, job, at):
-    """How much each known voxel counts.
+    """Return the weight of each known voxel in the fit.
 
     Raises:
         ValueError: if nothing is generated beside known voxels.
@@ -248,7 +248,7 @@ def _weights(labels, job, at):
 
 
 def _joint(generator, job, at):
-    """What `joint_statistics` tells of the scan and of what is generated around it."""
+    """Return `joint_statistics` of the scan and the structure generated around it."""
     start, shape = [], []
     for place, n, length, wraps in zip(at, job.size, job.scan.labels.shape, job.periodic, strict=True):
         first, last = place - job.stride, place + length + job.stride

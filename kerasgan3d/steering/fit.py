@@ -1,4 +1,4 @@
-"""Latents that go on from known voxels, fitted through the network and kept as normal as they were drawn."""
+"""Fitting of latents to known voxels through the network, while keeping them normally distributed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Block(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """What came of one start.
+    """Result of one start.
 
     Attributes:
         values: float32 (points, channels).
@@ -59,7 +59,7 @@ class Fitted(NamedTuple):
 
 
 def weights_of(labels: np.ndarray, beyond: Sequence[tuple[bool, bool]], reach: int, depth: float) -> np.ndarray:
-    """How much each known voxel counts: 1 where it touches one that is generated, and less the farther it lies.
+    """Return the weight of each known voxel: 1 where it touches a generated one, decreasing with distance.
 
     Args:
         labels: uint8 (z, y, x), ``UNKNOWN`` where a voxel is generated.
@@ -84,7 +84,7 @@ def weights_of(labels: np.ndarray, beyond: Sequence[tuple[bool, bool]], reach: i
 
 
 class Fit:
-    """Finds what stands at the lattice points that known voxels are made of.
+    """Fit of the values at the lattice points on which known voxels depend.
 
     What is made small is the cross-entropy of known voxels, through the network in its inference form, and |d|^2 / 2,
     d by how much latents and whitened conditions differ from what was drawn. Were this linear in the latents, what is
@@ -127,7 +127,7 @@ class Fit:
         self._slopes = _slopes_of(generator, self._blocks[0].base)
 
     def digest(self, more: str) -> str:
-        """The sha256 of all that what is found depends on; ``more`` of it is a text."""
+        """Return the sha256 of everything on which the fit depends, including the text ``more``."""
         total = hashlib.sha256(f"{self._seed} {self._channels} {_DOUBTS} {_TRUST} {more}".encode())
         total.update(self.points.tobytes())
         for block in self._blocks:
@@ -136,17 +136,17 @@ class Fit:
         return total.hexdigest()
 
     def begun(self, start: int) -> np.ndarray:
-        """Where a start begins: float64 (points, channels), latents and, from 0 on, what is fitted of conditions."""
+        """Return the initial values of a start: float64 (points, channels), latents, and zeros for conditions."""
         found = np.random.default_rng([self._seed, start]).standard_normal((len(self.points), self._channels))
         found[:, self._latents :] = 0
         return found
 
     def values(self, found: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """What stands at the points: float32 (points, channels).
+        """Return the values at the points: float32 (points, channels).
 
         Args:
-            found: (points, channels), of which the latents count but for their lengths.
-            drawn: Where the start began.
+            found: (points, channels); the lengths of the latents do not count.
+            drawn: The values at which the start began.
         """
         values, rows = np.empty(found.shape, "float32"), self._as_long(found, drawn)[0]
         for block in self._blocks:
@@ -155,14 +155,14 @@ class Fit:
         return values
 
     def _as_long(self, found, drawn):
-        """What is found, its latents as long as those that were drawn; and what they were multiplied by."""
+        """Return the values with latents as long as those drawn, and the factors of the latents."""
         one, other = (np.linalg.norm(rows[:, : self._latents], axis=1, keepdims=True) for rows in (found, drawn))
         rows, factor = found.copy(), other / one
         rows[:, : self._latents] *= factor
         return rows, factor
 
     def _at(self, block, rows):
-        """What the network is given of a block: float32 (z, y, x, channels)."""
+        """Return the network's input for a block: float32 (z, y, x, channels)."""
         inside, values = block.rows >= 0, block.base.copy()
         rows = rows[block.rows[inside]]
         values[inside] = np.concatenate(
@@ -173,13 +173,13 @@ class Fit:
 
     @property
     def _mix(self):
-        """From whitened conditions to conditions: (phases, phases)."""
+        """Return the matrix from whitened conditions to conditions: (phases, phases)."""
         if self._conditions is None:
             return np.zeros((0, 0))
         return np.array(self._conditions.root).T / np.array(self._conditions.gain)
 
     def look(self, found: np.ndarray, drawn: np.ndarray, doubt: float) -> tuple[float, np.ndarray, np.ndarray]:
-        """What is made small, and its slope at ``found``; and (loss, agreement, agreement of what touches)."""
+        """Return the objective, its gradient at ``found``, and (loss, agreement, agreement at the joint)."""
         (rows, factor), slopes, told, touching = self._as_long(found, drawn), np.zeros_like(found), np.zeros(3), 0
         for block in self._blocks:
             *block_told, gradient = self._slopes(self._at(block, rows), block.labels, block.weights, doubt)
@@ -217,7 +217,7 @@ class Fit:
 
 
 class State:
-    """What was done of a fit, in a file: .npz.
+    """Intermediate state of a fit, in a file: .npz.
 
     Args:
         path: The file, or None for none.
@@ -270,7 +270,7 @@ def kept_seed(path: str | os.PathLike[str] | None) -> int | None:
 
 
 def _held(path):
-    """The arrays of a fit's file."""
+    """Return the arrays of a fit's file."""
     names = ("digest", "seed", "done", "told", "step", "found", "memory", "numbers")
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -280,7 +280,7 @@ def _held(path):
 
 
 def fit_starts(fit: Fit, state: State, starts: int, steps: int, report: Callable[[int, int], object] | None) -> None:
-    """Bring all starts to their end, one after the other, from where a state is; it holds them then."""
+    """Complete all starts, one after the other, resuming from a state, which then holds the results."""
     while len(state.done) < starts:
         drawn = fit.begun(len(state.done))
         first, descent = state.found or (0, Descent(drawn))
@@ -296,7 +296,7 @@ def fit_starts(fit: Fit, state: State, starts: int, steps: int, report: Callable
 
 
 def _points(due, margin, period):
-    """The lattice points that the voxels of cells are made of, each once: (m, 3)."""
+    """Return the lattice points on which the voxels of cells depend, without duplicates: (m, 3)."""
     for axis in range(3):
         shape = list(due.shape)
         shape[axis] += sum(margin)
@@ -328,7 +328,7 @@ def _blocks(field, scan, weights, due, period, stride, margin):
 
 
 def _padded(array, shape):
-    """An array with zeros at its ends, up to a shape."""
+    """Return an array padded at its ends with zeros to a shape."""
     return np.pad(array, [(0, n - m) for n, m in zip(shape, array.shape, strict=True)])
 
 

@@ -1,4 +1,4 @@
-"""Volumes on the way from one seed to the next."""
+"""Sequences of volumes from one seed to the next."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def interpolate(
     fractions: Fractions | None = None,
     beyond: bool = False,
 ) -> Iterator[Volume]:
-    """Generate volumes on the way from the structure of one seed to that of the next, each an ordinary volume.
+    """Generate a sequence of volumes from the structure of one seed to that of the next, each a valid sample.
 
     Args:
-        source: A Generator, or what ``load_generator`` takes.
+        source: A Generator, or an argument of ``load_generator``.
         seeds: Two or more; none follows itself. With the first again at the end the way is closed.
         frames: How many volumes, at equal steps of t; the first is that of the first seed, the last of the last.
         size, periodic, offset, fractions, beyond: As for ``Generator.sample``.
@@ -40,7 +40,7 @@ def interpolate(
         An iterator of Volumes, each computed when it is asked for.
 
     Raises:
-        ValueError: if an argument is not of the above; before anything is computed.
+        ValueError: if an argument is invalid; before anything is computed.
     """
     seeds = [check_seed(seed) for seed in seeds]
     if len(seeds) < 2 or any(one == other for one, other in pairwise(seeds)):

@@ -1,4 +1,4 @@
-"""How alike a structure is across the joint of what is known and what is generated, and within the known part."""
+"""Comparison of the structure across the joint of known and generated voxels with that of the known part."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LAGS = (2, 4, 8, 16)  # voxels, of the two-point correlation S2
 def joint_statistics(
     labels: np.ndarray, known: np.ndarray, phases: Sequence[str], near: int
 ) -> list[dict[str, str | float | None]]:
-    """Compare what lies across the joint with what lies within the known part.
+    """Compare the structure across the joint with that within the known part.
 
-    Label changes are the share of neighbours along an axis that differ, S2 that of pairs at a distance along an axis of
-    which both are of a phase; across the joint one of the two is known and the other generated. Volume fractions at the
-    joint are those of generated voxels within ``near`` of known ones. How sure a difference is, is told by blocks of
-    twice ``near`` voxels per side, as if these were independent.
+    Label changes are the fraction of neighbours along an axis that differ, S2 that of pairs at a distance along an axis
+    that are both in a phase; across the joint one of the two is known and the other generated. Volume fractions at the
+    joint are those of generated voxels within ``near`` of known ones. Standard errors follow from blocks of twice
+    ``near`` voxels per side, which are taken as independent.
 
     Args:
         labels: uint8 (z, y, x).
@@ -60,7 +60,7 @@ def joint_statistics(
 
 
 class _Shares:
-    """Shares of pairs or voxels on the sides of a joint, counted block by block."""
+    """Fractions of pairs or voxels on the sides of a joint, counted block by block."""
 
     def __init__(self, blocks):
         self._count, self._sums = int(blocks.max()) + 1, {}
@@ -72,7 +72,7 @@ class _Shares:
         sums[1] += np.bincount(place, minlength=self._count)
 
     def row(self, measure) -> dict[str, Any]:
-        """The measure's shares, and by how many standard errors joint and known part differ."""
+        """Return the fractions, and the difference of joint and known part in standard errors."""
         found = {kind: _share(*self._sums.get(kind, np.zeros((2, 1)))) for kind in ("joint", "known", "generated")}
         (a, error), (b, other) = found["joint"], found["known"]
         sure = None if error is None or other is None else math.hypot(error, other)
@@ -81,7 +81,7 @@ class _Shares:
 
 
 def _share(hits: np.ndarray, count: np.ndarray) -> tuple[Any, float | None]:
-    """A share of all blocks, and its standard error as a ratio's; None where it has none."""
+    """Return the fraction over all blocks, and its standard error as that of a ratio; None without a value."""
     if not count.sum():
         return None, None
     share, n = float(hits.sum() / count.sum()), int(np.count_nonzero(count))
@@ -91,14 +91,14 @@ def _share(hits: np.ndarray, count: np.ndarray) -> tuple[Any, float | None]:
 
 
 def _blocks(shape, edge):
-    """Which block each voxel lies in: integers (z, y, x)."""
+    """Return the index of the block that contains each voxel: integers (z, y, x)."""
     counts = [-(-n // edge) for n in shape]
     z, y, x = np.ix_(*(np.arange(n) // edge for n in shape))
     return (z * counts[1] + y) * counts[2] + x
 
 
 def _near(known, distance):
-    """Which voxels have a known one within a box of so many voxels to each side."""
+    """Return a mask of voxels with a known one within a box of ``near`` voxels on each side."""
     from scipy.ndimage import maximum_filter
 
     return maximum_filter(known.astype("uint8"), 2 * distance + 1, mode="constant").astype(bool)

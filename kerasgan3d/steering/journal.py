@@ -1,4 +1,4 @@
-"""What long work has computed, kept as it goes on: after an interruption the same steps are taken without computing."""
+"""Journals of long computations: after an interruption, finished steps are repeated without computing."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _NAME = "journal.jsonl"
 
 
 class Journal:
-    """Results of steps that follow from those before, a line each, in a folder beside what is being made.
+    """Results of successive steps, one per line, in a folder next to the output.
 
     Args:
-        out: What is being made; the folder is called as it is, and ``.partial``.
-        asked: A digest of what was asked, so that the beginning of other work is told.
-        restart: Whether the beginning of other work is thrown away.
+        out: The output; the folder has its name with the suffix ``.partial``.
+        asked: A digest of the task, by which a journal of another task is recognised.
+        restart: Whether to discard the journal of another task.
 
     Attributes:
         begun: Whether there were results before.
 
     Raises:
-        ValueError: if the beginning of other work is there.
-        OSError: if another process goes on with it, or it cannot be written.
+        ValueError: if there is a journal of another task.
+        OSError: if another process uses the journal, or it cannot be written.
     """
 
     def __init__(self, out: Path, asked: str, *, restart: bool = False):
@@ -40,7 +40,7 @@ class Journal:
                 temporary.write_text(json.dumps(asked) + "\n", "utf-8", newline="")
 
     def once(self, compute: Callable[[], Any]) -> Any:
-        """Return the result of the next step: as it was written down, or else what a function computes now."""
+        """Return the result of the next step: the recorded one, or else that of a function."""
         if self._known:
             return self._known.pop(0)
         result = compute()
@@ -51,13 +51,13 @@ class Journal:
         return result
 
     def close(self, *, done: bool = False) -> None:
-        """Let others go on with it; where the work is done, take it away."""
+        """Release the journal; remove it if the work is complete."""
         if done:
             remove(self._file)
         self._lock.release()
 
     def _read(self, asked: str, restart: bool) -> list[Any]:
-        """Read the results that are there; one that was not written to its end is cut off."""
+        """Read the recorded results; an incomplete last one is dropped."""
         content = self._file.read_bytes() if self._file.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
         try:
@@ -69,7 +69,7 @@ class Journal:
         if first != asked:
             raise ValueError(
                 f"{self._file.parent} holds the beginning of other work: another generator, targets or settings. "
-                "Choose another name, or `overwrite=True` (--overwrite)."
+                "Choose another name, or pass `overwrite=True`."
             )
         if whole != content:
             os.truncate(self._file, len(whole))
@@ -77,5 +77,5 @@ class Journal:
 
 
 def partial(out: Path) -> Path:
-    """Return the folder that a journal of what is being made lies in."""
+    """Return the folder of an output's journal."""
     return out.with_name(f"{out.name}.partial")

@@ -1,4 +1,4 @@
-"""What became of volumes as a generator was tuned: what was wanted, and what it cost in shapes."""
+"""Judging of a tuned generator: its target properties, and side effects on shapes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RADII = (2, 4, 8, 12)  # voxels
 
 
 def measured_side(generator: Generator, targets: Sequence[Target], size: Size, seeds: Sequence[int]) -> dict[str, Any]:
-    """Measure windows of a generator, one of each seed.
+    """Measure windows of a generator, one for each seed.
 
     Returns:
         dict that JSON can hold: "values", (windows, targets); "shapes", from the name of a measure to its mean, None
@@ -59,7 +59,7 @@ def score(
     seeds: Sequence[int],
     progress: Callable[[int, int], Any] | None = None,
 ) -> dict[str, float]:
-    """Return how well a classifier tells windows of two generators apart, half of the seeds to learn from.
+    """Return the score of a classifier that distinguishes windows of two generators, trained on half of the seeds.
 
     Returns:
         dict: "score", 0.5 where it cannot, and "standard_error", see `kerasgan3d.report.classifier.classifier_score`.

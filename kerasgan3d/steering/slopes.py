@@ -1,4 +1,4 @@
-"""How what targets are of changes with the mean of the noise: gradients through the network."""
+"""Gradients of target properties with respect to the mean of the noise, through the network."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _SMALL = 1e-9
 
 
 def has_slope(target: Target) -> bool:
-    """Tell whether what a target is of has a gradient."""
+    """Tell whether the property of a target is differentiable."""
     return target.key in _SOFT
 
 
 def slopes(moved: Shifted, jobs: Sequence[SamplingJob], targets: Sequence[Target], values: np.ndarray) -> np.ndarray:
-    """Return the gradients of what targets are of at the mean of the noise, see `Slopes`: (targets, channels)."""
+    """Return the gradients of target properties by the mean of the noise, see `Slopes`: (targets, channels)."""
     return Slopes(moved, targets)(jobs, values)
 
 
 class Slopes:
-    """Gradients of what targets are of at the mean of the noise, compiled once for all means.
+    """Gradients of target properties with respect to the mean of the noise, compiled once for all means.
 
     Those of the differentiable measures of labels, as the network makes them of whole periods; in shares of these
     measures, and of the values that were measured in the end, so that what is coarser there by a factor does not count.
@@ -69,9 +69,7 @@ class Slopes:
 
 
 def _of_target(network, target):
-    """A function from latents to what a target is of, in one volume, per voxel; and its gradient at a shift of all
-    inputs.
-    """
+    """Return a function from latents to a target's property per voxel, and its gradient by a shift of all inputs."""
     tools = backend()
 
     def both(latents):
@@ -93,7 +91,7 @@ def _surface(labels, index):
 
 
 def _interface(labels, index):
-    # Of the surfaces of two phases and of both together, what lies between them counts twice.
+    # In the surfaces of two phases and of their union, the interface between them counts twice.
     one, other = (labels[..., i] for i in index)
     areas = surface_areas(ops.stack([one, other, one + other], axis=-1), periodic=True)
     return ops.sum(areas[0] + areas[1] - areas[2]) / 2.0

@@ -1,4 +1,4 @@
-"""Whose structures are steered."""
+"""The generator that is steered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def as_generator(source: Generator | str | os.PathLike[str]) -> Generator:
-    """Return a generator as it is, or the one of that name.
+    """Return a generator unchanged, or load the one with that name.
 
     Raises:
         ValueError, OSError: as ``load_generator``.

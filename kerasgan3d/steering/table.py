@@ -1,4 +1,4 @@
-"""The table of a search: a CSV file that grows row by row, and is gone on with whatever ended the search."""
+"""The table of a search: a CSV file that grows row by row, from which an interrupted search resumes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LAST = "asked"
 
 
 class Table:
-    """What was measured of windows, by their numbers, in a file.
+    """Measured values of windows by their numbers, in a file.
 
     Every row holds a digest of what was asked, so that a file of another search is told; one that was not written to
     its end is measured again. Ranks and scores are there once the search is done.
@@ -47,7 +47,7 @@ class Table:
             self._write(())
 
     def append(self, number: int, seed: int, offset: Sequence[int], values: Sequence[float]) -> None:
-        """Add a window; it is on the disk when this returns."""
+        """Add a window; its row is on the disk when this returns."""
         line = self._line("", "", number, seed, offset, values)
         with open(self.path, "a", newline="", encoding="utf-8") as file:
             file.write(line)
@@ -56,11 +56,11 @@ class Table:
         self.rows[number] = list(values)
 
     def finish(self, ranked: Iterable[tuple[float, int, int, Sequence[int], Sequence[float]]]) -> None:
-        """Write all windows anew in their order: score, number, seed, offset and values of each."""
+        """Rewrite all windows in ranked order: score, number, seed, offset and values of each."""
         self._write(self._line(rank, score, *row) for rank, (score, *row) in enumerate(ranked, start=1))
 
     def close(self) -> None:
-        """Let others write the file."""
+        """Release the file for other writers."""
         self._lock.release()
 
     def _write(self, lines: Iterable[str]) -> None:
@@ -71,7 +71,7 @@ class Table:
         return _text([rank, score, number, seed, *offset, *map(repr, map(float, values)), self._asked])
 
     def _read(self) -> dict[int, list[float]]:
-        """Read what is there; a row that was not written to its end is cut off."""
+        """Read the existing rows; an incomplete last row is dropped."""
         try:
             text = self.path.read_bytes().decode("utf-8")
         except UnicodeDecodeError:
@@ -85,7 +85,7 @@ class Table:
         except ValueError:
             raise ValueError(
                 f"{self.path} holds something else than this search: another generator, seed, size or measures. "
-                "Choose another name, or `overwrite=True` (--overwrite)."
+                "Choose another name, or pass `overwrite=True`."
             ) from None
         if whole != text:
             os.truncate(self.path, len(whole.encode("utf-8")))

@@ -1,4 +1,4 @@
-"""What is wanted of a volume: a measure by name, and a number that it is to have, exceed or stay below."""
+"""Targets: a measure by name, and a number that it should equal, exceed or stay below."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _OF_DIFFUSIVITY: dict[str, Callable[[float, float], float]] = {
 
 @dataclass(frozen=True)
 class Target:
-    """A number that is wanted of a volume.
+    """A target value of a measure.
 
     Attributes:
         name: What it is of, such as "D_rel.pore.z".
@@ -67,16 +67,16 @@ class Target:
     relative: bool = False
 
     def of_mean(self, mean: float) -> Target:
-        """Return the target with the number that it wants, where the mean that it is relative to is known."""
+        """Return the target with an absolute number, given the mean to which a relative one refers."""
         return replace(self, wanted=mean * (1 + self.wanted), relative=False) if self.relative else self
 
     def miss(self, values: np.ndarray) -> np.ndarray:
-        """Return by how much values miss what is wanted, 0 where they do not; infinite where there is no number."""
+        """Return the deviations of values from the target, 0 where it is met; infinite for missing values."""
         beyond = self.beyond(values)
         return np.where(np.isfinite(values), np.maximum(-beyond, 0.0), np.inf)
 
     def beyond(self, values: np.ndarray) -> np.ndarray:
-        """Return how far values lie on the wanted side of the number, negative on the other; of "=" minus the miss."""
+        """Return the margins by which values meet the target, negative if they miss it; for "=" minus the deviation."""
         difference = values - self.wanted
         return {"=": -np.abs(difference), ">": difference, "<": -difference}[self.relation]
 
@@ -85,7 +85,7 @@ class Target:
 
 
 def as_targets(targets: Any, phases: Sequence[str], voxel_size: float | None) -> tuple[Target, ...]:
-    """Return what is wanted of volumes of a material.
+    """Parse the targets of volumes of a material.
 
     Args:
         targets: One or several: texts, MEASURE[.PHASE[.PHASE]][.AXIS] and =, < or > and a number; or tuples (function
@@ -114,7 +114,7 @@ def as_targets(targets: Any, phases: Sequence[str], voxel_size: float | None) ->
 def as_kept(
     keep: Any, targets: Sequence[Target], phases: Sequence[str], voxel_size: float | None
 ) -> tuple[Target, ...]:
-    """Return what is to keep its mean, as targets beside others.
+    """Return measures that should keep their mean, as additional targets.
 
     Args:
         keep: One name or several: those of targets, without relation and number. A measure's name alone stands for all
@@ -146,13 +146,13 @@ def as_kept(
 
 
 def _thing(target: Target) -> tuple[Any, ...]:
-    """Return what a target is of, by whatever name: pairs of phases have no order."""
+    """Return the property of a target, independent of its name: pairs of phases have no order."""
     pair = target.key is not None and _NUMBERS[target.key].shape == PER_PAIR
     return target.key, frozenset(target.index) if pair else target.index
 
 
 def measured(volume: Volume, targets: Iterable[Target]) -> list[float]:
-    """Return of a volume what targets are of, and measure nothing else.
+    """Measure only the properties of targets in a volume.
 
     A number that does not exist is NaN; a resistance of what does not conduct is infinite.
     """
@@ -195,7 +195,7 @@ def _parsed(text: str, phases: tuple[str, ...], voxel_size: float | None) -> Tar
 
 
 def _number(text: Any) -> tuple[float, bool] | None:
-    """Return what is wanted, and whether it is relative: 0.2, or "+15%"; None where it is no such number."""
+    """Return the number of a target, and whether it is relative: 0.2, or "+15%"; None if it is invalid."""
     relative = isinstance(text, str) and re.fullmatch(r"[-+].*%", text) is not None
     try:
         number = float(text[:-1]) / 100 if relative else float(text)
@@ -207,7 +207,7 @@ def _number(text: Any) -> tuple[float, bool] | None:
 def _of_measure(
     name: str, phases: tuple[str, ...], voxel_size: float | None
 ) -> tuple[Measure, dict[str, tuple[int | None, ...]]]:
-    """Return the measure that a name begins with, and where its numbers stand by what may be written behind."""
+    """Return the measure with which a name begins, and the places of its numbers by the possible suffixes."""
     measure = name.partition(".")[0]
     key = re.sub("[ -]", "_", measure)
     row = _NUMBERS.get(SHORT.get(key, key))
@@ -223,7 +223,7 @@ def _of_measure(
 
 
 def _places(row: Measure, phases: tuple[str, ...]) -> dict[str, tuple[int | None, ...]]:
-    """Return where a measure's numbers stand, by what is written behind its name: phases, pairs of them, axes."""
+    """Return the places of a measure's numbers by the suffix of its name: phases, pairs of phases, axes."""
     numbered = list(enumerate(phases))
     if row.shape == PER_PHASE:
         return {phase: (i,) for i, phase in numbered}

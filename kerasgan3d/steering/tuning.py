@@ -1,4 +1,4 @@
-"""Tune: a generator whose noise has another mean, so that its volumes have what is wanted on average."""
+"""Tuning: another mean of a generator's noise, so that its volumes have target properties on average."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from kerasgan3d.models import Generator
 
 _ORIGIN = ("name", "sha256", "repo", "revision")
-# What was measured of a generator, and does not hold for a tuned one.
+# Measurements of a generator that do not hold for a tuned one.
 _MEASURED = ("fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "granulometry")
 _SHARES = ("volume_fraction", "connected_fraction", "relative_diffusivity")
 _PATIENCE = 10  # generations without a better one, once all targets are met
-_JUDGING = 2  # parts of the work that are told of: one for each side
+_JUDGING = 2  # parts of the work in progress reports: one for each side
 
 
 @dataclass(frozen=True)
 class TunedMeasure:
-    """What tuning made of something that was wanted or kept, on fresh seeds.
+    """Effect of tuning on a measure that was targeted or kept, on new seeds.
 
     Attributes:
         target: What was wanted, as it was asked.
@@ -65,13 +65,13 @@ class TunedMeasure:
 
     @property
     def change(self) -> float:
-        """By what share the mean changed."""
+        """Relative change of the mean."""
         return self.after / self.before - 1 if self.before else float("nan")
 
 
 @dataclass(frozen=True)
 class TuneResult(os.PathLike):
-    """A tuned generator, in a folder; it is the folder's path wherever one is taken.
+    """A tuned generator in a folder; usable wherever the folder's path is.
 
     Attributes:
         folder: The preset folder.
@@ -98,7 +98,7 @@ class TuneResult(os.PathLike):
         return str(self.folder)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as a dict that JSON can hold; numbers that do not exist, or are infinite, are None."""
+        """Return the result as a JSON-serialisable dict, with None for missing and infinite numbers."""
         found = {**asdict(self), "folder": str(self.folder), "shift": list(self.shift), "size": list(self.size)}
         return {**found, "measures": [_plain(asdict(row)) for row in self.measures]}
 
@@ -121,22 +121,22 @@ def tune(
     progress: Callable[[int, int], object] | None = None,
     say: Callable[[str], object] | None = None,
 ) -> TuneResult:
-    """Move the mean of a generator's noise until its volumes have what is wanted on average.
+    """Shift the mean of a generator's noise until its volumes have target properties on average.
 
         tune("nmc-cathode", "D_rel.pore.z=+15%", "open-cathode", keep="volume_fraction")
         volume = load_generator("open-cathode").sample(128, periodic=True, seed=0)
 
-    One shift m of all latents, per channel, is found that has the targets at the least cost |m|^2 / 2. It is a constant
-    of the network's first layer, so that the result is an ordinary preset: endless, periodic, streamed. Where a
-    generator is told local fractions, those that are drawn move as well; what is wished stays what it was.
+    One shift m of all latents, per channel, is found that reaches the targets at the least cost |m|^2 / 2. It is stored
+    as a constant of the network's first layer, so that the result is an ordinary preset: endless, periodic, streamed.
+    For a conditional generator, random fractions shift as well, while requested ones keep their meaning.
 
-    The mean is over periodic volumes of the same seeds for every m. Targets that have gradients are met by Gauss-Newton
-    steps, with measures of labels and gradients of `kerasgan3d.differentiable`, those of other volumes, so that m does
-    not follow what is peculiar to a few; where there are other targets, CMA-ES goes on from there for all. Both sides
-    are then measured on windows of seeds that were not used, which are larger.
+    The mean is taken over periodic volumes of the same seeds for every m. Differentiable targets are met by
+    Gauss-Newton steps, with measures of labels and gradients of `kerasgan3d.differentiable` from other volumes, so that
+    m does not adapt to peculiarities of a few volumes; with other targets, CMA-ES continues from there for all of them.
+    Both sides are then measured on larger windows of unused seeds.
 
     Args:
-        source: A Generator, or what ``load_generator`` takes.
+        source: A Generator, or an argument of ``load_generator``.
         targets: As for ``search``; a number such as "+15%" is relative to the source's mean. "=" is met, "<" and ">"
             are bounds.
         out: Folder of the preset.
@@ -152,13 +152,13 @@ def tune(
         name: Of the generator; the source's and "-tuned" if None.
         overwrite: Whether a folder that exists, or the beginning of other work, is replaced.
         progress: A function (parts done, parts in all).
-        say: A function that is told how long it will take.
+        say: A function that is called with a text about the expected duration.
 
     Returns:
-        TuneResult. Interrupted, the same call goes on where it ended.
+        TuneResult. Repeating an interrupted call resumes it.
 
     Raises:
-        ValueError: if an argument is not of the above, a target needs a library that is missing, or the source has no
+        ValueError: if an argument is invalid, a target needs a library that is missing, or the source has no
             mean of it.
         OSError: if the folder exists, another process makes it, or it cannot be written.
     """
@@ -191,7 +191,7 @@ def tune(
 
 
 class _Course:
-    """The way from the source to the mean of the noise that has what is wanted."""
+    """Search from the source for the mean of the noise that reaches the targets."""
 
     def __init__(self, generator, targets, jobs, journal, limits, progress, say):
         from kerasgan3d.models.shift import Shifted  # with Keras, which refusals do not wait for
@@ -228,16 +228,16 @@ class _Course:
         return m
 
     def tell(self, done):
-        """Tell how much of the work is done."""
+        """Report the progress of the work."""
         if self._progress is not None:
             self._progress(done, self._total)
 
     def judged_part(self, part):
-        """Tell that a side was judged."""
+        """Report that a side was judged."""
         self.tell(self._total - _JUDGING + part)
 
     def _measured(self, m, jobs, targets=None):
-        """What targets are of in each volume, at a mean of the noise: (volumes, targets)."""
+        """Measure the target properties of each volume at a mean of the noise: (volumes, targets)."""
         self._moved.move(m)
         return [measured(self._moved.generator.sample(job), targets or self.targets) for job in jobs]
 
@@ -298,7 +298,7 @@ class _Course:
         return best[1]
 
     def _estimate(self, of_slopes):
-        """Say once how long it will take, from what the first parts took."""
+        """Report the expected duration once, estimated from the first parts."""
         if self._say is None:
             return
         steps = self._limits["steps"] * (self._seconds + of_slopes) if self._smooth else 0.0
@@ -309,7 +309,7 @@ class _Course:
 
 
 def _judged(course, m, folder, title, size, seeds, classifier):
-    """Measure both sides on fresh windows; return all that is known of the tuned generator."""
+    """Measure both sides on new windows; return all results for the tuned generator."""
     from kerasgan3d.models.shift import shifted
     from kerasgan3d.steering.judging import measured_side, score, unit_of_shape
 
@@ -370,7 +370,7 @@ def _write(source, result, targets, asked):
 
 
 def _check_targets(targets: Sequence[Target]) -> None:
-    """Check that targets can be had, as far as is known before anything is computed.
+    """Check that targets are reachable, as far as is known before anything is computed.
 
     Raises:
         ValueError: if one cannot, or what it needs is missing.
@@ -391,19 +391,19 @@ def _check_targets(targets: Sequence[Target]) -> None:
 
 
 def _checked_folder(out: Path, generator: Generator, overwrite: bool) -> Path:
-    """Return the folder to write, if it may be written."""
+    """Return the output folder after checking that it may be written."""
     check_folder(out)
     if generator.preview is not None and out.resolve() == generator.preview.parent.resolve():
         raise ValueError(f"`out` must be another folder than the source's, which would be replaced. Received: {out}.")
     if out.exists() and not overwrite and not partial(out).exists():
-        raise FileExistsError(f"{out} exists already; choose another name, or replace it with overwrite (--overwrite)")
+        raise FileExistsError(f"{out} exists already; choose another name, or replace it with `overwrite=True`")
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"the folder to make {printable(out.name)} in must exist. Received: {out.parent}.")
     return out
 
 
 def _digest(generator: Generator, targets: Sequence[Target], asked: dict[str, Any]) -> str:
-    """Return a digest of all that the result depends on."""
+    """Return a digest of everything that the result depends on."""
     what = {"generator": generator.pieces().digest, "voxel_size": generator.voxel_size}
     what |= {"targets": list(map(str, targets)), **asked}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Search: windows of the endless structure, measured one by one and ranked by how near they come to what is wanted."""
+"""Search: windows of an endless structure, measured one by one and ranked by their deviation from targets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FoundWindow:
-    """A window that was measured.
+    """A measured window.
 
     Attributes:
         number: Which of the windows of the search, from 0.
@@ -48,7 +48,7 @@ class FoundWindow:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
         targets: What was wanted.
@@ -63,16 +63,16 @@ class SearchResult:
 
     @property
     def best(self) -> FoundWindow:
-        """The window that comes nearest."""
+        """The best window."""
         return self.windows[0]
 
     def deviations(self, window: FoundWindow) -> tuple[float, ...]:
-        """Return how many standard deviations above the mean a window's values lie."""
+        """Return a window's values in standard deviations above the mean."""
         both = zip(window.values, self.mean, self.spread, strict=True)
         return tuple((value - mean) / spread if spread else 0.0 for value, mean, spread in both)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as a dict that JSON can hold; numbers that do not exist, or are infinite, are None."""
+        """Return the result as a JSON-serialisable dict, with None for missing and infinite numbers."""
         windows = [
             {
                 "window": window.number,
@@ -108,27 +108,27 @@ def search(
     client: distributed.Client | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> SearchResult:
-    """Rank windows of the endless structure by how near they come to what is wanted.
+    """Rank windows of an endless structure by their deviation from targets.
 
         found = search("nmc-cathode", ["D_rel.pore.z=0.2", "ssa.NMC>0.4"], size=128, count=1000, out="found.csv")
         volume = load_generator("nmc-cathode").sample(found.best.job)
 
-    Windows lie one after the other along x, so far apart that no two are made of the same latents; periodic ones are of
-    one seed after the other. Each is measured on its own, and of it only what the targets are of. A window's rank is
-    its score: by how much it misses the targets, in standard deviations of all windows, as the root of the mean square.
-    Of windows that miss nothing, the one that lies farthest beyond what it is to exceed or to stay below comes first.
+    Windows follow one another along x, far enough apart that no two share latents; periodic ones have successive seeds.
+    Each is measured on its own, and only as far as the targets require. Windows are ranked by their score, the root
+    mean square deviation from the targets in standard deviations of all windows. Among windows that meet all targets,
+    the one with the largest margin beyond its bounds comes first.
 
     Args:
-        source: A Generator, or what ``load_generator`` takes.
+        source: A Generator, or an argument of ``load_generator``.
         targets: One or several, each a text, "MEASURE.PHASE.AXIS=NUMBER", with < or > for numbers to stay below or to
             exceed, "+15%" for one relative to the mean over all windows; or (function, relation, number), the function
             from a Volume to a number, named for what it measures. See `kerasgan3d.steering.targets.as_targets`.
         size: Voxels of a window: an int, or (z, y, x).
-        count: Windows.
-        seed, offset: Where the first window is, as for ``Generator.sample``.
-        periodic, fractions, beyond: As for ``Generator.sample``; what is wished spans each window.
-        out: A table, .csv, to which each window is added as it is measured. The same call goes on where an interrupted
-            one ended, also with more windows, or other numbers for the same measures.
+        count: Number of windows.
+        seed, offset: Seed and position of the first window, as for ``Generator.sample``.
+        periodic, fractions, beyond: As for ``Generator.sample``; requested fractions span each window.
+        out: A table, .csv, to which each window is added as it is measured. Repeating an interrupted call resumes from
+            it, also with more windows, or other numbers for the same measures.
         overwrite: Whether a table of another search is replaced.
         workers: Processes on this machine among which a Dask cluster shares the work; this one alone if None.
         client: A ``dask.distributed.Client`` of any cluster that has kerasgan3d, instead of ``workers``.
@@ -138,7 +138,7 @@ def search(
         SearchResult.
 
     Raises:
-        ValueError: if an argument is not of the above, or the table is of another search.
+        ValueError: if an argument is invalid, or the table is of another search.
         OSError: if another process writes the table, or it cannot be written.
     """
     check_count(count, "count")
@@ -176,7 +176,7 @@ def search(
 
 
 def _job(first: SamplingJob, number: int) -> SamplingJob:
-    """Return the job of a window: of another seed, or so far along x from the one before that they share no latents."""
+    """Return the job of a window: with another seed, or farther along x so that it shares no latents with others."""
     if any(first.periodic):
         return replace(first, seed=check_seed(first.seed) + number)
     step = first.stride * (first.cells[1][2] + sum(first.margin))
@@ -185,7 +185,7 @@ def _job(first: SamplingJob, number: int) -> SamplingJob:
 
 
 def _digest(pieces: Pieces, voxel_size: float | None, first: SamplingJob, names: Sequence[str]) -> str:
-    """Return a digest of all that what is measured depends on, for a table."""
+    """Return a digest of everything on which the measured values depend, for a table."""
     asked = {"generator": pieces.digest, "voxel_size": voxel_size, "first": first.to_json(), "measures": list(names)}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -210,7 +210,7 @@ def _there(
 
 
 def _values(pieces: Pieces, job: str, targets: Sequence[Target]) -> list[float]:
-    """Sample a window and measure it, in a worker."""
+    """Sample and measure a window, in a worker."""
     from kerasgan3d.models.remote import made
 
     return measured(made(pieces).sample(SamplingJob.from_json(json.loads(job))), targets)
@@ -223,7 +223,7 @@ def _ranked(targets: tuple[Target, ...], rows: dict[int, Sequence[float]], jobs:
     mean = [float(column.mean()) if len(column) else np.nan for column in there]
     spread = [float(column.std()) if len(column) else np.nan for column in there]
     told = [target.of_mean(m) for target, m in zip(targets, mean, strict=True)]
-    # What is the same in all windows is told by itself.
+    # Properties that are the same in all windows are listed separately.
     units = [s if s > 0 else abs(target.wanted) or 1.0 for s, target in zip(spread, told, strict=True)]
     columns = list(zip(told, values.T, units, strict=True))
     misses = np.stack([target.miss(column) / unit for target, column, unit in columns])
