@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from kerasgan3d.models import Generator
 
 _MOST_CELLS = 5  # lattice steps per side of what the network computes at once
-_DOUBTS = (2.5, 0.8, 0.1)  # what logits are divided by, in shares of what they scatter by: in each part of the steps
-_TRUST = 0.3  # weight of a known voxel's cross-entropy beside the prior; neighbours tell much the same
+_DOUBTS = (2.5, 0.8, 0.1)  # divisors of logits, relative to their standard deviation, for each third of the steps
+_TRUST = 0.3  # weight of a known voxel's cross-entropy beside the prior, because neighbours are correlated
 _KEPT_EVERY = 10  # steps
 
 
@@ -86,11 +86,11 @@ def weights_of(labels: np.ndarray, beyond: Sequence[tuple[bool, bool]], reach: i
 class Fit:
     """Fit of the values at the lattice points on which known voxels depend.
 
-    What is made small is the cross-entropy of known voxels, through the network in its inference form, and |d|^2 / 2,
-    d by how much latents and whitened conditions differ from what was drawn. Were this linear in the latents, what is
-    found would be a random one of all that go with the scan (randomised maximum likelihood: Oliver, He & Reynolds,
-    ECMOR V, 1996): latents of which known voxels say little stay as they were drawn. Each point's latents keep their
-    length, too.
+    The objective is the cross-entropy of known voxels, through the network in its inference form, plus |d|^2 / 2, where
+    d is the difference of latents and whitened conditions from those drawn. If the network were linear, the minimum
+    would be a random sample of all latents that agree with the scan (randomised maximum likelihood: Oliver, He &
+    Reynolds, ECMOR V, 1996). Latents that known voxels hardly determine stay as drawn. The latents of each point also
+    keep their length.
 
     Args:
         generator: The Generator.

@@ -1,4 +1,4 @@
-"""L-BFGS whose whole state is a few arrays, so that what was interrupted goes on as if it had not been."""
+"""L-BFGS whose whole state is a few arrays, so that an interrupted minimisation resumes exactly."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import math
 
 import numpy as np
 
-_PAIRS = 8  # of steps and changes of the slope that are remembered
-_ENOUGH = 1e-4  # of what the slope promises, by which a step makes the function smaller at least
+_PAIRS = 8  # steps and changes of the gradient to remember
+_ENOUGH = 1e-4  # least decrease of the function by a step, as a share of what the gradient promises
 
 
 class Descent:
-    """Goes downhill by L-BFGS (Nocedal & Wright, Numerical Optimization, 2006, algorithm 7.4), a try at a time.
+    """Minimisation by L-BFGS (Nocedal & Wright, Numerical Optimization, 2006, algorithm 7.4), one evaluation at a time.
 
-    ``tell`` it what the function is at ``trial``, again and again. A try that is not low enough shortens the step.
+    The caller evaluates the function at ``trial`` and passes value and gradient to ``tell``, repeatedly. A trial that
+    does not decrease the function enough shortens the step.
 
     Args:
-        best: Where to begin, an array; then the lowest place so far.
-        memory: (1 + 2 k, ...): the slope there, and the latest k steps and changes of the slope; None to begin with.
-        numbers: Value there, and how much of the way is tried; None to begin with.
+        best: The start, an array; as an attribute, the point with the smallest value so far.
+        memory: (1 + 2 k, ...): the gradient there, and the latest k steps and changes of the gradient; None at first.
+        numbers: The value there, and the share of the direction to try; None at first.
     """
 
     def __init__(self, best: np.ndarray, memory: np.ndarray | None = None, numbers: np.ndarray | None = None):
@@ -31,25 +32,25 @@ class Descent:
 
     @property
     def memory(self) -> np.ndarray:
-        """What it has learned, as an argument."""
+        """State to resume from: the argument of that name."""
         return np.array([self._slope, *(s for s, _ in self._pairs), *(y for _, y in self._pairs)])
 
     @property
     def numbers(self) -> np.ndarray:
-        """What else it goes on with, as an argument."""
+        """State to resume from: the argument of that name."""
         return np.array([self._value, self._share])
 
     @property
     def trial(self) -> np.ndarray:
-        """The place to be told of."""
+        """The point to evaluate next."""
         return self.best + self._share * self._way
 
     def tell(self, value: float, slope: np.ndarray) -> None:
-        """Take what the function is at ``trial``, and its slope there."""
+        """Take the value of the function and its gradient at ``trial``."""
         step = self._share * self._way
         promised = float((self._slope * step).sum())
         if value > self._value + _ENOUGH * promised:
-            # The lowest place of the parabola through both values and the slope.
+            # The minimum of the parabola through both values and the gradient.
             self._share *= min(0.5, max(0.1, -promised / (2 * (value - self._value - promised))))
             return
         change = slope - self._slope
@@ -60,7 +61,7 @@ class Descent:
         self._share = 1.0 if self._pairs else 1 / max(1.0, float(np.sqrt((slope**2).sum())))
 
     def _downhill(self):
-        """Where it goes down: minus the slope, times what is known of the inverse of the curvature."""
+        """Return the search direction: minus the gradient times the approximate inverse of the Hessian."""
         way, shares = -self._slope, []
         for step, change in reversed(self._pairs):
             shares.append((step * way).sum() / (step * change).sum())
