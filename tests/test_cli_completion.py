@@ -10,6 +10,7 @@ import pytest
 from click.shell_completion import BashComplete, ShellComplete
 
 import kerasgan3d
+from kerasgan3d import report
 from kerasgan3d.cli.app import COMMANDS, main
 from kerasgan3d.cli.options import DefaultOption
 from kerasgan3d.training import list_recipes
@@ -58,12 +59,13 @@ def test_the_line_of_the_documentation_gives_a_script(monkeypatch):
     assert "_KERASGAN3D_COMPLETE=bash_complete" in completion.source()
 
 
-FUNCTIONS = {"compare": kerasgan3d.compare, "render": kerasgan3d.render}
+FUNCTIONS = {"compare": (kerasgan3d.compare,), "render": (kerasgan3d.render, report.animate_volume)}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_defaults_in_help_are_those_of_python(name):
-    defaults = {key: p.default for key, p in inspect.signature(FUNCTIONS[name]).parameters.items()}
+    parameters = [p for function in FUNCTIONS[name] for p in inspect.signature(function).parameters.values()]
+    defaults = {p.name: p.default for p in parameters}
     told = [p for p in main.get_command(click.Context(main), name).params if isinstance(p, DefaultOption)]
     assert told
     for option in told:

@@ -221,7 +221,7 @@ WRONG = {
         "generator's phases, pore, NMC, CBD. Received: pore, Ni",
     ),
     "fewer": (lambda v: of(v, labels=v.labels % 2, phases=("pore", "NMC")), {}, "generator's phases, pore, NMC, CBD"),
-    "voxels": (lambda v: of(v, voxel_size=0.4), {}, r"voxels, of 0.5 µm. Received: 0.4 µm.*--resample"),
+    "voxels": (lambda v: of(v, voxel_size=0.4), {}, r"voxels, of 0.5 µm. Received: 0.4 µm.*volume.resample"),
     "labels": (lambda v: v.labels + 1, {}, "labels from 0 to 2, of pore, NMC, CBD. Received: 1 to 3"),
     "a line": (lambda v: v.labels[0, 0], {}, r"\(z, y, x\) or \(y, x\). Received: shape \(10,\)"),
     "small": (lambda v: v, {"size": (16, 12, 8)}, "at least the scan's, 16 x 12 x 10 voxels. Received: 16 x 12 x 8"),

@@ -73,7 +73,8 @@ def test_what_a_card_leaves_open_the_configuration_says(folder):
     (folder / CARD).write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
     facts = zoo.info(folder)
     assert (facts["phases"], facts["voxel_size"]) == (["pore", "grain"], 0.5)
-    assert "pore, grain at 0.5 µm" in card_text(folder)
+    card = card_text(folder)
+    assert "- Phases: pore, grain\n- Voxel size: 0.5 µm\n" in card
 
 
 @pytest.mark.parametrize("key", [*FACTS, "fidelity", "weights"])

@@ -111,7 +111,7 @@ def streamed(path, seed, resume):
     try:
         found = stream(job, compute, path, record, identity="soak", resume=resume)
     except ValueError as error:
-        return REFUSED if "--restart" in str(error) else LOST
+        return REFUSED if "resume=False" in str(error) else LOST
     right = io.checksum(labels) == found.checksum == finished(path)
     return DONE if right and os.listdir(path.parent) == [path.name] else LOST
 
