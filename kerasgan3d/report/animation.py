@@ -169,7 +169,7 @@ def _write(pictures, path, fps):
 
 def _film(pictures, path, fps):
     """Write pictures as H.264, as everything plays it: with an even number of pixels along either edge."""
-    import imageio_ffmpeg
+    import imageio_ffmpeg  # pyright: ignore[reportMissingImports]
 
     width, height = (length + length % 2 for length in pictures[0].size)
     options = {"codec": "libx264", "quality": 8, "macro_block_size": 2, "output_params": ["-f", "mp4"]}
