@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from kerasgan3d.cli.advice import with_options
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.options import (
     Box,
@@ -191,10 +192,11 @@ def run_training(
     with quiet_tensorflow() as stderr, heartbeat("training", stderr) as bar:
 
         def say(line):
+            line = with_options(str(line), ctx.command)
             if as_json:  # stdout holds only JSON
                 echo(line, err=True)
             else:
-                (echo if bar is None else bar.echo)(str(line))
+                (echo if bar is None else bar.echo)(line)
 
         try:
             hooks = {"progress": say, "tick": bar, "say": None if dry_run else say}
@@ -203,6 +205,8 @@ def run_training(
             raise CommandError(
                 f"interrupted; the same command goes on from the last checkpoint in {output}", exit_code=130
             ) from error
+    if dry_run:
+        result = with_options(result, ctx.command)
     if as_json:
         print_json(_plan(result) if dry_run else _results(result, output))
         return

@@ -167,7 +167,7 @@ def test_progress_reaches_the_bar(monkeypatch):
         ("scan.tif nmc-cathode -o nowhere/report.html", "nowhere"),
         ("scan.tif nmc-cathode -o old.html", "old.html exists already.*--overwrite"),
         ("scan.tif nmc-cathode -n 1", "Invalid value for '-n'"),
-        ("scan.tif nmc-cathode --size 30", "`size` must be at most .*30 voxels"),
+        ("scan.tif nmc-cathode --size 30", r"`size` \(--size\) must be at most .*30 voxels"),
         ("scan.tif nmc-cathode --exclude 0:3", "Invalid value for '--exclude'"),
         ("scan.tif nmc-cathode --exclude 0:90,0:3", "90"),
         ("scan.tif nmc-cathode --phases a,b,c", "phases of both sides must be the same"),

@@ -148,6 +148,12 @@ def test_a_dry_run_prints_the_plan(calls, completed):
     assert completed == []
 
 
+def test_a_plan_has_options_beside_arguments(monkeypatch):
+    plan = "scale    another scale to learn, or set `resample_to` to 0.75"
+    monkeypatch.setitem(vars(kerasgan3d), "train", lambda *args, **options: plan)
+    assert run("scan.tif -o run --dry-run").stdout.endswith(" or set `resample_to` (--resample-to) to 0.75\n")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -185,7 +191,10 @@ def test_what_train_refuses_is_one_line(monkeypatch):
 
     monkeypatch.setitem(vars(kerasgan3d), "train", train)
     result = run("scan.tif -o run")
-    assert (result.exit_code, result.stderr) == (2, "kerasgan3d: `size` must fit into scan.tif. Received: 64\n")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "kerasgan3d: `size` (--size) must fit into scan.tif. Received: 64\n",
+    )
 
 
 @pytest.mark.parametrize("name", ["r1-slices", "equivariant-slices", "wgan-gp", "settle"])
