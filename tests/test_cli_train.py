@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from pathlib import Path
 
@@ -201,7 +202,7 @@ def test_what_train_refuses_is_one_line(monkeypatch):
 def test_recipes_of_earlier_versions_name_what_replaces_them(tmp_path, name):
     result = run(f"{tmp_path}/scan.tif -o {tmp_path}/run --recipe {name}")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert f"recipe {name!r} is of an earlier version. Use " in result.stderr
+    assert re.search(rf"recipe {name!r} is of an earlier version. Set `(recipe|loss)` \(--\1\) to '", result.stderr)
     assert list(tmp_path.iterdir()) == []
 
 

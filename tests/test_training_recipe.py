@@ -89,20 +89,20 @@ def test_unknown_names_are_refused(name):
     ("name", "instead"),
     [
         *(
-            (name, "recipe='default' (--recipe default)")
+            (name, "`recipe` to 'default'")
             for name in ("r1-slices", "r1", "slices", "volume-slices", "wide-slices", "equivariant-slices")
         ),
-        ("lsgan", "loss='least-squares' (--loss least-squares)"),
-        ("wgan-gp", "loss='wasserstein' (--loss wasserstein)"),
-        ("sn-hinge", "loss='hinge' (--loss hinge)"),
-        ("polish", "recipe='finetune' (--recipe finetune)"),
-        ("settle", "recipe='finetune' (--recipe finetune)"),
+        ("lsgan", "`loss` to 'least-squares'"),
+        ("wgan-gp", "`loss` to 'wasserstein'"),
+        ("sn-hinge", "`loss` to 'hinge'"),
+        ("polish", "`recipe` to 'finetune'"),
+        ("settle", "`recipe` to 'finetune'"),
     ],
 )
 def test_recipes_of_earlier_versions_name_what_replaces_them(name, instead):
     with pytest.raises(ValueError) as error:
         load_recipe(name)
-    assert str(error.value) == f"recipe {name!r} is of an earlier version. Use {instead} instead."
+    assert str(error.value) == f"recipe {name!r} is of an earlier version. Set {instead} instead."
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_a_run_says_what_it_found_and_which_part_begins(finished):
         "preparing the networks",
         "measuring the data",
         "training from step 0",
-        "measuring what the generator makes of wishes",
+        "measuring the response to requested volume fractions",
     ]
 
 
@@ -187,7 +187,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, scan, tmp_pa
 def test_other_settings_are_no_resumption(finished, scan, full, changes, what):
     output, *_ = finished
     before = content(output)
-    with pytest.raises(ValueError, match=rf"holds a run with other settings: {what}.*resume=False \(--restart\)"):
+    with pytest.raises(ValueError, match=rf"holds a run with other settings: {what}.*`resume=False`"):
         train(scan, output, **{"recipe": full, "symmetry": "axial-z", **changes})
     assert content(output) == before
 
@@ -380,8 +380,8 @@ def test_mistakes_leave_no_folder(scan, tmp_path, plain, options, message):
     ("keyword", "message"),
     [
         ("critic", "`critic` is of an earlier version: a recipe's `views` say what critics see."),
-        ("crop", r"`crop` is of an earlier version: `size` \(--size\) is the edge of the periodic volume"),
-        ("critic_warmup", r"`critic_warmup` is of an earlier version: `warmup` \(--warmup\) lets the generator's"),
+        ("crop", r"`crop` is of an earlier version: `size` is the edge of the periodic volume"),
+        ("critic_warmup", r"`critic_warmup` is of an earlier version: `warmup` lets the generator's"),
         ("crops", r"train\(\) has no keyword 'crops'."),
     ],
 )
@@ -463,7 +463,7 @@ def test_a_folder_that_lacks_a_file_is_no_fresh_start(finished, scan, full, tmp_
     output = shutil.copytree(finished[0], tmp_path / "run")
     (output / missing).unlink()
     before = content(output)
-    with pytest.raises(ValueError, match=rf"{missing}.* start afresh with resume=False \(--restart\)"):
+    with pytest.raises(ValueError, match=rf"{missing}.* start afresh with `resume=False`"):
         train(scan, output, recipe=full, symmetry="axial-z")
     assert content(output) == before
 
@@ -577,8 +577,8 @@ def test_what_a_pretrained_generator_costs_is_that_of_the_architecture_most_like
 def test_a_dry_run_tells_of_the_run_that_goes_on(finished, scan, full):
     output, *_ = finished
     text = train(scan, output, recipe=full, symmetry="axial-z", dry_run=True)
-    assert "going on with the run in it" in text
-    assert "1 min more, as fast as until now" in text
+    assert "resuming the run in it" in text
+    assert "1 min more at the speed so far" in text
 
 
 def test_structures_that_are_too_large_for_the_crop_are_told(tmp_path, plain):
@@ -597,7 +597,7 @@ def test_structures_that_are_too_large_for_the_crop_are_told(tmp_path, plain):
         ({"resample_to": -1}, "`resample_to` must be a positive number"),
         ({"mask": "no.tif"}, "does not exist"),
         ({"phases": [*NAMES, "void"]}, "no voxel of void"),
-        ({"resample_to": 5.0}, "critics must see something. Received: data and volumes that hold none of"),
+        ({"resample_to": 5.0}, "at least one view must fit into the data and the generated volumes. Rec"),
     ],
     ids=str,
 )

@@ -120,7 +120,7 @@ DAMAGES = {
 def test_a_damaged_state_is_refused(path, damage):
     DAMAGES[damage](path)
     values = variables(7)
-    with pytest.raises(ValueError, match=r"state.npz is damaged: .*; start afresh with resume=False \(--restart\)"):
+    with pytest.raises(ValueError, match=r"state.npz is damaged: .*; start afresh with `resume=False`"):
         load_state(path, values)
     unchanged(values)
 

@@ -1,4 +1,4 @@
-"""Training: the adversarial model, recipes, and a whole run that can be interrupted."""
+"""Training: the adversarial model, recipes, and whole runs, which can be interrupted and resumed."""
 
 import kerasgan3d.quiet  # noqa: F401 before Keras
 from kerasgan3d.models.calibrate import calibrate

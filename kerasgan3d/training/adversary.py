@@ -1,4 +1,4 @@
-"""The adversary: critics, what they see, and the gradients that they and the generator learn by."""
+"""The adversary: critics, their input, and the gradients from which they and the generator learn."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from kerasgan3d.training.views import View, generated_views, pooled
 
 @dataclass(frozen=True)
 class Rules:
-    """How critics judge.
+    """Settings of the critics.
 
     Attributes:
-        loss: An object of ``kerasgan3d.training.losses``.
-        penalty, weight, every: One of ``PENALTIES`` or None, its weight, and every how many updates it is computed.
-        softening, edges: What one-hot labels are moved by, and what their neighbours get of them, see ``Recipe``.
-        noise: Standard deviation of noise on what critics see.
-        labels_from: The step from which on critics see labels of generated volumes, see ``Recipe``; None for never.
+        loss: Adversarial loss: an object of ``kerasgan3d.training.losses``.
+        penalty, weight, every: Gradient penalty, one of ``PENALTIES`` or None; its weight; and its interval in updates.
+        softening, edges: Label smoothing of real data; share of a label that each neighbour receives; see ``Recipe``.
+        noise: Standard deviation of noise on the critics' input.
+        labels_from: First step in which critics see labels of generated volumes, see ``Recipe``; None for never.
     """
 
     loss: Any = LOSSES["relativistic"]()
@@ -43,10 +43,10 @@ class Rules:
 
 
 class Adversary:
-    """Critics and the views that they judge by.
+    """Critics and their views.
 
     Args:
-        critics: Built networks, from (count, ..., phases) to logits (count,): for each view, one per group of axes.
+        critics: Built networks from (count, ..., phases) to logits (count,): for each view, one per group of axes.
         views: The Views.
         symmetry: The Symmetry of the material.
         seed: Non-negative int.
@@ -56,7 +56,7 @@ class Adversary:
         rules: The Rules.
 
     Raises:
-        ValueError: if there are not as many critics as views ask for.
+        ValueError: if the number of critics does not match the views.
     """
 
     def __init__(
@@ -76,21 +76,21 @@ class Adversary:
 
     @property
     def trainable_variables(self) -> list[Any]:
-        """What the critics learn."""
+        """Trainable variables of the critics."""
         return [v for critic in self.critics for v in critic.trainable_variables]
 
     @property
     def variables(self) -> list[Any]:
-        """Everything that changes in training."""
+        """All variables that change in training."""
         vectors = [vector for norm in self._norms for vector in norm.vectors]
         return [*(v for critic in self.critics for v in critic.variables), *vectors, self._noise.state]
 
     def see(self, volumes: Any) -> list[Any]:
-        """Return what the critics see of periodic volumes, one array (count, ..., phases) each."""
+        """Return the critics' views of periodic volumes: one array (count, ..., phases) per critic."""
         return generated_views(volumes, self.views, self.symmetry)
 
     def shown(self, volumes: Any, labels: Any, step: Any) -> Any:
-        """Return what critics are shown in a step of periodic volumes: probabilities, or labels as the data's are."""
+        """Return the volumes that critics view in a step: probabilities, or labels smoothed like the data's."""
         rules, s = self.rules, self.rules.softening
         if rules.labels_from is None:
             return volumes
@@ -98,7 +98,7 @@ class Adversary:
         return ops.where(ops.convert_to_tensor(step) >= rules.labels_from, labels, volumes)
 
     def soft(self, parts: Sequence[Any]) -> list[Any]:
-        """Return what they see of real data, of uint8 arrays (count, ..., phases) at full resolution."""
+        """Return the critics' views of real data, given as full-resolution uint8 arrays (count, ..., phases)."""
         s = self.rules.softening
         scale, n = (1.0 - s * parts[0].shape[-1]) / FULL, self._pools
         return [pooled(ops.cast(part, "float32"), pool) * scale + s for part, pool in zip(parts, n, strict=True)]
@@ -106,16 +106,16 @@ class Adversary:
     def update(
         self, optimizer: Any, reals: Sequence[Any], fakes: Sequence[Any], mix: Sequence[Any], answer: bool
     ) -> tuple[list[Any], dict[str, Any]]:
-        """Let the critics learn from a step's data; return the generator's gradient at the fakes, and a report.
+        """Update the critics on a step's data; return the generator's gradient at the fakes, and a report.
 
         Args:
-            optimizer: That of the critics.
-            reals, fakes: What critics see of real data and of generated volumes.
-            mix: Where between them "gradient" penalises, (count,) each; empty for other penalties.
-            answer: Whether the generator's gradient is wanted.
+            optimizer: Optimizer of the critics.
+            reals, fakes: The critics' views of real data and of generated volumes.
+            mix: Positions between them at which "gradient" is evaluated, (count,) each; empty for other penalties.
+            answer: Whether to return the generator's gradient.
 
         Returns:
-            The gradients, one per critic, or none; and a dict of scalars.
+            The gradients, one per critic, or an empty list; and a dict of scalars.
         """
         engine, rules, variables = backend(), self.rules, self.trainable_variables
         for norm in self._norms:
@@ -146,7 +146,7 @@ class Adversary:
         return (of_fakes if answer else []), report
 
     def answer(self, reals: Sequence[Any], fakes: Sequence[Any]) -> list[Any]:
-        """Return the generator's gradient at the fakes, by a pass of its own."""
+        """Return the generator's gradient at the fakes, from a separate pass."""
         return self._answer(self._noisy(reals), self._noisy(fakes))
 
     def judge(self, i: int, data: Any) -> Any:
@@ -170,7 +170,7 @@ class Adversary:
         return [part + self.rules.noise * keras.random.normal(ops.shape(part), seed=self._noise) for part in parts]
 
     def _penalised(self, engine, optimizer, gradients, reals, fakes, mix):
-        """The critics' gradients, with those of the penalty where it is due."""
+        """Return the critics' gradients, with those of the penalty where it is due."""
         rules, variables, penalty = self.rules, self.trainable_variables, PENALTIES[str(self.rules.penalty)]
 
         def of_penalty():

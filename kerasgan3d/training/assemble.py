@@ -1,4 +1,4 @@
-"""From a recipe to a model that is ready to train."""
+"""Assembly of a model that is ready to train from a recipe."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from kerasgan3d.training.terms import Term
 def make_generator(
     recipe: Recipe, phases: Sequence[str], voxel_size: float | None, conditions: Conditions | None, seed: int
 ) -> Generator:
-    """Make the untrained generator that a recipe describes; its weights depend on the seed alone.
+    """Make the untrained generator that a recipe describes; its weights depend only on the seed.
 
     Args:
         recipe: A Recipe whose precision is decided.
         phases: Names of the phases.
         voxel_size: µm, or None.
-        conditions: What it is told of the data; None for one that is not told.
+        conditions: Conditions of the generator; None for an unconditional one.
         seed: Non-negative int.
     """
     options: dict[str, Any] = {"padding": "circular", "conditions": conditions, "voxel_size": voxel_size}
@@ -47,21 +47,21 @@ def make_gan(
     seed: int = 0,
     devices: int | None = None,
 ) -> GAN3D:
-    """Make the model that a recipe describes around a generator, compiled.
+    """Make and compile the model that a recipe describes around a generator.
 
     Args:
         recipe: A Recipe whose precision is decided and whose views fit the data.
-        generator: The Generator to begin with; not changed.
+        generator: The Generator to start from; not changed.
         symmetry: A Symmetry.
-        terms: dict from names to (weight, Term): the statistics that apply.
+        terms: dict from names to (weight, Term): the statistic-matching losses that apply.
         seed: Non-negative int.
-        devices: Devices to train on, see ``kerasgan3d.backend.device_strategy``.
+        devices: Number of devices to train on, see ``kerasgan3d.backend.device_strategy``.
 
     Returns:
-        GAN3D, whose average begins as the generator.
+        GAN3D; its average starts as the generator.
 
     Raises:
-        ValueError: if the batch cannot be shared among the devices, or there are fewer devices.
+        ValueError: if the devices cannot share the batch evenly, or there are fewer of them.
     """
     strategy = device_strategy(devices)
     if strategy is not None and recipe.batch % (devices or 1):
@@ -79,7 +79,7 @@ def make_gan(
             _adam(recipe, recipe.generator_optimizer, recipe.generator_updates, recipe.warmup),
             _adam(recipe, recipe.critic_optimizer, recipe.critic_updates),
             rules=_rules(recipe),
-            terms=fresh,  # their variables belong to the devices
+            terms=fresh,  # their variables are created on the devices
             updates=(recipe.critic_updates, recipe.generator_updates),
             average_decay=recipe.average_decay,
             average_ramp=not recipe.warmup,
@@ -108,7 +108,7 @@ def _rules(recipe):
 
 
 def _adam(recipe, settings, updates, warmup=0):
-    """Adam, whose rate counts its own updates, several a step."""
+    """Return Adam, whose learning rate counts its own updates; there may be several per step."""
     rate = settings["learning_rate"]
     if recipe.final_rate != 1.0 or warmup:
         hold = int(recipe.decay_from * recipe.steps)
@@ -118,7 +118,7 @@ def _adam(recipe, settings, updates, warmup=0):
 
 @contextlib.contextmanager
 def _policy(precision):
-    """Layers made within compute in this precision."""
+    """Set the precision of layers that are made within this context."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:

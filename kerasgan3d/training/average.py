@@ -1,4 +1,4 @@
-"""The moving average of a generator's weights, which is the generator to keep."""
+"""Moving average of a generator's weights: the generator that a run keeps."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ class MovingAverage:
 
     Args:
         generator: The Generator that learns.
-        decay: Per step.
-        ramp: Whether the average follows faster in the first steps, as suits weights drawn at random; a pretrained
-            generator's are good from the start.
+        decay: Decay per step.
+        ramp: Whether the average follows faster in the first steps, which suits random initial weights; those of a
+            pretrained generator are good from the start.
 
     Attributes:
-        generator: The average, a Generator of the same settings.
+        generator: The average: a Generator with the same settings.
     """
 
     def __init__(self, generator: Generator, decay: float = 0.999, ramp: bool = True):
@@ -29,7 +29,7 @@ class MovingAverage:
         self.generator = generator.with_padding(generator.padding)
 
     def update(self, step: Any) -> None:
-        """Move the average towards the generator, after so many steps (a scalar tensor)."""
+        """Move the average towards the generator after ``step`` steps (a scalar tensor)."""
         decay = self.decay
         if self.ramp:
             step = ops.cast(step, "float32")
@@ -39,21 +39,21 @@ class MovingAverage:
                 mean.assign(decay * mean.value + (1.0 - decay) * value.value)
 
     def renew_statistics(self, size: int) -> None:
-        """Set the moving means and variances of batch normalisation to those that the average's weights have.
+        """Recompute the moving means and variances of batch normalisation for the averaged weights.
 
-        An average of weights has other activations than the generators whose moving statistics were averaged with it;
-        with those, its volume fractions are off by several percent and swing as training goes on. (The same is done for
-        averages of weights by Izmailov et al., UAI 2018, 3.2.) Layer by layer, for each sees what the ones before it
-        now make. Volumes are periodic, and their conditions those of the data.
+        Averaged weights produce other activations than the weights whose moving statistics were averaged with them;
+        with those statistics, volume fractions are off by several percent and fluctuate during training (Izmailov et
+        al., UAI 2018, 3.2, also recompute them). Layers are processed in order, because each receives the new output of
+        the layers before it. Volumes are periodic, and their conditions are those of the data.
 
         Args:
-            size: Edge length in voxels of the volumes that it is done by.
+            size: Edge length in voxels of the volumes that are used.
         """
         generator = self.generator
         if not generator.normalizations:
             return
         n, volumes = size // generator.stride, min(64, max(2, round(_VOXELS / size**3)))
-        # Rows of cells, one after another: what is drawn varies along them as it does in large volumes.
+        # Consecutive rows of cells, along which the random field varies as it does in large volumes.
         field = generator.field(NORMALIZATION)
         latents = field.window((0, 0, 0), (volumes * n, n, n)).reshape(volumes, n, n, n, generator.input_channels)
         backend().without_gradients(lambda: _renew(generator, latents))

@@ -1,4 +1,4 @@
-"""What a training step consumes: real data, latents, conditions, and every other random choice."""
+"""Input of a training step: real data, latents, conditions, and every other random choice."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from kerasgan3d.models import Generator
 from kerasgan3d.seeds import STEP, TRAINING
 
-_CONTRASTS = 0.35  # the share of volumes whose conditions are a wide contrast
-_STEPS = 2**24  # seeds of a run, each of one volume
+_CONTRASTS = 0.35  # share of volumes whose conditions form a wide contrast
+_STEPS = 2**24  # seeds of a run, one per volume
 
 
 class Feed:
     """Training steps as plain arrays, each a pure function of (seed, step).
 
-    Nothing is drawn by the neural-network library: every backend, and every number of devices, trains on the same
-    numbers.
+    The neural-network library draws no random numbers here: every backend, and every number of devices, trains on the
+    same ones.
 
     Args:
-        reals: What gives real data: ``batch(step)``, a tuple of uint8 arrays (count, ..., phases), one per critic.
+        reals: Sampler of real data: ``batch(step)`` is a tuple of uint8 arrays (count, ..., phases), one per critic.
         generator: The Generator.
         size: Edge length of a volume in voxels.
         batch: Volumes per pass of the generator.
@@ -29,7 +29,7 @@ class Feed:
         seed: Non-negative int.
 
     Raises:
-        ValueError: if the size is no multiple of the generator's stride.
+        ValueError: if the size is not a multiple of the generator's stride.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class Feed:
 
         Returns:
             dict: "reals", a tuple with one uint8 array (critic updates, count, ..., phases) per critic; "mix", likewise
-            (critic updates, count), float32 in [0, 1), or nothing; "latents" (passes, batch, z, y, x, channels),
-            float32, the conditions last; "shifts" (passes, 3), int32: by how much volumes are rolled before critics see
-            them. Passes are those of the generator: critics and generator share one.
+            (critic updates, count), float32 in [0, 1), or empty; "latents" (passes, batch, z, y, x, channels), float32,
+            with the conditions last; "shifts" (passes, 3), int32: voxels by which volumes are rolled before critics see
+            them. Passes are those of the generator; critics and generator share one of them.
         """
         critics, generators = self.updates
         drawn = [self.reals.batch(step * critics + i) for i in range(critics)]
@@ -71,10 +71,10 @@ class Feed:
         }
 
     def parts(self, step: int, count: int) -> list[dict[str, Any]]:
-        """Return the arrays of a step, shared among devices: a list of ``count``, each with its part of the volumes.
+        """Return the arrays of a step, divided among devices: a list of ``count``, each with its part of the volumes.
 
-        What critics see of generated volumes lies place by place, and of each place volume by volume. Real data are
-        shared likewise, so that whatever the devices, real and generated data meet in the same pairs.
+        The critics' views of generated volumes are ordered by position, and at each position by volume. Real data are
+        divided likewise, so that real and generated data form the same pairs with any number of devices.
         """
         whole = self.batch(step)
 
@@ -92,7 +92,7 @@ class Feed:
         ]
 
     def _latents(self, number, rng):
-        """The latents of a periodic volume, and conditions of mean 0: the volume's own statistics would hide a mean."""
+        """Return periodic latents, and conditions of mean 0: a volume's own statistics would hide another mean."""
         cells = (self.size // self.generator.stride,) * 3
         field = self.generator.field(TRAINING + self.seed * _STEPS + number)
         latents, conditions = field.window((0, 0, 0), cells, cells), self.generator.conditions
@@ -105,7 +105,7 @@ class Feed:
 
 
 def _contrast(cells, conditions, rng):
-    """Wide regions of more and of less, along one axis: what steering asks for."""
+    """Return wide regions of larger and smaller fractions along one axis, like those that steering requests."""
     wave = np.cos(2 * np.pi * (np.arange(cells[0]) / cells[0] + rng.random()))
     if rng.random() < 0.6:
         wave = np.clip(2.5 * wave, -1, 1)

@@ -1,4 +1,4 @@
-"""The model that trains: a generator and its critics."""
+"""The model that is trained: a generator and its critics."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class GAN3D(keras.Model):
     """Adversarial training of a 3D generator by critics of slices and sub-volumes of periodic volumes.
 
     Args:
-        generator: A Generator with padding "circular": nothing that it computes is thrown away.
-        critics: Built networks from (count, ..., phases) to logits (count,): for each view, one per group of axes that
-            are alike, see ``View.critic``.
-        views: The Views that critics judge by.
+        generator: A Generator with padding "circular", so that nothing that it computes is discarded.
+        critics: Built networks from (count, ..., phases) to logits (count,): for each view, one per group of equivalent
+            axes, see ``View.critic``.
+        views: The Views of the critics.
         symmetry: The Symmetry of the material.
         size: Edge length of a volume in voxels, a multiple of the generator's stride.
         spectral: Whether the critics' kernels are divided by their largest singular value (Miyato et al. 2018).
@@ -35,13 +35,13 @@ class GAN3D(keras.Model):
 
     Attributes:
         adversary: The Adversary: critics and views.
-        average: The MovingAverage; its ``generator`` is the one to keep.
-        terms: dict from names to (weight, Term): statistics that are matched.
+        average: The MovingAverage; its ``generator`` is the one that a run keeps.
+        terms: dict from names to (weight, Term): the statistic-matching losses.
 
-    ``fit`` takes what ``batches`` gives: ``gan.fit(gan.batches(reals), steps_per_epoch=..., shuffle=False)``.
+    ``fit`` takes the result of ``batches``: ``gan.fit(gan.batches(reals), steps_per_epoch=..., shuffle=False)``.
 
     Raises:
-        ValueError: if the generator's padding is another, or critics and views do not fit.
+        ValueError: if the generator has another padding, or critics and views do not match.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class GAN3D(keras.Model):
         self.spectral, self.seed = bool(spectral), int(seed)
         self.adversary = Adversary(critics, [View.of(view) for view in views], symmetry, self.seed, self.spectral)
         self.average = MovingAverage(generator)
-        self._networks = [*self.adversary.critics, self.average.generator]  # where Keras finds them when it saves
+        self._networks = [*self.adversary.critics, self.average.generator]  # where Keras finds them for saving
         self.terms: dict[str, tuple[float, Term]] = {}
         self.strategy: Any = None
         self._trackers: dict[str, Any] = {}
@@ -80,16 +80,16 @@ class GAN3D(keras.Model):
         average_ramp: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Set how to train.
+        """Configure the training.
 
         Args:
             generator_optimizer, critic_optimizer: Keras optimizers; the second serves all critics.
-            rules: How critics judge.
-            terms: dict from names to (weight, Term): statistics to match.
+            rules: Settings of the critics.
+            terms: dict from names to (weight, Term): statistic-matching losses.
             updates: Updates of the critics and of the generator per step.
             average_decay, average_ramp: See ``MovingAverage``.
-            kwargs: For ``keras.Model.compile``, such as ``jit_compile``, which on a CPU makes 3D transposed
-                convolutions far slower.
+            kwargs: For ``keras.Model.compile``, such as ``jit_compile``, which makes 3D transposed convolutions far
+                slower on a CPU.
         """
         super().compile(optimizer=None, **{"jit_compile": False, **kwargs})
         self.generator_optimizer = keras.optimizers.get(generator_optimizer)
@@ -103,17 +103,17 @@ class GAN3D(keras.Model):
 
     @property
     def metrics(self) -> list[Any]:
-        """What ``fit`` reports: the critics' loss, mean logits, and errors of statistics before their weights."""
+        """Metrics that ``fit`` reports: the critics' loss, mean logits, and unweighted errors of statistics."""
         return list(self._trackers.values())
 
     def call(self, latents: Any, training: bool = False) -> Any:
         return self.average.generator(latents, training=training)
 
     def feed(self, reals: Any) -> Feed:
-        """Return what steps are made of, with real data from a sampler, see ``kerasgan3d.training.views.real_views``.
+        """Return the input of steps, with real data from a sampler, see ``kerasgan3d.training.views.real_views``.
 
         Raises:
-            ValueError: if the sampler's counts are not those of the views.
+            ValueError: if the sampler's counts do not match the views.
         """
         counts = [len(part) for part in reals.batch(0)]
         views = self.adversary.views
@@ -135,9 +135,9 @@ class GAN3D(keras.Model):
             return batches(self.feed(reals), first, devices=self.strategy.num_replicas_in_sync)
 
     def train_step(self, *args: Any) -> dict[str, Any]:
-        """The updates of the critics and of the generator, on one step of ``feed``."""
+        """Update the critics and the generator on one step of ``feed``."""
         (data,) = args
-        # Keras wraps what an iterator gives, on some backends in a list.
+        # On some backends, Keras wraps the items of an iterator in a list.
         data = data if isinstance(data, dict) else data[0]
         data = keras.tree.map_structure(ops.convert_to_tensor, data)
         report: dict[str, Any] = {}
@@ -154,7 +154,7 @@ class GAN3D(keras.Model):
         return {name: tracker.result() for name, tracker in self._trackers.items()}
 
     def _learn(self, data, i, judged):
-        """An update of the generator; the critics learn, if it is their turn, from the volumes that it learns from."""
+        """Update the generator and, if it is their turn, the critics on the same volumes; return a report."""
         engine, variables = backend(), self.generator.trainable_variables
         with engine.recording() as tape:
             volumes, labels = self._volumes(data, i)
@@ -170,12 +170,12 @@ class GAN3D(keras.Model):
         return report
 
     def _volumes(self, data, i):
-        """Generated volumes, and their likeliest phases."""
+        """Return generated volumes, and their most probable phases."""
         volumes = self.generator(data["latents"][i], training=True)
         return volumes, differentiable.likeliest(volumes)
 
     def _seen(self, data, i, volumes, labels):
-        """What critics see of volumes, once these are rolled by some voxels."""
+        """Return the critics' views of volumes, which are first rolled by some voxels."""
         shown = self.adversary.shown(volumes, labels, self._step)
         return self.adversary.see(backend().rolled(shown, data["shifts"][i]))
 
@@ -183,12 +183,12 @@ class GAN3D(keras.Model):
         return self.adversary.soft([part[i] for part in data["reals"]])
 
     def _challenge(self, data, i, fakes, answer):
-        """An update of the critics: what they answer the generator, and a report."""
+        """Update the critics; return the generator's gradient, and a report."""
         mix = [part[i] for part in data["mix"]]
         return self.adversary.update(self.critic_optimizer, self._reals(data, i), fakes, mix, answer)
 
     def _match(self, labels, latents):
-        """The weighted losses of the terms, and a report of their errors."""
+        """Return the weighted statistic-matching losses, and a report of their errors."""
         losses, report = [], {}
         asked = None if self.generator.conditions is None else latents[..., self.generator.latent_channels :]
         for name, (weight, term) in self.terms.items():
@@ -197,7 +197,7 @@ class GAN3D(keras.Model):
         return losses, report
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras would use up the first step to find out shapes; the networks were built by their constructors.
+        # Keras would use the first step to infer shapes, but the constructors have built the networks.
         return
 
     def state(self) -> list[Any]:
@@ -213,7 +213,7 @@ class GAN3D(keras.Model):
         ]
 
     def get_config(self) -> dict[str, Any]:
-        """The networks and how they meet; how to train is for ``compile`` to say again."""
+        """Return the networks, views and sizes; the settings of ``compile`` are not included."""
         return {
             **super().get_config(),
             "generator": keras.saving.serialize_keras_object(self.generator),
@@ -235,4 +235,4 @@ class GAN3D(keras.Model):
         return cls(**config)
 
     def get_compile_config(self) -> None:
-        """Nothing: rules and terms are objects of a run, which its folder describes."""
+        """Return None: rules and terms belong to a run, and its folder describes them."""

@@ -1,4 +1,4 @@
-"""Keeping: the state of a run and the best generator so far, made good after an end at any moment."""
+"""Checkpoints: the state of a run and the best generator so far, consistent after an interruption at any moment."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ STATE, LOG, BEST = "state.npz", "log.csv", "best"
 
 
 class Keeper:
-    """Writes down where a run stands, and goes on from there.
+    """Checkpoints of a run: records its progress, and resumes it.
 
-    The state is what counts: it holds the line of the log and says which step is the kept one, so that log and best
-    generator, which are written after it, can be made good from it after an end at any moment.
+    The state decides: it holds the last line of the log and the step of the kept generator. Log and best generator are
+    written after it and are repaired from it after an interruption at any moment.
 
     Args:
         folder: Folder of the run.
 
     Attributes:
-        step, seconds: Steps done, and their time.
-        best, best_step: The smallest error, and the step that is kept; None before the first measurement.
+        step, seconds: Steps done, and the time that they took.
+        best, best_step: Smallest error, and step of the kept generator; None before the first measurement.
         rows: Lines of the log.
     """
 
@@ -43,7 +43,7 @@ class Keeper:
         self.rows: list[dict[str, str]] = []
 
     def record(self, variables: Any, row: dict[str, str], error: float) -> bool:
-        """Write the state and the log; return whether this step is to be kept: see ``keep``."""
+        """Write the state and the log; return whether this step's generator should be kept, see ``keep``."""
         if self.best is None or error <= self.best:
             self.best, self.best_step = error, self.step
         facts = {"step": self.step, "seconds": self.seconds, "best": self.best, "best_step": self.best_step}
@@ -53,16 +53,16 @@ class Keeper:
         return self.best_step == self.step
 
     def keep(self, generator: Generator, card: dict[str, Any], reference: dict[str, Any]) -> None:
-        """Make a generator of now the best one."""
+        """Save the generator of the present step as the best one."""
         training = {**card["training"], "steps": self.step, "hours": round(self.seconds / 3600, 3)}
         save_preset(generator, self.folder / BEST, {**card, "training": training}, reference)
 
     def resume(self, variables: Any, keep: Callable[[], None]) -> None:
-        """Go on from the state; make log and best generator what they are at that step.
+        """Resume from the state; restore the log and the best generator as of that step.
 
         Args:
-            variables: Those of ``record``.
-            keep: What keeps the generator of the state, where that is the best one and was not yet written.
+            variables: The variables passed to ``record``.
+            keep: Function that saves the generator of the state, called if that is the best one and is not yet saved.
 
         Raises:
             ValueError: if the state is damaged or of another model, or the best generator is missing.
@@ -71,7 +71,7 @@ class Keeper:
         self.step, self.seconds = int(extra["step"]), float(extra["seconds"])
         self.best, self.best_step = float(extra["best"]), int(extra["best_step"])
         if not np.isfinite(self.best):
-            raise ValueError(f"{self.folder / STATE} is damaged: it says a best error of {self.best}.")
+            raise ValueError(f"{self.folder / STATE} is damaged: it records a best error of {self.best}.")
         self.rows = [row for row in read_log(self.folder / LOG) if int(row["step"]) <= self.step]
         if not self.rows or int(self.rows[-1]["step"]) < self.step:
             self.rows.append(json.loads(str(extra["row"])))
@@ -85,7 +85,7 @@ class Keeper:
 
 
 def steps_of(folder: Path) -> int | None:
-    """Return after how many steps the generator in a preset folder was kept; None where there is none."""
+    """Return the step at which the generator in a preset folder was kept; None if there is none."""
     try:
         return int(read_json(folder / CARD)["training"]["steps"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -93,16 +93,16 @@ def steps_of(folder: Path) -> int | None:
 
 
 def recover(best: Path, step: int) -> None:
-    """Put back the best generator where an end came while it was being replaced.
+    """Restore the best generator after an interruption during its replacement.
 
-    It then lies whole beside its place, under a temporary name.
+    It is then complete, in the same parent folder, under a temporary name.
 
     Args:
-        best: Where it belongs.
-        step: After how many steps it was kept.
+        best: Folder of the best generator.
+        step: Step at which it was kept.
 
     Raises:
-        ValueError: if it is not there.
+        ValueError: if it is not found.
     """
     found = [path for path in _temporaries(best.parent) if path.is_dir() and steps_of(path) == step]
     if not found:
@@ -110,7 +110,7 @@ def recover(best: Path, step: int) -> None:
         raise ValueError(
             f"{best} must hold the best generator of the run, that of step {step}. "
             f"Received: {'none' if there is None else f'that of step {there}'}. Put it back, or start "
-            "afresh with resume=False (--restart)."
+            "afresh with `resume=False`."
         )
     if best.exists():
         shutil.rmtree(best)
@@ -118,11 +118,11 @@ def recover(best: Path, step: int) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what an end at a bad moment left half written."""
+    """Remove incomplete files and folders that an interruption left."""
     for path in _temporaries(folder):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _temporaries(folder):
-    """What ``kerasgan3d.files.replacing`` has not moved into place."""
+    """Return the paths that ``kerasgan3d.files.replacing`` has not moved into place."""
     return [path for path in folder.iterdir() if re.fullmatch(r"\.[0-9a-f]{32}\.tmp", path.name)]

@@ -1,23 +1,23 @@
-"""The log of a run: one line of a CSV file per measurement."""
+"""Log of a run: one line of a CSV file per measurement."""
 
 import csv
 import math
 
 from kerasgan3d.files import replacing
 
-_LONGEST = 2**16  # characters of a line
+_LONGEST = 2**16  # characters in a line
 
 
 def log_row(step, seconds, losses, measured, found, spread):
-    """What is logged of a measurement: dict from column to text.
+    """Return the log line of a measurement: dict from column to text.
 
     Args:
         step: Steps done.
-        seconds: Time that training and measuring took.
-        losses: dict, what ``GAN3D.fit`` reports.
-        measured: What ``summarise`` gives for generated volumes.
-        found: What ``fidelity`` says of it.
-        spread: See ``kerasgan3d.material.statistics.spread``.
+        seconds: Time of training and measurements.
+        losses: dict, as reported by ``GAN3D.fit``.
+        measured: Result of ``summarise`` for generated volumes.
+        found: Result of ``fidelity`` for ``measured``.
+        spread: Result of ``kerasgan3d.material.statistics.spread``.
     """
     mean, std = (measured[key]["volume_fraction"] for key in ("mean", "std"))
     values = dict(losses)
@@ -35,7 +35,7 @@ def log_row(step, seconds, losses, measured, found, spread):
 
 
 def read_log(path):
-    """The lines of a log that can be read: a list of dicts from column to text; empty where there is none."""
+    """Return the readable lines of a log: a list of dicts from column to text; empty if there is no log."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
@@ -44,7 +44,7 @@ def read_log(path):
 
 
 def _is_row(row):
-    """Tell whether a line says a step and its error."""
+    """Tell whether a line holds a step and its error."""
     try:
         return (row.get("step") or "").isdecimal() and math.isfinite(float(row.get("error") or "nan"))
     except ValueError:
@@ -52,7 +52,7 @@ def _is_row(row):
 
 
 def write_log(rows, path):
-    """Write a log whole or not at all; columns that some lines lack are empty there."""
+    """Write a log completely or not at all; columns that a line lacks are empty in it."""
     columns = dict.fromkeys(key for row in rows for key in row if key is not None)
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n", extrasaction="ignore")

@@ -1,6 +1,6 @@
-"""What critics and the generator minimise, on logits; and the penalties on the critics' slopes.
+"""Losses of critics and generator, on logits; and penalties on the critics' gradients.
 
-A loss is one object and one row of ``LOSSES``; likewise penalties.
+Each loss is a class with an entry in ``LOSSES``; each penalty is a function with one in ``PENALTIES``.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ from typing import Any
 
 from keras import ops
 
-# Given real data, generated data, shares between them, and a function that gives the gradient of a critic at data.
+# A function of data that returns the gradient of a critic at them.
 Slopes = Callable[[Any], Any]
-_FAR = 40.0  # logits beyond which a factor grows no more; up to there the generator's slope does not saturate
+_FAR = 40.0  # logits beyond which a factor stops growing; up to there the generator's gradient does not saturate
 
 
 class Loss:
-    """What critics and the generator minimise, on logits (count,) of real and of generated data."""
+    """Losses of critics and generator, on logits (count,) of real and of generated data."""
 
     def critic(self, real: Any, fake: Any) -> Any:
-        """Return what a critic minimises: a scalar."""
+        """Return the loss of a critic: a scalar."""
         raise NotImplementedError
 
     def generator(self, real: Any, fake: Any) -> Any:
-        """Return what the generator minimises: a scalar."""
+        """Return the loss of the generator: a scalar."""
         raise NotImplementedError
 
     def factor(self, real: Any, fake: Any) -> Any:
-        """Return the generator's slope by a logit over the critic's, (count,): one backward pass then serves both.
+        """Return the generator's derivative by a logit over the critic's, (count,): they can share a backward pass.
 
-        None where a critic may have no slope and the generator has one: it then takes a pass of its own.
+        None where the critic's derivative may vanish and the generator's does not, which needs a separate pass.
         """
         return None
 
 
 class RelativisticLoss(Loss):
-    """Pairs of real and generated data: -log sigmoid(D(real) - D(fake)), and the generator the same the other way.
+    """Relativistic loss: -log sigmoid(D(real) - D(fake)) for pairs of data; for the generator, the pair is swapped.
 
     Jolicoeur-Martineau, ICLR 2019; with R1 and R2: Huang et al., NeurIPS 2024 ("The GAN is dead; long live the GAN").
     """
@@ -51,10 +51,10 @@ class RelativisticLoss(Loss):
 
 
 class LogisticLoss(Loss):
-    """Cross-entropy of calling real data 1 and generated data 0, which does not saturate (Goodfellow et al. 2014).
+    """Non-saturating cross-entropy with label 1 for real and 0 for generated data (Goodfellow et al. 2014).
 
     Args:
-        smoothing: One-sided label smoothing: real data are called 1 - smoothing (Salimans et al., NeurIPS 2016).
+        smoothing: One-sided label smoothing: the label of real data is 1 - smoothing (Salimans et al., NeurIPS 2016).
     """
 
     def __init__(self, smoothing: float = 0.0):
@@ -72,7 +72,7 @@ class LogisticLoss(Loss):
 
 
 class WassersteinLoss(Loss):
-    """E D(fake) - E D(real) (Arjovsky et al., ICML 2017); needs the gradient penalty."""
+    """Wasserstein loss: E D(fake) - E D(real) (Arjovsky et al., ICML 2017). It needs the gradient penalty."""
 
     def critic(self, real: Any, fake: Any) -> Any:
         return ops.mean(fake) - ops.mean(real)
@@ -85,10 +85,10 @@ class WassersteinLoss(Loss):
 
 
 class LeastSquaresLoss(Loss):
-    """(D(real) - 1)^2 / 2 + D(fake)^2 / 2, and (D(fake) - 1)^2 / 2 (Mao et al., ICCV 2017, eq. 9).
+    """Least squares: (D(real) - 1)^2 / 2 + D(fake)^2 / 2, and (D(fake) - 1)^2 / 2 (Mao et al., ICCV 2017, eq. 9).
 
     Args:
-        smoothing: Real data are called 1 - smoothing.
+        smoothing: One-sided label smoothing: the label of real data is 1 - smoothing.
     """
 
     def __init__(self, smoothing: float = 0.0):
@@ -102,7 +102,7 @@ class LeastSquaresLoss(Loss):
 
 
 class HingeLoss(Loss):
-    """max(0, 1 - D(real)) + max(0, 1 + D(fake)), and -D(fake) (Miyato et al., ICLR 2018, eq. 16)."""
+    """Hinge loss: max(0, 1 - D(real)) + max(0, 1 + D(fake)), and -D(fake) (Miyato et al., ICLR 2018, eq. 16)."""
 
     def critic(self, real: Any, fake: Any) -> Any:
         return ops.mean(ops.relu(1.0 - real) + ops.relu(1.0 + fake))
@@ -118,30 +118,30 @@ LOSSES: dict[str, type[Loss]] = {
     "least-squares": LeastSquaresLoss,
     "hinge": HingeLoss,
 }
-SMOOTHED = ("logistic", "least-squares")  # the losses in which real data have a label that can be smoothed
+SMOOTHED = ("logistic", "least-squares")  # losses in which the label of real data can be smoothed
 
 
 def r1(real: Any, fake: Any, shares: Any, slopes: Slopes) -> Any:
-    """Half the mean squared slope at real data (Mescheder et al., ICML 2018)."""
+    """Compute half the mean squared norm of the gradient at real data (Mescheder et al., ICML 2018)."""
     return 0.5 * ops.mean(_squared_norm(slopes(real)))
 
 
 def r1_and_r2(real: Any, fake: Any, shares: Any, slopes: Slopes) -> Any:
-    """The same at real and at generated data (Huang et al., NeurIPS 2024, eq. 4)."""
+    """Compute R1 both at real and at generated data (Huang et al., NeurIPS 2024, eq. 4)."""
     return r1(real, fake, shares, slopes) + r1(fake, real, shares, slopes)
 
 
 def gradient_penalty(real: Any, fake: Any, shares: Any, slopes: Slopes) -> Any:
-    """Mean squared difference of the slope from 1, between real and generated data (Gulrajani et al., NeurIPS 2017).
+    """Compute the mean squared deviation of the gradient's norm from 1 at mixtures (Gulrajani et al., NeurIPS 2017).
 
     Args:
         real, fake: (count, ...).
-        shares: (count,), where between them.
-        slopes: A function of data that gives the critic's gradient at them.
+        shares: (count,), share of real data in each mixture.
+        slopes: Function of data that returns the critic's gradient at them.
     """
     shares = ops.reshape(shares, (-1,) + (1,) * (len(real.shape) - 1))
     norms = _squared_norm(slopes(shares * real + (1.0 - shares) * fake))
-    # The square root has no gradient at zero, where a critic without slope would be.
+    # The square root has no derivative at zero, the norm for a constant critic.
     return ops.mean(ops.square(ops.sqrt(norms + 1e-12) - 1.0))
 
 

@@ -1,4 +1,4 @@
-"""Watching a run: measuring, reporting, stopping; what is kept is the keeper's."""
+"""Monitoring of a run: measurements, reports and early stopping; ``keeper`` writes the checkpoints."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from kerasgan3d.training.keeper import BEST, Keeper
 from kerasgan3d.training.log import log_row
 
 PICTURE, TENSORBOARD = "monitor.png", "tensorboard"
-SAMPLES = {"count": 16, "seed": MONITOR}  # the volumes by which a generator is judged as it trains
-EDGE = 96  # voxels: their edge, where data and training have room for it
+SAMPLES = {"count": 16, "seed": MONITOR}  # volumes by which a generator is evaluated during training
+EDGE = 96  # voxels: their edge length, unless data or training volumes are smaller
 
 
 class Report(NamedTuple):
-    """What a run tells after each measurement, see ``train``'s ``progress``; as text it is one line.
+    """Report of a run after a measurement, see ``progress`` of ``train``; as text it is one line.
 
     Attributes:
-        step, steps: Steps done, and those of the whole run.
+        step, steps: Steps done, and steps of the whole run.
         seconds: Time of the run so far.
         losses: dict, see ``GAN3D.metrics``.
         fidelity: dict, see ``kerasgan3d.material.statistics.fidelity``.
-        best_error: The smallest error so far.
-        spread: See ``kerasgan3d.material.statistics.spread``; near 0 where a generator makes always the same.
+        best_error: Smallest error so far.
+        spread: See ``kerasgan3d.material.statistics.spread``; near 0 if a generator always makes the same volume.
     """
 
     step: int
@@ -52,13 +52,13 @@ class Report(NamedTuple):
 
 @dataclass
 class Limits:
-    """When a run ends before its last step.
+    """Limits at which a run ends before its last step.
 
     Attributes:
-        minutes: After so many minutes from now, the last measurement and what comes after it included; or None.
-        patience: After so many measurements without a smaller error; or None.
+        minutes: Time from now in minutes, including the last measurement and all that follows it; or None.
+        patience: Number of measurements without a smaller error; or None.
         measuring: Seconds that a measurement takes.
-        comparing: Seconds that comparing with what was held out takes besides.
+        comparing: Additional seconds that the comparison with held-out data takes.
     """
 
     minutes: float | None = None
@@ -71,32 +71,32 @@ class Limits:
 
     @property
     def time_is_out(self) -> bool:
-        """Whether what is left of the minutes is what the end of a run takes: to measure twice, and write."""
+        """Whether the remaining time is needed to end the run: to measure twice, and write."""
         left = None if self.minutes is None else 60 * self.minutes - (time.monotonic() - self._started)
         return left is not None and left <= 2.5 * self.measuring + self.comparing
 
     def patience_is_out(self, rows: list[dict[str, str]]) -> bool:
-        """Whether so many lines of a log passed without a smaller error; of equal ones the later counts."""
+        """Tell whether ``patience`` lines of a log passed without a smaller error; of equal errors the later counts."""
         errors = [float(row["error"]) for row in rows]
         return self.patience is not None and errors[::-1].index(min(errors)) >= self.patience if errors else False
 
 
 class Monitor(keras.callbacks.Callback):
-    """Measures the averaged generator after each epoch, has the state and the best written, draws and tells.
+    """Measures the averaged generator after each epoch, keeps the state and the best one, draws and reports.
 
     Args:
         gan: The GAN3D.
         steps: Steps of the whole run.
-        keeper: The Keeper; where it has resumed, the run goes on from its step.
+        keeper: The Keeper; after it has resumed a run, training continues from its step.
         reference: Statistics of the data, see ``kerasgan3d.material.statistics.reference_statistics``.
-        card: dict, what the card of the kept generator says.
+        card: dict of facts for the card of the kept generator.
         limits: The Limits.
-        real: Labels of the data to draw beside generated ones: a list of square slices.
+        real: Labels of the data to draw next to generated ones: a list of square slices.
         progress: A function of a Report, called after each measurement.
         tick: A function of (steps done, steps of the whole run), called after each step.
 
     Attributes:
-        stopped: Whether the run shall end here.
+        stopped: Whether the run should end here.
     """
 
     def __init__(
@@ -129,8 +129,8 @@ class Monitor(keras.callbacks.Callback):
         keeper, losses = self.keeper, {key: float(value) for key, value in (logs or {}).items()}
         if not all(np.isfinite(value) for value in losses.values()):
             raise ValueError(
-                f"training diverged at step {keeper.step}: {losses}. {keeper.folder / BEST} holds the best so far, if "
-                "any; another loss or smaller learning rates may do better."
+                f"training diverged at step {keeper.step}: {losses}. {keeper.folder / BEST} holds the best generator, "
+                "if any; another loss or smaller learning rates may help."
             )
         before = time.monotonic()
         samples, measured = self.measured()
@@ -143,7 +143,7 @@ class Monitor(keras.callbacks.Callback):
             self.keep(measured)
         self._draw(samples, measured)
         if logs is not None:
-            # Callbacks that follow, such as TensorBoard's, see what was measured.
+            # Later callbacks, such as TensorBoard's, then have the measurements.
             logs.update({key: float(value) for key, value in row.items() if key not in ("step", "seconds")})
         if self.progress is not None:
             self.progress(Report(keeper.step, self.steps, keeper.seconds, losses, found, keeper.best or 0.0, differ))
@@ -151,39 +151,39 @@ class Monitor(keras.callbacks.Callback):
             self.stopped = self.model.stop_training = True
 
     def measured(self) -> tuple[list[np.ndarray], dict[str, Any]]:
-        """Return volumes of the averaged generator and their morphology, its normalisation made anew."""
+        """Return volumes of the averaged generator, with recomputed normalisation, and their morphology."""
         self.gan.average.renew_statistics(self.gan.size)
         return measure(self.gan.average.generator, self.reference)
 
     def keep(self, measured: dict[str, Any] | None = None) -> None:
-        """Make the averaged generator the best one."""
+        """Save the averaged generator as the best one."""
         measured = self.measured()[1] if measured is None else measured
         card = {**self.card, **measurement_facts(self.reference, measured)}
         self.keeper.keep(self.gan.average.generator.with_padding("valid"), card, self.reference)
 
     def _draw(self, samples, measured):
-        # Pictures need matplotlib, which a run that draws none shall not wait for.
+        # Import matplotlib only where a picture is drawn.
         from kerasgan3d.report.run_figure import draw_monitor
 
         draw_monitor(self.keeper.folder / PICTURE, self.real, samples, self.reference, measured, self.keeper.rows)
 
 
 def measure(generator: Any, reference: dict[str, Any]) -> tuple[list[np.ndarray], dict[str, Any]]:
-    """Return the volumes by which a generator is judged, and their morphology: (labels, what ``summarise`` gives)."""
+    """Return the volumes by which a generator is evaluated, and their morphology: (labels, result of ``summarise``)."""
     of = reference["sub_volumes"]
     samples = [generator.sample(of["size"], seed=SAMPLES["seed"] + i).labels for i in range(SAMPLES["count"])]
     return samples, summarise(samples, len(generator.phases), generator.voxel_size, of["dimensions"])
 
 
 def measurement_facts(reference: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
-    """Return what a card says of these volumes."""
+    """Return the facts about these volumes for a card."""
     of = reference["sub_volumes"]
     samples = {**SAMPLES, "size": of["size"], "compared_in": of["dimensions"]}
     return {**fidelity_facts(reference, measured), "samples": samples}
 
 
 def tensorboard_callback(folder: Path) -> Any:
-    """Return a callback that writes what is measured for TensorBoard.
+    """Return a callback that logs measurements for TensorBoard.
 
     Raises:
         ValueError: if TensorBoard is not installed.

@@ -1,4 +1,4 @@
-"""What a run would do, in words and as settings, before it does it."""
+"""Plan of a run, in words and as settings."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from kerasgan3d.training.log import read_log
 from kerasgan3d.training.recipe import Recipe
 from kerasgan3d.training.terms import Term
 
-ROOM = 2  # the number of the training room whose runs it can resume
-# Seconds and gigabytes of a step of one volume of 128^3 voxels on two CPU cores, what critics see included.
+ROOM = 2  # format of the settings of runs that can be resumed
+# Seconds and gigabytes of a step of one volume of 128^3 voxels on two CPU cores, including the critics' views.
 _COSTS = {"compact": (1.7, 2.0), "deep": (1.7, 2.0), "paper": (6.0, 4.0)}
 _BASE_GIGABYTES = 0.9
-# Structures whose lengths differ by less than this factor are of one scale.
+# Structures whose lengths differ by less than this factor have the same scale.
 _ALIKE = 1.5
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, with everything decided.
+    """A run with all its decisions.
 
     Attributes:
         material: The Material.
-        recipe: The Recipe, its views such that the data can fill them, its edges and precision numbers and names.
-        source: The Pretrained that training would start from, or None.
-        conditions: What the generator is told of the data, or None.
-        terms: The statistics that apply, by name: (weight, Term).
-        notes: What of the recipe does not apply, and why, in words.
-        size: Edge length in voxels of the volumes by which generators are judged.
-        seed: That of the run.
-        open_precision: Whether the precision was left to the machine.
+        recipe: The Recipe, with views that fit the data, and with its edges and precision decided.
+        source: The Pretrained that training starts from, or None.
+        conditions: Conditions of the generator, or None for an unconditional one.
+        terms: Statistic-matching losses that apply, by name: (weight, Term).
+        notes: Parts of the recipe that do not apply, and the reasons, in words.
+        size: Edge length in voxels of the volumes by which generators are evaluated.
+        seed: Seed of the run.
+        open_precision: Whether the precision was chosen to suit the machine.
     """
 
     material: Material
@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What identifies the run, for JSON: of a run that is resumed it must be the same."""
+        """Settings that identify the run, for JSON: those of a resumed run, notes included, must be the same."""
         material = self.material
         settings = {
             "room": ROOM,
@@ -73,17 +73,17 @@ class Plan:
         return settings
 
     def describe(self, output: Path, log: Path, resuming: bool) -> str:
-        """Return what was found in the data and what would be done: several lines.
+        """Describe the data and the planned run in several lines.
 
         Args:
             output: Folder of the run.
             log: Path of its log.
-            resuming: Whether a run in the folder would go on.
+            resuming: Whether a run in the folder would be resumed.
         """
         material, recipe = self.material, self.recipe
         images = material.images
         shape = " x ".join(map(str, images[0].shape)) if len(images) == 1 else f"{sum(image.size for image in images)}"
-        size = f"{material.voxel_size:g} µm" if material.voxel_size else "unknown (voxel_size would say it)"
+        size = f"{material.voxel_size:g} µm" if material.voxel_size else "unknown: pass `voxel_size`"
         shares = ", ".join(f"{name} {x:.3f}" for name, x in zip(material.phases, material.fractions, strict=True))
         crop, volumes = min(recipe.size, material.data.smallest), f"{recipe.batch} x {recipe.size}^3"
         apart = material.crops(crop)
@@ -96,46 +96,46 @@ class Plan:
             ("size", material.structures(crop)),
             *start,
             ("recipe", f"{recipe.name}: {architectures(recipe.to_dict())} generator, {told}; {recipe.loss} loss"),
-            ("critics", f"of {', of '.join(map(str, recipe.views))}; edges are given {recipe.edges:g}"),
+            ("critics", f"of {', of '.join(map(str, recipe.views))}; soft edges of {recipe.edges:g}"),
             ("terms", ", ".join(f"{name} {weight:g}" for name, (weight, _) in self.terms.items()) or "none"),
             *(("note", note) for note in self.notes),
             ("steps", f"{recipe.steps} of {volumes} voxels, measured every {recipe.monitor_every}"),
             ("cost", self._cost(read_log(log) if resuming else [])),
-            ("output", f"{output}, " + ("going on with the run in it" if resuming else "a new run")),
+            ("output", f"{output}, " + ("resuming the run in it" if resuming else "a new run")),
         ]
         return "\n".join(f"{key:<9}{value}" for key, value in rows)
 
     def _scale(self, crop):
-        """How long structures are in voxels, against those that the generator to start from makes now."""
+        """Compare the length of structures in voxels with that of the pretrained generator's structures."""
         assert self.source is not None
         ours, theirs = self.material.structuring_length(crop), self.source.structuring_length
         if not (np.isfinite(ours) and np.isfinite(theirs)):
             which = "generator" if np.isfinite(ours) else "data"
-            return f"structures are too long to be compared: those of the {which}"
+            return f"structures of the {which} are too long to be compared"
         factor, size = ours / theirs, self.material.voxel_size
         line = f"structures are {factor:.2g} times as long as the generator's, {ours:.0f} voxels against {theirs:.0f}"
         if factor > _ALIKE and size:
-            return f"{line}: another scale to learn, or resample_to={size * factor:.3g} (--resample-to)"
+            return f"{line}: another scale to learn, or set `resample_to` to {size * factor:.3g}"
         return f"{line}: another scale to learn" if max(factor, 1 / factor) > _ALIKE else line
 
     def _cost(self, rows):
-        """Time and memory: of the run so far if there is one, else estimated."""
+        """Estimate time and memory, from the log of the run so far if there is one."""
         recipe = self.recipe
         kind = recipe.architecture if self.source is None else _like(self.source.generator)
         seconds, gigabytes = _COSTS[kind]
         load = recipe.batch * (recipe.size / 128) ** 3
-        memory = f"some {_BASE_GIGABYTES + gigabytes * load:.1f} GB of memory and what the data take"
+        memory = f"some {_BASE_GIGABYTES + gigabytes * load:.1f} GB of memory besides the data"
         if rows:
             done, so_far = int(rows[-1]["step"]), float(rows[-1]["seconds"])
             left = so_far / done * max(0, recipe.steps - done)
-            return f"{_time(left)} more, as fast as until now; {memory}"
+            return f"{_time(left)} more at the speed so far; {memory}"
         updates = (recipe.critic_updates + recipe.generator_updates) / 2 * recipe.steps
         whole = _time(seconds * load * updates)
         return f"about {whole} on two CPU cores, less on more cores or a GPU; {memory} (estimates)"
 
 
 def _start(material, pretrained):
-    """Which generator training starts from, and which of its phases become which."""
+    """Describe the generator that training starts from, and the mapping of its phases."""
     old = pretrained.generator
     size = f"{old.voxel_size:g} µm" if old.voxel_size else "voxels of unknown size"
     found = pretrained.counterparts(material.phases, material.fractions)
@@ -146,7 +146,7 @@ def _start(material, pretrained):
 
 
 def _like(generator):
-    """The preset that costs about as much as a generator."""
+    """Return the architecture whose cost is most like a generator's."""
     if generator.upsampling == "transposed":
         return "paper"
     return "deep" if generator.depths else "compact"

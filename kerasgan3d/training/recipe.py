@@ -18,21 +18,21 @@ from kerasgan3d.training.terms import TERMS
 from kerasgan3d.training.views import View
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
-# The architecture of a generator that training starts from, instead of a preset's.
+# The architecture of the generator that training starts from, in place of a named one.
 PRETRAINED = "pretrained"
-# Recipes of earlier versions, and what to use instead.
+# Recipes of earlier versions, and the settings that replace them.
 _REPLACED = {
     **dict.fromkeys(
         ("r1-slices", "r1", "slices", "volume-slices", "wide-slices", "equivariant-slices"),
-        "recipe='default' (--recipe default)",
+        "`recipe` to 'default'",
     ),
-    "lsgan": "loss='least-squares' (--loss least-squares)",
-    "wgan-gp": "loss='wasserstein' (--loss wasserstein)",
-    "sn-hinge": "loss='hinge' (--loss hinge)",
-    "polish": "recipe='finetune' (--recipe finetune)",
-    "settle": "recipe='finetune' (--recipe finetune)",
+    "lsgan": "`loss` to 'least-squares'",
+    "wgan-gp": "`loss` to 'wasserstein'",
+    "sn-hinge": "`loss` to 'hinge'",
+    "polish": "`recipe` to 'finetune'",
+    "settle": "`recipe` to 'finetune'",
 }
-# What goes with a loss where a recipe's is overridden: the settings of the papers that it is from.
+# Settings that accompany a loss where it overrides a recipe's: those of the papers that introduced it.
 _ADAM = {"beta_1": 0.0, "beta_2": 0.99}
 _WITH_LOSS: dict[str, dict[str, Any]] = {
     "relativistic": {"penalty": "r1+r2", "penalty_weight": 0.3},
@@ -64,40 +64,40 @@ _WITH_LOSS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every setting of a training run but the data.
+    """All settings of a training run except the data.
 
     Attributes:
-        name, description, source: What it is called, what it is for, where its numbers come from.
-        architecture: One of ``Generator.from_architecture``, or "pretrained": that of the generator it starts from.
-        conditional: Whether the generator is told local volume fractions, see ``kerasgan3d.sampling.conditions``.
-        size: Edge length in voxels of the periodic volume that is generated, a multiple of 16.
-        batch: Such volumes per step, shared by the devices.
-        views: What critics see: Views, or dicts of their attributes.
-        edges: What each of a voxel's neighbours gets of its label in real data, from 0 to 0.15, or "auto": as much as
-            leaves the data's labels alone, see ``kerasgan3d.material.edges``.
-        softening: What one-hot labels of real data are moved by: 0.02 makes 1, 0, 0 of three phases into
+        name, description, source: Name of the recipe, its purpose, and the origin of its numbers.
+        architecture: One of ``Generator.from_architecture``, or "pretrained" for that of the generator to start from.
+        conditional: Whether local volume fractions condition the generator, see ``kerasgan3d.sampling.conditions``.
+        size: Edge length in voxels of a generated periodic volume, a multiple of 16.
+        batch: Number of such volumes per step, divided among the devices.
+        views: Views of the critics, or dicts of their attributes.
+        edges: Share of a voxel's label in real data that each neighbour receives, from 0 to 0.15, or "auto" for the
+            largest that preserves the data's labels, see ``kerasgan3d.material.edges``.
+        softening: Label smoothing of real data: 0.02 turns the one-hot label 1, 0, 0 of three phases into
             0.96, 0.02, 0.02.
-        labels_from: From this share of the steps on, critics see the likeliest phases of generated volumes, with edges
-            as soft as those of real data, in place of probabilities (with the gradient of
+        labels_from: Share of the steps after which critics see the most probable phases of generated volumes, with
+            edges as soft as those of real data, in place of probabilities (with the gradient of
             ``kerasgan3d.differentiable.likeliest``). 1 for never.
-        noise: Standard deviation of the noise that is added to what critics see, real and generated.
-        loss, smoothing: One of ``LOSSES``, and its one-sided label smoothing.
-        penalty, penalty_weight, penalty_every: One of ``PENALTIES`` or None, its weight, and every how many updates it
-            is computed, times as much (Karras et al., CVPR 2020).
+        noise: Standard deviation of the noise that is added to the critics' input, real and generated.
+        loss, smoothing: Adversarial loss, one of ``LOSSES``, and its one-sided label smoothing.
+        penalty, penalty_weight, penalty_every: Gradient penalty, one of ``PENALTIES`` or None; its weight; and its
+            interval in updates, by which it is multiplied (Karras et al., CVPR 2020).
         spectral: Whether critics' kernels are divided by their largest singular value (Miyato et al., ICLR 2018).
-        terms: dict from names of ``kerasgan3d.training.terms.TERMS`` to weights.
-        critic_updates, generator_updates: Updates of either per step.
+        terms: Statistic-matching losses: dict from names of ``kerasgan3d.training.terms.TERMS`` to weights.
+        critic_updates, generator_updates: Number of updates per step.
         generator_optimizer, critic_optimizer: Learning rate and betas of Adam.
         critic_initializer: Initialiser of the critics' kernels.
-        steps: Steps of a whole run.
+        steps: Number of steps of a whole run.
         warmup: Steps over which the generator's learning rate rises from 0: new critics mislead a pretrained generator.
-        decay_from, final_rate: From this share of the steps on, learning rates fall linearly to this share.
+        decay_from, final_rate: Share of the steps after which learning rates fall linearly, and the share to which.
         average_decay: Decay of the generator's moving average per step.
         monitor_every: Steps between measurements, checkpoints and log lines.
         precision: "float32", "mixed_bfloat16" (convolutions in bfloat16, weights, softmax and losses in float32), or
-            "auto": bfloat16 where the processor or the GPU multiplies it.
+            "auto": bfloat16 where the processor or the GPU supports it.
 
-    Settings that have a default may be left out of a file, and are left out of ``to_dict`` where they are that.
+    A file may omit settings that have a default, and ``to_dict`` omits those that equal it.
 
     Raises:
         ValueError: if a setting is not of the above.
@@ -182,13 +182,13 @@ class Recipe:
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON holds them; without those that have a default and are it."""
+        """Return the settings for JSON, without those that equal their defaults."""
         defaults = {f.name: {} if f.name == "terms" else f.default for f in fields(self)}
         found = {key: value for key, value in asdict(self).items() if value != defaults[key]}
         return {**found, "views": [view.to_dict() for view in self.views]}
 
     def with_changes(self, **changes: Any) -> Recipe:
-        """Return the same recipe with the changes that are not None; with another loss, what goes with it too."""
+        """Return the recipe with the changes that are not None; another loss brings the settings that accompany it."""
         changes = {key: value for key, value in changes.items() if value is not None}
         loss = changes.get("loss", self.loss)
         if loss != self.loss and loss in _WITH_LOSS:
@@ -216,7 +216,7 @@ def load_recipe(recipe: str | os.PathLike[str] | Recipe) -> Recipe:
     elif name.endswith(".json") and Path(name).is_file():
         text = Path(name).read_text("utf-8")
     elif name in _REPLACED:
-        raise ValueError(f"recipe {name!r} is of an earlier version. Use {_REPLACED[name]} instead.")
+        raise ValueError(f"recipe {name!r} is of an earlier version. Set {_REPLACED[name]} instead.")
     else:
         raise ValueError(f"`recipe` must be one of {', '.join(list_recipes())}, or a JSON file. Received: {name!r}.")
     try:

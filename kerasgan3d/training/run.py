@@ -1,4 +1,4 @@
-"""A whole training run: from a file of labels to a preset folder."""
+"""Training runs, from a file of labels to a preset folder."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ from kerasgan3d.training.views import fitted, real_views
 _SETTINGS = "run.json"
 _GONE = {
     "critic": "a recipe's `views` say what critics see",
-    "crop": "`size` (--size) is the edge of the periodic volume that is trained on",
-    "critic_warmup": "`warmup` (--warmup) lets the generator's learning rate rise",
+    "crop": "`size` is the edge of the periodic volume that is trained on",
+    "critic_warmup": "`warmup` lets the generator's learning rate rise",
 }
 Source = str | os.PathLike[str]
 Data = Source | Sequence[Source] | Mapping[str, Source | Sequence[Source]]
@@ -55,7 +55,7 @@ Box = Sequence[Sequence[int] | None]  # (start, stop) per axis, None for all of 
 
 
 class DataSettings(TypedDict, total=False):
-    """What is said of the data."""
+    """Settings of the data."""
 
     phases: Iterable[str] | None
     mapping: Mapping[int, str] | None
@@ -70,7 +70,7 @@ class DataSettings(TypedDict, total=False):
 
 
 class RecipeSettings(TypedDict, total=False):
-    """What of a recipe is overridden."""
+    """Settings that override those of a recipe."""
 
     architecture: str | None
     loss: str | None
@@ -83,7 +83,7 @@ class RecipeSettings(TypedDict, total=False):
 
 
 class RunSettings(TypedDict, total=False):
-    """How a run goes."""
+    """Settings of the run itself."""
 
     minutes: float | None
     patience: int | None
@@ -100,11 +100,11 @@ class RunSettings(TypedDict, total=False):
 
 
 class Settings(DataSettings, RecipeSettings, RunSettings, total=False):
-    """All keywords of ``train`` but the recipe and the pretrained generator."""
+    """All keywords of ``train`` except the recipe and the pretrained generator."""
 
 
 class _Options(SimpleNamespace):
-    """How a run goes, checked; the attributes are those of RunSettings."""
+    """Checked settings of the run itself; the attributes are those of RunSettings."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**{**dict.fromkeys(RunSettings.__annotations__), "seed": 0, "resume": True, **given})
@@ -113,10 +113,10 @@ class _Options(SimpleNamespace):
             raise ValueError(f"`minutes` must be positive. Received: {self.minutes!r}.")
         if self.patience is not None:
             check_count(self.patience, "patience")
-        self.limits = Limits(self.minutes, self.patience)  # whose time runs from here on
+        self.limits = Limits(self.minutes, self.patience)  # the time limit counts from here
 
     def tell(self, line: str) -> None:
-        """Say a line, where somebody listens."""
+        """Pass a line to ``say``, if it is given."""
         if self.say is not None:
             self.say(line)
 
@@ -129,57 +129,56 @@ def train(
     pretrained: Generator | None = None,
     **settings: Unpack[Settings],
 ) -> Path | str:
-    """Train a generator of the material in an image.
+    """Train a generator on a segmented image of a material.
 
-    Every ``monitor_every`` steps the averaged generator is sampled and its morphology compared with the data's; the
-    best is kept in the folder ``output/best`` and becomes the result. The state is written as often: a run that was
-    interrupted goes on from there when called again.
+    Every ``monitor_every`` steps the averaged generator is sampled and its morphology is compared with the data's; the
+    best generator is kept in the folder ``output/best`` and becomes the result. The state is written at the same
+    intervals: to resume an interrupted run, repeat the call.
 
     Args:
         data: Path of a segmented image (see ``kerasgan3d.io``): a volume, or one slice of an isotropic material. Or a
             list of paths of volumes of one material, or of slices of an isotropic one, of any sizes. Or a dict from
-            "z", "y", "x" to slices normal to that axis: a path, a folder or pattern of slices, or a list of these; axes
-            that are alike may share theirs.
-        output: Folder of the run; made if need be. ``output/best`` is a preset folder.
+            "z", "y", "x" to slices normal to that axis: a path, a folder or pattern of slices, or a list of these;
+            equivalent axes may share theirs.
+        output: Folder of the run, which is created if necessary. ``output/best`` is a preset folder.
         recipe: Name or JSON file of a recipe, or a Recipe.
-        pretrained: A Generator to start from, whose architecture then is the run's; ``kerasgan3d.finetune`` passes it.
+        pretrained: A Generator to start from, whose architecture the run takes; ``kerasgan3d.finetune`` passes it.
         phases: Names of the phases, in the order of their grey values.
         mapping: dict, grey value to name.
-        voxel_size: Edge length of a voxel in µm; taken from the file where it has one.
-        tolerance, fill_gaps: As for ``kerasgan3d.io.read``: how far grey values may lie from those of the mapping, and
-            whether the nearest slice stands for one that is missing.
+        voxel_size: Edge length of a voxel in µm; by default that of the file, if it has one.
+        tolerance, fill_gaps: As for ``kerasgan3d.io.read``: largest distance of grey values from those of the mapping,
+            and whether the nearest slice replaces a missing one.
         symmetry: "isotropic"; "axial-z", "axial-y" or "axial-x" where that axis differs from the other two;
             "orthotropic"; or a Symmetry.
         exclude: Boxes of the image that are never used (a crack, a scratch), see ``kerasgan3d.data.exclusion``: each
             one (start, stop) in voxels per axis.
-        mask: Path of an image of the data's shape, or of one slice for all z: only where it is not 0 is used.
-        hold_out: A box that training never sees. How far the finished generator is from it is written into the card, as
+        mask: Path of an image of the data's shape, or of one slice for all z; voxels where it is 0 are not used.
+        hold_out: A box that training never sees. The card records the error of the finished generator against it, as
             "held_out".
-        resample_to: Edge length in µm to which voxels are resampled, nearest label; voxels need not be cubes then.
-            Boxes and mask are in voxels of the file.
-        architecture, loss, precision, steps, batch, size, warmup, monitor_every: Override the recipe's; with another
-            loss, what goes with it changes too, see ``Recipe.with_changes``.
-        devices: How many devices share each batch (GPUs where there are any, else the logical devices of the
+        resample_to: Edge length in µm to which voxels are resampled, by nearest label; the file's voxels need not be
+            cubes then. Boxes and mask are in voxels of the file.
+        architecture, loss, precision, steps, batch, size, warmup, monitor_every: Settings that override the recipe's;
+            another loss also changes the settings that accompany it, see ``Recipe.with_changes``.
+        devices: Number of devices that share each batch (GPUs where there are any, else the logical devices of the
             processor); the TensorFlow backend only. One if None.
-        minutes: Stop after so many minutes of this call, the last measurement included.
-        patience: Stop after so many measurements without a smaller error.
+        minutes: Time in minutes after which this call stops, including the last measurement.
+        patience: Number of measurements without a smaller error after which the run stops.
         seed: Non-negative int.
-        resume: Whether to go on with an interrupted run in ``output``; False starts afresh.
+        resume: Whether to resume an interrupted run in ``output``; False starts afresh.
         name: Name of the generator; the folder's if None.
         about: dict of facts for the card: "description", "data", "citation", "licence".
-        dry_run: Check everything, train nothing and write nothing.
+        dry_run: Whether only to check everything and describe the run, without training or writing.
         tensorboard: Whether to log for TensorBoard, into ``output/tensorboard``.
         progress: A function, called with a Report after each measurement.
-        tick: A function, called with the steps done and those of the whole run after each step.
+        tick: A function, called after each step with the steps done and the steps of the whole run.
         say: A function, called with a line whenever a part of the work begins.
 
     Returns:
-        Path of the preset folder; for a dry run, what was found and would be done, in words.
+        Path of the preset folder; for a dry run, a description of the data and the planned run.
 
     Raises:
-        TypeError: if there is no such keyword.
-        ValueError: if the data, the recipe or an option is not of the above, or the time was over before anything was
-            learned.
+        TypeError: if a keyword is unknown.
+        ValueError: if the data, the recipe or an option is invalid, or the time was over before anything was learned.
         OSError: if a file cannot be read or written.
     """
     check_room(output := Path(output), settings.get("resume", True))
@@ -205,7 +204,7 @@ def train(
 
 
 def _run(plan, output, options, followers):
-    """Begin the run, or go on with that in the folder; return the best generator's folder."""
+    """Start the run, or resume the one in the folder; return the best generator's folder."""
     plan, resuming = _planned(plan, output, options)
     if not resuming:
         remove_temporaries(output)
@@ -217,13 +216,13 @@ def _run(plan, output, options, followers):
 
 
 def _planned(plan, output, options):
-    """The plan, which of a run that goes on must be its own; and whether one goes on."""
+    """Return the plan, which must match that of a resumed run, and whether a run is resumed."""
     resuming = options.resume and (output / STATE).is_file()
     return (_resumed(plan, output) if resuming else plan), resuming
 
 
 def _plan(material, recipe, source, options):
-    """Everything that a run needs to know: which views the data can fill, how soft edges are, what is matched."""
+    """Plan a run: views that fit the data, softness of edges, precision, conditions and statistic-matching losses."""
     room = material.room(recipe.size)
     size = min(EDGE, room)
     material.check_held_out(size)
@@ -243,7 +242,7 @@ def _plan(material, recipe, source, options):
 
 
 def _fit(plan, output, options, followers, resuming):
-    """Train from where the run stands, in epochs that end with a measurement; return the best generator's folder."""
+    """Train from the run's present step, in epochs that end with a measurement; return the best generator's folder."""
     recipe, material = plan.recipe, plan.material
     options.tell("preparing the networks")
     if plan.source is None:
@@ -256,7 +255,7 @@ def _fit(plan, output, options, followers, resuming):
     options.tell("measuring the data")
     before, limits = time.monotonic(), options.limits
     reference, keeper = material.reference(plan.size), Keeper(output)
-    took = time.monotonic() - before  # of many sub-volumes; those of a measurement are few, but have to be sampled
+    took = time.monotonic() - before  # for many sub-volumes; a measurement has fewer, but samples them
     limits.measuring, limits.comparing = took / 2, took if material.held_out is not None else 0.0
     card = {"name": options.name or output.resolve().name, **(options.about or {}), "training": dict(plan.settings)}
     shown = {"real": material.slices(plan.size), "progress": options.progress, "tick": options.tick}
@@ -280,16 +279,16 @@ def _fit(plan, output, options, followers, resuming):
     if keeper.best_step is None:
         raise ValueError(
             f"`minutes` must leave time to learn. Received: {options.minutes:g}, which reading and measuring the data "
-            "and the end of a run take: nothing was learned, and there is no best generator. Give more."
+            "and ending the run use up: nothing was learned, and there is no best generator. Give more."
         )
     return output / BEST
 
 
 def _finish(folder, material, options):
-    """Measure what the best generator answers to wishes; compare it with what was held out; return its folder."""
+    """Measure the best generator's response to requests, compare it with held-out data, and return its folder."""
     generator, reference = load_preset(folder), read_statistics(folder / REFERENCE)
     if generator.conditions is not None and "answers" not in generator.card["training"]:
-        options.tell("measuring what the generator makes of wishes")
+        options.tell("measuring the response to requested volume fractions")
         generator, answers = with_answers(generator)
         measured = measure(generator, reference)[1]
         card = {key: value for key, value in generator.card.items() if key != "sha256"}
@@ -310,7 +309,7 @@ def _finish(folder, material, options):
 
 
 def _sorted(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], _Options]:
-    """Keywords as those of the data, of the recipe, and of the run."""
+    """Sort keywords into settings of the data, of the recipe, and of the run."""
     kinds = (DataSettings, RecipeSettings, RunSettings)
     for name in settings:
         if name in _GONE:
@@ -324,7 +323,7 @@ def _sorted(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def _with_architecture(recipe, architecture, pretrained):
-    """The recipe with the architecture that is asked for, or the pretrained generator's."""
+    """Return the recipe with the requested architecture, or the pretrained generator's."""
     if pretrained is None:
         recipe = recipe.with_changes(architecture=architecture)
         if recipe.architecture == PRETRAINED:
@@ -342,39 +341,39 @@ def _with_architecture(recipe, architecture, pretrained):
 
 
 def check_room(output: Path, resume: bool) -> None:
-    """Refuse a folder with a run of an earlier version, or one whose state is gone.
+    """Refuse to resume a run of an earlier version, or one that lacks its state or settings.
 
     Raises:
-        ValueError: if it is to be resumed and cannot be.
+        ValueError: if ``resume`` is set and the folder holds such a run.
     """
     begun = (output / STATE).is_file()
     if resume and not begun and (output / BEST).exists():
         raise ValueError(
-            f"{output / BEST} is of a run whose state, {STATE}, is missing. Put that back, give another folder, or "
-            "start afresh with resume=False (--restart)."
+            f"{output / BEST} belongs to a run whose state, {STATE}, is missing. Put that back, give another folder, "
+            "or start afresh with `resume=False`."
         )
     if not resume or not begun:
         return
     if not (output / _SETTINGS).is_file():
         raise ValueError(
             f"{output} holds the state of a run without its settings, {_SETTINGS}. Put the file back, or start afresh "
-            "with resume=False (--restart)."
+            "with `resume=False`."
         )
     if read_json(output / _SETTINGS).get("room") != ROOM:
         raise ValueError(
             f"{output} holds a run of kerasgan3d 0.1, which that version resumes. Its {BEST} can be sampled, published "
-            "and fine-tuned; give another folder, or start afresh with resume=False (--restart)."
+            "and fine-tuned; give another folder, or start afresh with `resume=False`."
         )
 
 
 def _resumed(plan, output):
-    """The plan of the run in a folder, which must be the same; precision is what was decided when it began."""
+    """Return the plan with the precision of the run in a folder, whose other settings must be the same."""
     before = read_json(output / _SETTINGS)
     if plan.open_precision:
         plan = replace(plan, recipe=replace(plan.recipe, precision=before["recipe"].get("precision", "float32")))
     if different := differences(before, plan.settings):
         raise ValueError(
             f"{output} holds a run with other settings: {'; '.join(different[:5])}. "
-            "Give another folder, or start afresh with resume=False (--restart)."
+            "Give another folder, or start afresh with `resume=False`."
         )
     return plan

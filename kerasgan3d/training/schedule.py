@@ -1,4 +1,4 @@
-"""Learning rates over a run."""
+"""Schedule of learning rates over a run."""
 
 import keras
 from keras import ops
@@ -6,14 +6,14 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="kerasgan3d")
 class HoldThenFall(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises linearly from 0, holds, then falls linearly.
+    """A learning rate that rises linearly from 0, stays constant, then falls linearly.
 
     Args:
-        learning_rate: The rate while it holds.
-        hold: Updates until which it holds.
-        steps: Updates after which it has fallen to ``final_rate`` of itself, and stays there.
-        final_rate: The share of the rate that is left.
-        warmup: Updates over which it rises.
+        learning_rate: The constant rate.
+        hold: Number of updates after which it begins to fall.
+        steps: Number of updates after which it has fallen to the share ``final_rate``, where it stays.
+        final_rate: Share of the constant rate at the end.
+        warmup: Number of updates over which it rises.
     """
 
     def __init__(self, learning_rate: float, hold: int, steps: int, final_rate: float, warmup: int = 0):

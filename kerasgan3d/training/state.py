@@ -1,4 +1,4 @@
-"""The state of a run: everything that training changes, in one file."""
+"""State of a run: everything that training changes, in one file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIGEST, _EXTRA = "digest", "extra "
 
 
 def save_state(path: str | os.PathLike[str], variables: Sequence[Any], **extra: Any) -> None:
-    """Write variables and numbers or texts to an uncompressed .npz, whole or not at all, with a digest of it all."""
+    """Write variables, numbers and texts with their digest to an uncompressed .npz, completely or not at all."""
     arrays = {f"{i:04d} {v.path}": np.asarray(ops.convert_to_numpy(v.value)) for i, v in enumerate(variables)}
     arrays |= {_EXTRA + key: np.asarray(value) for key, value in extra.items()}
     with replacing(Path(path)) as temporary, temporary.open("wb") as file:
@@ -28,14 +28,14 @@ def save_state(path: str | os.PathLike[str], variables: Sequence[Any], **extra: 
 
 
 def load_state(path: str | os.PathLike[str], variables: Sequence[Any]) -> dict[str, Any]:
-    """Read into variables what ``save_state`` wrote of them; return the numbers and texts.
+    """Restore variables that ``save_state`` wrote; return the numbers and texts.
 
     Raises:
         ValueError: if the file is damaged or belongs to another model.
     """
     arrays = read_state(path)
     extra = {name.removeprefix(_EXTRA): arrays.pop(name) for name in list(arrays) if name.startswith(_EXTRA)}
-    # By place, not by name: names count the models that the process made before.
+    # By order, not by name: names depend on how many models the process made before.
     values = [arrays[name] for name in sorted(arrays)]
     if [tuple(v.shape) for v in variables] != [value.shape for value in values]:
         raise ValueError(f"{path} holds the state of another model or recipe.")
@@ -54,15 +54,15 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         try:
             with np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-        except Exception as error:  # archives and arrays have a dozen ways to say that bytes are not theirs
+        except Exception as error:  # damaged archives and arrays raise many kinds of errors
             raise ValueError(f"{path} is damaged: {error}. {_ADVICE}") from error
     digest = arrays.pop(_DIGEST, None)
     if digest is None or str(digest) != _digest(arrays):
-        raise ValueError(f"{path} is damaged: its content is not that of its digest. {_ADVICE}")
+        raise ValueError(f"{path} is damaged: its content does not match its digest. {_ADVICE}")
     return arrays
 
 
-_ADVICE = "What the run kept in best/ is not touched; start afresh with resume=False (--restart) or in another folder."
+_ADVICE = "The generator in best/ is not touched; start afresh with `resume=False` or in another folder."
 
 
 def _digest(arrays):

@@ -1,7 +1,7 @@
-"""Statistics that training matches beside what critics say: objects of one interface, in one registry.
+"""Statistic-matching losses, which supplement the critics: objects of one interface, in one registry.
 
-A recipe weights them by name. Each knows which data and generators it applies to, what it is in the data, and its loss;
-its measure is one of ``kerasgan3d.differentiable``.
+A recipe weights them by name. Each knows the data and generators to which it applies, the statistic of the data, and
+the loss; its measure is a function of ``kerasgan3d.differentiable``.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from kerasgan3d.material.local_fractions import BOX
 from kerasgan3d.material.statistics import mean_of_crops
 from kerasgan3d.sampling.conditions import Conditions
 
-_CROPS, _EDGE = 48, 64  # what statistics of the data are measured on
+_CROPS, _EDGE = 48, 64  # crops on which statistics of the data are measured, and their edge in voxels
 _DECAY = 0.95  # of running means, per update
-_LIMIT = 0.1  # errors beyond so many of their units pull no harder
+_LIMIT = 0.1  # error, in its unit, beyond which the gradient no longer grows
 _SMALL = 1e-6
 
 
 class Term:
-    """A statistic of generated volumes that shall be that of the data.
+    """A loss that matches a statistic of generated volumes to that of the data.
 
     Args:
-        target: What ``of_data`` gives.
+        target: Result of ``of_data``.
 
     Attributes:
-        variables: What of it changes in training.
+        variables: Variables that change in training.
     """
 
     def __init__(self, target: Any):
@@ -41,21 +41,21 @@ class Term:
 
     @classmethod
     def reason_against(cls, data: LabelledData, conditions: Conditions | None) -> str | None:
-        """Return why the term does not apply to data, or to a generator that is told ``conditions``; else None."""
+        """Return the reason why the loss does not apply to data, or to a generator with ``conditions``; else None."""
         return None
 
     @classmethod
     def of_data(cls, data: LabelledData, conditions: Conditions | None, stride: int) -> np.ndarray:
-        """Return what the statistic is in the data."""
+        """Return the statistic of the data."""
         raise NotImplementedError
 
     def loss(self, labels: Any, asked: Any) -> tuple[Any, Any]:
-        """Return what the generator minimises, and the error to report: two scalars.
+        """Return the generator's loss, and the error to report: two scalars.
 
         Args:
-            labels: Periodic volumes (batch, z, y, x, phases): 1 for the likeliest phase, see
+            labels: Periodic volumes (batch, z, y, x, phases): 1 for the most probable phase, see
                 ``kerasgan3d.differentiable.likeliest``.
-            asked: The conditions y that they were made for, (batch, z, y, x, phases) at the lattice points; or None.
+            asked: Their conditions y, (batch, z, y, x, phases) at the lattice points; or None.
         """
         raise NotImplementedError
 
@@ -74,7 +74,7 @@ class VolumeFractions(Term):
 
 
 class LocalFractions(Term):
-    """The fractions around each lattice point that the generator was asked for: pseudo-Huber, in deviations."""
+    """Requested volume fractions around each lattice point: pseudo-Huber loss, in units of the deviations."""
 
     @classmethod
     def reason_against(cls, data, conditions):
@@ -95,10 +95,10 @@ class LocalFractions(Term):
 
 
 class Average(Term):
-    """A statistic whose mean over many volumes shall be that of the data, while single ones differ.
+    """A statistic whose mean over many volumes is matched to the data's, while single volumes may differ.
 
-    The loss has the gradient of the squared relative error of a running mean; an error beyond a tenth pulls no harder
-    than one of a tenth, so that it does not drown the critics.
+    The loss has the gradient of the squared relative error of a running mean. Beyond an error of a tenth the gradient
+    no longer grows, so that it does not outweigh the critics.
     """
 
     def __init__(self, target):
@@ -119,7 +119,7 @@ class Average(Term):
 
     @classmethod
     def of_data(cls, data, conditions, stride):
-        """Return the mean over random crops, shared by axes that are alike."""
+        """Return the mean over random crops, averaged over equivalent axes."""
         return mean_of_crops(
             data,
             lambda hot: ops.convert_to_numpy(cls.measure(ops.convert_to_tensor(hot[np.newaxis]), False)),
@@ -139,7 +139,7 @@ class Average(Term):
 
 
 class SurfaceAreas(Average):
-    """Surface areas of the phases, by the faces normal to each axis."""
+    """Surface areas of the phases, from the faces normal to each axis."""
 
     measure = staticmethod(differentiable.surface_areas)
 
@@ -167,7 +167,7 @@ class RelativeDiffusivities(Average):
 
 
 class Lattice(Average):
-    """What depends on the place within a lattice step: nothing, in the data."""
+    """Variation with the position within a lattice step, which is zero in the data."""
 
     @staticmethod
     def scale(target):
@@ -194,12 +194,12 @@ TERMS: dict[str, type[Term]] = {
 def applied(
     weights: Mapping[str, float], data: LabelledData, conditions: Conditions | None, stride: int
 ) -> tuple[dict[str, tuple[float, Term]], list[str]]:
-    """Return the terms that apply, with their weights, and why the others do not, in words.
+    """Return the losses that apply, with their weights, and in words the reasons why the others do not.
 
     Args:
         weights: dict from names of ``TERMS`` to weights.
         data: The LabelledData.
-        conditions: What the generator is told, or None.
+        conditions: Conditions of the generator, or None for an unconditional one.
         stride: Voxels per lattice step.
     """
     found, notes = {}, []

@@ -1,4 +1,4 @@
-"""Views: what critics see of the data and of generated volumes."""
+"""Views of the data and of generated volumes, which are the critics' input."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from kerasgan3d.models import SliceDiscriminator, VolumeDiscriminator
 KINDS = ("slices", "volumes")
 POOLS = (1, 2, 4)
 _WIDTHS = {"slices": (32, 64, 128, 256), "volumes": (32, 64, 128, 256)}
-_LEFT = 4  # voxels per side that a critic's last convolution sees, at least
-_LEAST = 2 * _LEFT  # that a critic sees: one of its layers halves them, or more do
+_LEFT = 4  # least number of voxels per side of the input of a critic's last convolution
+_LEAST = 2 * _LEFT  # the same for the whole critic: at least one of its layers halves them
 
 
 @dataclass(frozen=True)
 class View:
-    """What one kind of critic sees.
+    """Input of one kind of critic.
 
     Attributes:
-        kind: "slices", of which there is a critic for each group of axes that are alike, or "volumes", sub-volumes.
+        kind: "slices", with a critic for each group of equivalent axes, or "volumes" for sub-volumes.
         size: Edge length in voxels.
-        pool: Mean over blocks of so many voxels per side: 1, 2 or 4.
-        count: Slices of each axis, or sub-volumes, of every generated volume.
-        weight: Of the critics' loss, in all: groups of axes share it by their axes.
-        penalty: Of the gradient penalty of these critics, times that of the recipe.
-        widths: Channels of the critics; None for as many as the view has room for.
+        pool: Edge length in voxels of the blocks over which means are taken: 1, 2 or 4.
+        count: Number of slices along each axis, or of sub-volumes, per generated volume.
+        weight: Total weight of the critics' losses, which groups share in proportion to their numbers of axes.
+        penalty: Weight of these critics' gradient penalty relative to the recipe's.
+        widths: Channels of the critics' layers; None for as many default layers as the view's size permits.
 
     Raises:
-        ValueError: if an attribute is not of the above.
+        ValueError: if an attribute is invalid.
     """
 
     kind: str
@@ -70,31 +70,31 @@ class View:
 
     @classmethod
     def of(cls, settings: Any) -> View:
-        """Return the view of a dict of its attributes, as recipes hold it.
+        """Return the view for a dict of its attributes, as in recipes.
 
         Raises:
-            ValueError: if an attribute is missing, unknown or not of the above.
+            ValueError: if an attribute is missing, unknown or invalid.
         """
         if isinstance(settings, View):
             return settings
         known = set(cls.__dataclass_fields__)
         if not isinstance(settings, dict) or not {"kind", "size"} <= set(settings) <= known:
             raise ValueError(
-                f"a view must be a dict with `kind` and `size`, and of {', '.join(sorted(known))} what differs from "
-                f"the default. Received: {settings!r:.200}."
+                f"a view must be a dict with `kind` and `size`, and those of {', '.join(sorted(known))} that "
+                f"differ from the default. Received: {settings!r:.200}."
             )
         return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as recipes hold them."""
+        """Return the attributes as in recipes."""
         return asdict(self)
 
     def groups(self, symmetry: Symmetry) -> tuple[tuple[int, ...], ...]:
-        """Return the axes that each critic's slices are normal to; one empty group for sub-volumes."""
+        """Return for each critic the axes to which its slices are normal; one empty group for sub-volumes."""
         return symmetry.groups if self.kind == "slices" else ((),)
 
     def shrunk(self, room: int) -> View | None:
-        """Return the view in data and volumes that have room for so many voxels per side; None where there is none."""
+        """Return the view, reduced to fit ``room`` voxels per side if necessary; None if it cannot be."""
         size = min(self.size, room // self.pool * self.pool)
         return replace(self, size=size) if size // self.pool >= _LEAST else None
 
@@ -108,7 +108,7 @@ class View:
 
 
 def fitted(views: Sequence[View], data: LabelledData, size: int) -> tuple[list[View], list[str]]:
-    """Return the views that data and generated volumes can fill, and what was changed to that end, in words.
+    """Fit views to the data and to generated volumes; return them, and the changes in words.
 
     Args:
         views: The Views.
@@ -116,7 +116,7 @@ def fitted(views: Sequence[View], data: LabelledData, size: int) -> tuple[list[V
         size: Edge length of a generated volume in voxels.
 
     Raises:
-        ValueError: if none is left.
+        ValueError: if no view is left.
     """
     found, notes = [], []
     room = min(size, data.smallest)
@@ -131,18 +131,18 @@ def fitted(views: Sequence[View], data: LabelledData, size: int) -> tuple[list[V
         if fits != view:
             notes.append(f"{fits} instead of {view}: {why}")
     if not found:
-        raise ValueError(f"critics must see something. Received: data and volumes that hold none of {notes}.")
+        raise ValueError(f"at least one view must fit into the data and the generated volumes. Received: {notes}.")
     return found, notes
 
 
 def real_views(data: LabelledData, views: Sequence[View], share: float, volumes: int, seed: int) -> Samplers:
-    """Return what draws what critics see of the data: random crops with soft edges, augmented by the symmetries.
+    """Return a sampler of the critics' views of the data: random crops with soft edges, augmented by the symmetries.
 
     Args:
         data: The LabelledData, its number of phases known.
         views: The Views, see ``fitted``.
-        share: What a voxel's neighbours along an axis get of its label, see ``kerasgan3d.material.edges``.
-        volumes: Generated volumes per step, to which as much real data belongs.
+        share: Share of a voxel's label that each neighbour receives, see ``kerasgan3d.material.edges``.
+        volumes: Generated volumes per step, which are matched by as much real data.
         seed: Non-negative int.
 
     Returns:
@@ -150,8 +150,8 @@ def real_views(data: LabelledData, views: Sequence[View], share: float, volumes:
         each critic, 255 for one.
 
     Raises:
-        ValueError: if slices do not say which way they lie in a material that is not isotropic, or no crop is left
-            beside what is excluded.
+        ValueError: if the directions of slices are unknown in a material that is not isotropic, or no crop is free of
+            excluded voxels.
     """
     soft, found = softened(data, share), []
     for i, view in enumerate(views):
@@ -165,9 +165,9 @@ def real_views(data: LabelledData, views: Sequence[View], share: float, volumes:
 
 
 def generated_views(volumes: Any, views: Sequence[View], symmetry: Symmetry) -> list[Any]:
-    """Return what critics see of periodic volumes: evenly spaced slices and sub-volumes, pooled.
+    """Return the critics' views of periodic volumes: evenly spaced slices and sub-volumes, pooled.
 
-    Rolled at random beforehand, the volumes are seen everywhere, across their faces too.
+    If volumes are first rolled at random, the views cover all of them, including the joints at their faces.
 
     Args:
         volumes: (batch, size, size, size, phases).
@@ -175,7 +175,7 @@ def generated_views(volumes: Any, views: Sequence[View], symmetry: Symmetry) -> 
         symmetry: A Symmetry.
 
     Returns:
-        list of arrays (count, ..., phases), one for each critic.
+        list of arrays (count, ..., phases), one per critic.
     """
     found = []
     for view in views:
@@ -196,7 +196,7 @@ def pooled(x: Any, pool: int) -> Any:
 
 
 def _slices(volumes, view, normal, symmetry):
-    """Slices normal to an axis, of all volumes; where a plane holds several windows, each plane gives another one."""
+    """Return slices of all volumes normal to an axis; where planes hold several windows, these alternate."""
     size, phases, m = volumes.shape[1], volumes.shape[-1], view.size
     at = (slice(None),) * (normal + 1)
     if size % view.count:
@@ -212,7 +212,7 @@ def _slices(volumes, view, normal, symmetry):
 
 
 def _sub_volumes(volumes, view):
-    """Sub-volumes that lie side by side, as many of each volume as the view counts."""
+    """Return adjacent sub-volumes, ``count`` of the view from each volume."""
     n, m = volumes.shape[1] // view.size, view.size // view.pool
     volumes = pooled(volumes, view.pool)
     corners = np.array(np.unravel_index(np.arange(view.count) % n**3, (n, n, n))).T * m
