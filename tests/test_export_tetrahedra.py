@@ -94,6 +94,15 @@ def test_chosen_phases_are_those_of_the_whole(phases):
         assert last.max() < len(part.points)
 
 
+@pytest.mark.parametrize("names", [("a", "b", "none"), ("a", "none", "b")])
+@pytest.mark.parametrize("mesh", [surface_mesh, tetrahedral_mesh])
+def test_a_phase_that_does_not_occur_changes_nothing(mesh, names):
+    labels = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(7, 6, 5)), 1, mode="wrap") > 0
+    plain = mesh(Volume(labels.astype("uint8"), ("a", "b"), 0.5, True))
+    found = mesh(Volume(labels.astype("uint8") * names.index("b"), names, 0.5, True))
+    np.testing.assert_array_equal(found.points, plain.points)
+
+
 def test_the_boundary_of_a_ball_is_smooth():
     z, y, x = np.indices((14, 14, 14)) - 6.3
     volume = Volume((z**2 + y**2 + x**2 <= 25).astype(int), ("pore", "ball"), 1.0, True)

@@ -143,7 +143,7 @@ def with_volumes(complex_: Complex, points: np.ndarray, volumes: np.ndarray) -> 
     present = [label for label in np.flatnonzero(volumes) if (complex_.inside == label).any()]
     for _ in range(_STEPS):
         normals = complex_.normals(points)
-        missing = (volumes - complex_.volumes(points, normals))[present]
+        missing = volumes[present] - complex_.volumes(points, normals)[present]  # which ends with the last label
         if np.abs(missing).max() < _CLOSE * volumes.sum():
             break
         sides = [(complex_.inside == label) * 1.0 - (complex_.outside == label) for label in present]
