@@ -206,12 +206,11 @@ def run_training(
                 f"interrupted; the same command goes on from the last checkpoint in {output}", exit_code=130
             ) from error
     if dry_run:
-        result = with_options(result, ctx.command)
-    if as_json:
-        print_json(_plan(result) if dry_run else _results(result, output))
+        plan = with_options(str(result), ctx.command)
+        print_json(_plan(plan)) if as_json else echo(plan)
         return
-    if dry_run:
-        echo(result)
+    if as_json:
+        print_json(_results(result, output))
         return
     echo(f"wrote {result}")
     if "hold_out" in given:
