@@ -164,14 +164,14 @@ def _real(name):
     """Resolve a name to the folder of a generator or the path of an image."""
     import kerasgan3d
 
-    return kerasgan3d.zoo.path(name) if _is_generator(name) else Path(name)
+    return kerasgan3d.zoo.path(name) if kerasgan3d.zoo.is_generator(name) else Path(name)
 
 
 def _generated(name):
     """Resolve a name to a generator or the path of volumes."""
     import kerasgan3d
 
-    if _is_generator(name):
+    if kerasgan3d.zoo.is_generator(name):
         return kerasgan3d.load_generator(name)
     if not Path(name).exists():
         raise ValueError(
@@ -179,12 +179,3 @@ def _generated(name):
             f"{', '.join(kerasgan3d.zoo.list_presets()) or 'none'}."
         )
     return Path(name)
-
-
-def _is_generator(name):
-    import kerasgan3d
-    from kerasgan3d.folder import CARD
-
-    if name in kerasgan3d.zoo.list_presets() or name.startswith("hf://"):
-        return True
-    return Path(name).is_dir() and (kerasgan3d.zoo.path(name) / CARD).is_file()

@@ -37,6 +37,10 @@ class Zoo:
 
         return Path("preset" if name == "nmc-cathode" else name)
 
+    @staticmethod
+    def is_generator(name):
+        return (Zoo.path(name) / CARD).is_file()
+
 
 @pytest.fixture(autouse=True)
 def place(monkeypatch, tmp_path):

@@ -15,7 +15,7 @@ from kerasgan3d.models.preset import save_preset
 from kerasgan3d.models.shift import Shifted, shifted
 from kerasgan3d.sampling import Conditions
 from kerasgan3d.steering.descent import descend, misses
-from kerasgan3d.steering.slopes import has_slope, slopes
+from kerasgan3d.steering.slopes import Slopes, has_slope
 from kerasgan3d.steering.targets import as_targets, measured
 from kerasgan3d.zoo.publishing import check_publishable
 
@@ -90,7 +90,7 @@ def test_slopes_are_those_of_what_is_measured(make_generator):
         return np.mean([measured(there.generator.sample(job), targets) for job in jobs], axis=0)
 
     here = at(np.zeros(5))
-    found = slopes(there, jobs, targets, here)
+    found = Slopes(there, targets)(jobs, here)
     differences = np.stack([at(h) - at(-h) for h in 0.1 * np.eye(5)], axis=1) / 0.2
     lengths, others = (np.linalg.norm(rows, axis=1) for rows in (found, differences))
     along = dict(zip(NAMES, ((found * differences).sum(1) / lengths / others).round(2), strict=True))

@@ -28,11 +28,6 @@ def has_slope(target: Target) -> bool:
     return target.key in _SOFT
 
 
-def slopes(moved: Shifted, jobs: Sequence[SamplingJob], targets: Sequence[Target], values: np.ndarray) -> np.ndarray:
-    """Return the gradients of target properties by the mean of the noise, see `Slopes`: (targets, channels)."""
-    return Slopes(moved, targets)(jobs, values)
-
-
 class Slopes:
     """Gradients of target properties with respect to the mean of the noise, compiled once for all means.
 
