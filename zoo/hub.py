@@ -174,12 +174,15 @@ def upload(folder: Path, address: Address, *, private: bool, message: str) -> tu
             )
         commit = _by_client(
             FILES_SECONDS + size / SLOWEST,
-            lambda: api.upload_folder(
-                repo_id=address.repo,
-                folder_path=folder,
-                revision=address.revision,
-                allow_patterns=list(PRESET_FILES),
-                commit_message=message,
+            lambda: _patiently(
+                lambda: api.upload_folder(
+                    repo_id=address.repo,
+                    folder_path=folder,
+                    revision=address.revision,
+                    allow_patterns=list(PRESET_FILES),
+                    commit_message=message,
+                ),
+                waits=(),
             ),
         )
     page = f"{_endpoint()}/{address.repo}"
@@ -512,6 +515,7 @@ def _patiently(ask: Callable[[], Any], waits: Iterable[float] | None = None) -> 
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     for wait in (*(_WAITS if waits is None else waits), None):
+        session()  # the client makes a new one after a broken connection, without our limits
         try:
             return ask()
         except HTTPError as error:
