@@ -140,9 +140,25 @@ def test_wishes_that_are_none_are_refused(fractions, message):
         asked(fractions)
 
 
-def test_conditions_survive_json():
-    record = json.loads(json.dumps(MATERIAL.to_json()))
-    assert Conditions.from_json(record) == MATERIAL
+CURVED = replace(MATERIAL, response=(((0.2, 0.4, 0.6), (0.3, 0.4, 0.45)),) + (((0.0, 1.0), (0.0, 1.0)),) * 2)
+
+
+@pytest.mark.parametrize("conditions", [MATERIAL, CURVED], ids=["line", "curve"])
+def test_conditions_survive_json(conditions):
+    record = json.loads(json.dumps(conditions.to_json()))
+    assert Conditions.from_json(record) == conditions
+
+
+def test_requests_are_corrected_for_a_measured_response():
+    """What is drawn is not: the response to uniform requests differs from that to fields that vary."""
+    for wanted, corrected in ((0.35, 0.3), (0.4, 0.4), (0.425, 0.5), (0.5, 0.65), (0.25, 0.15)):
+        wish = np.array([[wanted, 0.5, 0.1]])
+        np.testing.assert_allclose(
+            CURVED.standardised(wish), MATERIAL.standardised(np.array([[corrected, 0.5, 0.1]])), atol=1e-6
+        )
+    np.testing.assert_array_equal(
+        field(conditions=CURVED).window((0, 0, 0), CELLS), field(conditions=MATERIAL).window((0, 0, 0), CELLS)
+    )
 
 
 HOSTILE = {
@@ -157,6 +173,12 @@ HOSTILE = {
     "a filter that is too long": {**MATERIAL.to_json(), "taps": [[1.0], [0.1] * 99, [1.0]]},
     "not finite": {**MATERIAL.to_json(), "shift": [0.0, float("inf"), 0.0]},
     "upside down": {**MATERIAL.to_json(), "lowest": [0.9, 0.3, 0.05]},
+    "a response of one phase": {**MATERIAL.to_json(), "response": [[[0.1, 0.2], [0.1, 0.2]]]},
+    "a response that falls": {**MATERIAL.to_json(), "response": [[[0.1, 0.2], [0.2, 0.1]]] * 3},
+    "a response of uneven lists": {**MATERIAL.to_json(), "response": [[[0.1, 0.2], [0.1, 0.2, 0.3]]] * 3},
+    "a response of texts": {**MATERIAL.to_json(), "response": [[["a", "b"], [0.1, 0.2]]] * 3},
+    "a response that goes on": {**MATERIAL.to_json(), "response": [[list(range(99))] * 2] * 3},
+    "a response that is none": {**MATERIAL.to_json(), "response": [0.1, 0.2, 0.3]},
     "a list that goes on": {**MATERIAL.to_json(), "mean": [1e-3] * 1000},
 }
 

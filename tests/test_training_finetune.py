@@ -354,7 +354,7 @@ def test_a_generator_that_is_told_fractions_is_told_those_of_the_data(told, scan
     generator = load_preset(best)
     share = np.bincount(blocks(4).ravel()) / blocks(4).size
     np.testing.assert_allclose(generator.conditions.mean, share)
-    assert generator.conditions.gain == pytest.approx(generator.card["training"]["answers"]["slope"])
+    assert generator.conditions.shift == pytest.approx(generator.card["training"]["answers"]["shift"])
     assert set(generator.card["training"]["terms"]) == {"volume_fractions", "local_fractions"}
     wish = {"CGO": generator.conditions.mean[1]}
     assert generator.sample(16, periodic=True, seed=0, fractions=wish).phases == generator.phases

@@ -104,7 +104,10 @@ def test_what_a_conditional_generator_makes_of_wishes_is_measured_at_the_end(fin
     generator = load_preset(finished[1])
     answers = generator.card["training"]["answers"]
     assert np.shape(answers["asked"]) == np.shape(answers["got"]) == (4, 3)
-    assert generator.conditions.gain == pytest.approx(answers["slope"])
+    assert generator.conditions.shift == pytest.approx(answers["shift"])
+    assert [asked[0] for asked, _ in generator.conditions.response] == pytest.approx(
+        np.min(answers["asked"], 0), abs=1e-4
+    )
     wish = {"pore": generator.conditions.mean[0]}
     told, other = (generator.sample(16, periodic=True, seed=0, fractions=x).labels for x in (wish, None))
     assert (told != other).any()

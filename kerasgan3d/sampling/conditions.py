@@ -15,6 +15,7 @@ from kerasgan3d.sampling.field import LatentField
 from kerasgan3d.sampling.profile import around, as_nodes, at_cells
 
 _MAX_TAPS = 33
+_MAX_KNOTS = 32
 _SUM = 1e-6  # tolerance of the sum of fractions of all phases
 # Users who give all phases usually give rounded fractions.
 _ROUNDED = 1e-3
@@ -38,6 +39,9 @@ class Conditions:
         lowest, highest: (n,), the range of local fractions that training covered.
         gain, shift: (n,), measured response of the network: fractions f become mean + gain (f - mean) + shift.
             Requested and drawn fractions are corrected for it.
+        response: Further measured response to uniform requests, for which requested fractions are corrected: for each
+            phase increasing fractions that were requested, and those of the volumes made, each 2 to 32; piecewise
+            linear between, with a constant difference beyond. Or () for none.
 
     Raises:
         ValueError: if an attribute has another shape, or is out of range.
@@ -51,6 +55,7 @@ class Conditions:
     highest: tuple[float, ...]
     gain: tuple[float, ...]
     shift: tuple[float, ...]
+    response: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.mean)
@@ -74,6 +79,17 @@ class Conditions:
         check("root", len(rows) == n and all(rows), f"{n} times {n} numbers")
         odd = [len(w) % 2 == 1 and len(w) <= _MAX_TAPS and all(map(_is_finite, w)) for w in self.taps]
         check("taps", len(odd) == len(AXES) and all(odd), f"three times an odd number of at most {_MAX_TAPS} numbers")
+        if self.response:
+            curves = [
+                isinstance(curve, tuple)
+                and len(curve) == 2
+                and all(isinstance(side, tuple) and _is_rising(side) for side in curve)
+                and len(curve[0]) == len(curve[1])
+                for curve in self.response
+            ]
+            check(
+                "response", len(curves) == n and all(curves), f"{n} pairs of lists of 2 to {_MAX_KNOTS} rising numbers"
+            )
 
     @property
     def n_phases(self) -> int:
@@ -88,13 +104,14 @@ class Conditions:
             ValueError: if the record is not one.
         """
         names = tuple(cls.__dataclass_fields__)
-        if not isinstance(record, dict) or set(record) != set(names):
+        if not isinstance(record, dict) or set(record) | {"response"} != set(names):
             raise ValueError(f"`conditions` must be a dict of {', '.join(names)}. Received: {record!r:.200}.")
-        return cls(**{name: _tuples(record[name], name) for name in names})
+        return cls(**{name: _tuples(value, name) for name, value in record.items()})
 
     def to_json(self) -> dict[str, Any]:
-        """Return the conditions as a JSON-serialisable dict."""
-        return {name: _lists(getattr(self, name)) for name in self.__dataclass_fields__}
+        """Return the conditions as a JSON-serialisable dict, without ``response`` where there is none."""
+        names = [name for name in self.__dataclass_fields__ if name != "response" or self.response]
+        return {name: _lists(getattr(self, name)) for name in names}
 
     def asked(
         self,
@@ -155,6 +172,11 @@ class Conditions:
 
     def standardised(self, fractions: np.ndarray) -> np.ndarray:
         """Return the y (..., n), float32, that makes the network produce these fractions (..., n)."""
+        for index, (requested, made) in enumerate(self.response):
+            moved = _interpolated(fractions[..., index], np.array(made), np.array(requested))
+            fractions = np.concatenate(
+                [fractions[..., :index], moved[..., np.newaxis], fractions[..., index + 1 :]], -1
+            )
         return self.corrected((fractions - np.array(self.mean)) / np.array(self.deviation)).astype("float32")
 
     def corrected(self, y: np.ndarray) -> np.ndarray:
@@ -229,6 +251,20 @@ class ConditionedField:
 
 def _is_finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_rising(values: tuple[Any, ...]) -> bool:
+    return 2 <= len(values) <= _MAX_KNOTS and all(map(_is_finite, values)) and (np.diff(values) > 0).all()
+
+
+def _interpolated(x: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Interpolate linearly between knots; beyond them the values continue with slope one.
+
+    In elementary operations, which round alike on all processors; `numpy.interp` may not.
+    """
+    left = np.clip(np.searchsorted(knots, x, "right") - 1, 0, len(knots) - 2)
+    share = (np.clip(x, knots[0], knots[-1]) - knots[left]) / (knots[left + 1] - knots[left])
+    return values[left] + share * (values[left + 1] - values[left]) + (x - np.clip(x, knots[0], knots[-1]))
 
 
 def _tuples(value: Any, name: str) -> Any:

@@ -289,7 +289,7 @@ def _finish(folder, material, options):
     generator, reference = load_preset(folder), read_statistics(folder / REFERENCE)
     if generator.conditions is not None and "answers" not in generator.card["training"]:
         options.tell("measuring the response to requested volume fractions")
-        generator, answers = with_answers(generator)
+        generator, answers = with_answers(generator, reference["bulk"]["volume_fraction"])
         measured = measure(generator, reference)[1]
         card = {key: value for key, value in generator.card.items() if key != "sha256"}
         card |= {"training": {**card["training"], "answers": answers}, **measurement_facts(reference, measured)}
