@@ -254,7 +254,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _is_rising(values: tuple[Any, ...]) -> bool:
-    return 2 <= len(values) <= _MAX_KNOTS and all(map(_is_finite, values)) and (np.diff(values) > 0).all()
+    return 2 <= len(values) <= _MAX_KNOTS and all(map(_is_finite, values)) and bool((np.diff(values) > 0).all())
 
 
 def _interpolated(x: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
