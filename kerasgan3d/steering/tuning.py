@@ -35,7 +35,7 @@ from kerasgan3d.texts import printable
 if TYPE_CHECKING:
     from kerasgan3d.models import Generator
 
-_ORIGIN = ("name", "sha256", "repo", "revision")
+_ORIGIN = ("name", "version", "sha256", "repo", "revision")
 # Measurements of a generator that do not hold for a tuned one.
 _MEASURED = ("fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "granulometry")
 _SHARES = ("volume_fraction", "connected_fraction", "relative_diffusivity")
