@@ -81,6 +81,7 @@ _WRITTEN = {
     "large_volumes": {**_OF_SAMPLES, "real": _NUMBERS, "generated": _NUMBERS},
     "two_point_correlation": {"difference": _NUMBER, "max_lag": _NUMBER},
     "granulometry": {"difference": _NUMBER, "max_radius": _NUMBER},
+    "held_out": {"box": _LIST, **dict.fromkeys(("error", "error_of_training_data", "real_difference"), _NUMBER)},
 }
 
 

@@ -94,7 +94,7 @@ def card_text(folder, source=None):
         version=f"\n- Version: {facts['version']} (a seed gives other voxels in another)" if "version" in facts else "",
         tuning=tuning_text(facts),
         measured=_compared(facts, reference),
-        training=_training(training, settings),
+        training=_training(training, settings) + _held_out(facts),
         crop=markdown(_seen(settings)),
         data=printable(facts.get("data") or "The source of the data is not stated."),
         citation=f"Please cite: {_linked(printable(facts['citation']))}"
@@ -323,6 +323,19 @@ def _training(training, settings):
     if training.get("remark"):
         lines.append(printable(str(training["remark"])))
     return "\n".join(lines)
+
+
+def _held_out(facts):
+    """Describe the errors against data that training did and did not see, in a sentence on its own line."""
+    found = facts.get("held_out")
+    if not found or not {"box", "error", "error_of_training_data", "real_difference"} <= set(found):
+        return ""
+    errors = [f"{found[key]:.3f}" for key in ("error", "error_of_training_data", "real_difference")]
+    return (
+        f"\nTraining did not see the block {markdown(found['box'])} of the data, one (start, stop) per axis. The "
+        f"generator's error is {errors[0]} against that block and {errors[1]} against the training data; the two parts "
+        f"of the data differ by {errors[2]} themselves."
+    )
 
 
 def _origin(origin):
