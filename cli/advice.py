@@ -18,6 +18,7 @@ _OPTIONS = {
     "beyond=True": "--beyond",
     "overwrite=True": "--overwrite",
     "resume=False": "--restart",
+    "generator": "--generator",
     "recipe": "--recipe",
     "loss": "--loss",
     "size": "--size",

@@ -10,6 +10,7 @@ COMMANDS = {
     "list": ("kerasgan3d.cli.list", "List the generators that come with kerasgan3d, or those on the Hub."),
     "info": ("kerasgan3d.cli.info", "Show the facts of a generator: phases, training data, measured fidelity."),
     "sample": ("kerasgan3d.cli.sample", "Generate a volume."),
+    "reproduce": ("kerasgan3d.cli.reproduce", "Make a generated volume again, and compare it with the file."),
     "interpolate": ("kerasgan3d.cli.interpolate", "Generate a sequence of volumes from one seed to the next."),
     "search": ("kerasgan3d.cli.search", "Search an endless structure for windows with target properties."),
     "tune": ("kerasgan3d.cli.tune", "Tune a generator so that its volumes have target properties on average."),
@@ -38,6 +39,10 @@ COMMANDS = {
         "Serve a web app: choose a generator, look at what it makes, measure it, take it along.",
     ),
     "publish": ("kerasgan3d.cli.publish", "Publish a generator on the Hugging Face Hub."),
+    "publish-all": (
+        "kerasgan3d.cli.publish_all",
+        "Publish all pretrained generators on the Hugging Face Hub, with a dataset of volumes that they make.",
+    ),
     "doctor": ("kerasgan3d.cli.doctor", "Show installed versions, the machine's hardware, and missing libraries."),
 }
 

@@ -6,6 +6,7 @@ import click
 
 from kerasgan3d.cli.hub import pulled
 from kerasgan3d.cli.options import (
+    Box,
     DefaultOption,
     complete_files_and_generators,
     exclude_option,
@@ -14,10 +15,11 @@ from kerasgan3d.cli.options import (
     map_option,
     overwrite_option,
     phases_option,
+    refuse_given,
     tolerance_option,
     voxel_size_option,
 )
-from kerasgan3d.cli.output import echo, in_words, print_json, refuse_existing
+from kerasgan3d.cli.output import echo, in_words, print_json, print_table, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
 
@@ -31,6 +33,7 @@ Examples:
   kerasgan3d compare scan.tif nmc-cathode -n 100 -o report.html
   kerasgan3d compare slice.tif run --map 0=pore,128=Ni,255=YSZ --voxel-size 0.065 -o report.html
   kerasgan3d compare nmc-cathode run -n 20 --no-transport --json
+  kerasgan3d compare scan.tif run --hold-out 0:64,:,:
 """,
 )
 @click.argument("real", shell_complete=complete_files_and_generators)
@@ -66,6 +69,13 @@ Examples:
 @voxel_size_option
 @fill_gaps_option
 @exclude_option
+@click.option(
+    "--hold-out",
+    type=Box(),
+    metavar="z0:z1,y0:y1,x0:x1",
+    help="A block that training did not use: three comparisons, with the training part, with the block, and between "
+    "the two.",
+)
 @click.option("--no-transport", is_flag=True, help="Skip diffusion.")
 @click.option(
     "--particles",
@@ -109,7 +119,18 @@ Examples:
 @overwrite_option
 @json_option
 def command(
-    real, generated, mapping, exclude, no_transport, no_classifier, outputs, overwrite, as_json, periodic, **options
+    real,
+    generated,
+    mapping,
+    exclude,
+    hold_out,
+    no_transport,
+    no_classifier,
+    outputs,
+    overwrite,
+    as_json,
+    periodic,
+    **options,
 ):
     """Compare generated microstructures with a real one, in a table and a report.
 
@@ -119,7 +140,10 @@ def command(
     """
     import kerasgan3d
     from kerasgan3d.report.comparison import check_output
+    from kerasgan3d.report.held_out import compare_held_out
 
+    if hold_out is not None:
+        refuse_given("not with --hold-out, which prints three comparisons", {"-o": outputs, "--exclude": exclude})
     outputs = tuple(dict.fromkeys(outputs))
     for path in outputs:
         check_output(path)
@@ -129,7 +153,7 @@ def command(
         options["periodic_volumes"] = periodic
     # Omit options that were not given: only `kerasgan3d.compare` has the defaults.
     given = {key: value for key, value in options.items() if value is not None and value is not False}
-    given |= {"mapping": mapping, "exclude": list(exclude) or None}
+    given |= {"mapping": mapping, **({} if hold_out is not None else {"exclude": list(exclude) or None})}
     given |= {"transport": not no_transport, "classifier": not no_classifier}
     real, generated = pulled(real), pulled(generated)
     with quiet_tensorflow() as stderr, progress_bar("comparing", stderr) as bar:
@@ -142,7 +166,13 @@ def command(
             if bar is not None:
                 bar(done, seconds)
 
-        comparison = kerasgan3d.compare(_real(real), _generated(generated), progress=progress, **given)
+        if hold_out is not None:
+            found = compare_held_out(_real(real), _generated(generated), hold_out, progress=progress, **given)
+        else:
+            comparison = kerasgan3d.compare(_real(real), _generated(generated), progress=progress, **given)
+    if hold_out is not None:
+        _print_parts(found, as_json)
+        return
     # Results that took long are printed first, and written wherever possible.
     if as_json:
         print_json(comparison.to_dict())
@@ -158,6 +188,24 @@ def command(
             failed = failed or error
     if failed:
         raise failed
+
+
+def _print_parts(found, as_json):
+    """Print what `compare_held_out` returns: for each comparison its conclusion and the worst of each test."""
+    from kerasgan3d.report.verdict import conclusion, verdict_text
+
+    if as_json:
+        print_json({part: comparison.to_dict() for part, comparison in found.items()})
+        return
+    records = {part: comparison.record for part, comparison in found.items()}
+    for part, record in records.items():
+        echo(f"{part}: {conclusion(record.verdicts, record.unit_of_samples)}")
+    # The worst phase of each test: verdicts are worst first.
+    worst = [{v.test: verdict_text(v) for v in reversed(record.verdicts)} for record in records.values()]
+    tests = dict.fromkeys(test for part in worst for test in part)
+    echo()
+    rows = [(test, *(part.get(test, "-") for part in worst)) for test in tests]
+    print_table(("TEST", *map(str.upper, records)), rows)
 
 
 def _real(name):

@@ -35,6 +35,7 @@ def command(name, as_json):
     print_facts(
         [
             ("name", facts.get("name", name)),
+            ("version", facts.get("version")),
             ("description", facts.get("description")),
             ("phases", ", ".join(facts.get("phases") or ())),
             ("voxel size", f"{size:g} µm" if size else "unknown"),

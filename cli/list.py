@@ -33,16 +33,29 @@ def command(hub, search, as_json):
         _list_hub(kerasgan3d.zoo.search(search), as_json)
         return
     facts = [{"name": name, **kerasgan3d.zoo.info(name)} for name in kerasgan3d.zoo.list_presets()]
+    from kerasgan3d.zoo.quality import quality, quality_line
+
     if as_json:
-        keys = ("name", "phases", "voxel_size", "description")
+        keys = ("name", "version", "phases", "voxel_size", "description")
+        weights = [fact.get("weights", {}) for fact in facts]
         print_json(
-            [{**{key: fact.get(key) for key in keys}, "bytes": fact.get("weights", {}).get("bytes")} for fact in facts]
+            [
+                {**{key: fact.get(key) for key in keys}, **{key: held.get(key) for key in ("bytes", "sha256")}}
+                | {"quality": quality(fact)}
+                for fact, held in zip(facts, weights, strict=True)
+            ]
         )
         return
     if not facts:
         echo("No generators come with this installation.")
         return
-    print_table(("NAME", "PHASES", "VOXEL", "WEIGHTS", "DESCRIPTION"), [_row(fact) for fact in facts])
+    columns = [_row(fact) for fact in facts]
+    kept = [key for key in columns[0] if key != "VERSION" or any(row[key] for row in columns)]
+    print_table(kept, [[row[key] for key in kept] for row in columns])
+    judged = [(fact["name"], quality_line(found)) for fact in facts if (found := quality(fact))]
+    if judged:
+        echo()
+        print_table(("NAME", "COMPARED WITH THE MATERIAL (LARGEST DIFFERENCES)"), judged)
 
 
 def _list_hub(found, as_json):
@@ -67,10 +80,11 @@ def _list_hub(found, as_json):
 
 def _row(fact):
     size, count = fact.get("voxel_size"), fact.get("weights", {}).get("bytes")
-    return (
-        fact["name"],
-        ", ".join(fact.get("phases", ())) or "-",
-        f"{size:g} µm" if size else "-",
-        in_bytes(count) if count else "-",
-        " ".join(str(fact.get("description") or "").split()),
-    )
+    return {
+        "NAME": fact["name"],
+        "VERSION": fact.get("version") or "",
+        "PHASES": ", ".join(fact.get("phases", ())) or "-",
+        "VOXEL": f"{size:g} µm" if size else "-",
+        "WEIGHTS": in_bytes(count) if count else "-",
+        "DESCRIPTION": " ".join(str(fact.get("description") or "").split()),
+    }

@@ -22,6 +22,7 @@ Examples:
 @click.option("--private", is_flag=True, help="Make a new repository private.")
 @click.option("--revision", metavar="BRANCH", help="The branch, created if necessary; default: the main branch.")
 @click.option("--name", metavar="NAME", help="For the card: name of the generator.")
+@click.option("--version", metavar="VERSION", help="For the card: version of the generator, another for other weights.")
 @click.option("--description", metavar="TEXT", help="For the card: description of the material.")
 @click.option("--data", metavar="TEXT", help="For the card: origin of the training data.")
 @click.option("--citation", metavar="TEXT", help="For the card: citation of the data.")

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from kerasgan3d.steering import search, tune
     from kerasgan3d.training import GAN3D, train
     from kerasgan3d.volume import Volume
-    from kerasgan3d.zoo import list_presets, load_generator
+    from kerasgan3d.zoo import list_presets, load_generator, reproduce
     from kerasgan3d.zoo.finetuning import finetune
 
 __all__ = [
@@ -87,6 +87,7 @@ __all__ = [
     "load_generator",
     "measure",
     "render",
+    "reproduce",
     "search",
     "train",
     "tune",
@@ -122,6 +123,7 @@ _EXPORTS = {
     "load_generator": "kerasgan3d.zoo",
     "measure": "kerasgan3d.metrics",
     "render": "kerasgan3d.report",
+    "reproduce": "kerasgan3d.zoo",
     "search": "kerasgan3d.steering",
     "train": "kerasgan3d.training",
     "tune": "kerasgan3d.steering",

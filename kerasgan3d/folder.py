@@ -30,6 +30,7 @@ RENAMED = {
 MAX_JSON = 4 * 2**20
 MAX_BYTES = dict.fromkeys(PRESET_FILES, MAX_JSON) | {WEIGHTS: 2**30, README: 2**20, PREVIEW: 2**24}
 _MAX_DEPTH = 32
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,39}")
 _MAX_TEXT = 10_000
 _TEXTS = ("name", "description", "data", "citation", "licence", "licence_tag")
 _GROUPS = (
@@ -47,6 +48,7 @@ _NUMBER, _TEXT, _LIST, _NUMBERS, _PER_PHASE = "a number", "a text", "a list", "a
 _SIDES = dict.fromkeys(("real", "generated", "real_std", "generated_std"), _PER_PHASE)
 _OF_SAMPLES = {"count": _NUMBER, "size": _NUMBER}
 _WRITTEN = {
+    "version": _TEXT,
     "training": {
         "recipe": {"stages": _LIST, "steps": _NUMBER, "critic_warmup": _NUMBER, "views": _LIST},
         "data": {"shape": _LIST},
@@ -55,7 +57,7 @@ _WRITTEN = {
         "answers": {"count": _NUMBER, "rms_error": _NUMBERS},
         "fine_tuned_from": dict.fromkeys(("name", "repo", "revision", "sha256", "citation"), _TEXT),
     },
-    "tuned_from": dict.fromkeys(("name", "repo", "revision", "sha256", "digest"), _TEXT),
+    "tuned_from": dict.fromkeys(("name", "version", "repo", "revision", "sha256", "digest"), _TEXT),
     "tuning": {
         "targets": _LIST,
         "shift": _NUMBERS,
@@ -79,6 +81,7 @@ _WRITTEN = {
     "large_volumes": {**_OF_SAMPLES, "real": _NUMBERS, "generated": _NUMBERS},
     "two_point_correlation": {"difference": _NUMBER, "max_lag": _NUMBER},
     "granulometry": {"difference": _NUMBER, "max_radius": _NUMBER},
+    "held_out": {"box": _LIST, **dict.fromkeys(("error", "error_of_training_data", "real_difference"), _NUMBER)},
 }
 
 
@@ -206,6 +209,11 @@ def checked_card(path):
     check("phases", "a list of names", lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v))
     check("voxel_size", "a positive number", lambda v: _is_number(v) and v > 0)
     check("format", "a whole number", lambda v: type(v) is int)
+    check(
+        "version",
+        "at most 40 letters, digits, dots and dashes",
+        lambda v: isinstance(v, str) and _VERSION.fullmatch(v) is not None,
+    )
     weights = card.get("weights") or {}
     sha256, size = weights.get("sha256"), weights.get("bytes")
     if sha256 is not None and not (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)):

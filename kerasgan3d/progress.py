@@ -15,7 +15,8 @@ Report = Callable[[int, int], object]  # done, total
 Told = Report | bool | None  # the `progress` argument of functions that show their progress
 _EVERY = 0.2  # seconds between two updates of a bar in a notebook
 # Frames to skip: modules that show progress, and what lies between. The next frame is the caller that wants the work.
-_BETWEEN = ("kerasgan3d.progress", "kerasgan3d.models.sampling", "kerasgan3d.steering.extending", "contextlib")
+_BETWEEN = ("kerasgan3d.progress", "kerasgan3d.models.sampling", "kerasgan3d.steering.extending")
+_BETWEEN += ("kerasgan3d.zoo.reproducing", "contextlib")
 
 
 class ProgressBar:

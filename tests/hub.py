@@ -21,7 +21,7 @@ LFS = (".h5", ".png")
 
 
 class Repository:
-    """Commits and branches; a commit is a dict from path to content."""
+    """Commits and branches; a commit is a dict from path to content. Datasets are named "datasets/org/name"."""
 
     def __init__(self, private=False):
         self.private = private
@@ -211,6 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(403 if self.token else 401, b"{}", {"X-Error-Message": "You may not create this"})
         asked = json.loads(self.body)
         name = f"{asked['organization']}/{asked['name']}"
+        name = f"datasets/{name}" if asked.get("type") == "dataset" else name
         known = name in hub.repositories
         if not known:
             private = bool(asked.get("private")) or asked.get("visibility") == "private"
@@ -282,7 +283,8 @@ class _Handler(BaseHTTPRequestHandler):
         search = self.query.get("search", [""])[0]
         found = []
         for name, repository in hub.repositories.items():
-            if (repository.private and self.token not in hub.tokens) or search.lower() not in name.lower():
+            hidden = repository.private and self.token not in hub.tokens
+            if hidden or name.startswith("datasets/") or search.lower() not in name.lower():
                 continue
             card = repository.commits[repository.refs["main"]].get("README.md", b"").decode()
             tags = re.findall(r"^- (\S+)$", card.split("---")[1] if "---" in card else "", re.MULTILINE)
@@ -369,18 +371,19 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
 
 
-_REPO = r"(?P<repo>[^/]+/[^/]+)"
+_REPO = r"(?P<repo>(?:datasets/)?[^/]+/[^/]+)"
+_API = r"/api/(?:models/|(?=datasets/))(?P<repo>(?:datasets/)?[^/]+/[^/]+)"  # of models, and of datasets
 _ROUTES = [
     (r"/api/agent-harnesses", "GET", _Handler.agents),
     (r"/api/repos/create", "POST", _Handler.create),
     (r"/api/validate-yaml", "POST", _Handler.validate),
     (r"/api/models", "GET", _Handler.models),
-    (rf"/api/models/{_REPO}", "GET", _Handler.model),
-    (rf"/api/models/{_REPO}/revision/(?P<revision>.+)", "GET", _Handler.model),
-    (rf"/api/models/{_REPO}/tree/(?P<revision>.+)", "GET", _Handler.tree),
-    (rf"/api/models/{_REPO}/branch/(?P<revision>.+)", "POST", _Handler.branch),
-    (rf"/api/models/{_REPO}/preupload/(?P<revision>.+)", "POST", _Handler.preupload),
-    (rf"/api/models/{_REPO}/commit/(?P<revision>.+)", "POST", _Handler.commit),
+    (_API, "GET", _Handler.model),
+    (rf"{_API}/revision/(?P<revision>.+)", "GET", _Handler.model),
+    (rf"{_API}/tree/(?P<revision>.+)", "GET", _Handler.tree),
+    (rf"{_API}/branch/(?P<revision>.+)", "POST", _Handler.branch),
+    (rf"{_API}/preupload/(?P<revision>.+)", "POST", _Handler.preupload),
+    (rf"{_API}/commit/(?P<revision>.+)", "POST", _Handler.commit),
     (rf"/{_REPO}\.git/info/lfs/objects/batch", "POST", _Handler.batch),
     (r"/lfs/verify", "POST", _Handler.verify),
     (r"/lfs/(?P<oid>[0-9a-f]{64})", "PUT", _Handler.put),

@@ -64,6 +64,50 @@ def test_list_prints_json():
     assert bare["name"] == "bare"
 
 
+VERDICTS = [
+    *(("volume fraction", phase, "passes", value) for phase, value in (("pore", -0.0143), ("NMC", 0.01))),
+    ("specific surface area", "pore", "passes", 0.02),
+    ("two-point correlation", "pore", "falls short", 0.0314),
+    ("holes", "NMC", "cannot be told", 2.4),
+    ("classifier", None, "falls short", 0.2469),
+]
+QUALITY = {
+    "tests": 6,
+    "passed": 3,
+    "undecided": 1,
+    "volume_fraction": 0.0143,
+    "specific_surface_area": 0.02,
+    "two_point_correlation": 0.0314,
+    "classifier": 0.7469,
+}
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    keys = ("test", "phase", "outcome", "value")
+    verdicts = [dict(zip(keys, verdict, strict=True)) for verdict in VERDICTS]
+    facts = {**FACTS["nmc"], "version": "2", "comparison": {"verdicts": verdicts}}
+    monkeypatch.setitem(FACTS, "nmc", facts)
+
+
+def test_list_prints_versions_and_a_line_on_quality(judged):
+    lines = run("list").stdout.splitlines()
+    assert lines[0].split() == ["NAME", "VERSION", "PHASES", "VOXEL", "WEIGHTS", "DESCRIPTION"]
+    assert lines[1].split()[:2] == ["nmc", "2"]
+    assert lines[3] == ""
+    assert lines[4].startswith("NAME  COMPARED WITH THE MATERIAL")
+    assert lines[5:] == [
+        "nmc   passes 3 of 6 tests, 1 undecided; fractions within 1.4 %, surfaces 2.0 %, S2 0.031, classifier 0.75"
+    ]
+
+
+def test_list_prints_the_same_as_json(judged):
+    nmc, bare = json.loads(run("list", "--json").stdout)
+    assert (nmc["version"], nmc["sha256"]) == ("2", "ab12")
+    assert nmc["quality"] == pytest.approx(QUALITY)
+    assert (bare["version"], bare["sha256"], bare["quality"]) == (None, None, None)
+
+
 def test_info_prints_facts_and_a_table_of_fidelity():
     text = run("info", "nmc").stdout
     for fact in ("pore, NMC, CBD", "0.398 µm", "ab12", "192, 96, 48, 24", "Usseglio-Viretta et al. 2018", "8.25", "no"):

@@ -94,6 +94,38 @@ def test_a_folded_generator_makes_the_trip(make_generator, tmp_path):
     np.testing.assert_array_equal(again.sample(9, seed=0).labels, folded.sample(9, seed=0).labels)
 
 
+def test_kernels_of_half_the_bytes_give_the_voxels_of_the_file(generator, saved, tmp_path):
+    import h5py
+    import keras
+
+    folder = save_preset(generator, tmp_path / "half", precision="float16")
+    again = load_preset(folder)
+    for a, b in zip(generator.get_weights(), again.get_weights(), strict=True):
+        assert b.dtype == np.float32
+        np.testing.assert_array_equal(a.astype("float16") if a.ndim > 1 else a, b)
+    kinds = []
+    with h5py.File(folder / "model.weights.h5") as file:
+        file.visititems(lambda _, item: kinds.append((item.dtype, item.ndim > 1)) if hasattr(item, "dtype") else None)
+    assert {(str(dtype), is_kernel) for dtype, is_kernel in kinds} == {("float16", True), ("float32", False)}
+    sizes = [(path / "model.weights.h5").stat().st_size for path in (folder, saved)]
+    assert again.card["weights"]["bytes"] == sizes[0] < sizes[1]
+    labels = again.sample(16, seed=1).labels
+    # Whatever reads the file has its voxels: a second folder in float32 as well, and Keras itself.
+    for reader in (load_preset(save_preset(again, tmp_path / "whole")), keras.saving.load_model(folder)):
+        np.testing.assert_array_equal(reader.sample(16, seed=1).labels, labels)
+
+
+def test_kernels_that_float16_cannot_hold_are_refused(make_generator, tmp_path):
+    generator = make_generator()
+    kernel = generator.convolutions[0].kernel
+    kernel.assign(1e5 + 0 * kernel)
+    with pytest.raises(ValueError, match="`precision` must be 'float32' for a kernel up to 1e\\+05"):
+        save_preset(generator, tmp_path / "half", precision="float16")
+    assert not (tmp_path / "half").exists()
+    with pytest.raises(ValueError, match="`precision` must be 'float32' or 'float16'. Received: 'int8'"):
+        save_preset(generator, tmp_path / "half", precision="int8")
+
+
 def test_keras_itself_reads_the_folder(generator, saved):
     import keras
 

@@ -113,6 +113,19 @@ def test_the_card_tells_how_the_generator_was_trained(folder, tmp_path):
     assert "\nIn two stretches.\n" in text
 
 
+def test_the_card_tells_how_near_it_comes_to_data_that_training_did_not_see(folder, tmp_path):
+    again = shutil.copytree(folder, tmp_path / "again")
+    errors = {"error": 0.25, "error_of_training_data": 0.125, "real_difference": 0.0625}
+    write_json({**read_facts(again), "held_out": {"box": [[0, 64], [0, 9]], **errors, "fidelity": {}}}, again / CARD)
+    text = card_text(again)
+    assert r"the block \[\[0, 64\], \[0, 9\]\] of the data" in text
+    assert "0.250 against that block and 0.125 against the training data" in text
+    assert "differ by 0.062 themselves" in text
+    write_json({**read_facts(again), "held_out": {"box": [], **errors, "error": "small"}}, again / CARD)
+    with pytest.raises(ValueError, match=r"must give a number as 'held_out.error'. Received: 'small'"):
+        card_text(again)
+
+
 @pytest.mark.parametrize(
     ("recipe", "largest"),
     [

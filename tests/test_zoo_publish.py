@@ -146,11 +146,13 @@ def test_weights_must_be_those_of_the_facts(hub, writer, folder):
 def test_facts_can_be_stated_when_publishing(hub, writer, folder):
     change(folder, citation=None, licence=None)
     before = content(folder)
-    about = {"citation": "Doe 2026", "licence": "cc-by-4.0", "description": None}
+    about = {"citation": "Doe 2026", "licence": "cc-by-4.0", "description": None, "version": "2.1"}
     zoo.publish(folder, "org/blocks", about=about)
     card = json.loads(on_hub(hub)["kerasgan3d.json"])
     assert (card["citation"], card["licence"], card["description"]) == ("Doe 2026", "cc-by-4.0", "Blocks of noise.")
     assert b"license: cc-by-4.0" in on_hub(hub)["README.md"]
+    assert (card["version"], zoo.info("org/blocks")["version"]) == ("2.1", "2.1")
+    assert b"- Version: 2.1 (a seed gives other voxels in another)" in on_hub(hub)["README.md"]
     assert content(folder) == before
     with pytest.raises(ValueError, match="`about` must be a dict of texts"):
         zoo.publish(folder, "org/blocks", about={"sha256": "0"})

@@ -10,9 +10,11 @@ from kerasgan3d.zoo.comparison import compare_preset
 from kerasgan3d.zoo.fidelity import measure_fidelity
 from kerasgan3d.zoo.hub import search
 from kerasgan3d.zoo.loading import info, is_generator, list_presets, load_generator, on_hub, path, pull
-from kerasgan3d.zoo.publishing import publish
+from kerasgan3d.zoo.publishing import publish, publish_all
+from kerasgan3d.zoo.reproducing import Reproduction, reproduce
 
 __all__ = [
+    "Reproduction",
     "compare_preset",
     "complete",
     "info",
@@ -23,6 +25,8 @@ __all__ = [
     "on_hub",
     "path",
     "publish",
+    "publish_all",
     "pull",
+    "reproduce",
     "search",
 ]

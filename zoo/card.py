@@ -14,7 +14,7 @@ from kerasgan3d.zoo.loading import list_presets, path
 from kerasgan3d.zoo.tuning_text import tuning_text
 
 _TEMPLATE = Path(__file__).resolve().parent / "card.md"
-_TAGS = (
+TAGS = (  # on the Hub
     "kerasgan3d",
     "microstructure",
     "materials-science",
@@ -91,9 +91,10 @@ def card_text(folder, source=None):
         voxel_size=f"{size:g} µm" if size else "unknown",
         stride=2 ** len(facts["generator"].get("widths", ())),
         megabytes=f"{(Path(folder) / WEIGHTS).stat().st_size / 1e6:.1f}",
+        version=f"\n- Version: {facts['version']} (a seed gives other voxels in another)" if "version" in facts else "",
         tuning=tuning_text(facts),
         measured=_compared(facts, reference),
-        training=_training(training, settings),
+        training=_training(training, settings) + _held_out(facts),
         crop=markdown(_seen(settings)),
         data=printable(facts.get("data") or "The source of the data is not stated."),
         citation=f"Please cite: {_linked(printable(facts['citation']))}"
@@ -137,14 +138,14 @@ def _measured(facts):
 
 def _front_matter(facts, settings):
     """Return the card's metadata for the Hub, in YAML: type, licence, data, measures."""
-    licence = facts.get("licence_tag") or _LICENCES.get(facts.get("licence", "").strip().lower(), "other")
+    licence = licence_tag(facts)
     file = facts.get("training", {}).get("data", {}).get("file")
     data = _slug(Path(file).stem) if isinstance(file, str) else None
     rows = list(_results(facts))
-    lines = ["library_name: keras", f"license: {_slug(licence)}"]
+    lines = ["library_name: keras", f"license: {licence}"]
     if licence == "other" and facts.get("licence"):
         lines.append(f"license_name: {_slug(facts['licence'])}")
-    lines += ["pipeline_tag: unconditional-image-generation", "tags:", *(f"- {tag}" for tag in _TAGS)]
+    lines += ["pipeline_tag: unconditional-image-generation", "tags:", *(f"- {tag}" for tag in TAGS)]
     if data:
         lines += ["datasets:", f"- {data}"]
     if rows:
@@ -161,6 +162,12 @@ def _front_matter(facts, settings):
             lines += [f"    - type: {key}", f"      name: {json_text(label)}"]
             lines += [f"      value: {value:.4g}"]
     return "\n".join(lines)
+
+
+def licence_tag(facts):
+    """Return the Hub's identifier of a generator's licence: "mit", or "other" for those that it does not know."""
+    known = _LICENCES.get((facts.get("licence") or "").strip().lower(), "other")
+    return _slug(facts.get("licence_tag") or known)
 
 
 def _results(facts):
@@ -316,6 +323,19 @@ def _training(training, settings):
     if training.get("remark"):
         lines.append(printable(str(training["remark"])))
     return "\n".join(lines)
+
+
+def _held_out(facts):
+    """Describe the errors against data that training did and did not see, in a sentence on its own line."""
+    found = facts.get("held_out")
+    if not found or not {"box", "error", "error_of_training_data", "real_difference"} <= set(found):
+        return ""
+    errors = [f"{found[key]:.3f}" for key in ("error", "error_of_training_data", "real_difference")]
+    return (
+        f"\nTraining did not see the block {markdown(found['box'])} of the data, one (start, stop) per axis. The "
+        f"generator's error is {errors[0]} against that block and {errors[1]} against the training data; the two parts "
+        f"of the data differ by {errors[2]} themselves."
+    )
 
 
 def _origin(origin):

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from kerasgan3d.files import WriteError
@@ -141,14 +141,17 @@ def search(text: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
     return [_row(model) for model in found if isinstance(model, dict) and _is_name(model.get("id"))]
 
 
-def upload(folder: Path, address: Address, *, private: bool, message: str) -> tuple[str, str]:
-    """Upload the files of a preset folder to the Hub in one commit, creating repository and branch if necessary.
+def upload(
+    folder: Path, address: Address, *, private: bool, message: str, kind: Literal["model", "dataset"] = "model"
+) -> tuple[str, str]:
+    """Upload the files of a folder to the Hub in one commit, creating repository and branch if necessary.
 
     Args:
         folder: Path of a folder that holds only the files to upload.
         address: An Address.
         private: Whether a new repository is private. An existing public one is then refused.
         message: Message of the commit.
+        kind: Kind of the repository. Of a "model" only the files of a preset folder are uploaded.
 
     Returns:
         (address of the page, commit).
@@ -159,33 +162,33 @@ def upload(folder: Path, address: Address, *, private: bool, message: str) -> tu
     """
     from huggingface_hub import HfApi
 
-    size = sum(file.stat().st_size for file in folder.iterdir())
+    size = sum(file.stat().st_size for file in folder.rglob("*"))
+    where: dict[str, Any] = {"repo_id": address.repo, "repo_type": kind}
     with _explained(address.repo, address.revision, writing=True), _without_bars(), uploading():
         api = HfApi(**_library())
-        _by_client(
-            ANSWER_SECONDS, lambda: _patiently(lambda: api.create_repo(address.repo, private=private, exist_ok=True))
-        )
-        if private and within(ANSWER_SECONDS, lambda: _patiently(lambda: _model(address.repo))).get("private") is False:
+        _by_client(ANSWER_SECONDS, lambda: _patiently(lambda: api.create_repo(**where, private=private, exist_ok=True)))
+        told = within(ANSWER_SECONDS, lambda: _patiently(lambda: _about(address.repo, kind=kind))) if private else {}
+        if told.get("private") is False:
             raise ValueError(f"{address.repo} is a public repository, and was not changed. Received: private=True.")
         if (branch := address.revision) is not None and branch != "main":
             _by_client(
                 ANSWER_SECONDS,
-                lambda: _patiently(lambda: api.create_branch(address.repo, branch=branch, exist_ok=True)),
+                lambda: _patiently(lambda: api.create_branch(**where, branch=branch, exist_ok=True)),
             )
         commit = _by_client(
             FILES_SECONDS + size / SLOWEST,
             lambda: _patiently(
                 lambda: api.upload_folder(
-                    repo_id=address.repo,
+                    **where,
                     folder_path=folder,
                     revision=address.revision,
-                    allow_patterns=list(PRESET_FILES),
+                    allow_patterns=list(PRESET_FILES) if kind == "model" else None,
                     commit_message=message,
                 ),
                 waits=(),
             ),
         )
-    page = f"{_endpoint()}/{address.repo}"
+    page = f"{_endpoint()}/{'datasets/' if kind == 'dataset' else ''}{address.repo}"
     page = f"{page}/tree/{address.revision}" if address.revision not in (None, "main") else page
     return page, _checked_commit(address.repo, commit.oid)
 
@@ -198,17 +201,17 @@ def _listing(address, patient):
     waits = _WAITS if patient else _WAITS[:1]
 
     def ask():
-        commit = _checked_commit(address.repo, _patiently(lambda: _model(address.repo, address.revision), waits)["sha"])
+        commit = _checked_commit(address.repo, _patiently(lambda: _about(address.repo, address.revision), waits)["sha"])
         return commit, _patiently(lambda: _tree(address.repo, commit), waits)
 
     with _explained(address.repo, address.revision):
         return within(ANSWER_SECONDS, ask)
 
 
-def _model(repo, revision=None):
+def _about(repo, revision=None, kind="model"):
     """Return the Hub's facts about a revision of a repository: a dict, with its commit as "sha"."""
     of_revision = "" if revision is None else f"/revision/{quote(revision, safe='')}"
-    return {"sha": None, **_answer(f"{_endpoint()}/api/models/{repo}{of_revision}", dict)[0]}
+    return {"sha": None, **_answer(f"{_endpoint()}/api/{kind}s/{repo}{of_revision}", dict)[0]}
 
 
 def _checked_commit(repo, commit):

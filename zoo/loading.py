@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasgan3d.folder import CARD, read_facts
+from kerasgan3d.folder import CARD, checked_card, read_facts
 from kerasgan3d.zoo import hub
 from kerasgan3d.zoo.hub_address import SCHEME, Address, parse
 from kerasgan3d.zoo.hub_cache import Snapshot, origin_of
+from kerasgan3d.zoo.versions import told_version
 
 if TYPE_CHECKING:
     from kerasgan3d.models import Generator
@@ -34,7 +35,8 @@ def path(name: str | os.PathLike[str], revision: str | None = None) -> Path:
         name: A name of ``list_presets()``; the path of a preset folder, or of a run's folder, which stands for its
             ``best``; "org/name" or "org/name@revision" on the Hub. Shipped generators take precedence over folders of
             the same name, and folders over the Hub: write ``./name`` for the folder, "hf://org/name" for the Hub.
-        revision: For the Hub: a branch, a tag or a commit; its main branch if None.
+        revision: For the Hub: a branch, a tag or a commit; its main branch if None. For a shipped generator: its
+            version, which must be the one that ships.
 
     Returns:
         Path of the folder.
@@ -105,9 +107,9 @@ def info(name: str | os.PathLike[str], revision: str | None = None) -> dict[str,
         name, revision: As for ``path``.
 
     Returns:
-        dict: "name", "description", "phases", "voxel_size" (µm), "generator" (hyper-parameters), "training" (data,
-        recipe, steps ...), "fidelity" (measure to real and generated), "weights" (sha256, bytes), where known; "repo"
-        and "revision" (the commit) of one from the Hub.
+        dict: "name", "version", "description", "phases", "voxel_size" (µm), "generator" (hyper-parameters), "training"
+        (data, recipe, steps ...), "fidelity" (measure to real and generated), "weights" (sha256, bytes), where known;
+        "repo" and "revision" (the commit) of one from the Hub.
 
     Raises:
         ValueError, FileNotFoundError: if there is no such generator, or its folder is incomplete.
@@ -130,7 +132,8 @@ def load_generator(source: str | os.PathLike[str], revision: str | None = None) 
         source: A name of ``list_presets()``, a preset folder such as ``train`` makes, or "org/name" on the Hub; see
             ``path`` for the precedence.
         revision: For the Hub: a branch, a tag or a commit; its main branch if None. The commit is recorded in the
-            generator's card and in the provenance of every volume.
+            generator's card and in the provenance of every volume. For a shipped generator: its version, which must be
+            the one that ships; the message says where others are.
 
     Returns:
         Generator, with ``phases``, ``voxel_size`` and ``card``.
@@ -150,7 +153,7 @@ def _found(name, revision, names=hub.PRESET_FILES):
     folder = _here(name)
     if folder is not None:
         if revision is not None:
-            raise ValueError(f"`revision` must be None for a shipped generator or a folder. Received: {revision!r}.")
+            _check_version(folder, revision)
         return folder, origin_of(folder)
     address = parse(name, revision)
     if address is None:
@@ -164,6 +167,15 @@ def _found(name, revision, names=hub.PRESET_FILES):
             raise
         raise hub.HubError(f"{name} is no folder here, and {error}") from None
     return snapshot.folder, snapshot.origin
+
+
+def _check_version(folder, revision):
+    """Check that a folder is a shipped generator of this version."""
+    if folder.parent != _SHIPPED:
+        raise ValueError(f"`revision` must be None for a shipped generator or a folder. Received: {revision!r}.")
+    shipped = checked_card(folder / CARD).get("version")
+    if revision != shipped:
+        raise ValueError(told_version(folder.name, revision, shipped))
 
 
 def _here(name):

@@ -1,5 +1,7 @@
 """Publishing of generators on the Hub."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import tempfile
@@ -22,12 +24,14 @@ from kerasgan3d.folder import (
     read_json,
     write_json,
 )
+from kerasgan3d.progress import Told
 from kerasgan3d.zoo import hub
 from kerasgan3d.zoo.card import card_text, complete
-from kerasgan3d.zoo.hub_address import SCHEME, parse
-from kerasgan3d.zoo.loading import path
+from kerasgan3d.zoo.examples import sample_examples, write_examples
+from kerasgan3d.zoo.hub_address import SCHEME, Address, parse
+from kerasgan3d.zoo.loading import list_presets, path
 
-ABOUT = ("name", "description", "data", "citation", "licence")
+ABOUT = ("name", "version", "description", "data", "citation", "licence")
 # Facts that users of a generator rely on, with the arguments that state them.
 _STATED = {
     "name": "a name to pass as `about['name']`",
@@ -76,8 +80,8 @@ def publish(
         repo_id: "org/name"; the repository is created if necessary.
         private: Whether a new repository is private.
         revision: The branch, created if necessary; the main one if None.
-        about: Dict of facts for the card that the folder lacks or that replace its own: "name", "description", "data",
-            "citation", "licence".
+        about: Dict of facts for the card that the folder lacks or that replace its own: "name", "version",
+            "description", "data", "citation", "licence".
         message: Message of the commit.
         dry_run: Whether only to check, and to return what would be uploaded.
 
@@ -120,6 +124,64 @@ def publish(
         name = checked_card(copy / CARD)["name"]
         url, commit = hub.upload(copy, address, private=private, message=message or f"Publish {name} with kerasgan3d")
     return Published(address.repo, url, commit, files)
+
+
+def publish_all(
+    owner: str,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    examples: str | None = "kerasgan3d-examples",
+    size: int = 128,
+    count: int = 1,
+    dry_run: bool = False,
+    progress: Told = None,
+) -> list[Published]:
+    """Publish all generators that ship with kerasgan3d on the Hub, and a dataset of volumes that they make.
+
+        publish_all("org")
+
+    Each becomes the model "org/name", as by ``publish``. The dataset holds periodic volumes of each, as TIFF and as
+    OME-Zarr, with a card and their licences; the provenance of the volumes states the commit of their generator. All
+    is checked, and the volumes are made, before anything is uploaded. HF_ENDPOINT selects a Hub of one's own.
+
+    Args:
+        owner: The user or the organisation.
+        private: Whether new repositories are private.
+        revision: The branch, created if necessary; the main one if None.
+        examples: Name of the dataset; None for no dataset.
+        size: Edge length of its volumes in voxels.
+        count: Number of volumes of each generator.
+        dry_run: Whether only to check, and to return what would be uploaded.
+        progress: A function (volumes done, all volumes). None and False as for ``Generator.sample``.
+
+    Returns:
+        list of Published, one for each generator and the last for the dataset.
+
+    Raises:
+        ValueError: if ``owner`` or ``examples`` is no such name, or as for ``publish``.
+        OSError: as for ``publish``.
+    """
+    names = list_presets()
+    for what, name in (("owner", owner), ("examples", examples)):
+        good = isinstance(name, str) and "/" not in name and parse(f"{name}/{name}") is not None
+        if not good and (name is not None or what == "owner"):
+            raise ValueError(f"`{what}` must be a name on the Hub, without a slash. Received: {name!r}.")
+    published = [publish(name, f"{owner}/{name}", revision=revision, dry_run=True) for name in names]
+    volumes = {} if examples is None else sample_examples(names, size=size, count=count, progress=progress)
+    if not dry_run:
+        options = {"private": private, "revision": revision}
+        published = [publish(name, f"{owner}/{name}", **options) for name in names]
+    if examples is None:
+        return published
+    origins = {name: {"repo": each.repo, "revision": each.commit} for name, each in zip(names, published, strict=True)}
+    with tempfile.TemporaryDirectory(prefix="kerasgan3d-") as temporary:
+        files = write_examples(Path(temporary), volumes, {} if dry_run else origins)
+        address, url, commit = Address(f"{owner}/{examples}", revision), None, None
+        if not dry_run:
+            message = "Publish volumes generated with kerasgan3d"
+            url, commit = hub.upload(Path(temporary), address, private=private, message=message, kind="dataset")
+    return [*published, Published(address.repo, url, commit, files)]
 
 
 def check_publishable(folder: str | os.PathLike[str], about: Mapping[str, str] | None = None) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import h5py
+import numpy as np
 
 from kerasgan3d.models.architectures import LIMITS, kernel_weights
 
@@ -70,6 +71,36 @@ def check_structure(path, shapes):
             if counter
         ]
         _refuse(path, "; ".join(parts))
+
+
+def halve(path):
+    """Rewrite a file of weights with its kernels as float16; all else, such as normalisation, keeps its precision.
+
+    Args:
+        path: Path of the file.
+
+    Raises:
+        ValueError: if a kernel exceeds the range of float16.
+    """
+    half = path.with_name(f"{path.name}.half")
+
+    def copy(name, item):
+        if isinstance(item, h5py.Group):
+            made = file.require_group(name)
+        elif item.ndim < 2:
+            made = file.create_dataset(name, data=item[...])
+        else:
+            with np.errstate(over="ignore"):
+                kernel = item[...].astype("float16")
+            if not np.isfinite(kernel).all():
+                raise ValueError(f"`precision` must be 'float32' for a kernel up to {np.abs(item[...]).max():.3g}.")
+            made = file.create_dataset(name, data=kernel)
+        made.attrs.update(item.attrs)
+
+    with h5py.File(path, "r") as whole, h5py.File(half, "w") as file:
+        file.attrs.update(whole.attrs)
+        whole.visititems(copy)
+    half.replace(path)
 
 
 def _walk(path, group, name, depth, seen, found):

@@ -27,7 +27,7 @@ from kerasgan3d.folder import (
     read_json,
     write_json,
 )
-from kerasgan3d.models._weights_file import check_size, check_structure
+from kerasgan3d.models._weights_file import check_size, check_structure, halve
 from kerasgan3d.models.generator import Generator
 from kerasgan3d.texts import clipped, shown
 
@@ -41,6 +41,8 @@ def save_preset(
     folder: str | os.PathLike[str],
     card: dict[str, Any] | None = None,
     reference: dict[str, Any] | None = None,
+    *,
+    precision: str = "float32",
 ) -> Path:
     """Write a generator to a preset folder, replacing an existing preset, including its card and picture.
 
@@ -49,17 +51,22 @@ def save_preset(
     Args:
         generator: The Generator.
         folder: The output folder; created if necessary, but its parent must exist.
-        card: JSON-serialisable dict; ``generator.card`` if None. The format's number, the phases, the voxel size and
-            the weights' sha256 and size are added.
+        card: JSON-serialisable dict; ``generator.card`` if None, without the version of the folder that the generator
+            was loaded from. The format's number, the phases, the voxel size and the weights' sha256 and size are added.
         reference: dict of statistics of the real data, or None.
+        precision: Numbers of the file: "float32", or "float16" for kernels of half the size. The voxels are then those
+            of the folder's generator, no longer those of ``generator``: measure the folder, not the generator.
 
     Returns:
         Path of the folder.
 
     Raises:
+        ValueError: if ``precision`` is neither, or a kernel exceeds the range of float16.
         OSError: if the folder cannot be written.
     """
     folder = Path(folder)
+    if precision not in ("float32", "float16"):
+        raise ValueError(f"`precision` must be 'float32' or 'float16'. Received: {precision!r}.")
     if not folder.absolute().parent.is_dir():
         raise FileNotFoundError(f"the folder to make {folder.name} in must exist. Received: {folder.parent}.")
     with replacing(folder) as temporary:
@@ -69,13 +76,16 @@ def save_preset(
             raise WriteError(f"{folder} could not be written. Is there room on the disk?") from error
         if (temporary / "assets").is_dir():
             (temporary / "assets").rmdir()
+        if precision == "float16":
+            halve(temporary / WEIGHTS)
         weights = (temporary / WEIGHTS).read_bytes()
+        digest = hashlib.sha256(weights).hexdigest()
         card = {
-            **(generator.card if card is None else card),
+            **(_still_valid(generator.card, digest) if card is None else card),
             "format": NEWER_FORMAT if generator.depths or generator.conditions is not None else FORMAT,
             "phases": list(generator.phases),
             "voxel_size": generator.voxel_size,
-            "weights": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)},
+            "weights": {"sha256": digest, "bytes": len(weights)},
         }
         write_json(card, temporary / CARD)
         if reference is not None:
@@ -141,6 +151,11 @@ def load_preset(folder: str | os.PathLike[str], *, origin: dict[str, Any] | None
     generator.card = {**card, "sha256": actual, **(origin or {})}
     generator.preview = folder / PREVIEW
     return generator
+
+
+def _still_valid(card: dict[str, Any], digest: str) -> dict[str, Any]:
+    """Return a generator's card, without its version if the file of weights is not the one it was loaded from."""
+    return {key: value for key, value in card.items() if key != "version" or card.get("sha256") in (None, digest)}
 
 
 def _checked_arguments(config: dict[str, Any], path: Path) -> dict[str, Any]:

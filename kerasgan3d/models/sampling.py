@@ -89,6 +89,8 @@ class SamplingMethods:
         if size.scan is not None:
             size.scan.check_labels(len(self.phases))
         fitted = replace(size, **network)
+        if self.conditions is not None and fitted.conditions is not None:
+            self.conditions.check_stated(fitted.conditions, fitted.cells[1])
         return self._steered(size if size == fitted else fitted, fractions, beyond, blend)
 
     def _steered(self, job: SamplingJob, fractions: Fractions | None, beyond: bool, blend: Blend | None) -> SamplingJob:

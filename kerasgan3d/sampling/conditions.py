@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -169,6 +170,22 @@ class Conditions:
         if not beyond:
             self._check_covered(full, phases)
         return full
+
+    def check_stated(self, conditions: dict[str, Any], cells: Sequence[int]) -> None:
+        """Check the conditions of a job, given its number of cells (z, y, x).
+
+        Raises:
+            ValueError: if its "fractions" are not [z][y][x][phase] as `asked` returns them, from 0 to 1.
+        """
+        wish: np.ndarray = np.array(np.nan)
+        with contextlib.suppress(TypeError, ValueError):
+            wish = np.asarray(conditions.get("fractions"), "float64")
+        fits = wish.ndim == 4 and all(n in (1, count) for n, count in zip(wish.shape, cells, strict=False))
+        if not fits or wish.shape[3] != self.n_phases or not ((wish >= 0) & (wish <= 1)).all():
+            raise ValueError(
+                f"`conditions` of a job must give fractions from 0 to 1 as [z][y][x][{self.n_phases}], of length 1 or "
+                f"as many as its lattice steps, {' x '.join(map(str, cells))}. Received: {conditions!r:.200}."
+            )
 
     def standardised(self, fractions: np.ndarray) -> np.ndarray:
         """Return the y (..., n), float32, that makes the network produce these fractions (..., n)."""

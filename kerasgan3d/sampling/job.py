@@ -23,6 +23,7 @@ from kerasgan3d.sampling.scan import FittedField, Scan
 DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact generator
 
 _STEERED = ("conditions", "blend", "scan")
+_ORIGIN = ("name", "version", "sha256", "repo", "revision", "tuned_from")  # facts of a card, for the provenance
 
 Size = int | Sequence[int]
 Periodic = bool | str | Sequence[bool]
@@ -233,7 +234,7 @@ class SamplingJob:
 
     def record(self, phases: tuple[str, ...], voxel_size: float | None, card: dict[str, Any]) -> VolumeRecord:
         """Return the metadata of the volume's file, given the generator's phases, voxel size (µm) and card."""
-        origin = {key: card[key] for key in ("name", "sha256", "repo", "revision", "tuned_from") if key in card}
+        origin = {key: card[key] for key in _ORIGIN if key in card}
         provenance = {
             "kerasgan3d": __version__,
             **({"generator": origin} if origin else {}),

@@ -35,9 +35,9 @@ from kerasgan3d.texts import printable
 if TYPE_CHECKING:
     from kerasgan3d.models import Generator
 
-_ORIGIN = ("name", "sha256", "repo", "revision")
+_ORIGIN = ("name", "version", "sha256", "repo", "revision")
 # Measurements of a generator that do not hold for a tuned one.
-_MEASURED = ("fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "granulometry")
+_MEASURED = ("fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "granulometry", "held_out")
 _SHARES = ("volume_fraction", "connected_fraction", "relative_diffusivity")
 _PATIENCE = 10  # generations without a better one, once all targets are met
 _JUDGING = 2  # parts of the work in progress reports: one for each side

@@ -33,6 +33,7 @@ print(kerasgan3d.measure(volume).volume_fractions, fractions, areas, diffusivity
 joined = generator.sample((16, 16, 64), seed=1, blend=(2, {"x": [0, 0, 1, 1]}))
 found = kerasgan3d.search(generator, ["D_rel.pore.z=0.2", "ssa.NMC>0.4"], size=64, count=10, out="found.csv")
 assert_type(generator.sample(found.best.job), Volume)
+assert_type(kerasgan3d.reproduce("a.tif", "again.tif", generator="run").same, bool)
 comparison = kerasgan3d.compare("scan.tif", generator, count=20)
 kerasgan3d.render(volume, "volume.png", axis="z", colors={"pore": "black"}, dpi=300)
 volume.save("volume.tif")
