@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasgan3d.sampling.scan import UNKNOWN, Scan
 
-_ROUNDS = 20  # steps of the correction; after more of them, fewer labels change across a joint than elsewhere
+_ROUNDS = 22  # steps of the correction; after more of them, fewer labels change across a joint than elsewhere
 _DOUBT = 0.1  # divisor of logits, as at the end of a fit
 _MOST_VOXELS = 80  # per side of what is corrected at once
 
