@@ -333,7 +333,10 @@ def _logits(network, latents):
     """Return the logits of latents (z, y, x, channels): float32 (z, y, x, phases)."""
     from keras import ops
 
-    return ops.convert_to_numpy(ops.stop_gradient(network.logits(ops.convert_to_tensor(latents[np.newaxis]))))[0]
+    from kerasgan3d.backend import backend
+
+    batch = ops.convert_to_tensor(latents[np.newaxis])
+    return ops.convert_to_numpy(backend().without_gradients(lambda: network.logits(batch)))[0]
 
 
 def _slopes_of(network: Generator, n: int, scatter: float) -> Callable[..., Any]:
