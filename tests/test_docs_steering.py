@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kerasgan3d import load_generator
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the tests were taken out of the repository")
 
@@ -36,6 +38,27 @@ def test_the_comparison_is_made_of_what_it_says(maker, make_generator):
     fractions = [float(row[2]) for row in rows if row[0] == "volume_fraction"]
     assert sum(fractions) == pytest.approx(1, abs=1e-3)
     assert "Of " in maker.blends_text(rows, 3, 8)
+
+
+def test_a_scan_is_continued_and_closed_into_the_page(maker, small_preset, tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "steering.md").write_text("before\n<!-- docs/steering.py extend -->\n<!-- end -->\nafter\n", "utf-8")
+    for name, value in (("PAGE", tmp_path / "steering.md"), ("IMAGES", tmp_path / "images"), ("STEPS", 2)):
+        monkeypatch.setattr(maker, name, value)
+    load_generator(small_preset).sample(24, seed=5).save(tmp_path / "real.tif")
+    maker.extend(small_preset, tmp_path / "real.tif", 2, 24, tmp_path / "fits")
+    page = (tmp_path / "steering.md").read_text("utf-8")
+    assert page.startswith(
+        "before\n<!-- docs/steering.py extend -->\nHalf of a real block of 24³ voxels, continued from 2"
+    )
+    assert page.endswith("<!-- end -->\nafter\n")
+    assert "\n| label changes | " in page
+    assert "\n| volume fraction | pore | " in page
+    assert re.search(r"cut of 16³ voxels becomes a periodic volume of 24³ in \d+\.\d min on \d+ cores; ", page)
+    assert {path.name for path in tmp_path.rglob("*.*")} >= {"half-40001.npz", "closed.npz", "extend-closed.png"}
+    maker.extend(small_preset, tmp_path / "real.tif", 2, 24, tmp_path / "fits")
+    again = (tmp_path / "steering.md").read_text("utf-8")
+    assert again == re.sub(r" in \S+ min on \d+ cores", "", page)
 
 
 def test_costs_are_of_what_is_across_the_fractions(maker):

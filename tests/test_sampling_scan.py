@@ -59,6 +59,27 @@ def test_known_voxels_are_kept_and_no_tile_or_worker_is_seen(make_generator, tmp
     assert (told["sha256"], told["file"], told["known_voxels"]) == (scan.digest, "scan.tif", 5 * 6 * 7 - 1)
 
 
+@pytest.mark.parametrize("periodic", [False, True], ids=str)
+def test_a_border_stands_beside_known_voxels_and_never_in_their_place(make_generator, periodic):
+    generator, plain = make_generator(), some_scan(periodic=periodic)
+    border = np.full((9, 10, 11), UNKNOWN, "uint8")
+    border[:, 4, 5] = [0, 1, 2, 0, 1, 2, 0, 1, 2]  # of the structure from z = -2 on, at y = 2 and x = 3
+    scan = Scan(plain.labels, plain.points, plain.values, plain.facts, border)
+    jobs = [replace(generator.job(SIZE, periodic=periodic, seed=3, offset=OFFSET), scan=each) for each in (plain, scan)]
+    before, whole = (generator.sample(job).labels for job in jobs)
+    column = whole[1:10, 0, 8]
+    np.testing.assert_array_equal(column, [0, 1, *scan.labels[:, 2, 3], 1, 2])
+    whole_but = before.copy()
+    whole_but[1:10, 0, 8] = column
+    np.testing.assert_array_equal(whole, whole_but)
+    np.testing.assert_array_equal(generator.sample(replace(jobs[1], tile=(4, 8, 4))).labels, whole)
+    np.testing.assert_array_equal(generator.windows(jobs[1])((2, 0, 4), (6, 7, 8)), whole[2:8, :7, 4:12])
+    np.testing.assert_array_equal(generator.sample_probabilities(jobs[1]).argmax(-1), whole)
+    assert SamplingJob.from_json(json.loads(json.dumps(jobs[1].to_json()))) == jobs[1] != jobs[0]
+    assert "border" not in plain.to_json()
+    assert scan.told()["corrected_voxels"] == 9
+
+
 def test_a_job_holds_a_scan_as_json_and_none_where_there_is_none(make_generator):
     generator, scan = make_generator(), some_scan()
     job = replace(generator.job(SIZE, seed=3), scan=scan)
@@ -90,6 +111,14 @@ WRONG = {
     "flat": (lambda: Scan(np.zeros((2, 2)), np.zeros((0, 3)), np.zeros((0, 5))), r"known voxels \(z, y, x\)"),
     "unknown": (lambda: Scan(np.full((2, 2, 2), UNKNOWN), np.zeros((0, 3)), np.zeros((0, 5))), "all of them unknown"),
     "points": (lambda: Scan(np.zeros((2, 2, 2)), np.zeros((1, 3)), np.zeros((2, 5))), r"points \(m, 3\) and finite"),
+    "border": (
+        lambda: Scan(np.zeros((2, 2, 2)), np.zeros((0, 3)), np.zeros((0, 5)), border=np.zeros((4, 4, 6))),
+        r"wider than its voxels by as much at every face. Received: \(4, 4, 6\) for \(2, 2, 2\)",
+    ),
+    "no rim": (
+        lambda: Scan.from_json(some_scan().to_json() | {"border": ""}),
+        "`scan` of a job must be a dict of",
+    ),
     "nan": (lambda: Scan(np.zeros((2, 2, 2)), np.zeros((1, 3)), np.full((1, 5), np.nan)), "finite values"),
     "small": (
         lambda: SamplingJob((4, 8, 8), seed=1, periodic=True, stride=4, scan=some_scan()),

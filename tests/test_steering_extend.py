@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from kerasgan3d import Volume, io
 from kerasgan3d.cli import main
 from kerasgan3d.sampling import Conditions
-from kerasgan3d.sampling.scan import UNKNOWN
+from kerasgan3d.sampling.scan import UNKNOWN, Scan
 from kerasgan3d.steering import extend, extension
-from kerasgan3d.steering.fit import weights_of
+from kerasgan3d.steering.border import weights_of
 from kerasgan3d.steering.joint import joint_statistics
 from kerasgan3d.steering.lbfgs import Descent
 
@@ -82,6 +82,17 @@ def test_the_report_tells_what_lies_across_the_joint(closed):
     assert [start["label_changes"] for start in closed.report["starts"]][closed.report["chosen"]] == (
         rows["label changes"]["joint"]
     )
+
+
+def test_surfaces_go_on_across_the_joint(generator, closed):
+    scan = closed.job.scan
+    assert scan.border.shape == (20, 16, 14)
+    bare = replace(closed.job, scan=Scan(scan.labels, scan.points, scan.values))
+    plain, volume = generator.sample(bare), generator.sample(closed.job)
+    known = scan.known((-4, -2, -3), volume.shape, closed.job.period) != UNKNOWN
+    before, after = (joint_statistics(each.labels, known, PHASES, 4)[0]["joint"] for each in (plain, volume))
+    assert after == closed.report["joint"][0]["joint"] < before
+    assert np.count_nonzero(plain.labels != volume.labels) == volume.provenance["scan"]["corrected_voxels"]
 
 
 def test_statistics_are_those_of_counting():

@@ -31,13 +31,23 @@ class Scan:
         points: Integers (m, 3), the lattice points (z, y, x) that were fitted, counted from 0 along periodic axes.
         values: (m, channels), values at these points, which replace those of the seed.
         facts: Facts for a volume's provenance, a JSON-serialisable dict.
+        border: uint8, wider than ``labels`` by the same number of voxels at every face: labels that replace generated
+            ones beside known voxels; ``UNKNOWN`` elsewhere. None for no such labels.
 
     Raises:
         ValueError: if shapes do not match, values are not finite, or no voxel is known.
     """
 
-    def __init__(self, labels: np.ndarray, points: np.ndarray, values: np.ndarray, facts: dict[str, Any] | None = None):
+    def __init__(
+        self,
+        labels: np.ndarray,
+        points: np.ndarray,
+        values: np.ndarray,
+        facts: dict[str, Any] | None = None,
+        border: np.ndarray | None = None,
+    ):
         self.labels = np.ascontiguousarray(labels, "uint8")
+        self.border = None if border is None else np.ascontiguousarray(border, "uint8")
         self.points = np.ascontiguousarray(points, "<i4")
         self.values = np.ascontiguousarray(values, "<f4")
         self.facts = facts or {}
@@ -50,6 +60,16 @@ class Scan:
                 "a scan must have points (m, 3) and finite values (m, channels). "
                 f"Received: {self.points.shape} and {self.values.shape}."
             )
+        if self.border is not None and self.border.shape != tuple(n + 2 * self._rim for n in self.labels.shape):
+            raise ValueError(
+                "the border of a scan must be wider than its voxels by as much at every face. "
+                f"Received: {self.border.shape} for {self.labels.shape}."
+            )
+
+    @property
+    def _rim(self) -> int:
+        """Number of voxels by which the border is wider at each face."""
+        return 0 if self.border is None else (self.border.shape[0] - self.labels.shape[0]) // 2
 
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, Scan) and self.digest == other.digest
@@ -59,10 +79,10 @@ class Scan:
 
     @cached_property
     def digest(self) -> str:
-        """Return the sha256 of voxels, points and values."""
+        """Return the sha256 of voxels, points, values and border."""
         total = hashlib.sha256(json.dumps([self.labels.shape, self.values.shape]).encode())
-        for array in (self.labels, self.points, self.values):
-            total.update(array.data)
+        for array in (self.labels, self.points, self.values, self.border):
+            total.update(b"" if array is None else array.data)
         return total.hexdigest()
 
     @cached_property
@@ -88,20 +108,28 @@ class Scan:
         """
         return _window(self.labels, (0, 0, 0), start, shape, period, UNKNOWN)
 
+    def kept(self, start: Sequence[int], shape: Sequence[int], period: Sequence[int | None]) -> np.ndarray:
+        """Return the labels of a window that are not the generator's: as `known`, and those of the border."""
+        known = self.known(start, shape, period)
+        if self.border is None:
+            return known
+        border = _window(self.border, (-self._rim,) * 3, start, shape, period, UNKNOWN)
+        return np.where(known == UNKNOWN, border, known)
+
     def keep(self, voxels: np.ndarray, start: Sequence[int], period: Sequence[int | None]) -> None:
-        """Write the known voxels into generated labels (z, y, x) or probabilities (z, y, x, phases), in place.
+        """Write what is `kept` into generated labels (z, y, x) or probabilities (z, y, x, phases), in place.
 
         Args:
             voxels: Voxels of a window that begins at ``start``; changed.
             start, period: As for `known`.
         """
         for place, plane in enumerate(voxels):  # plane by plane, to save memory
-            known = self.known((start[0] + place, *start[1:]), (1, *voxels.shape[1:3]), period)[0]
-            where = known != UNKNOWN
+            kept = self.kept((start[0] + place, *start[1:]), (1, *voxels.shape[1:3]), period)[0]
+            where = kept != UNKNOWN
             if voxels.ndim == 3:
-                plane[where] = known[where]
+                plane[where] = kept[where]
             else:
-                plane[where] = known[where, np.newaxis] == np.arange(voxels.shape[3])
+                plane[where] = kept[where, np.newaxis] == np.arange(voxels.shape[3])
 
     def check_labels(self, n_phases: int) -> None:
         """Check that all labels are below ``n_phases``.
@@ -109,7 +137,8 @@ class Scan:
         Raises:
             ValueError: if one is not.
         """
-        highest = int(self.labels[self.labels != UNKNOWN].max())
+        both = [self.labels.ravel(), *([] if self.border is None else [self.border.ravel()])]
+        highest = max(int(labels[labels != UNKNOWN].max(initial=0)) for labels in both)
         if highest >= n_phases:
             raise ValueError(f"a scan must hold labels of {n_phases} phases, from 0 on. Received: {highest}.")
 
@@ -118,6 +147,8 @@ class Scan:
         known = hashlib.sha256(self.labels.data).hexdigest()
         count = int(np.count_nonzero(self.labels != UNKNOWN))
         size = {"shape": list(self.labels.shape), "known_voxels": count, "fitted_latents": len(self.points)}
+        if self.border is not None:
+            size["corrected_voxels"] = int(np.count_nonzero(self.border != UNKNOWN))
         return {**size, "known_sha256": known, "sha256": self.digest, **self.facts}
 
     def to_json(self) -> dict[str, Any]:
@@ -128,6 +159,7 @@ class Scan:
             "channels": self.values.shape[1],
             **{name: _text(getattr(self, name)) for name in ("labels", "points", "values")},
             "facts": self.facts,
+            **({} if self.border is None else {"rim": self._rim, "border": _text(self.border)}),
         }
 
     @classmethod
@@ -138,14 +170,19 @@ class Scan:
             ValueError: if the record is not a result of `to_json`.
         """
         names = {"shape", "count", "channels", "labels", "points", "values", "facts"}
-        if not isinstance(record, dict) or set(record) != names or not isinstance(record["facts"], dict):
+        more = {"rim", "border"} if isinstance(record, dict) and "border" in record else set()
+        if not isinstance(record, dict) or set(record) != names | more or not isinstance(record["facts"], dict):
             raise ValueError(
                 f"`scan` of a job must be a dict of {', '.join(sorted(names))}. Received: {record!r:.200}."
             )
         shape = check_triple(record["shape"], "shape of a scan", 1)
         m, channels = (check_integer(record[name], f"{name} of a scan", 0) for name in ("count", "channels"))
         labels, points = _array(record["labels"], "u1", shape), _array(record["points"], "<i4", (m, 3))
-        return cls(labels, points, _array(record["values"], "<f4", (m, channels)), record["facts"])
+        values, border = _array(record["values"], "<f4", (m, channels)), None
+        if more:
+            rim = check_integer(record["rim"], "rim of a scan", 0)
+            border = _array(record["border"], "u1", [n + 2 * rim for n in shape])
+        return cls(labels, points, values, record["facts"], border)
 
     def check_fits(self, size: Sequence[int], periodic: Sequence[bool]) -> None:
         """Check that the scan fits into a structure of ``size`` voxels (z, y, x) along its periodic axes.

@@ -14,7 +14,7 @@ from kerasgan3d.phases import default_names
 from kerasgan3d.progress import Told, reported
 from kerasgan3d.sampling.job import Periodic, SamplingJob, Size
 from kerasgan3d.sampling.scan import UNKNOWN, Scan
-from kerasgan3d.steering.fit import Fit, State, fit_starts, kept_seed, weights_of
+from kerasgan3d.steering.fit import Fit, State, fit_starts, kept_seed
 from kerasgan3d.steering.joint import joint_statistics
 from kerasgan3d.steering.source import as_generator
 from kerasgan3d.volume import Volume
@@ -124,19 +124,18 @@ def extension(
     at = _placed(labels, job, at, scan.periodic)
     # Of the whole the scan's place is chosen by the window's: the structure, and its fit, are the same for any size.
     job = replace(job, offset=(-at[0], -at[1], -at[2])).seeded()
-    weights = _weights(labels, job, at)
     period = job.plan.period
     field = job.field(generator.latent_channels, generator.conditions)
-    fit = Fit(generator, field, labels, weights, period, check_seed(job.seed))
+    fit = Fit(generator, field, labels, _beyond(labels, job, at), period, check_seed(job.seed))
     found = State(state, check_seed(job.seed), fit.digest(f"{generator.pieces().digest} {period} {starts} {steps}"))
     with reported(progress, "fitting", "steps") as report:
         fit_starts(fit, found, starts, steps, report)
     facts = {"at": list(at), **({"file": scan.provenance["file"]} if "file" in scan.provenance else {})}
-    jobs = [replace(job, scan=Scan(labels, fit.points, each.values)) for each in found.done]
+    jobs = [replace(job, scan=Scan(labels, fit.points, each.values, border=each.border)) for each in found.done]
     joints = [_joint(generator, each, at) for each in jobs]
     chosen = min(range(starts), key=lambda i: found.done[i].loss)
     told = _told(found.done, joints, chosen, generator.latent_channels)
-    best = Scan(labels, fit.points, found.done[chosen].values, {**facts, "fit": told})
+    best = Scan(labels, fit.points, found.done[chosen].values, {**facts, "fit": told}, found.done[chosen].border)
     return Extension(replace(job, scan=best), {**facts, "counted_voxels": fit.voxels, **told})
 
 
@@ -231,8 +230,8 @@ def _placed(labels, job, at, continues):
     return at
 
 
-def _weights(labels, job, at):
-    """Return the weight of each known voxel in the fit.
+def _beyond(labels, job, at):
+    """Return for each axis whether there is something to generate below and above the scan.
 
     Raises:
         ValueError: if nothing is generated beside known voxels.
@@ -244,7 +243,7 @@ def _weights(labels, job, at):
             f"there must be something to generate. Received: a scan of {_by(labels.shape)} voxels, all of them known, "
             "for as many. `size` makes room around it, `unknown` within it."
         )
-    return weights_of(labels, beyond, job.stride, job.stride / 8)
+    return beyond
 
 
 def _joint(generator, job, at):

@@ -6,6 +6,7 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,8 @@ import numpy as np
 
 from kerasgan3d.files import replacing
 from kerasgan3d.sampling.generate import Field
-from kerasgan3d.sampling.scan import UNKNOWN, Scan
+from kerasgan3d.sampling.scan import FittedField, Scan
+from kerasgan3d.steering.border import border_of, weights_of
 from kerasgan3d.steering.lbfgs import Descent
 
 if TYPE_CHECKING:
@@ -50,37 +52,14 @@ class Fitted(NamedTuple):
         loss: Mean cross-entropy of the voxels that count, by their weights.
         agreement: Share of them that the generator makes as they are known.
         touching: The same of those that touch what is generated.
+        border: uint8 (z, y, x), of `border_of`.
     """
 
     values: np.ndarray
     loss: float
     agreement: float
     touching: float
-
-
-def weights_of(labels: np.ndarray, beyond: Sequence[tuple[bool, bool]], reach: int, depth: float) -> np.ndarray:
-    """Return the weight of each known voxel: 1 where it touches a generated one, decreasing with distance.
-
-    Args:
-        labels: uint8 (z, y, x), ``UNKNOWN`` where a voxel is generated.
-        beyond: For each axis, whether there is something to generate below and above the box.
-        reach: Voxels; known ones that are farther from what is generated do not count.
-        depth: Voxels along which the weight falls to 1/e.
-
-    Returns:
-        float32 (z, y, x), 0 where nothing is known.
-    """
-    from scipy.ndimage import distance_transform_cdt
-
-    known = np.ones([n + 2 for n in labels.shape], bool)
-    # The layer around the box is generated where it lies within what is sampled.
-    within = [np.r_[low, np.ones(n, bool), high] for n, (low, high) in zip(labels.shape, beyond, strict=True)]
-    known[np.ix_(*within)] = False
-    known[1:-1, 1:-1, 1:-1] = labels != UNKNOWN
-    distance = distance_transform_cdt(known, "chessboard")[1:-1, 1:-1, 1:-1]
-    weights = np.exp((1 - distance) / depth).astype("float32")
-    weights[(distance < 1) | (distance > reach)] = 0
-    return weights
+    border: np.ndarray
 
 
 class Fit:
@@ -96,7 +75,7 @@ class Fit:
         generator: The Generator.
         field: What the seed gives, a Field.
         labels: uint8 (z, y, x) from the origin on, ``UNKNOWN`` where a voxel is generated.
-        weights: float32 (z, y, x), of `weights_of`.
+        beyond: For each axis, whether there is something to generate below and above them.
         period: Period per axis in lattice steps, or None.
         seed: From which the starts are drawn.
 
@@ -110,21 +89,25 @@ class Fit:
         generator: Generator,
         field: Field,
         labels: np.ndarray,
-        weights: np.ndarray,
+        beyond: Sequence[tuple[bool, bool]],
         period: Sequence[int | None],
         seed: int,
     ):
         self._seed, self._latents, self._channels = seed, generator.latent_channels, generator.input_channels
-        self._conditions = generator.conditions
+        self._conditions, self._network = generator.conditions, generator.folded()
+        self._field, self._labels, self._beyond, self._period = field, labels, beyond, period
+        self._stride, self._margin = stride, margin = generator.stride, generator.margin
+        weights = weights_of(labels, beyond, stride, stride / 8)
         self.voxels, self._total = int(np.count_nonzero(weights)), float(weights.sum(dtype="float64"))
-        stride, margin = generator.stride, generator.margin
         cells = [-(-n // stride) for n in labels.shape]
         counts = _padded(weights, [n * stride for n in cells]) > 0
         due = counts.reshape([n for c in cells for n in (c, stride)]).any(axis=(1, 3, 5))
         self.points = _points(due, margin, period)
         scan = Scan(labels, self.points, np.zeros((len(self.points), 0)))
         self._blocks = list(_blocks(field, scan, weights, due, period, stride, margin))
-        self._slopes = _slopes_of(generator, self._blocks[0].base)
+        usual = _logits(self._network, self._blocks[0].base)
+        self._scatter = max(float((usual - usual.mean(-1, keepdims=True)).std()), 1e-6)
+        self._slopes = _slopes_of(self._network, len(generator.phases), self._scatter)
 
     def digest(self, more: str) -> str:
         """Return the sha256 of everything on which the fit depends, including the text ``more``."""
@@ -198,8 +181,21 @@ class Fit:
         return value, slopes, told / np.array([self._total, self.voxels, max(1, touching)])
 
     def finished(self, found: np.ndarray, drawn: np.ndarray) -> Fitted:
-        """What came of a start."""
-        return Fitted(self.values(found, drawn), *map(float, self.look(found, drawn, _DOUBTS[-1])[2]))
+        """Return the result of a start."""
+        scan = Scan(self._labels, self.points, self.values(found, drawn))
+        period = [p and p * self._stride for p in self._period]
+        border = border_of(
+            partial(self._window, FittedField(self._field, scan)), scan, self._beyond, period, self._stride
+        )
+        return Fitted(scan.values, *map(float, self.look(found, drawn, _DOUBTS[-1])[2]), border=border)
+
+    def _window(self, field, start, shape):
+        """Return the logits of a window of a field, relative to their standard deviation: (z, y, x, phases)."""
+        first, last = start // self._stride, -(-(start + shape) // self._stride)
+        cells = (last - first + sum(self._margin)).tolist()
+        logits = _logits(self._network, field.window((first - self._margin[0]).tolist(), cells, self._period))
+        cut = tuple(slice(a, a + n) for a, n in zip(start - first * self._stride, shape, strict=True))
+        return logits[cut] / self._scatter
 
     def steps(self, descent: Descent, drawn: np.ndarray, first: int, count: int) -> Iterator[tuple[int, Descent]]:
         """Go on with a descent from what was drawn, after ``first`` of ``count`` steps.
@@ -237,14 +233,14 @@ class State:
 
     def _read(self, path):
         held = _held(path)
-        digest, done, told = str(held["digest"]), held["done"], held["told"]
+        digest, done = str(held["digest"]), zip(held["done"], held["told"], held["borders"], strict=True)
         step, descent = int(held["step"]), Descent(held["found"], held["memory"], held["numbers"])
         if digest != self._digest:
             raise ValueError(
                 f"{path} is the fit of another scan, generator or seed, or was made otherwise: delete it, or name "
                 "another file."
             )
-        self.done = [Fitted(values, *map(float, row)) for values, row in zip(done, told, strict=True)]
+        self.done = [Fitted(values, *map(float, row), border=border) for values, row, border in done]
         self.found = (step, descent) if step else None
 
     def keep(self) -> None:
@@ -255,7 +251,8 @@ class State:
         arrays = {"digest": self._digest, "seed": str(self._seed), "step": step, "found": descent.best}
         arrays |= {"memory": descent.memory, "numbers": descent.numbers}
         arrays["done"] = np.array([each.values for each in self.done])
-        arrays["told"] = np.array([each[1:] for each in self.done])
+        arrays["told"] = np.array([each[1:4] for each in self.done])
+        arrays["borders"] = np.array([each.border for each in self.done])
         with replacing(self._path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
 
@@ -271,7 +268,7 @@ def kept_seed(path: str | os.PathLike[str] | None) -> int | None:
 
 def _held(path):
     """Return the arrays of a fit's file."""
-    names = ("digest", "seed", "done", "told", "step", "found", "memory", "numbers")
+    names = ("digest", "seed", "done", "told", "borders", "step", "found", "memory", "numbers")
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in names}
@@ -332,20 +329,28 @@ def _padded(array, shape):
     return np.pad(array, [(0, n - m) for n, m in zip(shape, array.shape, strict=True)])
 
 
-def _slopes_of(generator: Generator, latents: np.ndarray) -> Callable[..., Any]:
+def _logits(network, latents):
+    """Return the logits of latents (z, y, x, channels): float32 (z, y, x, phases)."""
+    from keras import ops
+
+    from kerasgan3d.backend import backend
+
+    batch = ops.convert_to_tensor(latents[np.newaxis])
+    return ops.convert_to_numpy(backend().without_gradients(lambda: network.logits(batch)))[0]
+
+
+def _slopes_of(network: Generator, n: int, scatter: float) -> Callable[..., Any]:
     """A function from (latents, labels, weights, doubt) to the cross-entropy, how many labels agree, and how many of
     those of weight 1, all as sums; and the gradient of the first at the latents. NumPy to NumPy.
 
     Trained networks are so sure of every voxel that the gradients of their cross-entropy lead nowhere: the logits are
-    divided by ``doubt`` times what they scatter by in the structure of ``latents``.
+    divided by ``doubt`` times ``scatter``, their standard deviation. ``n`` is the number of phases.
     """
     from keras import ops
 
     from kerasgan3d.backend import backend
 
-    network, tools, n = generator.folded(), backend(), len(generator.phases)
-    usual = ops.convert_to_numpy(ops.stop_gradient(network.logits(ops.convert_to_tensor(latents[np.newaxis]))))
-    scatter = max(float((usual - usual.mean(-1, keepdims=True)).std()), 1e-6)
+    tools = backend()
 
     def slopes(latents, labels, weights, scale):
         latents = tools.leaf(latents)
