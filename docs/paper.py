@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import paper_diversity
+import paper_looks
+import paper_made
+import paper_methods
 import paper_periodicity
+import paper_statistics
 import paper_ways
 
 from kerasgan3d import list_presets
@@ -39,6 +43,20 @@ class Made(NamedTuple):
 
 
 FIGURES = {
+    "looks": Made(
+        "the data, volumes in 3D, confidence, and flux through periodic tilings",
+        paper_looks.measure,
+        paper_looks.section,
+        count=8,
+        sizes=(64, 128),
+    ),
+    "statistics": Made(
+        "box plots, relative diffusivity against volume fraction, and S2",
+        paper_statistics.measure,
+        paper_statistics.section,
+        count=400,
+        sizes=(64,),
+    ),
     "periodicity": Made(
         "relative diffusivity of periodic and of cut volumes against their size",
         paper_periodicity.measure,
@@ -46,6 +64,7 @@ FIGURES = {
         count=20,
         sizes=(32, 48, 64, 96, 128, 192, 256),
     ),
+    "ways": Made("three ways of being periodic", paper_ways.measure, paper_ways.section, count=16, sizes=(128,)),
     "diversity": Made(
         "the number of different volumes, and their spread",
         paper_diversity.measure,
@@ -53,7 +72,14 @@ FIGURES = {
         count=200,
         sizes=(64,),
     ),
-    "ways": Made("three ways of being periodic", paper_ways.measure, paper_ways.section, count=16, sizes=(128,)),
+    "methods": Made(
+        "other ways to make a microstructure",
+        paper_methods.measure,
+        paper_methods.section,
+        count=100,
+        sizes=(64, 128, 256),
+    ),
+    "made": Made("materials of four and six phases", paper_made.measure, paper_made.section, count=100, sizes=(256,)),
 }
 
 
@@ -92,6 +118,7 @@ def parsed(arguments):
     parser.add_argument("--sizes", type=int, nargs="+", help="voxels per side")
     parser.add_argument("--axis", choices="zyx", default="z", help="axis of transport")
     parser.add_argument("--large", type=int, default=paper_periodicity.LARGE, help="width of the very large volumes")
+    parser.add_argument("--other", action="append", default=[], metavar="LABEL=FOLDER", help="for methods: a generator")
     parser.add_argument("--workers", type=int, default=2, help="processes that solve")
     parser.add_argument("--work", type=Path, default=Path("paper-work"), help="folder of what is kept but not shown")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the files; the page lies beside it")

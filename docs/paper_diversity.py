@@ -110,7 +110,8 @@ def spread(volumes, generator, workers):
     for key in SPREADS:
         for place in places(SAMPLED[key], generator.phases):
             values = measured[key][(slice(None), *place.index)].reshape(len(volumes), -1).mean(-1)
-            if place.axis in (None, "mean") and values.mean() > 0:
+            least = 0.01 if key == "relative_diffusivity" else 0
+            if place.axis in (None, "mean") and values.mean() > least:
                 name = " ".join(filter(None, (SAMPLED[key].name, place.phase)))
                 found[name] = [float(values.mean()), float(values.std(ddof=1))]
     return found
@@ -129,8 +130,8 @@ def section(files):
         "Does the generator make ever new volumes, or some over and over? Among n volumes, pairs of the same betray a "
         "small number of different ones (the birthday paradox; Arora and Zhang, the paper's references 50 and 51). The "
         "distance of two volumes is the least share of voxels that differ between the middle of one and any window of "
-        f"the other; pairs closer than {ALIKE:g} of the median count as alike. Real sub-volumes do not overlap "
-        "(`python docs/paper.py diversity`).",
+        f"the other; pairs closer than {ALIKE:g} of the median count as alike. Real sub-volumes do not "
+        "overlap, and show how often that is chance (`python docs/paper.py diversity`).",
         "",
     ]
     for file in files:
