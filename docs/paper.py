@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import paper_closed
 import paper_diversity
 import paper_looks
 import paper_made
@@ -28,7 +29,7 @@ Gayon-Lombardo, Mosser, Brandon and Cooper, "Pores for thought" (npj Comput. Mat
 three-phase electrodes with a generative adversarial network. This page repeats its figures with the generators of this
 package and tests its claims. `python docs/paper.py FIGURE` makes a section again with the generators that are in the
 package then; `--data` names the folder of the real images, which are not part of this repository, and what is missing
-there is left out. Times are those of two cores.
+there is left out. Times are those of two cores. Walks between seeds are on the page [Steer structures](steering.md).
 """
 
 
@@ -64,6 +65,13 @@ FIGURES = {
         count=20,
         sizes=(32, 48, 64, 96, 128, 192, 256),
     ),
+    "closed": Made(
+        "relative diffusivity of cuts of a scan, and of the same cuts closed",
+        paper_closed.measure,
+        paper_closed.section,
+        count=8,
+        sizes=(64,),
+    ),
     "ways": Made("three ways of being periodic", paper_ways.measure, paper_ways.section, count=16, sizes=(128,)),
     "diversity": Made(
         "the number of different volumes, and their spread",
@@ -76,7 +84,7 @@ FIGURES = {
         "other ways to make a microstructure",
         paper_methods.measure,
         paper_methods.section,
-        count=100,
+        count=80,
         sizes=(64, 128, 256),
     ),
     "made": Made("materials of four and six phases", paper_made.measure, paper_made.section, count=100, sizes=(256,)),
@@ -119,8 +127,9 @@ def parsed(arguments):
     parser.add_argument("--axis", choices="zyx", default="z", help="axis of transport")
     parser.add_argument("--large", type=int, default=paper_periodicity.LARGE, help="width of the very large volumes")
     parser.add_argument("--other", action="append", default=[], metavar="LABEL=FOLDER", help="for methods: a generator")
+    parser.add_argument("--steps", type=int, default=150, help="for closed: steps of each fit")
     parser.add_argument("--workers", type=int, default=2, help="processes that solve")
-    parser.add_argument("--work", type=Path, default=Path("paper-work"), help="folder of what is kept but not shown")
+    parser.add_argument("--work", type=Path, default=Path("runs/paper"), help="folder of what is kept but not shown")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the files; the page lies beside it")
     return parser.parse_args(arguments)
 

@@ -119,7 +119,7 @@ def spread(volumes, generator, workers):
 
 def alike(side, found, volumes):
     """Return the middle slices of the two closest volumes of a side, with titles."""
-    return [(f"{SIDES[side]}, no. {i}", volumes[i][len(volumes[i]) // 2]) for i in found["closest"]]
+    return [(f"{side}, no. {i}", volumes[i][len(volumes[i]) // 2]) for i in found["closest"]]
 
 
 def section(files):

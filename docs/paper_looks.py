@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from paper_rows import FIRST, Rows, generator_of, identity, real_of, table, title_of
 
 from kerasgan3d.metrics import relative_diffusivity
+from kerasgan3d.palette import phase_colors
 from kerasgan3d.report import render, render_slices
 from kerasgan3d.report.figures import flux_maps
 
@@ -35,13 +36,12 @@ def draw_data(generator, real, edge, stem):
     if real is None:
         return
     middle, edges = [n // 2 for n in real.shape], [slice(0, min(edge, n)) for n in real.shape]
-    # A slice is a volume of one voxel along z.
     axes = range(3 if real.shape[0] > 1 else 1)
     slices = [
         (f"normal to {'zyx'[k]}", real.labels[tuple(middle[k] if j == k else edges[j] for j in range(3))]) for k in axes
     ]
-    names = ("rows", "columns")
-    render_slices(slices, generator.phases, generator.voxel_size, f"{stem}-data.png", names=names, dpi=90)
+    options = {"names": ("rows", "columns"), "dpi": 90}
+    render_slices(slices, generator.phases, generator.voxel_size, f"{stem}-data.png", **options)
     if real.shape[0] > 1:
         render(real[tuple(edges)], f"{stem}-real.png", dpi=70)
 
@@ -52,7 +52,7 @@ def draw_confidence(generator, size, path):
     probabilities = generator.sample_probabilities(size, seed=FIRST, progress=False)[size // 2]
     figure = Figure(figsize=(2.6 * (probabilities.shape[-1] + 1), 2.9), layout="constrained")
     first, *others = figure.subplots(1, probabilities.shape[-1] + 1)
-    first.imshow(labels, cmap="gray", interpolation="nearest")
+    first.imshow(phase_colors(generator.phases)[labels], interpolation="nearest")
     first.set_title("labels")
     for axes, phase, values in zip(others, generator.phases, np.moveaxis(probabilities, -1, 0), strict=True):
         image = axes.imshow(values, vmin=0, vmax=1, interpolation="nearest")

@@ -59,7 +59,7 @@ def section(files):
         "",
         "The paper says that its network takes any number of phases, and shows three. Two materials are made by a "
         "script: packings of ellipsoids, with phases that grow on them (`python docs/paper.py made`). On each, a "
-        f"generator is trained for an hour, `{TRAINED.format('paper-work/made-4')}`; the first command then compares.",
+        f"generator is trained for an hour, `{TRAINED.format('runs/paper/made-4')}`; the first command then compares.",
         "",
     ]
     for file in files:

@@ -12,6 +12,7 @@ import tifffile
 
 from kerasgan3d import Volume, load_generator
 from kerasgan3d.folder import write_json
+from kerasgan3d.io import read_labels
 from kerasgan3d.phases import PhaseMap
 
 FIRST = 500_000  # seed of the first volume of a figure
@@ -22,13 +23,13 @@ class Data(NamedTuple):
 
     real: str
     published: str  # how the names of the paper's samples of this material begin
-    same_specimen: bool  # whether the paper's samples come from the specimen of the real data
+    excluded: tuple = ()  # boxes that are no material, one (start, stop) per axis
 
 
 PUBLISHED = "pores4thought-published-samples-64.zip"
 DATA = {
-    "nmc-cathode": Data("nrel-nmc-1-cal-cbd-bridge.tif", "NMC", same_specimen=False),
-    "sofc-anode": Data("netl-sofc-anode-z050.tif", "SOFC", same_specimen=True),
+    "nmc-cathode": Data("nrel-nmc-1-cal-cbd-bridge.tif", "NMC"),
+    "sofc-anode": Data("netl-sofc-anode-z050.tif", "SOFC", (((640, 756), (1325, 1655)),)),
 }
 
 
@@ -79,12 +80,16 @@ def title_of(name):
 
 
 def real_of(folder, name, generator):
-    """Return the real image of a generator as a Volume, or None, with a line that says what is missing."""
+    """Return the real image of a generator as a Volume, or None, with a line that says what is missing.
+
+    A slice is a volume of one voxel along z.
+    """
     file = Path(folder) / DATA[name].real if name in DATA else None
     if file is None or not file.is_file():
         print(f"left out: {file.name if file else f'real data of {name}'}, which is not in {folder}")
         return None
-    return Volume.load(file, phases=generator.phases, voxel_size=generator.voxel_size)
+    labels = read_labels(file, phases=generator.phases, voxel_size=generator.voxel_size).labels
+    return Volume(np.atleast_3d(labels.T).T, generator.phases, generator.voxel_size)
 
 
 def published_of(folder, name, generator):

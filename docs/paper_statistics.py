@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
-from paper_rows import FIRST, Rows, generator_of, identity, real_of, table, title_of
+from paper_rows import DATA, FIRST, Rows, generator_of, identity, real_of, table, title_of
 
 from kerasgan3d import compare
 from kerasgan3d.report import figures
@@ -28,9 +28,10 @@ def measure(options):
         stem = options.out / f"statistics-{title_of(name)}"
         facts = {"generator": title_of(name), "weights": identity(generator), "count": options.count, "size": size}
         rows = Rows(f"{stem}.json", **facts)
-        source = real.labels[0] if real.shape[0] == 1 else real
+        source = real.labels[0] if real.shape[0] == 1 else real.labels
         asked = {"count": options.count, "size": size, "seed": FIRST, "classifier": False, "nearest": 0}
         asked |= {"phases": generator.phases, "voxel_size": generator.voxel_size, "workers": options.workers}
+        asked["exclude"] = list(DATA[name].excluded) or None
         record = compare(source, generator, periodic_volumes=0, **asked).record
         part = record.volumes or record
         rows.rows = told(part.measures)
