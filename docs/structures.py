@@ -200,7 +200,7 @@ def spheres_with_binder(radii, shares, size, seed):
         drawn.append(rng.choice(radii))
         volume += 4 / 3 * np.pi * drawn[-1] ** 3
     bodies = pack(np.repeat(np.array(drawn)[:, None], 3, axis=1), size, rng)
-    nearest, second = gaps(bodies, size, reach=2 * float(np.max(radii)))
+    nearest, second = gaps(bodies, size, reach=float(np.max(radii)))
     spheres = lowest(nearest, np.ones(nearest.shape, bool), shares[1])
     binder = lowest(nearest + second, ~spheres, shares[2])
     return np.where(spheres, 1, np.where(binder, 2, 0)).astype(np.uint8)
@@ -251,7 +251,7 @@ def made_material(layers, size, seed, spread=0.15):
         if layer.axes is not None:
             count = max(1, round(layer.share * size**3 / (4 / 3 * np.pi * np.prod(layer.axes))))
             axes = np.outer(np.exp(spread * rng.standard_normal(count)), layer.axes)
-            fields[layer.name] = gaps(pack(axes, size, rng), size, reach=2 * max(layer.axes))
+            fields[layer.name] = gaps(pack(axes, size, rng), size, reach=2 * min(layer.axes))
         nearest, second = fields[layer.on or layer.name]
         labels[lowest(nearest + second if layer.necks else nearest, labels == 0, layer.share)] = label
     return labels
