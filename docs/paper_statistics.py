@@ -8,6 +8,7 @@ from paper_rows import DATA, FIRST, Rows, generator_of, identity, real_of, table
 
 from kerasgan3d import compare
 from kerasgan3d.report import figures
+from kerasgan3d.report.comparison import Comparison
 
 FEW = 100  # volumes of the paper's smaller set
 KEYS = {
@@ -28,15 +29,26 @@ def measure(options):
         stem = options.out / f"statistics-{title_of(name)}"
         facts = {"generator": title_of(name), "weights": identity(generator), "count": options.count, "size": size}
         rows = Rows(f"{stem}.json", **facts)
-        source = real.labels[0] if real.shape[0] == 1 else real.labels
-        asked = {"count": options.count, "size": size, "seed": FIRST, "classifier": False, "nearest": 0}
-        asked |= {"phases": generator.phases, "voxel_size": generator.voxel_size, "workers": options.workers}
-        asked["exclude"] = list(DATA[name].excluded) or None
-        record = compare(source, generator, periodic_volumes=0, **asked).record
+        record = compared(real, generator, name, options).record
         part = record.volumes or record
         rows.rows = told(part.measures)
         rows.write()
         draw(part, record.phases, generator.voxel_size, stem)
+
+
+def compared(real, generator, name, options):
+    """Return the comparison with the real data, which is kept in the folder of work."""
+    size, count = options.sizes[0], options.count
+    kept = options.work / f"statistics-{title_of(name)}-{identity(generator)}-{count}-{size}.json"
+    if kept.is_file():
+        return Comparison.load(kept)
+    source = real.labels[0] if real.shape[0] == 1 else real.labels
+    asked = {"count": count, "size": size, "seed": FIRST, "classifier": False, "nearest": 0, "periodic_volumes": 0}
+    asked |= {"phases": generator.phases, "voxel_size": generator.voxel_size, "workers": options.workers}
+    found = compare(source, generator, exclude=list(DATA[name].excluded) or None, **asked)
+    options.work.mkdir(parents=True, exist_ok=True)
+    found.save(kept)
+    return found
 
 
 def told(measures):
