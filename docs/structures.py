@@ -163,8 +163,8 @@ def gaps(bodies, size, reach):
     """
     nearest, second = (np.full((size,) * 3, reach, np.float32) for _ in range(2))
     for centre, axes, turn in zip(*bodies, strict=True):
-        half = min(int(np.ceil(axes.max() + reach * axes.max() / axes.min())) + 1, (size - 1) // 2)
-        index = [np.arange(int(c) - half, int(c) + half + 1) for c in centre]
+        length = min(2 * int(np.ceil(axes.max() * (1 + reach / axes.min()))) + 3, size)
+        index = [np.arange(length) + round(c) - length // 2 for c in centre]
         offsets = np.meshgrid(*(i - c for i, c in zip(index, centre, strict=True)), indexing="ij", sparse=True)
         along = [sum(turn[k, j] * offsets[k] for k in range(3)) / axes[j] for j in range(3)]
         distance = ((np.sqrt(sum(part**2 for part in along)) - 1) * axes.min()).astype(np.float32)

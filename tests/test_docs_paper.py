@@ -123,6 +123,14 @@ def test_distances_of_a_sphere_across_the_faces(load):
     assert nearest[0, 0, 8] == -3
     assert nearest[15, 0, 8] == nearest[1, 0, 8] == nearest[0, 15, 8] == -2
     assert nearest[8, 8, 0] == second[0, 0, 8] == 4
+    # However far it reaches, every voxel of a cube of an even or odd edge has the distance to the nearest image.
+    for size in (15, 16):
+        index = np.arange(size)
+        along = np.minimum(index, size - index)
+        far = np.abs(index - 8)
+        far = np.minimum(far, size - far)
+        known = np.sqrt(along[:, None, None] ** 2 + along[:, None] ** 2 + far**2) - 3
+        np.testing.assert_allclose(structures.gaps(bodies, size, reach=30.0)[0], known, atol=1e-5)
 
 
 @pytest.mark.parametrize("phases", [4, 6])
