@@ -65,8 +65,15 @@ def told(measures):
 
 def drawn(measures):
     """Return the rows that are drawn, of volumes."""
-    rows = [row for row in measures if row.key in KEYS and row.generated and row.axis in (None, "mean")]
-    return [row for row in rows if row.real_mean]
+    # A slice tells nothing of diffusivity, which is that of generated volumes alone then.
+    return [
+        row
+        for row in measures
+        if row.key in KEYS
+        and row.generated
+        and row.axis in (None, "mean")
+        and (row.real_mean or row.key == "relative_diffusivity")
+    ]
 
 
 def draw(record, phases, voxel_size, stem):
@@ -116,9 +123,9 @@ def section(files):
         for name, facts in record["rows"].items():
             real, few, many = facts["means"]
             unit = "" if facts["unit"] == "1" else f", {facts['unit']}"
-            changes = [f"{100 * (value / real - 1):+.1f} %" for value in (few, many)]
+            changes = [f"{100 * (value / real - 1):+.1f} %" if real else f"{value:.4g}" for value in (few, many)]
             deviations = ["" if value is None else f"{value:.3g}" for value in facts["deviations"]]
-            rows.append([name + unit, f"{real:.4g}", *changes, *deviations])
+            rows.append([name + unit, f"{real:.4g}" if real else "", *changes, *deviations])
         few = min(FEW, record["count"])
         head = ("", "real mean", f"{few} generated", f"{record['count']} generated", "deviation, real", "generated")
         lines += [*table(head, rows), ""]
