@@ -63,7 +63,7 @@ FIGURES = {
         paper_periodicity.measure,
         paper_periodicity.section,
         count=20,
-        sizes=(32, 48, 64, 96, 128, 192, 256),
+        sizes=(32, 48, 64, 96, 128, 256),
     ),
     "closed": Made(
         "relative diffusivity of cuts of a scan, and of the same cuts closed",

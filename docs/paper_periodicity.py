@@ -261,9 +261,11 @@ def cited(record, phase, facts):
         texts = [f"{100 * row['rms']:.1f} % ({_percents(row['band'])}) in {way} ones" for way, row in last.items()]
         return f"{known}in volumes of {last['cut']['size']}³ voxels the error is {' and '.join(texts)}."
     row = min(facts["saved"], key=lambda row: abs(row["error"] - 0.05))
+    _, low, high = row["voxels"]
+    effect = "Periodicity saves" if low > 1 else "Periodicity costs" if high < 1 else "What it saves is within chance:"
     return known + (
         f"for a root mean square error of {100 * row['error']:.0f} % a periodic volume needs {row['periodic'][0]:.0f}³ "
-        f"voxels and a cut one {row['cut'][0]:.0f}³. Periodicity saves a factor of {_factor(row['voxels'])} in voxels "
+        f"voxels and a cut one {row['cut'][0]:.0f}³. {effect} a factor of {_factor(row['voxels'])} in voxels "
         f"and of {_factor(row['time'])} in solving time."
     )
 

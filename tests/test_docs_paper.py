@@ -61,6 +61,8 @@ def test_savings_are_those_of_known_errors(load, tmp_path):
     text = periodicity.section([rows.path])
     assert "saves a factor of 4.0" in text
     assert "4 seeds per size" in text
+    row["voxels"] = [1.5, 0.9, 2.0]
+    assert "within chance: a factor of 1.5" in periodicity.cited(rows.setup, "pore", {**found["pore"], "saved": [row]})
 
 
 @pytest.mark.parametrize(
