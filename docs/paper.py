@@ -72,7 +72,7 @@ FIGURES = {
         count=8,
         sizes=(64,),
     ),
-    "ways": Made("three ways of being periodic", paper_ways.measure, paper_ways.section, count=16, sizes=(128,)),
+    "ways": Made("ways of being periodic", paper_ways.measure, paper_ways.section, count=16, sizes=(128,)),
     "diversity": Made(
         "the number of different volumes, and their spread",
         paper_diversity.measure,

@@ -1,4 +1,4 @@
-"""Three ways of being periodic with the same weights: their seams, their statistics, and the sizes that each allows."""
+"""Ways of being periodic with the same weights: their seams, their statistics, and the sizes that each allows."""
 
 import json
 
@@ -12,7 +12,8 @@ from kerasgan3d.report.seam import seam_statistics
 
 WAYS = {
     "first": ("circular padding in the first layer alone, zeros in the others", "multiples of {0}, in one piece"),
-    "every": ("circular padding in every layer", "multiples of {0}, in one piece"),
+    "input": ("latents continued by one at each face, zeros in all layers, cut to the period", "as above"),
+    "every": ("circular padding in every layer", "as above"),
     "field": ("a periodic latent field, no padding", "multiples of {0}, tile by tile; along any of the axes"),
 }
 KEYS = {"transport": False, "shapes": False, "workers": 1}
@@ -39,7 +40,7 @@ def measure(options):
         rows.write()
         # Rolled by half, so that the faces where the volume closes lie in the middle.
         rolled = [(way, np.roll(side[0][size // 2], (size // 2,) * 2, (0, 1))) for way, side in volumes.items()]
-        titles = ("the first layer alone", "every layer", "a periodic field")
+        titles = ("the first layer alone", "latents continued", "every layer", "a periodic field")
         slices = [(title, labels) for title, (_, labels) in zip(titles, rolled, strict=True)]
         render_slices(slices, generator.phases, generator.voxel_size, path.with_suffix(".png"), dpi=90)
 
@@ -50,10 +51,12 @@ def periodic_volumes(generator, way, size, count):
     if way == "field":
         return [volume.labels for volume in generator.sample(size, periodic=True, seed=seeds, progress=False)]
     network = generator.with_padding("circular" if way == "every" else "zeros")
-    network.convolutions[0].padding = "circular"
-    lattice = (size // generator.stride,) * 3
-    fields = (generator.field(seed).window((0, 0, 0), lattice, lattice) for seed in seeds)
-    return [np.asarray(network(field[np.newaxis]))[0].argmax(-1).astype(np.uint8) for field in fields]
+    if way == "first":
+        network.convolutions[0].padding = "circular"
+    more, period = int(way == "input"), size // generator.stride
+    fields = (generator.field(seed).window((-more,) * 3, (period + 2 * more,) * 3, (period,) * 3) for seed in seeds)
+    own = (slice(more * generator.stride, more * generator.stride + size),) * 3
+    return [np.asarray(network(field[np.newaxis]))[0].argmax(-1).astype(np.uint8)[own] for field in fields]
 
 
 def section(files):
@@ -61,9 +64,10 @@ def section(files):
     lines = [
         "## Ways of being periodic",
         "",
-        "The paper pads the first layer alone circularly. With the same weights and latents, this is compared with "
-        "circular padding in every layer, and with a periodic latent field under a network that drops all voxels that "
-        'saw a boundary (`python docs/paper.py ways`). "Seam" is the largest difference of label changes, at faces '
+        "The paper changes the input of its network, and pads the first layer alone circularly. With the same weights "
+        "and latents, either is compared with circular padding in every layer, and with a periodic latent field under a "
+        "network that drops all voxels that saw a boundary (`python docs/paper.py ways`). Latents that are continued by "
+        'the whole margin of the network are the latter. "Seam" is the largest difference of label changes at faces '
         "that meet, from those "
         "inside, relative to these; a plane inside shows what is chance.",
         "",
@@ -93,7 +97,7 @@ def section(files):
             "",
             picture,
             "",
-            "*Slices of the three, rolled by half: the seam is a cross.*",
+            "*Slices of all, rolled by half: the seam is a cross.*",
             "",
         ]
     lines += [
