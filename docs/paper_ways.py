@@ -65,9 +65,9 @@ def section(files):
         "## Ways of being periodic",
         "",
         "The paper changes the input of its network, and pads the first layer alone circularly. With the same weights "
-        "and latents, either is compared with circular padding in every layer, and with a periodic latent field under a "
-        "network that drops all voxels that saw a boundary (`python docs/paper.py ways`). Latents that are continued by "
-        'the whole margin of the network are the latter. "Seam" is the largest difference of label changes at faces '
+        "and latents, either is compared with circular padding in every layer, and with a periodic latent field under "
+        "a network that drops all voxels that saw a boundary (`python docs/paper.py ways`). Latents that are continued "
+        'by the whole margin of the network are the latter. "Seam" is the largest difference of label changes at faces '
         "that meet, from those "
         "inside, relative to these; a plane inside shows what is chance.",
         "",
