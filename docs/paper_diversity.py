@@ -1,0 +1,167 @@
+"""How many different volumes a generator makes: the birthday paradox test, and their spread against the scan's."""
+
+import json
+from functools import partial
+
+import numpy as np
+from paper_rows import FIRST, Rows, generator_of, identity, published_of, real_of, table, title_of
+from scipy import stats
+
+from kerasgan3d.metrics.ensemble import measure_samples
+from kerasgan3d.metrics.registry import SAMPLED, places
+from kerasgan3d.report import render_slices
+from kerasgan3d.report.nearest import NearestWindow
+
+ALIKE = 0.5  # of the distance between unrelated volumes: pairs that are closer count as one and the same
+SPREADS = ("volume_fraction", "specific_surface_area", "triple_phase_boundary_density", "relative_diffusivity")
+SIDES = {"real": "real sub-volumes", "generated": "generated", "published": "the paper's samples"}
+
+
+def measure(options):
+    """Compare all pairs of volumes of each side, and their spread."""
+    for name in options.names:
+        generator, size = generator_of(name), options.sizes[0]
+        path = options.out / f"diversity-{title_of(name)}.json"
+        setup = {"generator": title_of(name), "weights": identity(generator), "size": size}
+        rows = Rows(path, **setup, phases=list(generator.phases))
+        sides = sides_of(generator, name, options.data, size, options.count)
+        found = {side: paired(rows, side, volumes, len(generator.phases)) for side, volumes in sides.items()}
+        found = {side: birthday(distances) | {"unrelated": unrelated(sides[side])} for side, distances in found.items()}
+        for side, volumes in sides.items():
+            found[side] |= {"count": len(volumes), "spread": spread(volumes, generator, options.workers)}
+        rows.write(found=found)
+        slices = [pair for side in found for pair in alike(side, found[side], sides[side])]
+        render_slices(slices, generator.phases, generator.voxel_size, path.with_suffix(".png"), dpi=90)
+
+
+def sides_of(generator, name, data, size, count):
+    """Return labels of volumes by side: of the real image all that fit side by side, so that none overlap."""
+    seeds, sides = [FIRST + i for i in range(count)], {}
+    real = real_of(data, name, generator)
+    if real is not None and min(real.shape) >= size:  # a slice holds no volumes
+        corners = np.ndindex(*(length // size for length in real.shape))
+        sides["real"] = [real.labels[tuple(slice(i * size, (i + 1) * size) for i in c)] for c in corners][:count]
+    sides["generated"] = [volume.labels for volume in generator.sample(size, seed=seeds, progress=False)]
+    published = [volume.labels for volume in published_of(data, name, generator) if min(volume.shape) >= size]
+    if published:
+        sides["published"] = [labels[:size, :size, :size] for labels in published]
+    return sides
+
+
+def paired(rows, side, volumes, n_phases):
+    """Return the distances of all pairs (i, j < i), volume by volume, so that an interrupted search goes on.
+
+    The distance of two volumes is the least share of voxels that differ between the middle of one, of half its edge
+    length, and any window of the other: copies are found however they are shifted, by up to a quarter of the edge.
+    """
+    searches = []
+    for i, volume in enumerate(volumes):
+        quarter = len(volume) // 4
+        middle = volume[(slice(quarter, len(volume) - quarter),) * 3]
+        rows.row(f"{side} {i}", partial(_distances, middle, searches))
+        searches.append(NearestWindow(volume, n_phases, symmetries="none", workers=1))
+    return [rows.rows[f"{side} {i}"] for i in range(len(volumes))]
+
+
+def _distances(sample, searches):
+    return [search.distance(sample) for search in searches]
+
+
+def unrelated(volumes):
+    """Return the share of voxels that differ between unrelated places: 1 - the sum of squared fractions."""
+    labels = np.concatenate([volume.ravel() for volume in volumes])
+    return float(1 - np.sum((np.bincount(labels) / labels.size) ** 2))
+
+
+def birthday(distances):
+    """Estimate the number of different volumes from the pairs among some of them that are alike.
+
+    If all of N volumes are as likely, n of them hold n (n - 1) / (2 N) pairs of the same on average (Arora, Risteski
+    and Zhang, Do GANs learn the distribution?, ICLR 2018, section 3). The number of such pairs is about Poisson
+    distributed, so that k of them bound their mean from above by half the 0.95 quantile of chi-squared with 2 k + 2
+    degrees of freedom (3.0 for none), and N from below.
+
+    Args:
+        distances: For each volume, the distances to those before it.
+
+    Returns:
+        dict: "pairs"; "alike", those closer than ``ALIKE`` times the median distance; "at_least", the lower bound of N
+        at 95 %; "estimate" of N, None where no pair is alike; "median" and "least" distance; "closest", the pair.
+    """
+    pairs = {(i, j): distance for i, row in enumerate(distances) for j, distance in enumerate(row)}
+    values = np.array(list(pairs.values()))
+    median = float(np.median(values))
+    alike = int(np.sum(values < ALIKE * median))
+    return {
+        "pairs": len(values),
+        "alike": alike,
+        "at_least": float(len(values) / (stats.chi2.ppf(0.95, 2 * alike + 2) / 2)),
+        "estimate": len(values) / alike if alike else None,
+        "median": median,
+        "least": float(values.min()),
+        "closest": list(min(pairs, key=pairs.__getitem__)),
+    }
+
+
+def spread(volumes, generator, workers):
+    """Return means and standard deviations between volumes: by the name of the measure, [mean, deviation]."""
+    options = {"n_phases": len(generator.phases), "voxel_size": generator.voxel_size, "shapes": False}
+    measured, found = measure_samples(volumes, **options, workers=workers), {}
+    for key in SPREADS:
+        for place in places(SAMPLED[key], generator.phases):
+            values = measured[key][(slice(None), *place.index)].reshape(len(volumes), -1).mean(-1)
+            least = 0.01 if key == "relative_diffusivity" else 0
+            if place.axis in (None, "mean") and values.mean() > least:
+                name = " ".join(filter(None, (SAMPLED[key].name, place.phase)))
+                found[name] = [float(values.mean()), float(values.std(ddof=1))]
+    return found
+
+
+def alike(side, found, volumes):
+    """Return the middle slices of the two closest volumes of a side, with titles."""
+    return [(f"{side}, no. {i}", volumes[i][len(volumes[i]) // 2]) for i in found["closest"]]
+
+
+def section(files):
+    """Return the section: the test's table, the closest pairs, and the table of spreads."""
+    lines = [
+        "## Diversity",
+        "",
+        "Does the generator make ever new volumes, or some over and over? Among n volumes, pairs of the same betray a "
+        "small number of different ones (the birthday paradox; Arora and Zhang, the paper's references 50 and 51). The "
+        "distance of two volumes is the least share of voxels that differ between the middle of one and any window of "
+        f"the other; pairs closer than {ALIKE:g} of the median count as alike. Real sub-volumes do not "
+        "overlap, and show how often that is chance (`python docs/paper.py diversity`).",
+        "",
+    ]
+    for file in files:
+        record = json.loads(file.read_text("utf-8"))
+        lines += [f"### Diversity of {record['generator']}, volumes of {record['size']}³ voxels", ""]
+        head = ("", "volumes", "median distance", "least", "unrelated places", "pairs alike", "different volumes, 95 %")
+        rows = []
+        for side, found in record["found"].items():
+            distances = [f"{found[key]:.3f}" for key in ("median", "least", "unrelated")]
+            pairs = f"{found['alike']} of {found['pairs']}"
+            rows.append([SIDES[side], found["count"], *distances, pairs, f"at least {found['at_least']:,.0f}"])
+        lines += [*table(head, rows), "", f"![The closest pairs]({file.parent.name}/{file.stem}.png)", ""]
+        lines += ["*Middle slices of the closest pair of each side.*", "", *_spreads(record["found"]), ""]
+    return "\n".join(lines)
+
+
+def _spreads(found):
+    """Return the table of coefficients of variation, with 95 % intervals."""
+    names = list(found["generated"]["spread"])
+    rows = []
+    for name in names:
+        cells = [_variation(side["spread"].get(name), side["count"]) for side in found.values()]
+        rows.append([name, *cells])
+    text = "Standard deviation between volumes, relative to the mean (95 % if values are normally distributed):"
+    return [text, "", *table(["measure", *(SIDES[side] for side in found)], rows)]
+
+
+def _variation(facts, count):
+    if facts is None:
+        return ""
+    mean, deviation = facts
+    ends = (np.sqrt((count - 1) / stats.chi2.ppf(q, count - 1)) for q in (0.975, 0.025))
+    return f"{100 * deviation / mean:.1f} % ({' to '.join(f'{100 * end * deviation / mean:.1f}' for end in ends)})"
