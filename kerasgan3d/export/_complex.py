@@ -186,36 +186,41 @@ def with_volumes(complex_: Complex, points: np.ndarray, volumes: np.ndarray) -> 
     """
     present = [label for label in np.flatnonzero(volumes) if (complex_.inside == label).any()]
     contacts = list(_contacts(complex_))
+    slopes, between = np.empty((len(present), *points.shape)), np.empty(len(points))
     for _ in range(_STEPS):
         normals = complex_.normals(points)
         missing = volumes[present] - complex_.volumes(points, normals)[present]  # which ends with the last label
         if np.abs(missing).max() < _CLOSE * volumes.sum():
             break
-        slopes, between = np.zeros((len(present), *points.shape)), np.zeros(len(points))
-        for pair, chosen, signs, corners in contacts:
-            sums = corners @ _turned(normals, chosen, signs) / 6
+        slopes.fill(0)
+        between.fill(0)
+        for pair, chosen, shares, corners in contacts:
+            sums = corners @ _turned(normals, chosen, shares)
             between += sums[:, 3]
-            for label, sign in zip(pair, (1, -1), strict=True):
+            for label, add in zip(pair, (np.add, np.subtract), strict=True):
                 if label in present:
-                    slopes[present.index(label)] += sign * sums[:, :3]
+                    own = slopes[present.index(label)]
+                    add(own, sums[:, :3], out=own)
         slopes *= ~complex_.fixed
         # Each length moves points by its slopes over the area around them.
         root = np.sqrt(np.maximum(between, 1e-12))[:, np.newaxis]
         slopes /= root
         flat = slopes.reshape(len(present), -1)
         lengths = np.linalg.lstsq(flat @ flat.T, missing, rcond=1e-9)[0]
-        points = complex_.moved(points, np.tensordot(lengths, slopes, 1) / root)
+        by = (lengths @ flat).reshape(points.shape)
+        by /= root
+        points = complex_.moved(points, by)
     return points
 
 
-def _turned(normals, chosen, signs):
-    """Return chosen normals with a sign, and their lengths: (chosen, 4)."""
+def _turned(normals, chosen, shares):
+    """Return shares of chosen normals, and of their lengths without the sign: (chosen, 4)."""
     found = np.empty((len(chosen), 4))
 
     def work(part: slice) -> None:
         own = normals[chosen[part]]
-        found[part, :3] = own * signs[part, np.newaxis]
-        found[part, 3] = np.sqrt(np.einsum("ij,ij->i", own, own))
+        own *= shares[part, np.newaxis]
+        found[part, :3], found[part, 3] = own, np.sqrt(np.einsum("ij,ij->i", own, own))
 
     in_pieces(work, len(chosen))
     return found
@@ -225,8 +230,8 @@ def _contacts(complex_):
     """Yield for each pair of phases in contact what lies between them.
 
     Yields:
-        Both labels; the triangles; 1 where the first phase is inside, else -1; and which of these triangles are around
-        each point and its images, 1 or 0, (points, triangles).
+        Both labels; the triangles; a sixth, negative where the first phase is outside; and which of these triangles are
+        around each point and its images, 1 or 0, (points, triangles).
     """
     low, high = (f(complex_.inside, complex_.outside) for f in (np.minimum, np.maximum))
     labels = int(high.max()) + 1
@@ -236,4 +241,4 @@ def _contacts(complex_):
         corners = complex_.image[complex_.triangles[chosen].reshape(-1)]
         entries = np.ones(len(corners)), corners, np.arange(0, len(corners) + 1, 3)
         matrix = sparse.csc_array(entries, (len(complex_.fixed), len(chosen)))
-        yield pair, chosen, np.where(complex_.inside[chosen] == pair[0], 1.0, -1.0), matrix
+        yield pair, chosen, np.where(complex_.inside[chosen] == pair[0], 1 / 6, -1 / 6), matrix
