@@ -54,6 +54,17 @@ def test_the_shipped_measurement_is_within_90_to_98_percent():
             assert 0.9 <= row["coverage"] <= 0.98
 
 
+def test_the_shipped_measurement_of_records_is_within_90_to_98_percent():
+    file = Path(__file__).parent.parent / "docs" / "benchmarks" / "confidence-records.json"
+    if not file.is_file():
+        pytest.skip("the tests were taken out of the repository")
+    found = json.loads(file.read_text("utf-8"))
+    assert found["volumes"] == 200
+    assert {"triple_phase_boundary_density", "active_triple_phase_boundary_density"} < set(found["found"]["fields"])
+    for key, row in found["found"]["fields"].items():
+        assert 0.9 <= row["coverage"] <= 0.98, key
+
+
 @pytest.mark.parametrize("shape", [(5, 5, 6), (9, 8)])
 @pytest.mark.parametrize("wraps", [False, True])
 def test_sums_of_products_by_distance(shape, wraps):
