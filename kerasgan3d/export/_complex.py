@@ -184,7 +184,7 @@ def with_volumes(complex_: Complex, points: np.ndarray, volumes: np.ndarray) -> 
         points: Their points, in voxels.
         volumes: Volume of each phase by label, in voxels.
     """
-    present = [label for label in np.flatnonzero(volumes) if (complex_.inside == label).any()]
+    present = [label for label in np.flatnonzero(volumes).tolist() if (complex_.inside == label).any()]
     contacts = list(_contacts(complex_))
     slopes, between = np.empty((len(present), *points.shape)), np.empty(len(points))
     for _ in range(_STEPS):

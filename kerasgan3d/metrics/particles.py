@@ -234,7 +234,7 @@ def _flooded(levels, seeds, periodic, reach):
         inside = ((beside >= -low) & (beside < shape + low)).all(axis=-1)
         heights = np.where(inside, levels[tuple(np.moveaxis(beside % shape, -1, 0))], 0)
         higher = (beside[inside & (heights == heights.max(axis=1, keepdims=True))] + low).T
-        found = np.unique(np.ravel_multi_index(tuple(higher), around.shape)[~around[tuple(higher)]])
+        found = np.unique(np.ravel_multi_index(tuple(higher[:, ~around[tuple(higher)]]), around.shape))
         around.reshape(-1)[found] = True
         front = np.stack(np.unravel_index(found, around.shape), axis=1) - low
         wide = max(wide, -front.min(initial=0), (front - shape).max(initial=-1) + 1)
