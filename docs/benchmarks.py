@@ -318,6 +318,26 @@ def confidence(found):
     return "\n".join([*lines, ""])
 
 
+def confidence_records(found):
+    """How often confidence intervals of whole records hold the mean over all volumes."""
+    lines = [
+        f"`python tests/benchmarks/confidence.py --volumes fields --size {found['size']} --transport pore --json "
+        f"docs/benchmarks/confidence-records.json`: {found['volumes']} periodic volumes of {found['size']}³ voxels "
+        "with three phases, from two Gaussian random fields above a threshold, and intervals of 95 % from single "
+        "volumes. The true values are the means over all volumes, and the shares are means over phases, pairs and "
+        "axes. Diffusivities are those of the pore.",
+        "",
+        "| measure | intervals that contain the true value | half width |",
+        "|---|---|---|",
+        *(
+            f"| {key.replace('_', ' ')} | {100 * row['coverage']:.1f} % "
+            f"| {100 * row['mean_half_width_of_truth']:.1f} % |"
+            for key, row in found["found"]["fields"].items()
+        ),
+    ]
+    return "\n".join([*lines, ""])
+
+
 def soak_streams(found):
     """Streams that were killed and whose remains were damaged."""
     damages = ", ".join(f"{kind} {n}" for kind, n in found["damages"].items())
@@ -349,6 +369,7 @@ SECTIONS = {
     "export": export,
     "sizes": sizes,
     "confidence": confidence,
+    "confidence-records": confidence_records,
     "streams": streams,
     "soak-streams": soak_streams,
 }

@@ -16,6 +16,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+# TensorFlow reads whether to use oneDNN when it is imported, and kerasgan3d decides that. It must be imported before
+# Keras, whichever tests are chosen, or this process would round differently from those that tests start.
+importlib.import_module("kerasgan3d")
 # Nothing here may reach the Hub; what needs one starts its own.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_XET"] = "1"

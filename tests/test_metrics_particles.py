@@ -127,6 +127,32 @@ def test_particles_are_those_of_maxima_by_reconstruction(shape, depth):
     np.testing.assert_array_equal(found.labels, numbers[expected])
 
 
+@pytest.mark.parametrize(
+    ("shape", "periodic"), [((40, 44), True), ((20, 22, 24), True), ((20, 22, 24), (False, True, True))]
+)
+def test_beyond_periodic_faces_only_what_decides_is_flooded(monkeypatch, shape, periodic):
+    """Particles are those in the middle of the image repeated, but for voxels as near to one as to another."""
+    values = ndimage.gaussian_filter(np.random.default_rng(3).standard_normal(shape), 2, mode="wrap")
+    mask = values > np.quantile(values, 0.4)
+    flood, flooded = segmentation.watershed, []
+
+    def watched(image, markers, mask):
+        flooded.append(np.count_nonzero(mask))
+        return flood(image, markers, mask=mask)
+
+    monkeypatch.setattr(segmentation, "watershed", watched)
+    found = particles(mask.astype(int), 1, voxel_size=1.0, periodic=periodic).labels
+    assert flooded[0] < 1.8 * np.count_nonzero(mask)
+    wraps = np.broadcast_to(periodic, len(shape))
+    middle = tuple(slice(n, 2 * n) if wrap else slice(None) for n, wrap in zip(shape, wraps, strict=True))
+    tiled = particles(np.tile(mask, np.where(wraps, 3, 1)).astype(int), 1, voxel_size=1.0).labels[middle]
+    pieces = np.unique(tiled)
+    numbers = np.zeros(tiled.max() + 1, int)
+    numbers[pieces] = [np.bincount(found[tiled == piece]).argmax() for piece in pieces]
+    assert set(numbers[pieces]) == set(range(found.max() + 1))
+    assert np.mean(numbers[tiled] != found) < 0.002
+
+
 @pytest.mark.parametrize(("depth", "count"), [(0.5, 5), (1.0, 3)])
 def test_a_ring_of_particles_is_the_same_wherever_the_image_begins(depth, count):
     labels = balls((12, 12, 40), [(5.5, 5.5, x) for x in (3, 11.2, 20.1, 29.3, 36)], [5] * 5, periodic=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +17,7 @@ _FORTH, _BACK = 0.6, -0.5
 _STEPS = 6  # of Newton's method; two or three are enough
 _CLOSE = 1e-7
 _MARGIN = 0.1  # voxels: less than the distance of any point from a face of the box in which it does not lie
+_PIECE = 1 << 16  # simplices or points at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +43,9 @@ class Complex:
         """Return points moved together with their images: points in faces stay there, and no others enter a face."""
         low, high = self.box
         points = points + by[self.image] * ~self.fixed
-        return np.where(self.fixed, points, np.clip(points, low + _MARGIN, high - _MARGIN))
+        for values, fixed, least, most in zip(points.T, self.fixed.T, low + _MARGIN, high - _MARGIN, strict=True):
+            np.clip(values, least, most, out=values, where=~fixed)
+        return points
 
     @cached_property
     def image(self) -> np.ndarray:
@@ -52,22 +57,27 @@ class Complex:
             image = image[image]
         return image
 
-    @cached_property
-    def corners(self) -> sparse.csr_array:
-        """Which triangles are around each point and its images: 1 or 0, (points, triangles); of images nothing."""
-        count = len(self.triangles)
-        entries = np.ones(3 * count), (self.image[self.triangles.reshape(-1)], np.arange(count).repeat(3))
-        return sparse.csr_array(entries, (len(self.fixed), count))
-
     def normals(self, points: np.ndarray) -> np.ndarray:
         """Return the normals of triangles, from inside to outside and twice as long as they have area."""
-        x, y, z = ([along.take(corner) for corner in self.triangles.T] for along in np.ascontiguousarray(points.T))
-        (ax, bx), (ay, by), (az, bz) = ((second - first, third - first) for first, second, third in (x, y, z))
-        return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
+        found = np.empty(self.triangles.shape)
+
+        def work(part: slice) -> None:
+            a, b, c = points.take(self.triangles[part].T, axis=0)
+            (ax, ay, az), (bx, by, bz) = (b - a).T, (c - a).T
+            found[part] = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
+
+        in_pieces(work, len(found))
+        return found
 
     def volumes(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """Return by label the volume that the surface of a phase encloses."""
-        parts = np.einsum("ij,ij->i", points.take(self.triangles[:, 0], axis=0), normals) / 6
+        parts = np.empty(len(normals))
+
+        def work(part: slice) -> None:
+            first = points.take(self.triangles[part, 0], axis=0)
+            parts[part] = np.einsum("ij,ij->i", first, normals[part]) / 6
+
+        in_pieces(work, len(parts))
         labels = 2 + int(max(self.inside.max(), self.outside.max()))  # from beyond the box on
         return (np.bincount(self.inside + 1, parts, labels) - np.bincount(self.outside + 1, parts, labels))[1:]
 
@@ -91,20 +101,38 @@ def edges_of(triangles: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray
     return np.stack(np.divmod(numbers, points), axis=1), counts
 
 
+def pieces(count: int) -> list[slice]:
+    """Return slices of `count` things, of each of which the numbers stay in a core's cache."""
+    return [slice(start, min(start + _PIECE, count)) for start in range(0, count, _PIECE)]
+
+
+def in_pieces(work: Callable[[slice], None], count: int) -> None:
+    """Call a function with slices of `count` things, in threads."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(work, pieces(count)))
+
+
 def smoothed(complex_: Complex, points: np.ndarray, passes: int) -> np.ndarray:
     """Return points smoothed in passes, each a step towards the mean of their neighbours and one back.
 
     Points where three phases or the box meet follow only neighbours of that kind; points in a face stay in it.
     """
-    middle = _middles(complex_)
+    middles, firsts, shared, alone = _middles(complex_)
+    image = complex_.image
+    lasts = np.flatnonzero(image != np.arange(len(image)))
 
     def along(axis: int) -> np.ndarray:
         least, most = complex_.box[:, axis] + (_MARGIN, -_MARGIN)
-        values, stays = points[:, axis].copy(), np.flatnonzero(complex_.fixed[:, axis])
+        values, stays = points[:, axis].copy(), np.flatnonzero(complex_.fixed[:, axis] | alone)
         start = values[stays]
         for step in (_FORTH, _BACK) * passes:
-            values += step * (middle @ values - values)
+            steps = middles @ values
+            steps[firsts] = shared @ values
+            steps -= values
+            steps *= step
+            values += steps
             np.clip(values, least, most, out=values)
+            values[lasts] = values[image[lasts]]
             values[stays] = start
         return values
 
@@ -113,21 +141,37 @@ def smoothed(complex_: Complex, points: np.ndarray, passes: int) -> np.ndarray:
 
 
 def _middles(complex_):
-    """Return the matrix that takes points to the middle of their, and of their images', neighbours, or leaves them."""
+    """Return what takes points to the middle of their neighbours, and of their images' neighbours.
+
+    Returns:
+        A matrix (points, points); the points that have images, and the rows for these; and which points have no
+        neighbours: bool (points,).
+    """
     count = len(complex_.fixed)
-    ends = complex_.triangles[:, [0, 1, 1, 2, 2, 0]], complex_.triangles[:, [1, 0, 2, 1, 0, 2]]
+    ends = complex_.triangles, complex_.triangles[:, [1, 2, 0]]
+    ends = tuple(f(*ends).reshape(-1) for f in (np.minimum, np.maximum))
     # By points, how many triangles have an edge between them.
-    edges = sparse.csr_array((np.ones(ends[0].size, np.int8), tuple(end.reshape(-1) for end in ends)), (count, count))
-    edges.sum_duplicates()
+    half = sparse.csr_array((np.ones(len(ends[0]), np.int8), ends), (count, count))
+    edges = half + half.T.tocsr()
     starts = np.repeat(np.arange(count, dtype=np.int32), np.diff(edges.indptr))
     joint = np.zeros(count, bool)
     joint[starts[edges.data > 2]] = True
     kept = ~joint[starts] | (edges.data > 2)
-    starts, stops = complex_.image[starts[kept]], edges.indices[kept]
-    degree = np.bincount(starts, minlength=count)
-    alone = np.flatnonzero(degree == 0)
-    starts, stops, share = np.append(starts, alone), np.append(stops, alone), 1 / np.maximum(degree, 1)
-    return sparse.csr_array((share[starts], (starts, stops)), (count, count))[complex_.image]
+    starts, stops = starts[kept], edges.indices[kept]
+    del ends, half, edges, kept
+    begins = np.append(0, np.cumsum(np.bincount(starts, minlength=count)))
+    image, originals = complex_.image, complex_.image == np.arange(count)
+    firsts, numbers = np.unique(image[~originals]), np.full(count, -1)
+    numbers[firsts] = np.arange(len(firsts))
+    rows = numbers[image[starts]]
+    of_firsts = np.flatnonzero(rows >= 0)
+    rows = rows[of_firsts]
+    degree = np.diff(begins)
+    degree[firsts] = np.bincount(rows, minlength=len(firsts))
+    share = 1 / np.maximum(degree, 1)
+    shared = sparse.csr_array((share[firsts][rows], (rows, stops[of_firsts])), (len(firsts), count))
+    middles = sparse.csr_array((share[starts], stops, begins), (count, count))
+    return middles, firsts, shared, (degree == 0) & originals
 
 
 def with_volumes(complex_: Complex, points: np.ndarray, volumes: np.ndarray) -> np.ndarray:
@@ -140,17 +184,61 @@ def with_volumes(complex_: Complex, points: np.ndarray, volumes: np.ndarray) -> 
         points: Their points, in voxels.
         volumes: Volume of each phase by label, in voxels.
     """
-    present = [label for label in np.flatnonzero(volumes) if (complex_.inside == label).any()]
+    present = [label for label in np.flatnonzero(volumes).tolist() if (complex_.inside == label).any()]
+    contacts = list(_contacts(complex_))
+    slopes, between = np.empty((len(present), *points.shape)), np.empty(len(points))
     for _ in range(_STEPS):
         normals = complex_.normals(points)
         missing = volumes[present] - complex_.volumes(points, normals)[present]  # which ends with the last label
         if np.abs(missing).max() < _CLOSE * volumes.sum():
             break
-        sides = [(complex_.inside == label) * 1.0 - (complex_.outside == label) for label in present]
-        slopes = np.stack([complex_.corners @ (side[:, np.newaxis] * normals) for side in sides])
-        slopes *= ~complex_.fixed / 6
-        between = np.where(complex_.outside >= 0, np.linalg.norm(normals, axis=1) / 6, 0)
-        ways = slopes / np.maximum(complex_.corners @ between, 1e-12)[:, np.newaxis]
-        lengths = np.linalg.lstsq(np.einsum("pij,qij->pq", slopes, ways), missing, rcond=1e-9)[0]
-        points = complex_.moved(points, np.einsum("p,pij->ij", lengths, ways))
+        slopes.fill(0)
+        between.fill(0)
+        for pair, chosen, shares, corners in contacts:
+            sums = corners @ _turned(normals, chosen, shares)
+            between += sums[:, 3]
+            for label, add in zip(pair, (np.add, np.subtract), strict=True):
+                if label in present:
+                    own = slopes[present.index(label)]
+                    add(own, sums[:, :3], out=own)
+        slopes *= ~complex_.fixed
+        # Each length moves points by its slopes over the area around them.
+        root = np.sqrt(np.maximum(between, 1e-12))[:, np.newaxis]
+        slopes /= root
+        flat = slopes.reshape(len(present), -1)
+        lengths = np.linalg.lstsq(flat @ flat.T, missing, rcond=1e-9)[0]
+        by = (lengths @ flat).reshape(points.shape)
+        by /= root
+        points = complex_.moved(points, by)
     return points
+
+
+def _turned(normals, chosen, shares):
+    """Return shares of chosen normals, and of their lengths without the sign: (chosen, 4)."""
+    found = np.empty((len(chosen), 4))
+
+    def work(part: slice) -> None:
+        own = normals[chosen[part]]
+        own *= shares[part, np.newaxis]
+        found[part, :3], found[part, 3] = own, np.sqrt(np.einsum("ij,ij->i", own, own))
+
+    in_pieces(work, len(chosen))
+    return found
+
+
+def _contacts(complex_):
+    """Yield for each pair of phases in contact what lies between them.
+
+    Yields:
+        Both labels; the triangles; a sixth, negative where the first phase is outside; and which of these triangles are
+        around each point and its images, 1 or 0, (points, triangles).
+    """
+    low, high = (f(complex_.inside, complex_.outside) for f in (np.minimum, np.maximum))
+    labels = int(high.max()) + 1
+    codes = np.where(low >= 0, low.astype(np.int32) * labels + high, labels**2)  # those of the box last
+    for code in np.flatnonzero(np.bincount(codes)[: labels**2]):
+        pair, chosen = divmod(int(code), labels), np.flatnonzero(codes == code)
+        corners = complex_.image[complex_.triangles[chosen].reshape(-1)]
+        entries = np.ones(len(corners)), corners, np.arange(0, len(corners) + 1, 3)
+        matrix = sparse.csc_array(entries, (len(complex_.fixed), len(chosen)))
+        yield pair, chosen, np.where(complex_.inside[chosen] == pair[0], 1 / 6, -1 / 6), matrix

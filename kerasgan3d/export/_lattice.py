@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from kerasgan3d.checks import AXES
-from kerasgan3d.export._complex import Complex
+from kerasgan3d.export._complex import Complex, in_pieces, pieces
 from kerasgan3d.export._cuts import TETRAHEDRA, cuts_between, cuts_of_face
 from kerasgan3d.volume import Volume
 
@@ -157,20 +157,26 @@ def _numbered(points, keys, count):
     Of some 500 numbers that a lattice point might have, no more than 26 are used. So 32 bits tell which, and what comes
     before is counted, where sorting would take most of the time.
     """
-    place, way = points // _STEPS, points % _STEPS
-    used = np.flatnonzero(np.bincount(way.reshape(-1), minlength=_STEPS))
+    flat, keyed = points.reshape(-1), keys.reshape(-1)
+    ways = sum(np.bincount(flat[part] % _STEPS, minlength=_STEPS) for part in pieces(len(flat)))
+    used = np.flatnonzero(ways)
     bit = np.zeros(_STEPS, np.uint8)
     bit[used] = np.arange(len(used))
     there = np.zeros((count, 32), bool)
-    there[place, bit[way]] = True
+    for part in pieces(len(flat)):
+        there[flat[part] // _STEPS, bit[flat[part] % _STEPS]] = True
     bits = np.packbits(there, axis=1, bitorder="little").view("<u4")[:, 0]
     before = np.cumsum(np.append(0, np.bitwise_count(bits)[:-1]), dtype=np.int32)
-    if keys is not points:
-        place, way = keys // _STEPS, keys % _STEPS
     lower = (np.uint32(1) << np.arange(32, dtype=np.uint32)) - np.uint32(1)
-    found = before[place] + np.bitwise_count(bits[place] & lower[bit[way]])
+    found = np.empty(keyed.shape, np.int32)
+
+    def work(part: slice) -> None:
+        place, way = np.divmod(keyed[part], _STEPS)
+        found[part] = before[place] + np.bitwise_count(bits[place] & lower[bit[way]])
+
+    in_pieces(work, len(keyed))
     place, bit = np.divmod(np.flatnonzero(there), 32)
-    return place * _STEPS + used[bit], found.astype(np.int32)
+    return place * _STEPS + used[bit], found.reshape(keys.shape)
 
 
 def _positions(numbers, places):

@@ -18,18 +18,21 @@ from kerasgan3d.checks import Periodic, check_count, check_number
 from kerasgan3d.metrics._check import Checked
 from kerasgan3d.metrics._halo import check_image
 from kerasgan3d.metrics._measure import PER_PAIR, PER_PHASE, PER_PHASE_AND_AXIS, SCALAR, Measure, Subject
+from kerasgan3d.metrics.connectivity import percolating_voxels
 from kerasgan3d.metrics.fractions import fractions_of
 from kerasgan3d.metrics.registry import ALL, MEASURES
+from kerasgan3d.metrics.tpb import PERCOLATING
 from kerasgan3d.volume import Volume
 
 LEVEL, WITHIN = 0.95, 0.05
 SMALLEST = 16  # voxels per axis, in halves of 8
+_ACTIVE = "active_triple_phase_boundary_density"
 # Measured of sub-volumes; volume fractions have their two-point statistics.
 BY_PARTS = (
     "specific_surface_area",
     "interfacial_area",
     "triple_phase_boundary_density",
-    "active_triple_phase_boundary_density",
+    _ACTIVE,
     "relative_diffusivity",
 )
 _REACH = 1.5  # of the edge of a cube of the integral range: how far pairs are summed
@@ -162,11 +165,18 @@ def confidence_of(checked: Checked, values: dict[str, Any], conducting: Sequence
     chosen so that the same estimate is right for the phase's volume fraction, whose variances v in the image and w in
     its parts are known from the autocovariance: f^2 = (n - 1) v / (w - v), since s^2 / n is (w - v) / (n - 1) on
     average. For measures of several phases it is the largest of theirs.
+
+    Active triple-phase boundaries of the parts are those at voxels that percolate in the image. Within a small part
+    fewer voxels percolate, in some parts none of a phase, and this scatter is not that of the image.
     """
     estimates = _estimates(_large_enough(checked))
     intervals = {"volume_fraction": _of_fractions(checked, estimates, level, within)}
     rows = {key: MEASURES[key] for key in BY_PARTS if values.get(key) is not None}
-    parts = [_measured(part, rows, conducting, checked) for part in _halves(checked.labels)]
+    percolating = percolating_voxels(checked.labels, periodic=checked.periodic) if _ACTIVE in rows else None
+    parts = [
+        _measured(checked.labels[half], rows, conducting, checked, None if percolating is None else percolating[half])
+        for half in _halves(checked.labels.shape)
+    ]
     factors = np.array([estimate.factor for estimate in estimates])
     of_shape = {
         PER_PHASE: factors,
@@ -354,9 +364,9 @@ def _edge(size, half, values, within, dimensions):
         return size * (half / (within * np.abs(values))) ** (2 / dimensions)
 
 
-def _halves(labels):
-    cuts = [(slice(0, size // 2), slice(size // 2, 2 * (size // 2))) for size in labels.shape]
-    return [labels[window] for window in itertools.product(*cuts)]
+def _halves(shape):
+    """Return the windows of the halves of an image along each axis."""
+    return list(itertools.product(*[(slice(n // 2), slice(n // 2, 2 * (n // 2))) for n in shape]))
 
 
 def _tiles(labels, size):
@@ -365,12 +375,14 @@ def _tiles(labels, size):
     return [labels[tuple(slice(at, at + size) for at in corner)] for corner in itertools.product(*starts)]
 
 
-def _measured(part, rows, conducting, image):
-    """Return measures of a part of an image, by key."""
+def _measured(part, rows, conducting, image, percolating=None):
+    """Return measures of a part of an image, by key; `percolating` marks its voxels that do so in the image."""
     alone = Checked(np.ascontiguousarray(part), image.phases, (False,) * part.ndim, image.voxel_size)
     # What is slow is measured of no other key than its own.
     asked = {"conducting": tuple(conducting), "particles": True, "flowing": tuple(conducting)}
     subject = Subject(alone, ALL, **asked, units=image.voxel_size is not None)
+    if percolating is not None:
+        subject.once(lambda: percolating, PERCOLATING)
     missing = [key for key, row in rows.items() if not row.told_by(subject)]
     if missing:
         raise ValueError(

@@ -193,10 +193,11 @@ def _separated(mask, periodic, depth):
         return np.zeros(mask.shape, np.int32)
     squares = _squared_distances(mask, periodic)
     distance = np.sqrt(squares)
-    seeds = _seeds(distance, squares, periodic, depth)
+    seeds, levels = _seeds(distance, squares, periodic, depth)
     # Of what goes on at the other side, as much is looked at as may decide about a particle.
     reach = min(math.ceil(3 * distance.max()), max(mask.shape) // 2)
-    (image, own), (markers, _), (around, _) = (with_halo(each, periodic, reach) for each in (-distance, seeds, mask))
+    around, reach = _flooded(levels, seeds, periodic, reach)
+    (image, own), (markers, _) = (with_halo(each, periodic, reach) for each in (-distance, seeds))
     found = watershed(image, markers, mask=around)[own].ravel()
     firsts = np.empty(found.max() + 1, int)
     firsts[found[::-1]] = np.arange(found.size)[::-1]  # of several, the last that is written stays
@@ -204,6 +205,41 @@ def _separated(mask, periodic, depth):
     ranks = np.empty(len(firsts), np.int32)
     ranks[np.argsort(firsts)] = np.arange(len(firsts))
     return ranks[found].reshape(mask.shape)
+
+
+def _flooded(levels, seeds, periodic, reach):
+    """Mark the voxels over which a flood from seeds may come to those of an image, across periodic faces too.
+
+    It comes to a voxel from the neighbour to which it came at the highest level, or from one of several such, and
+    starts at seeds. Nothing else that lies around the image decides about its voxels.
+
+    Args:
+        levels: Level at which the flood comes to a voxel, in any unit; 0 where it does not.
+        seeds: Not 0 where it starts.
+        periodic: One bool per axis.
+        reach: How many voxels beyond periodic faces are looked at.
+
+    Returns:
+        bool array of the image with its halo, and how many voxels the halo is wide.
+    """
+    shape, low, wide = np.array(levels.shape), np.where(periodic, reach, 0), 0
+    around, going = np.zeros(shape + 2 * low, bool), (levels > 0) & (seeds == 0)
+    around[tuple(map(slice, low, low + shape))] = levels > 0
+    faces = np.ones(levels.shape, bool)
+    faces[tuple(slice(1, -1) if wraps else slice(None) for wraps in periodic)] = False
+    steps = np.concatenate([np.eye(levels.ndim, dtype=int), -np.eye(levels.ndim, dtype=int)])
+    front = np.argwhere(going & faces)
+    while len(front):
+        beside = front[:, np.newaxis] + steps
+        inside = ((beside >= -low) & (beside < shape + low)).all(axis=-1)
+        heights = np.where(inside, levels[tuple(np.moveaxis(beside % shape, -1, 0))], 0)
+        higher = (beside[inside & (heights == heights.max(axis=1, keepdims=True))] + low).T
+        found = np.unique(np.ravel_multi_index(tuple(higher[:, ~around[tuple(higher)]]), around.shape))
+        around.reshape(-1)[found] = True
+        front = np.stack(np.unravel_index(found, around.shape), axis=1) - low
+        wide = max(wide, -front.min(initial=0), (front - shape).max(initial=-1) + 1)
+        front = front[going[tuple((front % shape).T)]]
+    return around[tuple(map(slice, low - wide * (low > 0), low + shape + wide))], wide
 
 
 def _squared_distances(mask, periodic):
@@ -222,13 +258,17 @@ def _squared_distances(mask, periodic):
 
 
 def _seeds(distance, squares, periodic, depth):
-    """Number the maxima of the distance that stand out from their saddles by more than `depth`: int32, 0 elsewhere.
+    """Number the maxima of the distance that stand out from their saddles by more than `depth`.
 
     Of a maximum of height M they are the voxels that are connected to it at M - depth and above, where nothing is
     higher than M: the regional maxima of the reconstruction of distance - depth under the distance (Vincent, IEEE
     Trans. Image Process. 2, 1993, 176-201). From each voxel a way over highest neighbours leads up to a top, whose
     slope it belongs to. The lowest point of the highest way between tops lies where two slopes meet (Cousty et al.,
     IEEE Trans. Pattern Anal. Mach. Intell. 31, 2009, 1362-1374), so that these passes tell what is connected.
+
+    Returns:
+        The numbers: int32, 0 elsewhere; and the level at which a flood from these voxels comes to each: its distance,
+        or that of the lowest voxel on the way to it.
     """
     # Of equal voxels the later is taken as the higher, so that each has one way up.
     heights = squares * squares.size + np.arange(squares.size).reshape(squares.shape)
@@ -242,9 +282,10 @@ def _seeds(distance, squares, periodic, depth):
     slopes = np.full(mask.shape, -1)
     slopes[mask] = numbers
     levels = distance.ravel()[tops]
-    highest, stands = _connected(levels, _passes(slopes, squares, periodic), depth)
-    seeds = np.where(stands, np.cumsum(stands), 0)[highest]
-    return np.where(mask & (distance >= (levels[highest] - depth)[slopes]), seeds[slopes], 0).astype(np.int32)
+    highest, stands, entries = _connected(levels, _passes(slopes, squares, periodic), depth)
+    numbers = np.where(stands, np.cumsum(stands), 0)[highest]
+    seeds = np.where(mask & (distance >= (levels[highest] - depth)[slopes]), numbers[slopes], 0).astype(np.int32)
+    return seeds, np.where(mask & (seeds == 0), np.minimum(distance, entries[slopes]), distance)
 
 
 def _passes(slopes, squares, periodic):
@@ -265,17 +306,27 @@ def _passes(slopes, squares, periodic):
 
 
 def _connected(levels, passes, depth):
-    """Return the highest top that each is connected to at `depth` below that, and which tops stand out so far."""
+    """Tell which tops are connected.
+
+    Returns:
+        The highest top that each is connected to at `depth` below that; which tops stand out so far; and the level at
+        which a flood from those comes to the slope of each, infinite for their own.
+    """
     count = len(levels)
     heads, highest, stands = np.arange(count).tolist(), np.arange(count), np.ones(count, bool)
+    into, entries = np.arange(count), np.full(count, np.inf)
     for level, *sides in passes:
         low, high = sorted((_head(heads, side) for side in sides), key=levels.__getitem__)
         heads[low], stands[low] = high, level < levels[low] - depth
         if level >= levels[high] - depth:
             highest[low] = high
+        if not stands[low]:
+            into[low], entries[low] = high, level
     while not np.array_equal(further := highest[highest], highest):
         highest = further
-    return highest, stands
+    while not np.array_equal(further := into[into], into):
+        into, entries = further, np.minimum(entries, entries[into])
+    return highest, stands, entries
 
 
 def _head(heads, one):

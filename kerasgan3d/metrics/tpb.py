@@ -16,6 +16,7 @@ from kerasgan3d.volume import Volume
 # A voxelised line in the direction of the unit vector (x, y, z) takes |x| + |y| + |z| times its length; the mean of
 # |x| over the unit sphere is the integral of u from 0 to 1, that is 1/2.
 STAIRCASE_3D = 3 / 2
+PERCOLATING = "percolating"  # in `Subject.once`: the mask of voxels that percolate
 
 
 @renamed("phases", "n_phases")
@@ -97,7 +98,10 @@ def _check_triple(volume, phases_triple, phases):
 
 
 def _density(subject, active=False):
-    within = percolating_voxels(subject.labels, periodic=subject.periodic) if active else None
+    def found():
+        return percolating_voxels(subject.labels, periodic=subject.periodic)
+
+    within = subject.once(found, PERCOLATING) if active else None
     edges = _edges(subject.labels, range(subject.n_measured), subject.periodic, within)
     return density_from(edges, subject.labels.size, subject.voxel_size)
 
