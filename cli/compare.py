@@ -161,7 +161,8 @@ def command(
 
         def progress(done, seconds, _):
             if not told and seconds >= _WORTH_SAYING and stderr is not None:
-                stderr.write(f"kerasgan3d: this takes about {in_words(seconds)} on two cores\n")
+                each = "" if hold_out is None else " for each of three comparisons"
+                stderr.write(f"kerasgan3d: this takes about {in_words(seconds)}{each} on two cores\n")
             told.append(done)
             if bar is not None:
                 bar(done, seconds)

@@ -32,8 +32,9 @@ def command(owner, private, revision, examples, no_examples, size, count, dry_ru
     """Publish all pretrained generators on the Hugging Face Hub, with a dataset of volumes that they make.
 
     OWNER is your name or that of your organisation; each generator becomes OWNER/NAME. The dataset holds periodic
-    volumes as TIFF and OME-Zarr, a card, and the licences. Everything is checked before anything is uploaded. Set
-    HF_TOKEN to a token with write access, or run ``hf auth login``; HF_ENDPOINT selects a Hub of your own.
+    volumes as TIFF and OME-Zarr, a card, and the licences. All generators are checked, and the volumes made, before
+    anything is uploaded. Set HF_TOKEN to a token with write access, or run ``hf auth login``; HF_ENDPOINT selects a
+    Hub of your own.
     """
     import kerasgan3d
 

@@ -1,11 +1,13 @@
 """Make the figures of the page on the paper: ``python docs/paper.py FIGURE``; without one, the page alone.
 
 Each figure writes its measurement files and pictures to docs/paper, and docs/paper.md is made from these. Where
-``--data`` does not hold the real data that a figure needs, it says what it leaves out. What takes long goes on where it
-was interrupted.
+``--data`` does not hold the real data that a figure needs, it says what it leaves out. Rows that are complete are
+kept, so that an interrupted command repeats only the one it was at; `ways`, and the comparison of `statistics`, are
+made in one go.
 """
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +31,7 @@ Gayon-Lombardo, Mosser, Brandon and Cooper, "Pores for thought" (npj Comput. Mat
 three-phase electrodes with a generative adversarial network. This page repeats its figures with the generators of this
 package and tests its claims. `python docs/paper.py FIGURE` makes a section again with the generators that are in the
 package then; `--data` names the folder of the real images, which are not part of this repository, and what is missing
-there is left out. Times are those of two cores. Walks between seeds are on the page [Steer structures](steering.md).
+there is left out. Walks between seeds are on the page [Steer structures](steering.md).
 """
 
 
@@ -98,6 +100,10 @@ def main(arguments=None):
         figure = FIGURES[options.figure]
         options.count = options.count or figure.count
         options.sizes = options.sizes or figure.sizes
+        varied = figure is FIGURES["periodicity"]  # of any number of sizes
+        if options.count < 2 or not (varied or len(options.sizes) == len(figure.sizes)):
+            sizes = " ".join(map(str, figure.sizes))
+            raise SystemExit(f"{options.figure} takes a --count of at least 2, and --sizes like {sizes}.")
         options.names = options.name or list(list_presets())
         options.out.mkdir(parents=True, exist_ok=True)
         figure.measure(options)
@@ -106,7 +112,7 @@ def main(arguments=None):
 
 def page(out=OUT):
     """Return the page: a section for each figure that has been measured."""
-    measured = {name: sorted(out.glob(f"{name}-*.json")) for name in FIGURES}
+    measured = {name: [file for file in sorted(out.glob(f"{name}-*.json")) if complete(file)] for name in FIGURES}
     rows = [
         f"| `{name}` | {figure.about} | {figure.count} | {'yes' if measured[name] else 'not yet'} |"
         for name, figure in FIGURES.items()
@@ -114,6 +120,11 @@ def page(out=OUT):
     parts = [HEAD, "\n".join(["| figure | | count | measured |", "|---|---|---|---|", *rows, ""])]
     parts += [figure.section(measured[name]).rstrip() + "\n" for name, figure in FIGURES.items() if measured[name]]
     return "\n".join(parts)
+
+
+def complete(file):
+    """Return whether a measurement was not interrupted."""
+    return json.loads(file.read_text("utf-8"))["complete"]
 
 
 def parsed(arguments):

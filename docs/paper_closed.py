@@ -8,8 +8,6 @@ import numpy as np
 from paper_periodicity import CONDUCTS, timed
 from paper_rows import FIRST, Rows, bootstrap, generator_of, identity, real_of, table, title_of
 
-from kerasgan3d.crops import random_windows
-
 CLOSED = 1.5  # how many times longer than the cut the closed volume is, rounded up to the generator's stride
 
 
@@ -22,19 +20,29 @@ def measure(options):
         if real is None or min(real.shape) < size:
             print(f"left out: {title_of(name)}, whose real data are no volume that can be cut")
             continue
-        setup = {"generator": title_of(name), "weights": identity(generator), "axis": options.axis, "size": size}
+        setup = {
+            "generator": title_of(name),
+            "weights": identity(generator),
+            "axis": options.axis,
+            "size": size,
+            "steps": options.steps,
+        }
         edge = -(-int(CLOSED * size) // generator.stride) * generator.stride
         rows = Rows(options.out / f"closed-{title_of(name)}.json", **setup, closed=edge, phases=list(generator.phases))
         along = "zyx".index(options.axis)
         whole = rows.row("whole", partial(values_of, real.labels, len(generator.phases), along, "mirror"))
         conducting = [phase for phase, value in enumerate(whole) if value > CONDUCTS]
         options.work.mkdir(parents=True, exist_ok=True)
-        for i, corner in enumerate(random_windows(real.shape, size, options.count, seed=FIRST)):
-            cut = real[tuple(slice(int(c), int(c) + size) for c in corner)]
-            state = options.work / f"closed-{title_of(name)}-{identity(generator)}-{size}-{i}.npz"
+        # Side by side, in an order that is the same for any count.
+        places = list(np.ndindex(*(length // size for length in real.shape)))
+        order = np.random.default_rng(FIRST).permutation(len(places))[: options.count].tolist()
+        for i, place in enumerate(places[k] for k in order):
+            cut = real[tuple(slice(k * size, (k + 1) * size) for k in place)]
+            state = options.work / f"closed-{title_of(name)}-{identity(generator)}-{size}-{options.steps}-{i}.npz"
             given = (generator, cut, edge, along, conducting, FIRST + i, state, options.steps)
             rows.row(f"cut {i}", partial(close, *given))
-            print(f"{title_of(name)}: {i + 1} of {options.count} cuts are closed", flush=True)
+            print(f"{title_of(name)}: {i + 1} of {len(order)} cuts are closed", flush=True)
+        rows.write(complete=True)
 
 
 def values_of(labels, n_phases, axis, boundary):
@@ -44,7 +52,7 @@ def values_of(labels, n_phases, axis, boundary):
 
 def close(generator, cut, edge, axis, phases, seed, state, steps):
     """Return, by phase, the relative diffusivity of a cut between mirrors and of the closed volume; and the seconds."""
-    began = time.perf_counter()
+    began, begun = time.perf_counter(), state.exists()
     fitting = {"starts": 1, "steps": steps, "state": state, "progress": False}
     closed = generator.extend(cut, edge, periodic=True, seed=seed, **fitting)
     seconds = time.perf_counter() - began
@@ -52,7 +60,7 @@ def close(generator, cut, edge, axis, phases, seed, state, steps):
     for phase in phases:
         sides = ((cut, "mirror"), (closed, "periodic"))
         found[generator.phases[phase]] = [timed(side.labels, phase, axis, boundary)[0] for side, boundary in sides]
-    return {"values": found, "seconds": seconds}
+    return {"values": found, "seconds": None if begun else seconds}  # of a whole fit alone
 
 
 def section(files):
@@ -68,7 +76,7 @@ def section(files):
     for file in files:
         record = json.loads(file.read_text("utf-8"))
         cuts = [row for key, row in record["rows"].items() if key.startswith("cut")]
-        minutes = np.median([row["seconds"] for row in cuts]) / 60
+        seconds = [row["seconds"] for row in cuts if row["seconds"] is not None]
         of = f"{len(cuts)} cuts of {record['size']}³ of {record['generator']}, closed to {record['closed']}³"
         lines += [f"### {of}", ""]
         rows = []
@@ -78,7 +86,9 @@ def section(files):
             cells = [_error(side) for side in errors.T]
             rows.append([f"{phase} along {record['axis']}", f"{whole:.4f}", *cells])
         head = ("", "scan", "cut, mirrors: error, bias", "closed, periodic sides: error, bias")
-        lines += [*table(head, rows), "", f"A fit took {minutes:.1f} minutes (median).", ""]
+        lines += [*table(head, rows), ""]
+        if seconds:
+            lines += [f"A fit took {np.median(seconds) / 60:.1f} minutes (median).", ""]
     return "\n".join(lines)
 
 

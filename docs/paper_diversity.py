@@ -29,7 +29,7 @@ def measure(options):
         found = {side: birthday(distances) | {"unrelated": unrelated(sides[side])} for side, distances in found.items()}
         for side, volumes in sides.items():
             found[side] |= {"count": len(volumes), "spread": spread(volumes, generator, options.workers)}
-        rows.write(found=found)
+        rows.write(found=found, complete=True)
         slices = [pair for side in found for pair in alike(side, found[side], sides[side])]
         render_slices(slices, generator.phases, generator.voxel_size, path.with_suffix(".png"), dpi=90)
 
@@ -40,7 +40,9 @@ def sides_of(generator, name, data, size, count):
     real = real_of(data, name, generator)
     if real is not None and min(real.shape) >= size:  # a slice holds no volumes
         corners = np.ndindex(*(length // size for length in real.shape))
-        sides["real"] = [real.labels[tuple(slice(i * size, (i + 1) * size) for i in c)] for c in corners][:count]
+        beside = [real.labels[tuple(slice(i * size, (i + 1) * size) for i in c)] for c in corners][:count]
+        if len(beside) > 1:  # else there is no pair
+            sides["real"] = beside
     sides["generated"] = [volume.labels for volume in generator.sample(size, seed=seeds, progress=False)]
     published = [volume.labels for volume in published_of(data, name, generator) if min(volume.shape) >= size]
     if published:

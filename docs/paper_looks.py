@@ -28,7 +28,7 @@ def measure(options):
             volume = generator.sample(size, periodic=True, seed=FIRST + i, progress=False)
             rows.row(str(i), lambda volume=volume: flux_near_sides(volume))
         draw_tiling(generator.sample(size, periodic=True, seed=FIRST, progress=False), f"{stem}-tiling.png")
-        rows.write(phases=list(generator.phases), real=stem.with_name(f"{stem.name}-real.png").is_file())
+        rows.write(complete=True, phases=list(generator.phases), real=stem.with_name(f"{stem.name}-real.png").is_file())
 
 
 def draw_data(generator, real, edge, stem):

@@ -33,6 +33,7 @@ def trained(n, real, generator, options):
     rows = Rows(options.out / f"made-{n}.json", weights=identity(generator), count=options.count)
     size = min(64, min(real.shape) // 2)
     rows.row("comparison", lambda: found_of(real, generator, options, size))
+    rows.write(complete=True)
     edge = min(128, *real.shape)
     slices = [("made", real.labels[edge // 2, :edge, :edge])]
     slices.append(("generated", generator.sample(edge, seed=0, progress=False).labels[edge // 2]))

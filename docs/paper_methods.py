@@ -48,6 +48,7 @@ def measure(options):
             slices.append(("published", published[0].labels[len(published[0].labels) // 2]))
             given = partial(found_of, real, published, min(options.count, len(published)), size, options.workers)
             rows.row("published samples", given)
+        rows.write(complete=True)
         render_slices(slices[:8], generator.phases, generator.voxel_size, path.with_suffix(".png"), dpi=90)
 
 

@@ -54,7 +54,7 @@ def measure_one(name, options, pool):
             rows.row(wanted[-1], partial(solve, rows, generator, pool, size, seed))
             print(f"{rows.setup['generator']}: {size}³, seed {seed}", flush=True)
     found = summary(rows, set(wanted))
-    rows.write(found=found)
+    rows.write(found=found, complete=True)
     draw(found, generator.phases, path.with_suffix(".png"))
 
 
@@ -148,7 +148,7 @@ def summary(rows, wanted):
 def _values(rows, wanted, way, phase):
     """Return the values and seconds of a way and a phase by size: arrays (seeds, 2)."""
     found = {}
-    for key in wanted & rows.rows.keys():
+    for key in (key for key in rows.rows if key in wanted):
         found.setdefault(int(key.split()[0]), []).append(rows.rows[key][way][phase])
     return {size: np.array(values) for size, values in sorted(found.items())}
 

@@ -58,9 +58,9 @@ class Rows:
         return self.rows[key]
 
     def write(self, **facts):
-        """Write the rows, with what has been found about all of them."""
+        """Write the rows, with what has been found about all of them; the page shows them once they are complete."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_json({**self.setup, **facts, "rows": self.rows}, self.path)
+        write_json({**self.setup, "complete": False, **facts, "rows": self.rows}, self.path)
 
 
 @functools.cache

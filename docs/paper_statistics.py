@@ -32,7 +32,7 @@ def measure(options):
         record = compared(real, generator, name, options).record
         part = record.volumes or record
         rows.rows = told(part.measures)
-        rows.write()
+        rows.write(complete=True)
         draw(part, record.phases, generator.voxel_size, stem)
 
 

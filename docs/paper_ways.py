@@ -37,7 +37,7 @@ def measure(options):
             same = np.mean([np.mean(a == b) for a, b in zip(side, volumes["field"], strict=True)])
             rows.rows[way] = {key: seam[key] for key in ("largest", "standard_error", "interior", "smallest_p")}
             rows.rows[way] |= {"tests": len(tests), "differ": sum(p < 0.05 for p in tests), "same": float(same)}
-        rows.write()
+        rows.write(complete=True)
         # Rolled by half, so that the faces where the volume closes lie in the middle.
         rolled = [(way, np.roll(side[0][size // 2], (size // 2,) * 2, (0, 1))) for way, side in volumes.items()]
         titles = ("the first layer alone", "latents continued", "every layer", "a periodic field")

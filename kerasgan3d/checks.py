@@ -21,6 +21,11 @@ Periodic = bool | str | Iterable[bool]  # the argument of `check_periodic`
 MAX_SEED = 2**64 - 1
 
 
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def is_integer(value: Any) -> bool:
     """Tell whether a value is an integer; a bool is not."""
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))

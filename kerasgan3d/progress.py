@@ -16,7 +16,7 @@ Told = Report | bool | None  # the `progress` argument of functions that show th
 _EVERY = 0.2  # seconds between two updates of a bar in a notebook
 # Frames to skip: modules that show progress, and what lies between. The next frame is the caller that wants the work.
 _BETWEEN = ("kerasgan3d.progress", "kerasgan3d.models.sampling", "kerasgan3d.steering.extending")
-_BETWEEN += ("kerasgan3d.zoo.reproducing", "contextlib")
+_BETWEEN += ("kerasgan3d.zoo.reproducing", "kerasgan3d.zoo.examples", "kerasgan3d.zoo.publishing", "contextlib")
 
 
 class ProgressBar:

@@ -186,7 +186,7 @@ def test_few_hand_up_and_what_they_hand_up_to_is_there():
         ("kerasgan3d.metrics.record", "_repr_html_"),
         ("kerasgan3d.models.generator", "_repr_html_"),
         ("kerasgan3d.models.sampling", "extend"),
-        ("kerasgan3d.report.compare", "_named"),
+        ("kerasgan3d.report.compare", "named"),
     }
 
 

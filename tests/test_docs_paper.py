@@ -37,6 +37,21 @@ def test_rows_go_on_and_begin_anew_for_another_setup(load, tmp_path, capsys):
     assert "a.json was measured of something else, and begins anew" in capsys.readouterr().out
 
 
+def test_what_was_interrupted_is_not_on_the_page(load, tmp_path):
+    paper, rows_of = load("paper"), load("paper_rows").Rows
+    for name in paper.FIGURES:
+        rows_of(tmp_path / f"{name}-blocks.json", size=8).row("whole", lambda: 0.5)
+    page = paper.page(tmp_path)
+    assert page.count("not yet") == len(paper.FIGURES)
+    assert "\n## " not in page
+
+
+@pytest.mark.parametrize("wrong", [["ways", "--count", "1"], ["looks", "--sizes", "64"]])
+def test_too_few_volumes_or_sizes_are_refused_before_they_are_measured(load, tmp_path, wrong):
+    with pytest.raises(SystemExit, match="takes a --count of at least 2, and --sizes like"):
+        load("paper").main([*wrong, "--out", str(tmp_path)])
+
+
 def test_savings_are_those_of_known_errors(load, tmp_path):
     periodicity = load("paper_periodicity")
     rows = load("paper_rows").Rows(tmp_path / "p.json", phases=["pore", "solid"], axis="z", generator="known", large=8)

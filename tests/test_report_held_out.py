@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner
 from scipy import ndimage
 
@@ -84,3 +85,15 @@ def test_the_command_prints_the_three(tmp_path, monkeypatch):
     result = CliRunner().invoke(main, [*args, "-o", "a.html"])
     assert result.exit_code == 2
     assert "-o: not with --hold-out, which prints three comparisons" in result.stderr
+
+
+def test_grey_values_of_generated_files_mean_the_same_in_all_three(tmp_path):
+    mapping, grey = {255: "grain", 0: "pore"}, np.array([0, 255], "uint8")
+    (tmp_path / "made").mkdir()
+    for seed in range(2):
+        tifffile.imwrite(tmp_path / "made" / f"{seed}.tif", grey[material((24, 24, 24), 5 + seed, 0.5)])
+    tifffile.imwrite(tmp_path / "scan.tif", grey[material((40, 24, 24), 1, 0.5)])
+    options = {"mapping": mapping, "voxel_size": 0.5, **QUICK, "count": 2}
+    found = compare_held_out(tmp_path / "scan.tif", tmp_path / "made", ((0, 16), None, None), **options)
+    for comparison in found.values():
+        assert abs(difference(comparison)) < 0.3

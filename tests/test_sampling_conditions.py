@@ -178,6 +178,10 @@ HOSTILE = {
     "a response of uneven lists": {**MATERIAL.to_json(), "response": [[[0.1, 0.2], [0.1, 0.2, 0.3]]] * 3},
     "a response of texts": {**MATERIAL.to_json(), "response": [[["a", "b"], [0.1, 0.2]]] * 3},
     "a response that goes on": {**MATERIAL.to_json(), "response": [[list(range(99))] * 2] * 3},
+    "a response without bounds": {**MATERIAL.to_json(), "response": [[[0.1, 10**400], [0.1, 0.2]]] * 3},
+    "a mean beyond all numbers": {**MATERIAL.to_json(), "mean": [10**400, 0.5, 0.1]},
+    "a root of numbers": {**MATERIAL.to_json(), "root": [1, 2, 3]},
+    "taps of numbers": {**MATERIAL.to_json(), "taps": [1, 1, 1]},
     "a response that is none": {**MATERIAL.to_json(), "response": [0.1, 0.2, 0.3]},
     "a list that goes on": {**MATERIAL.to_json(), "mean": [1e-3] * 1000},
 }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from kerasgan3d.sampling.scan import UNKNOWN, Scan
 from kerasgan3d.steering.border import border_of
@@ -49,11 +50,37 @@ def test_a_surface_goes_on_from_where_it_is_known_to_where_the_generator_has_it(
     assert sorted(np.flatnonzero(changed[:, 0])) == ([12, 13] if moved > 0 else [10, 11])
 
 
-def test_what_is_corrected_at_once_is_not_seen():
-    border = border_of(surface_at(12), slab((200, 24, 16), 14), ABOVE, (None,) * 3, STRIDE)
-    layers = border[RIM + 8 : -RIM - 8]
-    np.testing.assert_array_equal(layers, np.broadcast_to(layers[:1], layers.shape))
-    assert (layers != UNKNOWN).any()
+def test_what_is_corrected_at_once_is_not_seen(monkeypatch):
+    rng, wide = np.random.default_rng(0), 24
+    values = rng.standard_normal((96 + 2 * wide, 40 + 2 * wide, 40 + 2 * wide, 2))
+    values = ndimage.gaussian_filter(values, (4, 4, 4, 0)).astype("float32")
+    values /= values.std()
+
+    def logits(start, shape):
+        return values[tuple(slice(a + wide, a + wide + n) for a, n in zip(start, shape, strict=True))]
+
+    inner = (slice(wide, -wide),) * 3
+    scan = scan_of(np.roll(values[inner].argmax(-1), 2, axis=1).astype("uint8"))
+    found = []
+    for most in (40, 1000):
+        monkeypatch.setattr("kerasgan3d.steering.border._MOST_VOXELS", most)
+        found.append(border_of(logits, scan, ABOVE, (None,) * 3, STRIDE))
+    assert np.count_nonzero(found[1] != UNKNOWN) > 100
+    assert np.mean((found[0] != found[1])[found[1] != UNKNOWN]) < 0.01
+
+
+def test_along_a_periodic_axis_as_long_as_the_scan_all_of_the_joint_is_corrected():
+    def logits(start, shape):  # of a surface normal to z
+        height = np.broadcast_to((np.arange(shape[0]) + start[0] - 11.5)[:, None, None], shape) / 5
+        return np.stack([-height, height], axis=-1).astype("float32")
+
+    labels = np.broadcast_to((np.arange(24) >= 14)[:, None, None], (24, 32, 16)).astype("uint8")
+    period = (None, 32, None)
+    border = border_of(logits, scan_of(labels), ABOVE, period, STRIDE)
+    scan = Scan(labels, np.zeros((0, 3)), np.zeros((0, 1)), border=border)
+    kept = scan.kept((0, 0, 16), (24, 32, RIM), period)
+    np.testing.assert_array_equal(np.count_nonzero(kept[:, :, 0] != UNKNOWN, axis=0), 2)
+    assert np.count_nonzero(kept != UNKNOWN) == scan.told()["corrected_voxels"]
 
 
 @pytest.mark.parametrize("gap", [4, 8, 12, 24])

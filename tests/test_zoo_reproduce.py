@@ -267,3 +267,35 @@ def test_the_generators_that_ship_have_a_version_that_the_changelog_names():
             assert entry.place
             assert text is None or f"| `{name}` | {entry.version} | `{entry.sha256[:12]}` |" in text
     assert versions("nobody") == ()
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".tif"])
+def test_the_file_itself_is_not_overwritten(ships, generator, tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"v{suffix}"
+    generator.stream(path, 8, seed=1, progress=False)
+    monkeypatch.setattr(reproducing, "open_volume", partial(io.open_volume, in_memory=0))
+    with pytest.raises(ValueError, match="`output` must be another file than the one that is made again"):
+        reproduce(path, path, overwrite=True)
+    assert (Volume.load(path).labels == generator.sample(8, seed=1).labels).all()
+
+
+def test_other_conditions_make_another_generator(generator):
+    conditions = replace(generator.conditions, shift=(0.01, 0.0, -0.01))
+    card = generator.with_conditions(conditions).card
+    assert {"version", "sha256"} & set(card) == set()
+    assert generator.with_conditions(generator.conditions).card == generator.card
+
+
+def test_a_stream_goes_on_where_the_card_says_more_than_it_did(folder, tmp_path):
+    before, now = load_preset(folder), load_preset(folder)
+    before.card = {key: value for key, value in before.card.items() if key != "version"}
+    path, job = tmp_path / "v.zarr", {"size": (8, 8, 24), "seed": 1, "tile": 8}
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        before.stream(path, **job, progress=stop)
+    assert (tmp_path / "v.zarr.partial").is_dir()
+    now.stream(path, **job, progress=False)
+    assert (Volume.load(path).labels == now.sample((8, 8, 24), seed=1).labels).all()

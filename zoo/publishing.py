@@ -143,7 +143,8 @@ def publish_all(
 
     Each becomes the model "org/name", as by ``publish``. The dataset holds periodic volumes of each, as TIFF and as
     OME-Zarr, with a card and their licences; the provenance of the volumes states the commit of their generator. All
-    is checked, and the volumes are made, before anything is uploaded. HF_ENDPOINT selects a Hub of one's own.
+    folders are checked, and the volumes are made, before anything is uploaded; whether a repository is public is asked
+    when its turn comes. HF_ENDPOINT selects a Hub of one's own.
 
     Args:
         owner: The user or the organisation.
@@ -163,6 +164,8 @@ def publish_all(
         OSError: as for ``publish``.
     """
     names = list_presets()
+    if not names:
+        raise ValueError("There must be generators that ship with kerasgan3d. Received: none in this installation.")
     for what, name in (("owner", owner), ("examples", examples)):
         good = isinstance(name, str) and "/" not in name and parse(f"{name}/{name}") is not None
         if not good and (name is not None or what == "owner"):

@@ -65,9 +65,10 @@ class Reproduction:
         total = math.prod(self.job.size)
         box = ", ".join(f"{axis} {a}:{b}" for axis, (a, b) in zip(AXES, self.box, strict=True))
         text = f"{self.differing} of {total} voxels differ, the first at {self.first} (z, y, x), all of them in {box}"
-        if self.written_by in (None, __version__):
+        if self.written_by == __version__:
             return f"{text}: the file was changed after it was made"
-        return f"{text}: kerasgan3d {self.written_by} made it, and this is {__version__}, or it was changed since"
+        made = "an unknown kerasgan3d" if self.written_by is None else f"kerasgan3d {clipped(self.written_by, 40)}"
+        return f"{text}: {made} made it, and this is {__version__}, or it was changed since"
 
 
 def reproduce(
@@ -107,8 +108,11 @@ def reproduce(
     given = source if isinstance(source, Volume) else open_volume(source)
     what = "the volume" if isinstance(source, Volume) else str(source)
     origin = _origin(given.provenance, what, job)
-    if output is not None and Path(output).exists() and not overwrite:
-        raise FileExistsError(f"{output} exists already. `overwrite=True` replaces it.")
+    if output is not None and Path(output).exists():
+        if not isinstance(source, Volume) and Path(output).samefile(source):
+            raise ValueError(f"`output` must be another file than the one that is made again. Received: {output}.")
+        if not overwrite:
+            raise FileExistsError(f"{output} exists already. `overwrite=True` replaces it.")
     found = _with_these_weights(generator, given.provenance, origin, what)
     if found.phases != given.phases:
         raise ValueError(
@@ -118,7 +122,7 @@ def reproduce(
     job = found.job(_stated_job(given, found, what) if job is None else _checked_job(job, given, what))
     with reported(progress, "sampling", "voxels") as report:
         made, read = _made(found, job, output, overwrite, isinstance(given, StoredVolume), report)
-    differing, first, box = _differences(given.labels, read, job)
+        differing, first, box = _differences(given.labels, read, job)
     written = given.provenance.get("kerasgan3d")
     known = {key: found.card[key] for key in _ORIGIN if found.card.get(key)}
     path = None if output is None else Path(output)
@@ -127,7 +131,7 @@ def reproduce(
 
 def _origin(provenance: dict[str, Any], what: str, job: SamplingJob | None) -> dict[str, Any]:
     """Return the facts about the generator in a provenance, after checking that it describes a generated volume."""
-    if "seed" not in provenance:
+    if provenance.get("seed") is None:
         raise ValueError(f"{what} does not state how it was generated: its provenance has no seed.")
     if provenance.get("history"):
         raise ValueError(
@@ -176,7 +180,7 @@ def _where(provenance: dict[str, Any], origin: dict[str, Any], what: str) -> str
     name, wanted = clipped(origin.get("name") or "a generator without a name", 100), origin.get("sha256")
     if wanted is None:
         return f"{what} was made by {name}, whose weights its provenance does not state."
-    version = f", version {origin['version']}" if origin.get("version") else ""
+    version = f", version {clipped(origin['version'], 40)}" if origin.get("version") else ""
     text = f"{what} was made by {name}{version}, whose weights ({clipped(wanted, 80)}) are not here."
     if isinstance(origin.get("tuned_from"), dict):
         return f"{text} It was tuned from {shown(origin['tuned_from'].get('name'))}."
@@ -205,11 +209,12 @@ def _stated_job(given: Volume | StoredVolume, generator: Generator, what: str) -
 def _checked_job(job: SamplingJob, given: Volume | StoredVolume, what: str) -> SamplingJob:
     """Return a job after checking that it is the one that a volume states."""
     told = {"seed": job.seed, "offset": list(job.offset), "size": list(job.size), "periodic": list(job.periodic)}
-    told["scan"] = None if job.scan is None else job.scan.digest
+    told |= {"scan": None if job.scan is None else job.scan.digest, "conditions": job.conditions, "blend": job.blend}
     facts = given.provenance
     scan = facts.get("scan")
     stated = {"seed": facts["seed"], "offset": facts.get("offset"), "size": list(given.shape)}
     stated |= {"periodic": list(given.periodic), "scan": scan.get("sha256") if isinstance(scan, dict) else None}
+    stated |= {key: facts.get(key) for key in ("conditions", "blend")}
     wrong = [f"{key} {shown(told[key])}, not {shown(stated[key])}" for key in told if told[key] != stated[key]]
     if wrong:
         raise ValueError(f"`job` must be that of {what}. Received: {'; '.join(wrong)}.")

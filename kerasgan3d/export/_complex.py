@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from functools import cached_property
 
 import numpy as np
 from scipy import sparse
+
+from kerasgan3d.checks import cores
 
 # Steps of a smoothing pass (Taubin, SIGGRAPH 1995, 351-358). With Taubin's longer step back no shape shrinks; a
 # slightly shorter one leaves less of the voxel stairs, and `with_volumes` undoes the shrinkage.
@@ -108,8 +109,9 @@ def pieces(count: int) -> list[slice]:
 
 def in_pieces(work: Callable[[slice], None], count: int) -> None:
     """Call a function with slices of `count` things, in threads."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(work, pieces(count)))
+    parts = pieces(count)
+    with ThreadPoolExecutor(max(1, min(cores(), len(parts)))) as pool:
+        list(pool.map(work, parts))
 
 
 def smoothed(complex_: Complex, points: np.ndarray, passes: int) -> np.ndarray:

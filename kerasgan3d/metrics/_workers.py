@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 
-from kerasgan3d.checks import check_integer
+from kerasgan3d.checks import check_integer, cores
 
 # As many processes run as there are cores: one thread is enough for each.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -32,7 +32,7 @@ def side_by_side(function, tasks, workers=None, progress=None, lazy=False):
         ValueError: If `workers` is not a positive integer.
         ChildProcessError: If one of them was ended from outside.
     """
-    workers = _cores() if workers is None else check_integer(workers, "workers", 1, None)
+    workers = cores() if workers is None else check_integer(workers, "workers", 1, None)
     if workers == 1 and lazy:
         return _by_dask(function, tasks, progress, scheduler="synchronous")
     if min(workers, len(tasks)) == 1 and not lazy:
@@ -123,10 +123,6 @@ class _Context(SpawnContext):
     def Process(self, *args, **options):
         self.started.append(_Process(*args, **options))
         return self.started[-1]
-
-
-def _cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -71,6 +71,7 @@ class Unit(NamedTuple):
         return ops.relu(y) if self.rectified else y
 
 
+_IDENTITY = ("version", "sha256", "repo", "revision")  # facts of a card that name its weights
 _SAMPLER_LOCK = threading.Lock()  # shared by all generators, since a generator with a lock could not be copied
 
 
@@ -316,7 +317,10 @@ class Generator(SamplingMethods, Model):
 
     def with_conditions(self, conditions: Conditions) -> Generator:
         """Return a generator with the same weights and other conditions, of as many phases."""
-        return self._copy(conditions=conditions)
+        copy = self._copy(conditions=conditions)
+        if conditions != self.conditions:  # its voxels are no longer those that the card's digest and version name
+            copy.card = {key: value for key, value in self.card.items() if key not in _IDENTITY}
+        return copy
 
     def with_padding(self, padding: str) -> Generator:
         """Return a generator with the same weights and another padding."""

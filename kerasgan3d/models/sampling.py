@@ -298,14 +298,16 @@ class SamplingMethods:
         job = self.job(size, **options, fractions=fractions, beyond=beyond, blend=blend)
         old = partial_record(path) if resume else None
         job = job.seeded(old.provenance.get("seed") if old else None)
-        pieces = self.pieces()
+        pieces, record = self.pieces(), self._record(job)
+        if old is not None and _but_origin(old) == _but_origin(record):
+            record = old  # `identity` tells weights apart; a card may state more than it did
         options = {"identity": pieces.digest, "resume": resume, "overwrite": overwrite}
         with (
             reported(progress, "sampling", "voxels") as report,
             local_client(workers) if workers and client is None else contextlib.nullcontext(client) as client,
         ):
             compute = self.windows(job) if client is None else delayed(pieces, job)
-            return stream(job, compute, path, self._record(job), client=client, progress=report, **options)
+            return stream(job, compute, path, record, client=client, progress=report, **options)
 
     def extend(
         self,
@@ -424,3 +426,9 @@ class SamplingMethods:
 def _part(report, done, count):
     """Return a progress function for one of `count` equal tasks after `done` others; None without `report`."""
     return report and (lambda voxels, total: report(done * total + voxels, count * total))
+
+
+def _but_origin(record: VolumeRecord) -> VolumeRecord:
+    """Return the record of a volume without what it states of its generator."""
+    provenance = {key: value for key, value in record.provenance.items() if key != "generator"}
+    return replace(record, provenance=provenance)

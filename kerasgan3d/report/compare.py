@@ -148,7 +148,7 @@ def compare(
         check_integer(workers, "workers", 1)
     sources = {"phases": phases, "mapping": mapping, "voxel_size": voxel_size}
     sources |= {"tolerance": tolerance, "fill_gaps": fill_gaps}
-    real, generated = _named(real, "path"), _named(generated, "load_generator")
+    real, generated = named(real, "path"), named(generated, "load_generator")
     sides = real_source(real, exclude=exclude, **sources), generated_source(generated, **sources)
     subject = _Subject(*sides, count, size, seed, bool(transport), bool(particles), workers)
     # Statistics alone hold no image to train on or to search, and only generators make periodic volumes.
@@ -172,7 +172,7 @@ def compare(
     return Comparison(dataclasses.replace(record, verdicts=verdicts_of(record)), subject.pictures())
 
 
-def _named(source, what):
+def named(source, what):
     """Resolve the name of a generator by the zoo; return anything else unchanged."""
     if isinstance(source, (str, os.PathLike)) and upward("zoo", "is_generator")(source):
         return upward("zoo", what)(source)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasgan3d.checks import box_window
-from kerasgan3d.report.compare import compare
+from kerasgan3d.report.compare import compare, named
 from kerasgan3d.report.comparison import Comparison
-from kerasgan3d.report.sources import Images, real_source
+from kerasgan3d.report.sources import Images, generated_source, real_source
 
 _READING = ("phases", "mapping", "voxel_size", "tolerance", "fill_gaps")
 
@@ -38,6 +38,7 @@ def compare_held_out(
     if "exclude" in options:
         raise ValueError("`exclude` must not be given beside `hold_out`. Crop the image instead.")
     reading = {key: options.pop(key) for key in _READING if key in options}
+    real, generated = named(real, "path"), named(generated, "load_generator")
     source = real_source(real, **reading)
     if not isinstance(source, Images):
         raise ValueError("`hold_out` is of an image. Received: statistics alone.")
@@ -52,9 +53,11 @@ def compare_held_out(
     options["size"] = size
     boxes = [[(part.start, part.stop) for part in block]]
     seen = compare(real, generated, exclude=boxes, **reading, **options)
+    made = generated_source(generated, **reading)  # the labels of files, since `mapping` holds for the first only
+    others = made.images if isinstance(made, Images) else generated
     sides = seen.record.real, seen.record.generated
     options |= {"phases": seen.record.phases, "voxel_size": sides[0].voxel_size or sides[1].voxel_size}
-    held, between = (compare(image[block], other, **options) for other in (generated, rest))
+    held, between = (compare(image[block], other, **options) for other in (others, rest))
     return {"training part": seen, "held part": held, "between the parts": between}
 
 

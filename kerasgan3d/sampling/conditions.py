@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -17,6 +16,7 @@ from kerasgan3d.sampling.profile import around, as_nodes, at_cells
 
 _MAX_TAPS = 33
 _MAX_KNOTS = 32
+_MOST = 1e9  # larger numbers leave float32 in the network
 _SUM = 1e-6  # tolerance of the sum of fractions of all phases
 # Users who give all phases usually give rounded fractions.
 _ROUNDED = 1e-3
@@ -76,9 +76,12 @@ class Conditions:
             all(0 <= low <= high <= 1 for low, high in zip(self.lowest, self.highest, strict=True)),
             "fractions above the lowest",
         )
-        rows = [len(row) == n and all(map(_is_finite, row)) for row in self.root]
+        rows = [isinstance(row, tuple) and len(row) == n and all(map(_is_finite, row)) for row in self.root]
         check("root", len(rows) == n and all(rows), f"{n} times {n} numbers")
-        odd = [len(w) % 2 == 1 and len(w) <= _MAX_TAPS and all(map(_is_finite, w)) for w in self.taps]
+        odd = [
+            isinstance(w, tuple) and len(w) % 2 == 1 and len(w) <= _MAX_TAPS and all(map(_is_finite, w))
+            for w in self.taps
+        ]
         check("taps", len(odd) == len(AXES) and all(odd), f"three times an odd number of at most {_MAX_TAPS} numbers")
         if self.response:
             curves = [
@@ -178,7 +181,7 @@ class Conditions:
             ValueError: if its "fractions" are not [z][y][x][phase] as `asked` returns them, from 0 to 1.
         """
         wish: np.ndarray = np.array(np.nan)
-        with contextlib.suppress(TypeError, ValueError):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
             wish = np.asarray(conditions.get("fractions"), "float64")
         fits = wish.ndim == 4 and all(n in (1, count) for n, count in zip(wish.shape, cells, strict=False))
         if not fits or wish.shape[3] != self.n_phases or not ((wish >= 0) & (wish <= 1)).all():
@@ -267,7 +270,7 @@ class ConditionedField:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_MOST < value < _MOST
 
 
 def _is_rising(values: tuple[Any, ...]) -> bool:

@@ -29,7 +29,7 @@ def as_nodes(value: Any, what: str) -> np.ndarray:
         axis, values = 0, value
     try:
         nodes = np.asarray(values, "float64")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         nodes = np.full(1, np.nan)
     if nodes.ndim == 1 or isinstance(value, Mapping):
         nodes = nodes.reshape([-1 if i == axis else 1 for i in range(3)])

@@ -11,6 +11,7 @@ from kerasgan3d.sampling.scan import UNKNOWN, Scan
 
 _ROUNDS = 22  # steps of the correction; after more of them, fewer labels change across a joint than elsewhere
 _DOUBT = 0.1  # divisor of logits, as at the end of a fit
+HOW = (_ROUNDS, _DOUBT)  # what a kept fit depends on
 _MOST_VOXELS = 80  # per side of what is corrected at once
 
 
@@ -64,8 +65,8 @@ def border_of(
     """
     rim, shape = stride // 2, scan.labels.shape
     border = np.full([n + 2 * rim for n in shape], UNKNOWN, "uint8")
-    ends = [  # of what may change; no voxel twice
-        (-rim * low, min(n + rim * high, (p or n + 2 * rim) - rim * low))
+    ends = [  # of what may change; along periodic axes from where the border begins, and no voxel twice
+        (-rim * (low or p is not None), n + rim * high if p is None else min(n + rim * high, p - rim))
         for n, p, (low, high) in zip(shape, period, beyond, strict=True)
     ]
     edges = [-(-(b - a) // -(-(b - a) // _MOST_VOXELS)) for a, b in ends]

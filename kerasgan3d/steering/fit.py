@@ -16,7 +16,7 @@ import numpy as np
 from kerasgan3d.files import replacing
 from kerasgan3d.sampling.generate import Field
 from kerasgan3d.sampling.scan import FittedField, Scan
-from kerasgan3d.steering.border import border_of, weights_of
+from kerasgan3d.steering.border import HOW, border_of, weights_of
 from kerasgan3d.steering.lbfgs import Descent
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Fit:
 
     def digest(self, more: str) -> str:
         """Return the sha256 of everything on which the fit depends, including the text ``more``."""
-        total = hashlib.sha256(f"{self._seed} {self._channels} {_DOUBTS} {_TRUST} {more}".encode())
+        total = hashlib.sha256(f"{self._seed} {self._channels} {_DOUBTS} {_TRUST} {HOW} {more}".encode())
         total.update(self.points.tobytes())
         for block in self._blocks:
             for array in block:
