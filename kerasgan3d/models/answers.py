@@ -26,7 +26,8 @@ def with_answers(
     fields ask for becomes the shift, so that the mean over many volumes is that of the data. Then periodic volumes
     are sampled with uniform fractions that vary like those of the data, but more widely. For each phase, what they have
     is fitted by a rising, piecewise linear function of what was requested; requested fractions are then corrected by
-    it. Where the network falls short at an end of the range, the range shrinks to what it reaches.
+    it. Where the network falls short at an end of the range, the range shrinks to what it reaches, or to one standard
+    deviation of the data's local fractions from their mean.
 
     Args:
         generator: A conditional Generator; not changed.
@@ -53,11 +54,12 @@ def with_answers(
     got = np.array([_made(generator, wish, seed + i) for i, wish in enumerate(wishes)])
     curves = [_curve(wishes[:, k], got[:, k]) for k in range(n)]
     reached = np.array([(made[0], made[-1]) for _, made in curves])
+    low, high, deviation = map(np.array, (conditions.lowest, conditions.highest, conditions.deviation))
     found = replace(
         conditions,
         response=tuple((tuple(asked.tolist()), tuple(made.tolist())) for asked, made in curves),
-        lowest=tuple(np.minimum(np.maximum(conditions.lowest, reached[:, 0]), mean).tolist()),
-        highest=tuple(np.maximum(np.minimum(conditions.highest, reached[:, 1]), mean).tolist()),
+        lowest=tuple(np.maximum(low, np.minimum(reached[:, 0], mean - deviation)).tolist()),
+        highest=tuple(np.minimum(high, np.maximum(reached[:, 1], mean + deviation)).tolist()),
     )
     left = [np.interp(wishes[:, k], *curves[k]) - got[:, k] for k in range(n)]
     return generator.with_conditions(found), {

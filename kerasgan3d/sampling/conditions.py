@@ -76,10 +76,10 @@ class Conditions:
             all(0 <= low <= high <= 1 for low, high in zip(self.lowest, self.highest, strict=True)),
             "fractions above the lowest",
         )
-        rows = [isinstance(row, tuple) and len(row) == n and all(map(_is_finite, row)) for row in self.root]
+        rows = [isinstance(row, (tuple, list)) and len(row) == n and all(map(_is_finite, row)) for row in self.root]
         check("root", len(rows) == n and all(rows), f"{n} times {n} numbers")
         odd = [
-            isinstance(w, tuple) and len(w) % 2 == 1 and len(w) <= _MAX_TAPS and all(map(_is_finite, w))
+            isinstance(w, (tuple, list)) and len(w) % 2 == 1 and len(w) <= _MAX_TAPS and all(map(_is_finite, w))
             for w in self.taps
         ]
         check("taps", len(odd) == len(AXES) and all(odd), f"three times an odd number of at most {_MAX_TAPS} numbers")
