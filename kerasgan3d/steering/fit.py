@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasgan3d.files import replacing
 from kerasgan3d.sampling.generate import Field
-from kerasgan3d.sampling.scan import FittedField, Scan
+from kerasgan3d.sampling.scan import UNKNOWN, FittedField, Scan
 from kerasgan3d.steering.border import HOW, border_of, weights_of
 from kerasgan3d.steering.lbfgs import Descent
 
@@ -233,14 +233,18 @@ class State:
 
     def _read(self, path):
         held = _held(path)
-        digest, done = str(held["digest"]), zip(held["done"], held["told"], held["borders"], strict=True)
+        digest = str(held["digest"])
         step, descent = int(held["step"]), Descent(held["found"], held["memory"], held["numbers"])
         if digest != self._digest:
             raise ValueError(
                 f"{path} is the fit of another scan, generator or seed, or was made otherwise: delete it, or name "
                 "another file."
             )
-        self.done = [Fitted(values, *map(float, row), border=border) for values, row, border in done]
+        places, changed = (np.split(held[name], np.cumsum(held["counts"])[:-1]) for name in ("places", "changed"))
+        for i, (values, row) in enumerate(zip(held["done"], held["told"], strict=True)):
+            border = np.full(held["shape"], UNKNOWN, "uint8")
+            border.flat[places[i]] = changed[i]
+            self.done.append(Fitted(values, *map(float, row), border=border))
         self.found = (step, descent) if step else None
 
     def keep(self) -> None:
@@ -252,7 +256,14 @@ class State:
         arrays |= {"memory": descent.memory, "numbers": descent.numbers}
         arrays["done"] = np.array([each.values for each in self.done])
         arrays["told"] = np.array([each[1:4] for each in self.done])
-        arrays["borders"] = np.array([each.border for each in self.done])
+        # Of borders, which are nearly empty, what is in them.
+        borders = [each.border for each in self.done]
+        places = [np.flatnonzero(border != UNKNOWN) for border in borders]
+        arrays["shape"] = np.array(borders[0].shape if borders else (0, 0, 0))
+        arrays["counts"] = np.array([len(each) for each in places], int)
+        arrays["places"] = np.concatenate([np.zeros(0, int), *places])
+        changed = (border.flat[each] for border, each in zip(borders, places, strict=True))
+        arrays["changed"] = np.concatenate([np.zeros(0, "uint8"), *changed])
         with replacing(self._path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
 
@@ -268,7 +279,20 @@ def kept_seed(path: str | os.PathLike[str] | None) -> int | None:
 
 def _held(path):
     """Return the arrays of a fit's file."""
-    names = ("digest", "seed", "done", "told", "borders", "step", "found", "memory", "numbers")
+    names = (
+        "digest",
+        "seed",
+        "done",
+        "told",
+        "shape",
+        "counts",
+        "places",
+        "changed",
+        "step",
+        "found",
+        "memory",
+        "numbers",
+    )
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in names}
