@@ -178,7 +178,7 @@ class Conditions:
         """Check the conditions of a job, given its number of cells (z, y, x).
 
         Raises:
-            ValueError: if its "fractions" are not [z][y][x][phase] as `asked` returns them, from 0 to 1.
+            ValueError: if its "fractions" are not an array (z, y, x, phases) as `asked` returns it, from 0 to 1.
         """
         wish: np.ndarray = np.array(np.nan)
         with contextlib.suppress(TypeError, ValueError, OverflowError):
