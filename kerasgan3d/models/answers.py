@@ -44,9 +44,11 @@ def with_answers(
     assert conditions is not None
     n = conditions.n_phases
     mean, rng = np.array(conditions.mean), np.random.default_rng(seed)
-    generator = generator.with_conditions(replace(conditions, gain=(1.0,) * n, shift=(0.0,) * n, response=()))
-    shift = _excess(generator, max(1, count // 2), seed) + mean - (mean if fractions is None else np.array(fractions))
-    conditions = replace(conditions, gain=(1.0,) * n, shift=tuple(shift.tolist()), response=())
+    plain = replace(conditions, gain=(1.0,) * n, shift=(0.0,) * n, response=())
+    shift = _excess(generator.with_conditions(plain), max(1, count // 2), seed)
+    if fractions is not None:
+        shift += mean - np.array(fractions)
+    conditions = replace(plain, shift=tuple(shift.tolist()))
     generator = generator.with_conditions(conditions)
     drawn = rng.standard_normal((count, n)) @ np.array(conditions.root).T * 1.5
     wishes = np.clip(mean + drawn * np.array(conditions.deviation), conditions.lowest, conditions.highest)

@@ -192,11 +192,9 @@ class Conditions:
 
     def standardised(self, fractions: np.ndarray) -> np.ndarray:
         """Return the y (..., n), float32, that makes the network produce these fractions (..., n)."""
+        fractions = np.array(fractions, float)
         for index, (requested, made) in enumerate(self.response):
-            moved = _interpolated(fractions[..., index], np.array(made), np.array(requested))
-            fractions = np.concatenate(
-                [fractions[..., :index], moved[..., np.newaxis], fractions[..., index + 1 :]], -1
-            )
+            fractions[..., index] = _interpolated(fractions[..., index], np.array(made), np.array(requested))
         return self.corrected((fractions - np.array(self.mean)) / np.array(self.deviation)).astype("float32")
 
     def corrected(self, y: np.ndarray) -> np.ndarray:
@@ -283,8 +281,9 @@ def _interpolated(x: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.nd
     In elementary operations, which round alike on all processors; `numpy.interp` may not.
     """
     left = np.clip(np.searchsorted(knots, x, "right") - 1, 0, len(knots) - 2)
-    share = (np.clip(x, knots[0], knots[-1]) - knots[left]) / (knots[left + 1] - knots[left])
-    return values[left] + share * (values[left + 1] - values[left]) + (x - np.clip(x, knots[0], knots[-1]))
+    inside = np.clip(x, knots[0], knots[-1])
+    share = (inside - knots[left]) / (knots[left + 1] - knots[left])
+    return values[left] + share * (values[left + 1] - values[left]) + (x - inside)
 
 
 def _tuples(value: Any, name: str) -> Any:
