@@ -30,6 +30,7 @@ RENAMED = {
 MAX_JSON = 4 * 2**20
 MAX_BYTES = dict.fromkeys(PRESET_FILES, MAX_JSON) | {WEIGHTS: 2**30, README: 2**20, PREVIEW: 2**24}
 _MAX_DEPTH = 32
+IDENTITY = ("version", "sha256", "repo", "revision")  # facts of a card that name its weights
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,39}")
 _MAX_TEXT = 10_000
 _TEXTS = ("name", "description", "data", "citation", "licence", "licence_tag")

@@ -17,6 +17,7 @@ import numpy as np
 from keras import layers, ops
 
 from kerasgan3d.checks import check_integer, check_voxel_size
+from kerasgan3d.folder import IDENTITY
 from kerasgan3d.layers import PaddedConv3D, TransposedConv3D, UpsampleConv3D
 from kerasgan3d.layers._padding import check_padding, crop
 from kerasgan3d.models._model import Model
@@ -71,7 +72,6 @@ class Unit(NamedTuple):
         return ops.relu(y) if self.rectified else y
 
 
-_IDENTITY = ("version", "sha256", "repo", "revision")  # facts of a card that name its weights
 _SAMPLER_LOCK = threading.Lock()  # shared by all generators, since a generator with a lock could not be copied
 
 
@@ -319,7 +319,7 @@ class Generator(SamplingMethods, Model):
         """Return a generator with the same weights and other conditions, of as many phases."""
         copy = self._copy(conditions=conditions)
         if conditions != self.conditions:  # its voxels are no longer those that the card's digest and version name
-            copy.card = {key: value for key, value in self.card.items() if key not in _IDENTITY}
+            copy.card = {key: value for key, value in self.card.items() if key not in IDENTITY}
         return copy
 
     def with_padding(self, padding: str) -> Generator:

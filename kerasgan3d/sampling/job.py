@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasgan3d import __version__
 from kerasgan3d.checks import check_count, check_memory, check_periodic, check_seed, check_triple, is_integer
+from kerasgan3d.folder import IDENTITY
 from kerasgan3d.io.volume import VolumeRecord
 from kerasgan3d.sampling.blend import BlendedField, check_blend
 from kerasgan3d.sampling.conditions import ConditionedField, Conditions
@@ -23,7 +24,7 @@ from kerasgan3d.sampling.scan import FittedField, Scan
 DEFAULT_TILE = 256  # voxels per side: some 1 GB of activations in the compact generator
 
 _STEERED = ("conditions", "blend", "scan")
-_ORIGIN = ("name", "version", "sha256", "repo", "revision", "tuned_from")  # facts of a card, for the provenance
+_ORIGIN = ("name", *IDENTITY, "tuned_from")  # facts of a card, for the provenance
 
 Size = int | Sequence[int]
 Periodic = bool | str | Sequence[bool]

@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasgan3d.checks import check_count, check_integer, check_triple
 from kerasgan3d.files import check_folder
-from kerasgan3d.folder import REFERENCE, read_json
+from kerasgan3d.folder import IDENTITY, REFERENCE, read_json
 from kerasgan3d.sampling.job import Size
 from kerasgan3d.seeds import JUDGING, TUNING
 from kerasgan3d.steering.descent import (
@@ -35,7 +35,7 @@ from kerasgan3d.texts import printable
 if TYPE_CHECKING:
     from kerasgan3d.models import Generator
 
-_ORIGIN = ("name", "version", "sha256", "repo", "revision")
+_ORIGIN = ("name", *IDENTITY)
 # Measurements of a generator that do not hold for a tuned one.
 _MEASURED = ("fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "granulometry", "held_out")
 _SHARES = ("volume_fraction", "connected_fraction", "relative_diffusivity")
