@@ -82,14 +82,16 @@ def _backend():
 
 
 def _cpu():
+    from kerasgan3d.checks import cores  # imports NumPy, which would delay help
+
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
     except OSError:
-        return {"name": platform.processor() or platform.machine(), "cores": os.cpu_count(), "features": None}
+        return {"name": platform.processor() or platform.machine(), "cores": cores(), "features": None}
     names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
     return {
         "name": names[0] if names else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": cores(),
         "features": [feature for feature in _FEATURES if feature in text.split()],
     }
 

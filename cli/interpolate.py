@@ -14,7 +14,6 @@ from kerasgan3d.cli.options import (
     fraction_options,
     json_option,
     overwrite_option,
-    wishes,
 )
 from kerasgan3d.cli.output import print_facts, print_json, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
@@ -76,7 +75,7 @@ def command(
     refuse_existing(output, overwrite)
     with quiet_tensorflow() as stderr, progress_bar("sampling", stderr) as bar:
         generator = kerasgan3d.load_generator(name)
-        options = {"periodic": periodic_axes or periodic, "fractions": wishes(fractions), "beyond": beyond}
+        options = {"periodic": periodic_axes or periodic, "fractions": fractions, "beyond": beyond}
         volumes = interpolate(generator, seeds, frames, size, **options)
         volumes = _counted(volumes, frames, bar)
         if output.suffix and body:

@@ -125,28 +125,6 @@ class Axes(click.ParamType):
         return tuple(axis in letters for axis in "zyx")
 
 
-class Fraction(click.ParamType):
-    """A requested volume fraction: ``pore=0.45``, a profile ``pore=0.3:0.5``, along x ``pore=x:0.3:0.5``.
-
-    It becomes (phase, value), as ``Generator.sample`` takes it.
-    """
-
-    name = "phase=fraction"
-
-    def convert(self, value, param, ctx):
-        """Return the pair."""
-        if isinstance(value, tuple):
-            return value
-        phase, numbers = _named_profile(value)
-        if not phase or numbers is None:
-            self.fail(
-                f"must be phase=fraction, or a profile such as pore=0.3:0.5 or pore=x:0.3:0.5. Received: {value}",
-                param,
-                ctx,
-            )
-        return phase, numbers
-
-
 class Blend(click.ParamType):
     """Another seed and its weight: ``7=0.5``, a profile ``7=0:0:1:1``, along x ``7=x:0:1``.
 
@@ -159,7 +137,9 @@ class Blend(click.ParamType):
         """Return the pair."""
         if isinstance(value, tuple):
             return value
-        seed, numbers = _named_profile(value)
+        from kerasgan3d.sampling.profile import named_profile  # imports NumPy, which would delay help
+
+        seed, numbers = named_profile(value)
         if not (re.fullmatch(r"\d{1,20}", seed) and numbers is not None):
             self.fail(
                 f"must be seed=t, t from 0 to 1, or a profile such as 7=0:0:1:1 or 7=x:0:1. Received: {value}",
@@ -170,15 +150,15 @@ class Blend(click.ParamType):
 
 
 def fraction_options(command):
-    """Add --fraction, whose values `wishes` turns into a dict, and --beyond to a command."""
+    """Add --fraction, as the argument `fractions` of ``Generator.sample``, and --beyond to a command."""
     beyond = click.option(
         "--beyond", is_flag=True, help="Allow fractions outside the range that the generator has learned."
     )
     fraction = click.option(
         "--fraction",
         "fractions",
-        type=Fraction(),
         multiple=True,
+        callback=_fractions,
         metavar="PHASE=F[:F...]",
         help="Requested volume fraction of a phase, or a profile of it along z (pore=0.3:0.5) or another axis "
         "(pore=x:0.3:0.5). Repeat it for other phases.",
@@ -186,31 +166,13 @@ def fraction_options(command):
     return fraction(beyond(command))
 
 
-def wishes(fractions):
-    """Return requested fractions as a dict from phases, or None.
+def _fractions(ctx, param, texts):
+    from kerasgan3d.sampling.conditions import read_fractions  # imports NumPy, which would delay help
 
-    Raises:
-        click.UsageError: if a phase was given twice.
-    """
-    names = [name for name, _ in fractions]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise click.UsageError(f"--fraction names {twice[0]} twice.", click.get_current_context())
-    return dict(fractions) or None
-
-
-def _named_profile(value):
-    """Return a name and its number, or its profile as a dict from the axis; None without a number."""
-    name, _, text = (part.strip() for part in value.partition("="))
-    parts = [part.strip() for part in text.split(":")]
-    axis = parts.pop(0) if parts[0] in ("z", "y", "x") else "z"
     try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        numbers = []
-    if not numbers:
-        return name, None
-    return name, numbers[0] if len(numbers) == 1 else {axis: numbers}
+        return read_fractions(texts)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
 
 
 class DefaultOption(click.Option):

@@ -19,7 +19,6 @@ from kerasgan3d.cli.options import (
     fraction_options,
     json_option,
     overwrite_option,
-    wishes,
 )
 from kerasgan3d.cli.output import by, echo, in_bytes, in_words, print_facts, print_json, print_table, refuse_existing
 from kerasgan3d.cli.progress import progress_bar
@@ -126,12 +125,12 @@ def command(
     job = _job(name, size, periodic=periodic_axes or periodic, offset=offset, seed=seed, tile=tile, batch=batch)
     how = {"streams": _streams(job, output, probabilities, workers, dask), "probabilities": probabilities}
     how |= {"resume": not restart, "overwrite": overwrite, "workers": workers, "dask": dask}
-    asked, series, jobs, places = wishes(fractions), None, [job], [output]
+    series, jobs, places = None, [job], [output]
     if count is not None and output is not None:
         if dry_run:
             seeds = ["SEED"] if seed is None else range(seed, seed + count)
         else:
-            what = {"job": _what(name, job), "fractions": asked, "beyond": beyond, "blend": blend}
+            what = {"job": _what(name, job), "fractions": fractions, "beyond": beyond, "blend": blend}
             what["probabilities"] = probabilities
             series = Series(output, what, seed, count, restart=restart)
             seeds, how["overwrite"] = series.seeds, overwrite or series.resumed
@@ -143,7 +142,7 @@ def command(
 
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)
-        jobs = [generator.job(job, fractions=asked, beyond=beyond, blend=blend) for job in jobs]
+        jobs = [generator.job(job, fractions=fractions, beyond=beyond, blend=blend) for job in jobs]
         if dry_run:
             # One float32 per phase and voxel: more than labels and network together.
             maps = 4 * len(generator.phases) * jobs[0].plan.bytes_output if probabilities else None

@@ -15,7 +15,6 @@ from kerasgan3d.cli.options import (
     fraction_options,
     json_option,
     overwrite_option,
-    wishes,
 )
 from kerasgan3d.cli.output import by, echo, print_facts, print_json, print_table
 from kerasgan3d.cli.progress import heartbeat
@@ -82,7 +81,7 @@ def command(name, size, targets, periodic, periodic_axes, fractions, beyond, top
     """
     from kerasgan3d.steering import search
 
-    options |= {"periodic": periodic_axes or periodic, "out": output, "fractions": wishes(fractions), "beyond": beyond}
+    options |= {"periodic": periodic_axes or periodic, "out": output, "fractions": fractions, "beyond": beyond}
     with quiet_tensorflow() as stderr, heartbeat("searching", stderr) as progress:
         try:
             found = search(name, targets, size, progress=progress, **options)
@@ -121,7 +120,7 @@ def _sampling(name, job, fractions, beyond):
     axes = axis_letters(job.periodic)
     words = ["kerasgan3d", "sample", name, "--size", *job.size, "--seed", job.seed, "--offset", *job.offset]
     words += ["--periodic-axes", axes] if axes else []
-    for phase, value in fractions:
+    for phase, value in (fractions or {}).items():
         ((axis, values),) = value.items() if isinstance(value, dict) else ((None, [value]),)
         words += ["--fraction", f"{phase}={':'.join(map(str, [axis, *values] if axis else values))}"]
     words += ["--beyond"] if beyond else []

@@ -184,9 +184,9 @@ def test_the_command_takes_wishes(preset, tmp_path):
 
 
 WRONG = {
-    "no number": (("--fraction", "pore=much"), "must be phase=fraction, or a profile such as"),
-    "no phase": (("--fraction", "0.4"), "must be phase=fraction, or a profile such as"),
-    "twice": (("--fraction", "pore=0.4", "--fraction", "pore=0.5"), "--fraction names pore twice."),
+    "no number": (("--fraction", "pore=much"), "must be phase=fraction, such as pore=0.45, or a profile"),
+    "no phase": (("--fraction", "0.4"), "must be phase=fraction, such as pore=0.45, or a profile"),
+    "twice": (("--fraction", "pore=0.4", "--fraction", "pore=0.5"), "must name each phase once. Received: pore twice."),
     "another phase": (("--fraction", "Ni=0.4"), "must name phases of pore, NMC, CBD. Received: 'Ni'"),
     "too much": (("--fraction", "pore=x:0.4:0.9"), "learned of pore, 0.25 to 0.6. Received: 0.525 to 0.775"),
 }

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kerasgan3d.sampling.conditions import ConditionedField, Conditions
+from kerasgan3d.sampling.conditions import ConditionedField, Conditions, read_fractions
 from kerasgan3d.sampling.field import LatentField
 
 PHASES = ("pore", "NMC", "CBD")
@@ -191,3 +191,31 @@ HOSTILE = {
 def test_conditions_that_are_none_are_refused(record):
     with pytest.raises(ValueError, match="`conditions` must"):
         Conditions.from_json(record)
+
+
+@pytest.mark.parametrize(
+    ("texts", "fractions"),
+    [
+        ([], None),
+        ([" pore = 0.45 ", "NMC=.4"], {"pore": 0.45, "NMC": 0.4}),
+        (["pore=0.3:0.5"], {"pore": {"z": [0.3, 0.5]}}),
+        (["pore=x:0.3:0.5:0.4"], {"pore": {"x": [0.3, 0.5, 0.4]}}),
+        (["pore=y:0.3"], {"pore": 0.3}),
+    ],
+)
+def test_fractions_are_read_as_people_write_them(texts, fractions):
+    assert read_fractions(texts) == fractions
+
+
+@pytest.mark.parametrize(
+    "text", ["", "pore", "=0.4", "pore=", "pore=x:", "pore=q:0.4", "pore=0.3:", "pore=45%", "a=b=1"]
+)
+def test_texts_that_are_no_fractions_are_refused(text):
+    with pytest.raises(ValueError, match="must be phase=fraction, such as pore=0.45, or a profile") as refused:
+        read_fractions([text])
+    assert repr(text) in str(refused.value)
+
+
+def test_a_phase_is_named_once():
+    with pytest.raises(ValueError, match="each phase once. Received: pore twice"):
+        read_fractions(["pore=0.4", "NMC=0.5", "pore=0.4"])

@@ -363,7 +363,11 @@ def test_windows_of_a_wish_are_searched(conditional, tmp_path):
     ("source", "wish", "message"),
     [
         ("conditional", ("pore=0.9",), "`fractions` must be within what the generator has learned of pore"),
-        ("conditional", ("pore=0.4", "pore=0.5"), "--fraction names pore twice"),
+        (
+            "conditional",
+            ("pore=0.4", "pore=0.5"),
+            "volume fractions must name each phase once. Received: pore twice",
+        ),
         ("preset", ("pore=0.4",), "`fractions` need a generator that was trained on local volume fractions"),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import base64
 import functools
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from kerasgan3d.checks import check_integer, check_seed
 from kerasgan3d.extras import library
 from kerasgan3d.metrics import measure
 from kerasgan3d.report import view
+from kerasgan3d.sampling.conditions import read_fractions
 from kerasgan3d.texts import html_text, markdown
 from kerasgan3d.volume import Volume
 from kerasgan3d.zoo.loading import list_presets, load_generator
@@ -28,6 +30,14 @@ PUBLIC = 128  # where strangers share one
 _DIFFUSION = 96  # voxels along an edge up to which it is computed: some seconds a phase and axis
 _FILES = 20
 _HOUR = 3600
+# The page's names of what messages call by the names of arguments.
+_LABELS = {
+    "size": "Voxels along an edge",
+    "periodic": "Periodic along",
+    "seed": "Seed",
+    "fractions": "Volume fractions",
+    "beyond=True": "Allow what it has not learned",
+}
 _WELCOME = """# kerasgan3d
 Periodic 3D images of multi-phase microstructures, as many as you like. A seed names one; the same seed gives the same
 voxels again."""
@@ -74,10 +84,11 @@ def build(names: Iterable[str] | None = None, *, largest: int = LARGEST) -> Any:
             with gradio.Column(scale=1, min_width=260):
                 name = gradio.Dropdown(list(desk.names), value=desk.names[0], label="Generator")
                 about = gradio.Markdown()
-                size = gradio.Slider(16, largest, min(64, largest), step=16, label="Voxels along an edge")
-                periodic = gradio.CheckboxGroup(["z", "y", "x"], value=["z", "y", "x"], label="Periodic along")
-                seed = gradio.Number(0, precision=0, label="Seed")
-                fractions = gradio.Textbox(label="Volume fractions", placeholder="pore=0.45", visible=False)
+                size = gradio.Slider(16, largest, min(64, largest), step=16, label=_LABELS["size"])
+                periodic = gradio.CheckboxGroup(["z", "y", "x"], value=["z", "y", "x"], label=_LABELS["periodic"])
+                seed = gradio.Number(0, precision=0, label=_LABELS["seed"])
+                fractions = gradio.Textbox(label=_LABELS["fractions"], visible=False)
+                beyond = gradio.Checkbox(label=_LABELS["beyond=True"], visible=False)
                 generate = gradio.Button("Generate", variant="primary")
                 file = gradio.DownloadButton("Download TIFF", interactive=False)
             with gradio.Column(scale=3, min_width=420):
@@ -87,9 +98,9 @@ def build(names: Iterable[str] | None = None, *, largest: int = LARGEST) -> Any:
                     diffusion = gradio.Checkbox(label=f"Diffusion too, up to {_DIFFUSION} voxels along an edge: slower")
                     count = gradio.Button("Measure")
                     table = gradio.HTML()
-        asked = [name, size, periodic, seed, fractions]
+        asked = [name, size, periodic, seed, fractions, beyond]
         for event in (app.load, name.change):
-            event(_told(desk.describe), [name], [about, size, fractions])
+            event(_told(desk.describe), [name], [about, size, fractions, beyond])
         generate.click(_told(desk.generate), asked, [volume, page, table, file])
         count.click(_told(desk.measure), [volume, diffusion], [table])
     return app
@@ -110,19 +121,25 @@ class Desk:
         self._folder, self._loaded = folder, functools.lru_cache(maxsize=4)(load_generator)
 
     def describe(self, name: str) -> tuple:
-        """Return what is known of a generator, the sizes that it makes, and whether it takes fractions."""
+        """Return what is known of a generator, the sizes that it makes, and the fields of fractions if it takes any."""
         gradio, generator = library("gradio", "app", "the app"), self._generator(name)
         card, stride = generator.card, generator.stride
         lines = [markdown(card.get("description") or ""), f"Phases: {', '.join(map(markdown, generator.phases))}."]
         if generator.voxel_size:
             lines.append(f"Voxels of {generator.voxel_size:g} µm.")
+        conditional = generator.conditions is not None
+        if not conditional:
+            lines.append("Volume fractions are those of its training data; they cannot be chosen.")
         most = max(stride, self.largest // stride * stride)
         first = min(max(stride, 64 // stride * stride), most)
         size = gradio.update(minimum=stride, maximum=most, step=stride, value=first)
-        return " ".join(lines), size, gradio.update(visible=generator.conditions is not None, value="")
+        fractions = gradio.update(visible=conditional, value="", **(_advice(generator) if conditional else {}))
+        return " ".join(lines), size, fractions, gradio.update(visible=conditional, value=False)
 
-    def generate(self, name: str, size: int, periodic: list[str], seed: int, fractions: str) -> tuple:
+    def generate(self, name: str, size: int, periodic: list[str], seed: int, fractions: str, beyond: bool) -> tuple:
         """Return a volume, the page that shows it, no measures yet, and its file.
+
+        Fractions are those of some or all phases, with commas between them: "pore=0.45, NMC=0.4"; none where empty.
 
         Raises:
             ValueError: If the generator is not on offer, or a size, a seed or fractions cannot be.
@@ -130,7 +147,8 @@ class Desk:
         gradio, generator = library("gradio", "app", "the app"), self._generator(name)
         size, seed = check_integer(size, "size", 1, self.largest), check_seed(seed)
         axes = "".join(periodic) or False
-        volume = generator.sample(size, periodic=axes, seed=seed, fractions=_wishes(fractions))
+        wanted = read_fractions(filter(str.strip, (fractions or "").split(",")))
+        volume = generator.sample(size, periodic=axes, seed=seed, fractions=wanted, beyond=bool(beyond))
         label = f"{generator.card.get('name', 'volume')}-{size}-seed-{seed}.tif"
         return volume, _frame(volume), "", gradio.update(value=self._written(volume, label), interactive=True)
 
@@ -163,20 +181,16 @@ class Desk:
         return str(path)
 
 
-def _wishes(text):
-    """Return fractions, "pore=0.45, NMC=0.4", as a dict; None where there are none.
-
-    Raises:
-        ValueError: If one is no number.
-    """
-    wishes = {}
-    for part in filter(str.strip, (text or "").split(",")):
-        phase, _, number = part.partition("=")
-        try:
-            wishes[phase.strip()] = float(number)
-        except ValueError:
-            raise ValueError(f"Volume fractions must be such as pore=0.45, NMC=0.4. Received: {part.strip()}") from None
-    return wishes or None
+def _advice(generator):
+    """Return an example and an explanation for the field of a conditional generator's fractions."""
+    known, phases = generator.conditions, generator.phases
+    ranges = zip(map(markdown, phases), known.lowest, known.highest, strict=True)
+    learned = ", ".join(f"{phase} {low:.3g} to {high:.3g}" for phase, low, high in ranges)
+    info = (
+        "Of some phases or all; left empty, they vary as in the training data. "
+        f"Learned: {learned}. With two numbers or more they change along z, as in {markdown(phases[0])}=0.3:0.5."
+    )
+    return {"placeholder": f"{phases[0]}={known.mean[0]:.2g}", "info": info}
 
 
 def _frame(volume):
@@ -190,13 +204,18 @@ def _frame(volume):
 
 
 def _told(function):
-    """Return a function whose errors of what was asked for are told in the page."""
+    """Return a function whose errors of what was asked for are told in the page, in its words and in one line."""
+
+    def named(found):
+        return f'"{_LABELS[found[1]]}"' if found[1] in _LABELS else found[0]
 
     @functools.wraps(function)
     def handler(*arguments):
         try:
             return function(*arguments)
         except (ValueError, MemoryError, OSError) as error:
-            raise library("gradio", "app", "the app").Error(str(error), print_exception=False) from error
+            line = re.sub(r"`([^`]+)`", named, " ".join(str(error).split()))
+            # What gradio shows of an error is HTML.
+            raise library("gradio", "app", "the app").Error(html_text(line), print_exception=False) from error
 
     return handler

@@ -155,17 +155,26 @@ def _numbered(points, keys, count):
     """Return the points without repetition, increasing, and which of them each key is: int32.
 
     Of some 500 numbers that a lattice point might have, no more than 26 are used. So 32 bits tell which, and what comes
-    before is counted, where sorting would take most of the time.
+    before is counted, where sorting would take most of the time. The bits are bytes at first, for a slab at a time.
     """
     flat, keyed = points.reshape(-1), keys.reshape(-1)
     ways = sum(np.bincount(flat[part] % _STEPS, minlength=_STEPS) for part in pieces(len(flat)))
     used = np.flatnonzero(ways)
     bit = np.zeros(_STEPS, np.uint8)
     bit[used] = np.arange(len(used))
-    there = np.zeros((count, 32), bool)
-    for part in pieces(len(flat)):
-        there[flat[part] // _STEPS, bit[flat[part] % _STEPS]] = True
-    bits = np.packbits(there, axis=1, bitorder="little").view("<u4")[:, 0]
+    parts = pieces(len(flat))
+    ends = [(flat[part].min() // _STEPS, flat[part].max() // _STEPS) for part in parts]
+    bits, numbers = np.empty(count, np.uint32), []
+    for start in range(0, count, _SLAB):
+        there = np.zeros((min(_SLAB, count - start), 32), bool)
+        stop = start + len(there)
+        for part in (part for part, (first, last) in zip(parts, ends, strict=True) if first < stop and last >= start):
+            place, way = np.divmod(flat[part], _STEPS)
+            here = (start <= place) & (place < stop)
+            there[place[here] - start, bit[way[here]]] = True
+        bits[start:stop] = np.packbits(there, axis=1, bitorder="little").view("<u4")[:, 0]
+        place, among = np.divmod(np.flatnonzero(there), 32)
+        numbers.append((start + place) * _STEPS + used[among])
     before = np.cumsum(np.append(0, np.bitwise_count(bits)[:-1]), dtype=np.int32)
     lower = (np.uint32(1) << np.arange(32, dtype=np.uint32)) - np.uint32(1)
     found = np.empty(keyed.shape, np.int32)
@@ -175,8 +184,7 @@ def _numbered(points, keys, count):
         found[part] = before[place] + np.bitwise_count(bits[place] & lower[bit[way]])
 
     in_pieces(work, len(keyed))
-    place, bit = np.divmod(np.flatnonzero(there), 32)
-    return place * _STEPS + used[bit], found.reshape(keys.shape)
+    return np.concatenate(numbers), found.reshape(keys.shape)
 
 
 def _positions(numbers, places):

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasgan3d.checks import cores
+
 # F(4, 3) of Lavin & Gray, CVPR 2016 (arXiv:1509.09308): 4 outputs along an axis from 6 inputs by 6 products instead of
 # 12; in 3D 3.4 products per output instead of 27. Its rounding errors in float64 are 1e-13.
 _INPUTS = np.array(
@@ -94,7 +96,7 @@ def convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 @cache
 def _threads():
-    return ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1))
+    return ThreadPoolExecutor(min(_MOST_THREADS, cores()))
 
 
 if hasattr(os, "register_at_fork"):

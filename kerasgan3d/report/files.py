@@ -1,7 +1,9 @@
-"""Saving of figures: formats, prior checks, and atomic writing."""
+"""Saving of figures: what can be drawn, formats, prior checks, and atomic writing."""
 
 import os
 from pathlib import Path
+from types import UnionType
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -9,6 +11,19 @@ from matplotlib.figure import Figure
 from kerasgan3d.files import WriteError, replacing
 
 SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def check_drawable(volume: Any, kinds: type | UnionType) -> None:
+    """Check that a volume is of the kinds that a picture or a page is made of.
+
+    Raises:
+        TypeError: if it is something else, such as an array.
+    """
+    if not isinstance(volume, kinds):
+        raise TypeError(
+            "`volume` must be a kerasgan3d.Volume; make one with Volume(labels, phases=..., voxel_size=...). "
+            f"Received: {type(volume).__name__}"
+        )
 
 
 def check_picture(path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:

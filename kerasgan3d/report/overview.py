@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kerasgan3d.palette import phase_colors
-from kerasgan3d.report.files import check_picture, save_figure
+from kerasgan3d.report.files import check_drawable, check_picture, save_figure
 from kerasgan3d.report.slices import MICROMETRE, draw_slice
 from kerasgan3d.report.solid import Projection, solid_image
 from kerasgan3d.report.style import (
@@ -68,11 +68,7 @@ def render(
         ValueError: if an axis, suffix or colour is unknown, or `dpi` is out of range.
         OSError: if the file cannot be written.
     """
-    if not isinstance(volume, Volume):
-        raise TypeError(
-            "`volume` must be a kerasgan3d.Volume; make one with Volume(labels, phases=..., voxel_size=...). "
-            f"Received: {type(volume).__name__}"
-        )
+    check_drawable(volume, Volume)
     normal = _axis(axis)
     check_dpi(dpi)
     if path is not None:

@@ -23,6 +23,7 @@ from kerasgan3d.checks import AXES, axis_letters
 from kerasgan3d.files import replacing
 from kerasgan3d.io import StoredVolume, check_writable, windows
 from kerasgan3d.palette import phase_colors
+from kerasgan3d.report.files import check_drawable
 from kerasgan3d.texts import clipped, html_text, script_json
 from kerasgan3d.volume import Volume
 
@@ -100,11 +101,7 @@ def view(
         >>> volume.view("cathode.html")  # doctest: +SKIP
         View(128 x 128 x 128 voxels, 200001 characters of HTML)
     """
-    if not isinstance(volume, Volume | StoredVolume):
-        raise TypeError(
-            "`volume` must be a kerasgan3d.Volume; make one with Volume(labels, phases=..., voxel_size=...). "
-            f"Received: {type(volume).__name__}"
-        )
+    check_drawable(volume, Volume | StoredVolume)
     if path is not None:
         check_writable(Path(path), suffixes=SUFFIXES)
     palette = phase_colors(volume.phases, colors).tolist()

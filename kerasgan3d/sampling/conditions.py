@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasgan3d.checks import AXES
 from kerasgan3d.sampling.field import LatentField
-from kerasgan3d.sampling.profile import around, as_nodes, at_cells
+from kerasgan3d.sampling.profile import around, as_nodes, at_cells, named_profile
 
 _MAX_TAPS = 33
 _MAX_KNOTS = 32
@@ -22,6 +22,32 @@ _SUM = 1e-6  # tolerance of the sum of fractions of all phases
 _ROUNDED = 1e-3
 
 Fractions = Mapping[str, Any]
+
+
+def read_fractions(texts: Iterable[str]) -> dict[str, Any] | None:
+    """Read requested volume fractions, as people write them.
+
+    Args:
+        texts: One phase each: "pore=0.45", a profile along z, "pore=0.3:0.5", or along x, "pore=x:0.3:0.5".
+
+    Returns:
+        dict from phases to a number or a profile, as ``Generator.sample`` takes it; None without texts.
+
+    Raises:
+        ValueError: if a text is nothing of that kind, or a phase comes twice.
+    """
+    fractions: dict[str, Any] = {}
+    for text in texts:
+        phase, value = named_profile(text)
+        if not phase or value is None:
+            raise ValueError(
+                "volume fractions must be phase=fraction, such as pore=0.45, or a profile along an axis, such as "
+                f"pore=0.3:0.5 or pore=x:0.3:0.5. Received: {text.strip()!r:.200}."
+            )
+        if phase in fractions:
+            raise ValueError(f"volume fractions must name each phase once. Received: {phase} twice.")
+        fractions[phase] = value
+    return fractions or None
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,24 @@ def as_nodes(value: Any, what: str) -> np.ndarray:
     return nodes
 
 
+def named_profile(text: str) -> tuple[str, float | dict[str, list[float]] | None]:
+    """Read the text of a name with a number, "pore=0.45", or with a profile, as (name, value).
+
+    "pore=0.3:0.5" is a profile along z, {"z": [0.3, 0.5]}, and "pore=x:0.3:0.5" one along x. The value is None if the
+    text has no number, or something else in place of one.
+    """
+    name, _, after = (part.strip() for part in text.partition("="))
+    parts = [part.strip() for part in after.split(":")]
+    axis = parts.pop(0) if parts[0] in tuple(AXES) else "z"
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        return name, None
+    return name, numbers[0] if len(numbers) == 1 else {axis: numbers}
+
+
 def at_cells(nodes: np.ndarray, cells: Sequence[int], periodic: Sequence[bool]) -> np.ndarray:
     """Interpolate nodes that span a window at the centres of its cells: (z, y, x), of length 1 where the nodes are.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kerasgan3d.checks import check_seed
+from kerasgan3d.checks import check_seed, cores
 from kerasgan3d.io import VolumeWriter, blocks
 from kerasgan3d.io.streaming import BLOCK
 from kerasgan3d.io.volume import VolumeRecord
@@ -167,7 +167,7 @@ def local_client(workers: int) -> Iterator[distributed.Client]:
     """Yield a distributed.Client of a Dask cluster of ``workers`` processes that share this machine's cores."""
     from distributed import Client, LocalCluster
 
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    threads = str(max(1, cores() // workers))
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     environment = {**dict.fromkeys(names, threads), "TF_CPP_MIN_LOG_LEVEL": "3"}
     with (

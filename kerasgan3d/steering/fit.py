@@ -212,6 +212,23 @@ class Fit:
             yield step + 1, descent
 
 
+class _Held(NamedTuple):
+    """The arrays of a fit's file. Of borders, which are nearly empty, they hold only what is in them."""
+
+    digest: Any
+    seed: Any
+    done: Any  # values of each start that is done
+    told: Any  # what `Fitted` says of each
+    shape: Any  # of borders
+    counts: Any  # voxels in the border of each start
+    places: Any  # theirs, one start after the other
+    changed: Any  # their labels
+    step: Any  # steps of the start that is not done, 0 for none
+    found: Any  # where it is
+    memory: Any
+    numbers: Any
+
+
 class State:
     """Intermediate state of a fit, in a file: .npz.
 
@@ -233,39 +250,43 @@ class State:
 
     def _read(self, path):
         held = _held(path)
-        digest = str(held["digest"])
-        step, descent = int(held["step"]), Descent(held["found"], held["memory"], held["numbers"])
-        if digest != self._digest:
+        if str(held.digest) != self._digest:
             raise ValueError(
                 f"{path} is the fit of another scan, generator or seed, or was made otherwise: delete it, or name "
                 "another file."
             )
-        places, changed = (np.split(held[name], np.cumsum(held["counts"])[:-1]) for name in ("places", "changed"))
-        for i, (values, row) in enumerate(zip(held["done"], held["told"], strict=True)):
-            border = np.full(held["shape"], UNKNOWN, "uint8")
+        places, changed = (np.split(each, np.cumsum(held.counts)[:-1]) for each in (held.places, held.changed))
+        for i, (values, row) in enumerate(zip(held.done, held.told, strict=True)):
+            border = np.full(held.shape, UNKNOWN, "uint8")
             border.flat[places[i]] = changed[i]
             self.done.append(Fitted(values, *map(float, row), border=border))
-        self.found = (step, descent) if step else None
+        step = int(held.step)
+        self.found = (step, Descent(held.found, held.memory, held.numbers)) if step else None
 
     def keep(self) -> None:
         """Write the file."""
         if self._path is None:
             return
         step, descent = self.found or (0, Descent(np.zeros(0)))
-        arrays = {"digest": self._digest, "seed": str(self._seed), "step": step, "found": descent.best}
-        arrays |= {"memory": descent.memory, "numbers": descent.numbers}
-        arrays["done"] = np.array([each.values for each in self.done])
-        arrays["told"] = np.array([each[1:4] for each in self.done])
-        # Of borders, which are nearly empty, what is in them.
         borders = [each.border for each in self.done]
         places = [np.flatnonzero(border != UNKNOWN) for border in borders]
-        arrays["shape"] = np.array(borders[0].shape if borders else (0, 0, 0))
-        arrays["counts"] = np.array([len(each) for each in places], int)
-        arrays["places"] = np.concatenate([np.zeros(0, int), *places])
-        changed = (border.flat[each] for border, each in zip(borders, places, strict=True))
-        arrays["changed"] = np.concatenate([np.zeros(0, "uint8"), *changed])
+        changed = [border.flat[each] for border, each in zip(borders, places, strict=True)]
+        held = _Held(
+            digest=self._digest,
+            seed=str(self._seed),
+            done=np.array([each.values for each in self.done]),
+            told=np.array([each[1:4] for each in self.done]),
+            shape=np.array(borders[0].shape if borders else (0, 0, 0)),
+            counts=np.array([len(each) for each in places], int),
+            places=np.concatenate([np.zeros(0, int), *places]),
+            changed=np.concatenate([np.zeros(0, "uint8"), *changed]),
+            step=step,
+            found=descent.best,
+            memory=descent.memory,
+            numbers=descent.numbers,
+        )
         with replacing(self._path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **held._asdict())
 
 
 def kept_seed(path: str | os.PathLike[str] | None) -> int | None:
@@ -274,28 +295,14 @@ def kept_seed(path: str | os.PathLike[str] | None) -> int | None:
     Raises:
         ValueError: if the file is of something else, or damaged.
     """
-    return None if path is None or not Path(path).exists() else int(str(_held(path)["seed"]))
+    return None if path is None or not Path(path).exists() else int(str(_held(path).seed))
 
 
 def _held(path):
     """Return the arrays of a fit's file."""
-    names = (
-        "digest",
-        "seed",
-        "done",
-        "told",
-        "shape",
-        "counts",
-        "places",
-        "changed",
-        "step",
-        "found",
-        "memory",
-        "numbers",
-    )
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in names}
+            return _Held(*(file[name] for name in _Held._fields))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no fit of a scan, or damaged: delete it, or name another file.") from error
 

@@ -29,7 +29,7 @@ class Term:
     """A loss that matches a statistic of generated volumes to that of the data.
 
     Args:
-        target: Result of ``of_data``.
+        target: The statistic, a result of ``of_data``.
 
     Attributes:
         variables: Variables that change in training.
@@ -40,13 +40,8 @@ class Term:
         self.variables: list[keras.Variable] = []
 
     @classmethod
-    def reason_against(cls, data: LabelledData, conditions: Conditions | None) -> str | None:
-        """Return the reason why the loss does not apply to data, or to a generator with ``conditions``; else None."""
-        return None
-
-    @classmethod
-    def of_data(cls, data: LabelledData, conditions: Conditions | None, stride: int) -> np.ndarray:
-        """Return the statistic of the data."""
+    def of_data(cls, data: LabelledData, conditions: Conditions | None, stride: int) -> np.ndarray | str:
+        """Return the statistic of the data; or in words why the loss does not apply to them, or to ``conditions``."""
         raise NotImplementedError
 
     def loss(self, labels: Any, asked: Any) -> tuple[Any, Any]:
@@ -77,12 +72,9 @@ class LocalFractions(Term):
     """Requested volume fractions around each lattice point: pseudo-Huber loss, in units of the deviations."""
 
     @classmethod
-    def reason_against(cls, data, conditions):
-        return "the generator is not told local fractions" if conditions is None else None
-
-    @classmethod
     def of_data(cls, data, conditions, stride):
-        assert conditions is not None
+        if conditions is None:
+            return "the generator is not told local fractions"
         return np.array([conditions.mean, conditions.deviation])
 
     def loss(self, labels, asked):
@@ -150,8 +142,9 @@ class TriplePhaseBoundaries(Average):
     measure = staticmethod(differentiable.triple_phase_boundaries)
 
     @classmethod
-    def reason_against(cls, data, conditions):
-        return "phases do not meet three at a time" if not np.any(cls.of_data(data, conditions, 1)) else None
+    def of_data(cls, data, conditions, stride):
+        found = super().of_data(data, conditions, stride)
+        return found if np.any(found) else "phases do not meet three at a time"
 
 
 class RelativeDiffusivities(Average):
@@ -162,8 +155,8 @@ class RelativeDiffusivities(Average):
         return differentiable.relative_diffusivities(volumes)
 
     @classmethod
-    def reason_against(cls, data, conditions):
-        return "slices do not tell it" if data.dimensions == 2 else None
+    def of_data(cls, data, conditions, stride):
+        return "slices do not tell it" if data.dimensions == 2 else super().of_data(data, conditions, stride)
 
 
 class Lattice(Average):
@@ -205,8 +198,9 @@ def applied(
     found, notes = {}, []
     for name, weight in weights.items():
         term = TERMS[name]
-        if reason := term.reason_against(data, conditions):
-            notes.append(f"no {name.replace('_', ' ')}: {reason}")
+        target = term.of_data(data, conditions, stride)
+        if isinstance(target, str):
+            notes.append(f"no {name.replace('_', ' ')}: {target}")
         else:
-            found[name] = (float(weight), term(term.of_data(data, conditions, stride)))
+            found[name] = (float(weight), term(target))
     return found, notes
