@@ -12,6 +12,7 @@ _OPTIONS = {
     "voxel_size": "--voxel-size",
     "shape": "--shape",
     "dtype": "--dtype",
+    "format": "--format",
     "fill_gaps=True": "--fill-gaps",
     "resample_to": "--resample-to",
     "volume.resample(generator.voxel_size)": "--resample",

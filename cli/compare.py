@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from kerasgan3d.cli.hub import pulled
+from kerasgan3d.cli.hub import check_there, pulled
 from kerasgan3d.cli.options import (
     Box,
     DefaultOption,
+    WholeNumber,
     complete_files_and_generators,
     exclude_option,
     fill_gaps_option,
@@ -42,7 +43,7 @@ Examples:
     "-n",
     "--count",
     cls=DefaultOption,
-    type=click.IntRange(min=2),
+    type=WholeNumber(min=2),
     metavar="N",
     show_default="100",
     help="Number of sub-volumes on each side.",
@@ -50,7 +51,7 @@ Examples:
 @click.option(
     "--size",
     cls=DefaultOption,
-    type=click.IntRange(min=4),
+    type=WholeNumber(min=4),
     metavar="N",
     show_default="64, or that of the statistics",
     help="Voxels per side of a sub-volume.",
@@ -58,7 +59,7 @@ Examples:
 @click.option(
     "--seed",
     cls=DefaultOption,
-    type=click.IntRange(0, 2**32 - 1),
+    type=WholeNumber(0, 2**32 - 1),
     metavar="N",
     show_default="0",
     help="Seed of all random choices.",
@@ -86,7 +87,7 @@ Examples:
 @click.option(
     "--nearest",
     cls=DefaultOption,
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     metavar="N",
     show_default="8",
     help="Number of generated sub-volumes whose nearest match in the real image is searched, to detect copies.",
@@ -94,16 +95,16 @@ Examples:
 @click.option(
     "--periodic-volumes",
     cls=DefaultOption,
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     metavar="N",
     show_default="16",
     help="Number of periodic volumes to generate and check for seams; 2 or more, 0 for none.",
 )
-@click.option("--periodic", type=click.IntRange(min=0), hidden=True, help="Old name of --periodic-volumes.")
+@click.option("--periodic", type=WholeNumber(min=0), hidden=True, help="Old name of --periodic-volumes.")
 @click.option(
     "--workers",
     cls=DefaultOption,
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     metavar="N",
     show_default="one per core",
     help="Number of processes that measure in parallel.",
@@ -143,7 +144,8 @@ def command(
     from kerasgan3d.report.held_out import compare_held_out
 
     if hold_out is not None:
-        refuse_given("not with --hold-out, which prints three comparisons", {"-o": outputs, "--exclude": exclude})
+        refused = {"-o": outputs, "--exclude": exclude}
+        refuse_given("not possible with --hold-out, which prints three comparisons", refused)
     outputs = tuple(dict.fromkeys(outputs))
     for path in outputs:
         check_output(path)
@@ -155,6 +157,8 @@ def command(
     given = {key: value for key, value in options.items() if value is not None and value is not False}
     given |= {"mapping": mapping, **({} if hold_out is not None else {"exclude": list(exclude) or None})}
     given |= {"transport": not no_transport, "classifier": not no_classifier}
+    for name in (real, generated):
+        check_there(name)
     real, generated = pulled(real), pulled(generated)
     with quiet_tensorflow() as stderr, progress_bar("comparing", stderr) as bar:
         told = []
@@ -220,11 +224,4 @@ def _generated(name):
     """Resolve a name to a generator or the path of volumes."""
     import kerasgan3d
 
-    if kerasgan3d.zoo.is_generator(name):
-        return kerasgan3d.load_generator(name)
-    if not Path(name).exists():
-        raise ValueError(
-            f"There must be a generator, a volume or a folder of that name. Received: {name}. Generators that ship: "
-            f"{', '.join(kerasgan3d.zoo.list_presets()) or 'none'}."
-        )
-    return Path(name)
+    return kerasgan3d.load_generator(name) if kerasgan3d.zoo.is_generator(name) else Path(name)

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from kerasgan3d.cli.options import Box, NumbersCommand, overwrite_option, reading_options
+from kerasgan3d.cli.options import (
+    SAMPLE_FIRST,
+    Box,
+    NumbersCommand,
+    RealNumber,
+    overwrite_option,
+    reading_options,
+    refuse_generator,
+)
 from kerasgan3d.cli.output import by, echo, refuse_existing
 
 
@@ -26,7 +34,7 @@ Examples:
 )
 @click.option(
     "--resample-to",
-    type=click.FloatRange(min=0, min_open=True),
+    type=RealNumber(min=0, min_open=True),
     metavar="µm",
     help="Resample to voxels of this edge, by nearest label.",
 )
@@ -41,6 +49,7 @@ def command(source, target, overwrite, **options):
     from kerasgan3d import io
 
     refuse_existing(target, overwrite)
+    refuse_generator(source, SAMPLE_FIRST)
     record = io.convert(source, target, overwrite=overwrite, **options)
     edge = "of unknown size" if record.voxel_size is None else f"of {record.voxel_size:g} µm"
     echo(f"wrote {target}: {by(record.shape)} voxels {edge}, {', '.join(record.phases)}")

@@ -4,7 +4,18 @@ from pathlib import Path
 
 import click
 
-from kerasgan3d.cli.options import READING, NumbersCommand, Phases, each_once, overwrite_option, reading_options
+from kerasgan3d.cli.options import (
+    READING,
+    SAMPLE_FIRST,
+    NumbersCommand,
+    Phases,
+    RealNumber,
+    WholeNumber,
+    each_once,
+    overwrite_option,
+    reading_options,
+    refuse_generator,
+)
 from kerasgan3d.cli.output import echo, refuse_existing
 
 
@@ -47,9 +58,9 @@ Examples:
 )
 @click.option("--unit", type=click.Choice(("um", "m")), help="Unit of mesh coordinates.  [default: um]")
 @click.option(
-    "--smoothing", type=click.IntRange(min=0), metavar="N", help="Smoothing passes. For surfaces and tetrahedra."
+    "--smoothing", type=WholeNumber(min=0), metavar="N", help="Smoothing passes. For surfaces and tetrahedra."
 )
-@click.option("--triangles", type=click.IntRange(min=4), metavar="N", help="Largest number of triangles. For surfaces.")
+@click.option("--triangles", type=WholeNumber(min=4), metavar="N", help="Largest number of triangles. For surfaces.")
 @click.option("--pore", metavar="PHASE", help="Electrolyte phase. For cell models.  [default: pore]")
 @click.option("--active", metavar="PHASE", help="Active phase. For cell models.  [default: the largest other phase]")
 @click.option("--axis", type=click.Choice(("z", "y", "x")), help="Through-plane axis. For cell models.  [default: z]")
@@ -68,9 +79,7 @@ Examples:
     multiple=True,
     help="A phase that conducts electrons, and its conductivity in S/m. Repeat it for several.",
 )
-@click.option(
-    "--thickness", type=click.FloatRange(min=0, min_open=True), metavar="µm", help="Thickness of the electrode."
-)
+@click.option("--thickness", type=RealNumber(min=0, min_open=True), metavar="µm", help="Thickness of the electrode.")
 @click.option("--base", type=click.Path(path_type=Path), help="BPX file of a cell in which to replace the electrode.")
 @click.option("--names", type=Phases(), hidden=True, help="Old name of --phases.")
 @reading_options
@@ -86,6 +95,7 @@ def command(file, out, format, only, names, conductivity, overwrite, **options):
     import kerasgan3d
 
     refuse_existing(out, overwrite)
+    refuse_generator(file, SAMPLE_FIRST)
     reading = {name: options.pop(name) for name in READING}
     if names is not None:
         echo("--names is called --phases now; the old name goes with the next release", err=True)

@@ -7,7 +7,16 @@ import click
 
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.options import Axes, NumbersCommand, Size, json_option, overwrite_option, reading_options
+from kerasgan3d.cli.options import (
+    Axes,
+    NumbersCommand,
+    Size,
+    WholeNumber,
+    json_option,
+    overwrite_option,
+    reading_options,
+    refuse_generator,
+)
 from kerasgan3d.cli.output import by, echo, print_facts, print_json, print_table, refuse_existing
 from kerasgan3d.cli.progress import heartbeat, progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -46,18 +55,18 @@ Examples:
 @click.option("--resample", is_flag=True, help="Resample the scan to the generator's voxel size.")
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**64 - 1),
+    type=WholeNumber(0, 2**64 - 1),
     metavar="N",
     help="Seed of the generated part; drawn and printed if left out.",
 )
 @click.option(
     "--starts",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=3,
     show_default=True,
     help="Number of fits, of which the best is taken.",
 )
-@click.option("--steps", type=click.IntRange(min=1), default=150, show_default=True, help="Steps of each fit.")
+@click.option("--steps", type=WholeNumber(min=1), default=150, show_default=True, help="Steps of each fit.")
 @click.option(
     "--fit",
     type=click.Path(path_type=Path),
@@ -103,6 +112,7 @@ def command(
     kerasgan3d.io.check_writable(output)
     refuse_existing(output, overwrite or kerasgan3d.io.partial_path(output).exists())
     fit = fit or output.with_name(f"{output.name}.fit.npz")
+    refuse_generator(scan, "The scan comes first, then the generator.")
     volume, mask = _read(scan, unknown, normal, reading)
     with quiet_tensorflow() as stderr:
         generator = kerasgan3d.load_generator(name)

@@ -5,7 +5,7 @@ import sys
 import click
 
 from kerasgan3d.cli.hub import pulled
-from kerasgan3d.cli.options import Size
+from kerasgan3d.cli.options import Size, WholeNumber, refuse_generator, refuse_given
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
 
@@ -15,10 +15,10 @@ _OPTIONS = (
         type=Size(),
         help="Generate volumes of this size in voxels; the argument is then the NAME of a generator.",
     ),
-    click.option("--count", type=click.IntRange(min=1), metavar="N", help="Number of volumes to generate; default: 1."),
+    click.option("--count", type=WholeNumber(min=1), metavar="N", help="Number of volumes to generate; default: 1."),
     click.option(
         "--seed",
-        type=click.IntRange(0, 2**63),
+        type=WholeNumber(0, 2**63),
         metavar="N",
         help="Seed of the first volume; the following ones count up; default: 0.",
     ),
@@ -63,11 +63,13 @@ def check_generating(ctx, arguments, size, generator_alone, files_alone):
 
     Raises:
         click.UsageError: if this is not the case.
+        ValueError: if an argument is a generator, and there is no size.
     """
-    options = files_alone if size else generator_alone
-    wrong = [name for name, value in options.items() if value not in (None, (), False)]
-    if wrong:
-        rule = "of files, and --size generates" if size else "of what --size generates; give it, too"
-        raise click.UsageError(f"{', '.join(wrong)}: {rule}.", ctx)
-    if size and len(arguments) > 1:
-        raise click.UsageError("--size takes one NAME.", ctx)
+    if size:
+        refuse_given("for files, and --size generates", files_alone)
+        if len(arguments) > 1:
+            raise click.UsageError("--size takes one NAME.", ctx)
+        return
+    refuse_given("for what --size generates; give it, too", generator_alone)
+    for argument in arguments:
+        refuse_generator(argument, "Add --size to generate volumes of that many voxels.")

@@ -72,7 +72,7 @@ class CommandGroup(click.Group):
             if ctx.params.get("debug"):
                 raise
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
-            raise CommandError(with_options(_message(error), command)) from error
+            raise CommandError(with_options(_message(error, command), command)) from error
 
     def main(self, args=None, prog_name="kerasgan3d", standalone_mode=True, **extra):
         """Run the program; with ``standalone_mode`` it ends in `SystemExit`, like click's."""
@@ -159,14 +159,17 @@ def _report(message):
 
 
 def _with_hint(error):
-    message = error.format_message()
+    message = error.format_message().rstrip(".")
+    message += "" if message.endswith("?") else "."
     ctx = getattr(error, "ctx", None)
-    return f"{message.rstrip('.')}. See: {ctx.command_path} --help" if ctx is not None else message
+    return f"{message} See: {ctx.command_path} --help" if ctx is not None else error.format_message()
 
 
-def _message(error):
+def _message(error, command):
     if isinstance(error, MemoryError):
-        return f"not enough memory; a smaller --size, --tile or --batch needs less. {error}"
+        options = {option for param in command.params for option in param.opts} if command else set()
+        smaller = " or ".join(option for option in ("--size", "--tile", "--batch", "--block") if option in options)
+        return f"not enough memory{f'; a smaller {smaller} needs less' if smaller else ''}. {error}"
     if isinstance(error, ModuleNotFoundError) and not isinstance(error, ValueError):  # not of an extra
         named = ", which KERAS_BACKEND or keras.json names," if error.name in _BACKENDS else ""
         return f"the package {error.name}{named} is not installed: pip install {error.name}"

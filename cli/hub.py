@@ -47,6 +47,22 @@ def pulled(name):
         raise type(error)(f"{name} is not here, and {error}") from None
 
 
+def check_there(name):
+    """Check that a name is that of a generator, here or on the Hub, or of something to read.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    import kerasgan3d
+
+    there = kerasgan3d.zoo.is_generator(name) or kerasgan3d.io.is_there(name)
+    if not there and kerasgan3d.zoo.on_hub(name) is None:
+        raise ValueError(
+            f"There must be a generator, a volume or a folder of that name. Received: {name}. Generators that ship: "
+            f"{', '.join(kerasgan3d.zoo.list_presets()) or 'none'}."
+        )
+
+
 def pull(name, revision=None):
     """Download a generator; announce it on stderr, and draw a bar where stderr is a terminal.
 

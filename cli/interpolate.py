@@ -8,8 +8,10 @@ from kerasgan3d.cli.hub import takes_generators
 from kerasgan3d.cli.options import (
     Axes,
     NumbersCommand,
+    RealNumber,
     Seeds,
     Size,
+    WholeNumber,
     complete_generators,
     fraction_options,
     json_option,
@@ -32,7 +34,7 @@ Examples:
 )
 @click.argument("name", shell_complete=complete_generators)
 @click.option("--seeds", type=Seeds(), required=True, help="Two or more seeds; repeat the first at the end for a loop.")
-@click.option("--frames", type=click.IntRange(min=2), default=25, show_default=True, help="Number of volumes.")
+@click.option("--frames", type=WholeNumber(min=2), default=25, show_default=True, help="Number of volumes.")
 @click.option("--size", type=Size(), default="64", show_default=True, help="Voxels: one number, or three for z, y, x.")
 @click.option("--periodic", is_flag=True, help="Make the volumes periodic along all axes.")
 @click.option("--periodic-axes", type=Axes(), help="Make them periodic along these axes only, such as yx.")
@@ -45,7 +47,7 @@ Examples:
     help="An animation shows the middle slices normal to this axis.",
 )
 @click.option("--body", is_flag=True, help="Show solid bodies instead of slices in an animation.")
-@click.option("--fps", type=click.FloatRange(0.1, 50), default=12, show_default=True, help="Frames per second.")
+@click.option("--fps", type=RealNumber(0.1, 50), default=12, show_default=True, help="Frames per second.")
 @json_option
 @overwrite_option
 @click.option(

@@ -14,6 +14,8 @@ from kerasgan3d.cli.options import (
     Axes,
     Box,
     NumbersCommand,
+    RealNumber,
+    WholeNumber,
     complete_files_and_generators,
     json_option,
     overwrite_option,
@@ -115,24 +117,24 @@ Examples:
     help="Compute creeping flow through every phase, or those of --transport; about ten times slower than diffusion.",
 )
 @click.option(
-    "--max-lag", type=click.IntRange(min=0), metavar="N", help="Largest lag of the two-point correlation in voxels."
+    "--max-lag", type=WholeNumber(min=0), metavar="N", help="Largest lag of the two-point correlation in voxels."
 )
 @click.option(
     "--block",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     metavar="N",
     help="Measure in blocks of N voxels per edge to save memory, without mesh, radial correlation and transport. "
     "Default: 256 for volumes of more than 512³ voxels, no blocks for others.",
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=RealNumber(0, 1, min_open=True, max_open=True),
     metavar="[LEVEL]",
     help="Estimate confidence intervals of the material's values from each volume alone; default level: 0.95.",
 )
 @click.option(
     "--within",
-    type=click.FloatRange(min=0, min_open=True),
+    type=RealNumber(min=0, min_open=True),
     metavar="SHARE",
     help="With --confidence: estimate the volume size for intervals of this fraction of the value; default: 0.05.",
 )
@@ -146,7 +148,7 @@ Examples:
 )
 @overwrite_option
 @click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Number of processes that measure blocks in parallel."
+    "--workers", type=WholeNumber(min=1), metavar="N", help="Number of processes that measure blocks in parallel."
 )
 @json_option
 def command(

@@ -6,6 +6,38 @@ import click
 from click.shell_completion import CompletionItem
 
 
+class WholeNumber(click.IntRange):
+    """An integer within bounds, whose message says what it must be."""
+
+    def convert(self, value, param, ctx):
+        """Return the integer."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"must be a whole number{_bounds(self)}. Received: {value}", param, ctx)
+
+
+class RealNumber(click.FloatRange):
+    """A number within bounds, whose message says what it must be."""
+
+    def convert(self, value, param, ctx):
+        """Return the number."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"must be a number{_bounds(self)}. Received: {value}", param, ctx)
+
+
+def _bounds(kind):
+    """Return the bounds of a type in words."""
+    low, high = kind.min, kind.max
+    if None not in (low, high) and not (kind.min_open or kind.max_open):
+        return f" from {low} to {high}"
+    least = None if low is None else f"above {low}" if kind.min_open else f"of at least {low}"
+    most = None if high is None else f"below {high}" if kind.max_open else f"of at most {high}"
+    return "".join(f" {text}" for text in (" and ".join(filter(None, (least, most))),) if text)
+
+
 class Size(click.ParamType):
     """One or three numbers of voxels: ``128``, ``64 256 256``, ``64x256x256`` -> a tuple of three ints."""
 
@@ -217,7 +249,7 @@ map_option = click.option(
 )
 tolerance_option = click.option(
     "--tolerance",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     metavar="N",
     help="Largest deviation of grey values from those of --map, for images with lossy compression, such as JPEG.",
 )
@@ -225,7 +257,7 @@ shape_option = click.option("--shape", type=Size(), metavar="z y x", help="Shape
 dtype_option = click.option("--dtype", metavar="TYPE", help="Type of a .raw file: uint8, or >u2 for big-endian.")
 voxel_size_option = click.option(
     "--voxel-size",
-    type=click.FloatRange(min=0, min_open=True),
+    type=RealNumber(min=0, min_open=True),
     metavar="µm",
     help="Edge of a voxel, if the file does not state it or states it wrongly.",
 )
@@ -245,6 +277,7 @@ _READING = (
 )
 
 
+SAMPLE_FIRST = "Make one first: kerasgan3d sample {name} --size 128 -o volume.tif."  # for `refuse_generator`
 READING = ("phases", "mapping", "tolerance", "voxel_size", "shape", "dtype", "fill_gaps")  # their arguments
 
 
@@ -271,12 +304,33 @@ def each_once(pairs, option):
 def refuse_given(rule, options):
     """Check that none of some options, by name, is given.
 
+    Args:
+        rule: What they are, as the end of a sentence: "for pictures, and --animate makes none".
+        options: dict from names to values.
+
     Raises:
         click.UsageError: one is.
     """
     given = [name for name, value in options.items() if value not in (None, (), False)]
     if given:
-        raise click.UsageError(f"{', '.join(given)}: {rule}.", click.get_current_context())
+        verb = "is" if len(given) == 1 else "are"
+        raise click.UsageError(f"{', '.join(given)} {verb} {rule}.", click.get_current_context())
+
+
+def refuse_generator(source, instead):
+    """Check that what stands for a file is not a generator.
+
+    Args:
+        source: The argument.
+        instead: What to do with a generator, as a sentence with {name}.
+
+    Raises:
+        ValueError: it is one.
+    """
+    import kerasgan3d
+
+    if kerasgan3d.zoo.is_generator(str(source)):
+        raise ValueError(f"{source} is a generator, and a file of a volume is needed. {instead.format(name=source)}")
 
 
 exclude_option = click.option(

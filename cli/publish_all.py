@@ -2,7 +2,7 @@
 
 import click
 
-from kerasgan3d.cli.options import json_option
+from kerasgan3d.cli.options import WholeNumber, json_option
 from kerasgan3d.cli.output import in_bytes, print_json, print_table
 from kerasgan3d.cli.progress import progress_bar
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -23,9 +23,9 @@ Examples:
 @click.option("--examples", default="kerasgan3d-examples", metavar="NAME", help="Name of the dataset of volumes.")
 @click.option("--no-examples", is_flag=True, help="Publish no dataset.")
 @click.option(
-    "--size", type=click.IntRange(min=1), default=128, metavar="N", help="Voxels per side of a volume of the dataset."
+    "--size", type=WholeNumber(min=1), default=128, metavar="N", help="Voxels per side of a volume of the dataset."
 )
-@click.option("--count", type=click.IntRange(min=1), default=1, metavar="N", help="Volumes of each generator.")
+@click.option("--count", type=WholeNumber(min=1), default=1, metavar="N", help="Volumes of each generator.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print what would be uploaded; upload nothing.")
 @json_option
 def command(owner, private, revision, examples, no_examples, size, count, dry_run, as_json):

@@ -5,11 +5,15 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.options import (
+    SAMPLE_FIRST,
     DefaultOption,
     NumbersCommand,
+    RealNumber,
+    WholeNumber,
     json_option,
     overwrite_option,
     reading_options,
+    refuse_generator,
     refuse_given,
 )
 from kerasgan3d.cli.output import echo, print_json, refuse_existing
@@ -40,10 +44,10 @@ Examples:
     help="Write an animation: all slices, one after the other, or the body as it turns once around z.",
 )
 @click.option(
-    "--frames", cls=DefaultOption, type=click.IntRange(min=2), metavar="N", show_default="72", help="Of a rotation."
+    "--frames", cls=DefaultOption, type=WholeNumber(min=2), metavar="N", show_default="72", help="Of a rotation."
 )
 @click.option(
-    "--fps", cls=DefaultOption, type=click.FloatRange(0.1, 50), metavar="N", show_default="12", help="Frames a second."
+    "--fps", cls=DefaultOption, type=RealNumber(0.1, 50), metavar="N", show_default="12", help="Frames a second."
 )
 @click.option(
     "--axis",
@@ -52,7 +56,7 @@ Examples:
 )
 @click.option("--title", help="Text above the picture.")
 @click.option(
-    "--dpi", cls=DefaultOption, type=click.IntRange(10, 1200), metavar="N", show_default="150", help="Dots per inch."
+    "--dpi", cls=DefaultOption, type=WholeNumber(10, 1200), metavar="N", show_default="150", help="Dots per inch."
 )
 @overwrite_option
 @json_option
@@ -66,12 +70,15 @@ def command(file, output, animate, frames, fps, axis, title, dpi, overwrite, as_
     from kerasgan3d.report.animation import animate_volume, check_animation
 
     if animate:
-        refuse_given("of pictures, and --animate makes none", {"--title": title, "--dpi": dpi})
+        refuse_given("for pictures, and --animate makes none", {"--title": title, "--dpi": dpi})
         check_animation(output)
     else:
-        refuse_given("of animations; give --animate, too", {"--frames": frames, "--fps": fps})
+        refuse_given("for animations; give --animate, too", {"--frames": frames, "--fps": fps})
+        if output.suffix.lower() in (".gif", ".webp", ".mp4"):
+            raise click.UsageError(f"{output} is an animation; give --animate, too.", click.get_current_context())
         kerasgan3d.report.check_picture(output)
     refuse_existing(output, overwrite)
+    refuse_generator(file, SAMPLE_FIRST)
     volume = kerasgan3d.io.read(file, **reading)
     if animate:
         given = {"axis": axis, "frames": frames, "fps": fps}

@@ -9,6 +9,7 @@ from kerasgan3d.cli.generated import check_generating, generated, generating_opt
 from kerasgan3d.cli.options import (
     Axes,
     NumbersCommand,
+    RealNumber,
     complete_files_and_generators,
     json_option,
     overwrite_option,
@@ -45,7 +46,7 @@ Examples:
 @click.option("--sizes", metavar="N,N,...", help="Edges of sub-volumes in voxels; default: up to half the volume.")
 @click.option(
     "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=RealNumber(0, 1, min_open=True, max_open=True),
     default=0.95,
     show_default=True,
     metavar="LEVEL",
@@ -53,7 +54,7 @@ Examples:
 )
 @click.option(
     "--within",
-    type=click.FloatRange(min=0, min_open=True),
+    type=RealNumber(min=0, min_open=True),
     default=0.05,
     show_default=True,
     metavar="SHARE",

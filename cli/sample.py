@@ -15,6 +15,7 @@ from kerasgan3d.cli.options import (
     Blend,
     NumbersCommand,
     Size,
+    WholeNumber,
     complete_generators,
     fraction_options,
     json_option,
@@ -48,13 +49,13 @@ Examples:
 @click.option("--periodic-axes", type=Axes(), help="Make it periodic along these axes only, such as yx.")
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**64 - 1),
+    type=WholeNumber(0, 2**64 - 1),
     metavar="N",
     help="Seed of the structure: the same seed gives the same voxels. Drawn and printed if left out.",
 )
 @click.option(
     "--count",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     metavar="N",
     help="Generate N volumes with --seed and the following seeds, and write NAME-SEED.tif for each. Repeat the "
     "command to resume after an interruption.",
@@ -75,13 +76,13 @@ Examples:
     help="Another seed to blend in, with a weight from 0 (none of it) to 1 (only it), or a profile along z "
     "(7=0:0:1:1) or another axis (7=x:0:1).",
 )
-@click.option("--tile", type=click.IntRange(min=1), metavar="N", help="Voxels per side computed at once.")
-@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Tiles computed at once.")
+@click.option("--tile", type=WholeNumber(min=1), metavar="N", help="Voxels per side computed at once.")
+@click.option("--batch", type=WholeNumber(min=1), metavar="N", help="Tiles computed at once.")
 @click.option(
     "--probabilities", is_flag=True, help="Also write the probability of each phase, as NAME-probabilities.tif."
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Share the work among N processes (.zarr and .tif)."
+    "--workers", type=WholeNumber(min=1), metavar="N", help="Share the work among N processes (.zarr and .tif)."
 )
 @click.option("--dask", metavar="ADDRESS", help="Share the work among the workers of a Dask cluster (.zarr and .tif).")
 @click.option("--restart", is_flag=True, help="Discard an interrupted volume and start over.")

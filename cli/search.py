@@ -11,6 +11,7 @@ from kerasgan3d.cli.options import (
     Axes,
     NumbersCommand,
     Size,
+    WholeNumber,
     complete_generators,
     fraction_options,
     json_option,
@@ -44,10 +45,10 @@ Examples:
     "mean over all windows, such as +15%. Measures: fraction, ssa, interface, tpb, active_tpb, chord, connected, "
     "D_rel, tau, macmullin, euler, specks, holes. Repeat it for several.",
 )
-@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Number of windows.")
+@click.option("--count", type=WholeNumber(min=1), default=100, show_default=True, help="Number of windows.")
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**64 - 1),
+    type=WholeNumber(0, 2**64 - 1),
     default=0,
     show_default=True,
     metavar="N",
@@ -66,8 +67,8 @@ Examples:
 )
 @click.option("--periodic-axes", type=Axes(), help="Periodic along these axes only, such as yx.")
 @fraction_options
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Share the work among N processes.")
-@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Number of windows to print.")
+@click.option("--workers", type=WholeNumber(min=1), metavar="N", help="Share the work among N processes.")
+@click.option("--top", type=WholeNumber(min=1), default=10, show_default=True, help="Number of windows to print.")
 @json_option
 @overwrite_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A table, .csv, that grows during the search.")

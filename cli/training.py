@@ -9,6 +9,8 @@ from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.options import (
     Box,
     DefaultOption,
+    RealNumber,
+    WholeNumber,
     complete_recipes,
     exclude_option,
     fill_gaps_option,
@@ -40,7 +42,7 @@ def _gone(instead):
 def _count(name, least, default, text):
     """Return an integer option whose default is that of the recipe or the Python function."""
     return click.option(
-        name, cls=DefaultOption, type=click.IntRange(min=least), metavar="N", show_default=default, help=text
+        name, cls=DefaultOption, type=WholeNumber(min=least), metavar="N", show_default=default, help=text
     )
 
 
@@ -82,7 +84,7 @@ _OPTIONS = (
     fill_gaps_option,
     click.option(
         "--resample-to",
-        type=click.FloatRange(min=0, min_open=True),
+        type=RealNumber(min=0, min_open=True),
         metavar="µm",
         help="Resample to voxels of this edge, by nearest label.",
     ),
@@ -105,7 +107,7 @@ _OPTIONS = (
     click.option(
         "--minutes",
         cls=DefaultOption,
-        type=click.FloatRange(min=0, min_open=True),
+        type=RealNumber(min=0, min_open=True),
         metavar="MINUTES",
         show_default="no limit",
         help="Stop after this time.",
@@ -118,7 +120,7 @@ _OPTIONS = (
     click.option(
         "--seed",
         cls=DefaultOption,
-        type=click.IntRange(0, 2**32 - 1),
+        type=WholeNumber(0, 2**32 - 1),
         metavar="N",
         show_default="0",
         help="Seed of all random numbers.",

@@ -6,7 +6,7 @@ import click
 
 from kerasgan3d.cli.group import CommandError
 from kerasgan3d.cli.hub import takes_generators
-from kerasgan3d.cli.options import NumbersCommand, Size, json_option, overwrite_option
+from kerasgan3d.cli.options import NumbersCommand, Size, WholeNumber, json_option, overwrite_option
 from kerasgan3d.cli.output import by, echo, print_facts, print_json, print_table
 from kerasgan3d.cli.progress import heartbeat
 from kerasgan3d.cli.quiet import quiet_tensorflow
@@ -40,18 +40,18 @@ Examples:
     help="A measure to keep unchanged, such as volume_fraction, of all phases or of one. Repeat it for several.",
 )
 @click.option("--size", type=Size(), default="64", show_default=True, help="Voxels of the volumes used for tuning.")
-@click.option("--count", type=click.IntRange(min=1), default=16, show_default=True, help="Number of volumes.")
+@click.option("--count", type=WholeNumber(min=1), default=16, show_default=True, help="Number of volumes.")
 @click.option(
-    "--steps", type=click.IntRange(min=1), default=12, show_default=True, help="Largest number of gradient steps."
+    "--steps", type=WholeNumber(min=1), default=12, show_default=True, help="Largest number of gradient steps."
 )
 @click.option(
     "--generations",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=60,
     show_default=True,
     help="Largest number of generations of CMA-ES, used if a target has no gradient.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**16 - 1), default=0, show_default=True, help="Seed of the volumes.")
+@click.option("--seed", type=WholeNumber(0, 2**16 - 1), default=0, show_default=True, help="Seed of the volumes.")
 @click.option(
     "--judge-size", type=Size(), help="Voxels of the windows used for judging; 1.5 times the size if left out."
 )

@@ -5,11 +5,13 @@ from pathlib import Path
 import click
 
 from kerasgan3d.cli.generated import generated
+from kerasgan3d.cli.hub import check_there
 from kerasgan3d.cli.options import (
     READING,
     Axes,
     NumbersCommand,
     Size,
+    WholeNumber,
     complete_files_and_generators,
     json_option,
     overwrite_option,
@@ -37,7 +39,7 @@ Examples:
 @click.option("--size", type=Size(), help="Voxels to generate, of a generator's NAME; default: 64.")
 @click.option("--periodic", is_flag=True, help="Generate a volume that continues at its opposite faces.")
 @click.option("--periodic-axes", type=Axes(), help="It continues along these axes only, such as yx.")
-@click.option("--seed", type=click.IntRange(0, 2**63), metavar="N", help="Seed of what is generated; default: 0.")
+@click.option("--seed", type=WholeNumber(0, 2**63), metavar="N", help="Seed of what is generated; default: 0.")
 @click.option("--title", help="Heading of the page.")
 @overwrite_option
 @json_option
@@ -54,10 +56,11 @@ def command(source, output, size, periodic, periodic_axes, seed, title, overwrit
     refuse_existing(output, overwrite)
     asked = {"--size": size, "--seed": seed, "--periodic": periodic, "--periodic-axes": periodic_axes}
     if _is_generator(source):
-        refuse_given("of files, and this is a generator", {f"--{name}": reading[name] for name in READING})
+        refuse_given("for files, and this is a generator", {f"--{name}": reading[name] for name in READING})
         (volume,) = generated(source, size or _SIZE, 1, seed, periodic_axes or periodic).values()
     else:
-        refuse_given("of what is generated, and this is a file", asked)
+        refuse_given("for generators, and this is a file", asked)
+        check_there(source)
         file = kerasgan3d.io.raw_path(Path(source), reading.pop("shape"), reading.pop("dtype"))
         volume = kerasgan3d.io.open_volume(file, **reading)
         title = title or Path(source).name

@@ -3,7 +3,7 @@
 import click
 
 from kerasgan3d.cli.hub import pulled
-from kerasgan3d.cli.options import complete_generators
+from kerasgan3d.cli.options import WholeNumber, complete_generators
 
 
 @click.command(
@@ -16,10 +16,10 @@ Examples:
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_generators)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address; the default is for this machine alone.")
-@click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Port; default: the first free one from 7860.")
+@click.option("--port", type=WholeNumber(1, 65535), metavar="N", help="Port; default: the first free one from 7860.")
 @click.option(
     "--largest",
-    type=click.IntRange(16, 1024),
+    type=WholeNumber(16, 1024),
     metavar="N",
     default=256,
     show_default=True,

@@ -236,7 +236,7 @@ def own_file(path):
     """
     path = Path(path)
     if not os.path.lexists(path):
-        raise FileNotFoundError(f"{path.parent} holds no {path.name}.")
+        raise FileNotFoundError(f"{path.parent} is no complete folder of a generator: it holds no {path.name}.")
     folder = path.parent.resolve()
     homes = [folder]
     if folder.parent.name == "snapshots":

@@ -1,5 +1,9 @@
 """Guards of arguments: the canonical form, and one message that names what came."""
 
+import os
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -65,3 +69,19 @@ def test_seeds(seed):
 def test_what_is_no_seed_is_refused(seed):
     with pytest.raises(ValueError, match=r"`seed` must be an integer from 0 to 2\*\*64 - 1\. Received: "):
         checks.check_seed(seed)
+
+
+def test_cores_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 5, 6}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert checks.cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert checks.cores() == 64
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert checks.cores() == 1
+
+
+def test_nothing_else_counts_cores():
+    folder = Path(checks.__file__).parent
+    asks = [path for path in folder.rglob("*.py") if re.search(r"cpu_count|sched_getaffinity", path.read_text("utf-8"))]
+    assert asks == [folder / "checks.py"]

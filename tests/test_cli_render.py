@@ -68,8 +68,8 @@ def test_existing_pictures_are_replaced_only_on_request(folder):
         ("volume.tif -o a.png --axis w", "Invalid value for '--axis'"),
         ("volume.tif -o a.png --animate slices", "an animation must be a file of .*gif, .webp.* Received: a.png"),
         ("volume.tif -o missing/a.gif --animate slices", "missing"),
-        ("volume.tif -o a.png --frames 9", "--frames: of animations; give --animate, too"),
-        ("volume.tif -o a.gif --animate slices --dpi 90", "--dpi: of pictures, and --animate makes none"),
+        ("volume.tif -o a.png --frames 9", "--frames is for animations; give --animate, too"),
+        ("volume.tif -o a.gif --animate slices --dpi 90", "--dpi is for pictures, and --animate makes none"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_no_file(folder, text, message):

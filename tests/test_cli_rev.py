@@ -106,16 +106,19 @@ def test_volumes_of_a_generator_are_measured_and_cut_up(small_preset):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("measure 0.tif --count 3", "--count: of what --size generates; give it, too. See: kerasgan3d measure --help"),
+        (
+            "measure 0.tif --count 3",
+            "--count is for what --size generates; give it, too. See: kerasgan3d measure",
+        ),
         ("measure a b --size 16", "--size takes one NAME."),
-        ("measure a --size 16 --voxel-size 1", "--voxel-size: of files, and --size generates"),
+        ("measure a --size 16 --voxel-size 1", "--voxel-size is for files, and --size generates"),
         ("measure 0.tif --within 0.1", "--within goes with --confidence"),
-        ("measure 0.tif --confidence 1", "is not in the range 0<x<1"),
+        ("measure 0.tif --confidence 1", "must be a number above 0 and below 1. Received: 1"),
         ("measure 0.tif -o table.xlsx", "the name of a table must end in .csv, .json, .parquet. Received: table.xlsx"),
         ("rev 0.tif --sizes 5,a", "`--sizes` must be whole numbers of voxels with commas between them. Received: 5,a"),
         ("rev 0.tif --sizes 40", "`sizes` must be from 2 to 20 voxels, the smallest dimension. Received: [40]"),
         ("rev 0.tif --measure roundness", "`keys` must be of volume_fraction, "),
-        ("rev 0.tif --seed 3", "--seed: of what --size generates"),
+        ("rev 0.tif --seed 3", "--seed is for what --size generates"),
         ("rev nothing.tif", "nothing.tif"),
     ],
 )

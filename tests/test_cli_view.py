@@ -53,7 +53,7 @@ def test_a_generator_makes_what_is_shown(folder, small_preset):
         (("volume.tif", "-o", "old.html"), "--overwrite"),
         (("missing.tif", "-o", "a.html"), "missing.tif"),
         (("grey.npy", "-o", "a.html"), "0.*100.*200"),
-        (("volume.tif", "--size", "8", "-o", "a.html"), "--size: of what is generated, and this is a file"),
+        (("volume.tif", "--size", "8", "-o", "a.html"), "--size is for generators, and this is a file"),
         (("volume.tif", "--periodic", "-o", "a.html"), "--periodic: of what is generated, and this is a file"),
         (("nmc-cathode", "--phases", "a,b", "-o", "a.html"), "--phases: of files, and this is a generator"),
         (("volume.tif",), "Missing option '-o'"),

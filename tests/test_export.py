@@ -13,7 +13,7 @@ from scipy.io import netcdf_file
 
 from kerasgan3d import Volume
 from kerasgan3d.cli import main
-from kerasgan3d.export import Mesh, export, surface_mesh, voxel_mesh
+from kerasgan3d.export import Mesh, _lattice, export, surface_mesh, voxel_mesh
 
 NAMES = ("pore", "NMC 1", "CBD")
 SAFE = ("pore", "NMC_1", "CBD")
@@ -240,6 +240,16 @@ def test_surfaces_are_closed_manifolds_with_the_volumes_of_the_voxels(periodic, 
         np.testing.assert_allclose(mesh.points[last] - mesh.points[first], np.tile(step, (len(first), 1)), atol=1e-12)
         on = np.flatnonzero(np.isclose(mesh.points[:, "xyz".index(axis)], mesh.points[:, "xyz".index(axis)].max()))
         np.testing.assert_array_equal(np.sort(last), on)
+
+
+def test_points_are_numbered_slab_by_slab_as_at_once(monkeypatch):
+    lattice = _lattice.Lattice(blobs())
+    keys = lattice._cut()[0]
+    monkeypatch.setattr(_lattice, "_SLAB", 100)
+    numbers, found = _lattice._numbered(keys, keys, lattice.grid.size)
+    wanted, inverse = np.unique(keys, return_inverse=True)
+    np.testing.assert_array_equal(numbers, wanted)
+    np.testing.assert_array_equal(found, inverse.reshape(keys.shape))
 
 
 def test_the_surface_of_a_sphere_is_smooth():

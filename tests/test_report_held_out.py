@@ -84,7 +84,7 @@ def test_the_command_prints_the_three(tmp_path, monkeypatch):
     assert told["held part"]["samples"]["size"] == 8
     result = CliRunner().invoke(main, [*args, "-o", "a.html"])
     assert result.exit_code == 2
-    assert "-o: not with --hold-out, which prints three comparisons" in result.stderr
+    assert "-o is not possible with --hold-out, which prints three comparisons" in result.stderr
 
 
 def test_grey_values_of_generated_files_mean_the_same_in_all_three(tmp_path):

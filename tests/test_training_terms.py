@@ -9,6 +9,7 @@ from scipy import ndimage
 from kerasgan3d import differentiable
 from kerasgan3d.data import LabelledData, Symmetry
 from kerasgan3d.sampling.conditions import Conditions
+from kerasgan3d.training import terms
 from kerasgan3d.training.terms import TERMS, applied
 
 EDGE = 12
@@ -164,6 +165,13 @@ def test_what_does_not_apply_is_told(name, options, conditions, note):
     expected = {"volume_fractions": 2.0} | ({} if note else {name: 0.5 if name != "volume_fractions" else 2.0})
     assert {key: weight for key, (weight, _) in found.items()} == expected
     assert all(type(term) is TERMS[key] for key, (_, term) in found.items())
+
+
+def test_the_data_are_measured_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(terms, "mean_of_crops", lambda *of: calls.append(of) or np.ones((1, 3)))
+    applied({"triple_phase_boundaries": 1.0}, data(), None, 4)
+    assert len(calls) == 1
 
 
 def test_four_phases_have_all_of_them():

@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 class Error(Exception):
     """What gradio raises to tell something in the page."""
 
+    def __init__(self, message, print_exception=True):
+        super().__init__(message)
+
 
 @pytest.fixture
 def gradio(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from kerasgan3d.zoo.versions import told_version
 if TYPE_CHECKING:
     from kerasgan3d.models import Generator
 
+_UNTRAINED = ("compact", "deep", "paper", "wide")  # `models.ARCHITECTURES`, which needs Keras
 _SHIPPED = Path(__file__).resolve().parent / "presets"
 
 
@@ -192,12 +194,19 @@ def _here(name):
 
 
 def _nowhere(name, why=None):
-    shipped = ", ".join(list_presets()) or "none"
-    if why is None:
-        why = "the untrained architectures compact, wide, paper and deep are made by Generator.from_architecture."
+    shipped = list_presets()
+    close = difflib.get_close_matches(str(name).lower().replace("_", "-"), shipped, 1)
+    if close:
+        hint = f"; did you mean {close[0]}?"
+    elif Path(name).is_file():
+        hint = ", but a file of that name."
+    elif name in _UNTRAINED:
+        hint = ", but an untrained architecture, which Generator.from_architecture makes."
+    else:
+        hint = "."
     return (
-        f"there is no generator {str(name)!r}. Give one of those that ship ({shipped}), the folder of one that you "
-        f"trained, or org/name on the Hub; {why}"
+        f"there is no generator {str(name)!r}{hint} Give one of those that ship ({', '.join(shipped) or 'none'}), the "
+        f"folder of one that you trained, or org/name on the Hub{'.' if why is None else f'; {why}'}"
     )
 
 

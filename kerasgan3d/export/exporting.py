@@ -129,8 +129,11 @@ def export(
     name, row = _format_of(Path(path), format)
     unknown = [option for option in options if option not in row.options]
     if unknown:
+        others = [key for key, other in FORMATS.items() if unknown[0] in other.options]
+        hint = f" It is an option of {', '.join(others)}; `format` chooses one." if others else ""
         raise ValueError(
             f"The options of {name} are {', '.join(row.options) or 'none'}. Received: {', '.join(unknown)} for {path}."
+            f"{hint}"
         )
     return row.write(check_writable(path, overwrite=overwrite, suffixes=row.suffixes), volume, **options)
 

@@ -8,7 +8,7 @@ its previous content.
 
 from kerasgan3d.io._itk import raw_path
 from kerasgan3d.io.converting import convert
-from kerasgan3d.io.formats import PROBABILITY_SUFFIXES, STREAM_SUFFIXES, SUFFIXES
+from kerasgan3d.io.formats import PROBABILITY_SUFFIXES, STREAM_SUFFIXES, SUFFIXES, is_there
 from kerasgan3d.io.lazy import LazyArray, windows
 from kerasgan3d.io.reading import (
     GapWarning,
@@ -48,6 +48,7 @@ __all__ = [
     "checksum",
     "convert",
     "image_shape",
+    "is_there",
     "open_image",
     "open_labels",
     "open_volume",

@@ -97,6 +97,13 @@ def split_dataset(text: str) -> tuple[str, str] | None:
     return None if match is None else (match["file"], match["dataset"])
 
 
+def is_there(path: str | os.PathLike) -> bool:
+    """Tell whether a path is that of a file or a folder, or of a dataset in a file, or a pattern of slices."""
+    text = os.fspath(path)
+    dataset = split_dataset(text)
+    return Path(text).exists() or glob.has_magic(text) or (dataset is not None and Path(dataset[0]).is_file())
+
+
 def open_file(path: str | os.PathLike, *, fill_gaps: bool = False) -> Opened:
     """Open the image at a path: a file, a dataset in one, a folder, or a pattern of slices.
 
