@@ -173,6 +173,8 @@ def _message(error, command):
     if isinstance(error, ModuleNotFoundError) and not isinstance(error, ValueError):  # not of an extra
         named = ", which KERAS_BACKEND or keras.json names," if error.name in _BACKENDS else ""
         return f"the package {error.name}{named} is not installed: pip install {error.name}"
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"There must be a file or folder of that name. Received: {error.filename}, which does not exist"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     return str(error) or type(error).__name__

@@ -32,6 +32,10 @@ class Zoo:
         return ["nmc-cathode"]
 
     @staticmethod
+    def on_hub(name):
+        return None
+
+    @staticmethod
     def path(name):
         from pathlib import Path
 

@@ -91,6 +91,7 @@ def test_a_slice_that_is_resampled_stays_periodic_where_voxels_fill_it():
     ("text", "message"),
     [
         ("missing.tif out.tif", "missing.tif"),
+        ("nmc-cathode out.tif", "nmc-cathode is a generator, and a file of a volume is needed. Make one first: "),
         ("volume.tif out.png", "must end in one of .tif, .tiff, .npy, .zarr, .vti"),
         ("volume.tif volume.tif", "exists already"),
         ("volume.tif missing/out.tif", "must exist; make it first"),

@@ -87,6 +87,10 @@ def test_the_examples_can_be_given(name):
     ("args", "message"),
     [
         (("smaple",), "No such command 'smaple'. Commands: list, info, sample"),
+        (
+            ("render", "--tittle", "a"),
+            r"No such option '--tittle'\. Did you mean '--title'\? See: kerasgan3d render --help",
+        ),
         (("list", "--colour"), "No such option '--colour'.* See: kerasgan3d list --help"),
         (("info",), "Missing argument 'NAME'. See: kerasgan3d info --help"),
         (("render", "a.tif", "-o", "a.png", "--dpi", "1"), "Invalid value for '--dpi'"),
@@ -111,9 +115,13 @@ def test_wrong_usage_is_one_line_and_exit_code_2(args, message):
         (ValueError("`size` must be\n  positive."), "kerasgan3d: `size` must be positive."),
         (FileNotFoundError("no file a.tif"), "kerasgan3d: no file a.tif"),
         (PermissionError(13, "Permission denied", "a.tif"), "kerasgan3d: Permission denied: a.tif"),
-        (MemoryError(), "kerasgan3d: not enough memory; a smaller --size, --tile or --batch needs less."),
+        (
+            FileNotFoundError(2, "No such file or directory", "a.tif"),
+            "kerasgan3d: There must be a file or folder of that name. Received: a.tif, which does not exist",
+        ),
+        (MemoryError(), "kerasgan3d: not enough memory."),
     ],
-    ids=["value", "message", "errno", "memory"],
+    ids=["value", "message", "errno", "missing", "memory"],
 )
 def test_errors_about_what_was_given_are_one_line_and_exit_code_2(monkeypatch, error, line):
     failing(monkeypatch, error)

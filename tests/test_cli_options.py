@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from kerasgan3d.cli.options import Axes, Box, Mapping, NumbersCommand, Phases, Size
+from kerasgan3d.cli.options import Axes, Box, Mapping, NumbersCommand, Phases, RealNumber, Size, WholeNumber
 
 
 @click.command(cls=NumbersCommand)
@@ -113,3 +113,27 @@ def test_boxes(text, expected):
 def test_wrong_boxes_are_refused(text):
     with pytest.raises(click.BadParameter, match="one start:stop in voxels per axis"):
         Box().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "rule"),
+    [
+        (WholeNumber(1), "0", "a whole number of at least 1"),
+        (WholeNumber(1), "many", "a whole number of at least 1"),
+        (WholeNumber(1), "2.5", "a whole number of at least 1"),
+        (WholeNumber(0, 9), "-1", "a whole number from 0 to 9"),
+        (RealNumber(min=0, min_open=True), "0", "a number above 0"),
+        (RealNumber(0, 1, min_open=True, max_open=True), "95", "a number above 0 and below 1"),
+        (RealNumber(0.1, 50), "x", "a number from 0.1 to 50"),
+        (RealNumber(max=5), "6", "a number of at most 5"),
+    ],
+)
+def test_numbers_out_of_bounds_are_refused_with_the_rule(kind, text, rule):
+    with pytest.raises(click.BadParameter) as refused:
+        kind.convert(text, None, None)
+    assert refused.value.message == f"must be {rule}. Received: {text}"
+
+
+def test_numbers_within_bounds_are_taken():
+    assert WholeNumber(0, 9).convert("9", None, None) == 9
+    assert RealNumber(0, 1, min_open=True).convert("1", None, None) == 1.0

@@ -58,7 +58,7 @@ def test_existing_pictures_are_replaced_only_on_request(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("volume.tif -o a.gif", "must end in .png, .pdf, .svg. Received: a.gif"),
+        ("volume.tif -o a.jpg", "must end in .png, .pdf, .svg. Received: a.jpg"),
         ("volume.tif -o missing/a.png", "folder of the picture must exist.*Received: missing"),
         ("missing.tif -o a.png", "missing.tif"),
         ("broken.tif -o a.png", "broken.tif must be"),
@@ -68,6 +68,11 @@ def test_existing_pictures_are_replaced_only_on_request(folder):
         ("volume.tif -o a.png --axis w", "Invalid value for '--axis'"),
         ("volume.tif -o a.png --animate slices", "an animation must be a file of .*gif, .webp.* Received: a.png"),
         ("volume.tif -o missing/a.gif --animate slices", "missing"),
+        ("volume.tif -o a.webp", "a.webp is an animation; give --animate, too"),
+        (
+            "nmc-cathode -o a.png",
+            "nmc-cathode is a generator, .* kerasgan3d sample nmc-cathode --size 128",
+        ),
         ("volume.tif -o a.png --frames 9", "--frames is for animations; give --animate, too"),
         ("volume.tif -o a.gif --animate slices --dpi 90", "--dpi is for pictures, and --animate makes none"),
     ],

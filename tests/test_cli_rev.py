@@ -106,10 +106,9 @@ def test_volumes_of_a_generator_are_measured_and_cut_up(small_preset):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (
-            "measure 0.tif --count 3",
-            "--count is for what --size generates; give it, too. See: kerasgan3d measure",
-        ),
+        ("measure 0.tif --count 3", "--count is for what --size generates; give it, too. See: kerasgan3d measure"),
+        ("measure nmc-cathode", "nmc-cathode is a generator, and a file of a volume is needed. Add --size"),
+        ("rev nmc-cathode", "nmc-cathode is a generator, and a file of a volume is needed. Add --size"),
         ("measure a b --size 16", "--size takes one NAME."),
         ("measure a --size 16 --voxel-size 1", "--voxel-size is for files, and --size generates"),
         ("measure 0.tif --within 0.1", "--within goes with --confidence"),

@@ -51,11 +51,14 @@ def test_a_generator_makes_what_is_shown(folder, small_preset):
         (("volume.tif", "-o", "a.png"), "a.png"),
         (("volume.tif", "-o", "missing/a.html"), "missing"),
         (("volume.tif", "-o", "old.html"), "--overwrite"),
-        (("missing.tif", "-o", "a.html"), "missing.tif"),
+        (
+            ("missing.tif", "-o", "a.html"),
+            "a generator, a volume or a folder of that name. Received: missing.tif",
+        ),
         (("grey.npy", "-o", "a.html"), "0.*100.*200"),
         (("volume.tif", "--size", "8", "-o", "a.html"), "--size is for generators, and this is a file"),
-        (("volume.tif", "--periodic", "-o", "a.html"), "--periodic: of what is generated, and this is a file"),
-        (("nmc-cathode", "--phases", "a,b", "-o", "a.html"), "--phases: of files, and this is a generator"),
+        (("volume.tif", "--periodic", "-o", "a.html"), "--periodic is for generators, and this is a file"),
+        (("nmc-cathode", "--phases", "a,b", "-o", "a.html"), "--phases is for files, and this is a generator"),
         (("volume.tif",), "Missing option '-o'"),
     ],
 )

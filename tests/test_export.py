@@ -382,7 +382,12 @@ def test_the_command(tmp_path, monkeypatch):
     assert run("v.tif a.inp --overwrite").exit_code == 0
     for text, message in (
         ("v.tif b.inp --phases Ni", "A phase must be one of pore, NMC 1, CBD"),
-        ("v.tif b.inp --smoothing 3", "The options of voxels are phases, unit. Received: smoothing"),
+        (
+            "v.tif b.inp --smoothing 3",
+            "smoothing for b.inp. It is an option of surface, tetrahedra; `format` (--f",
+        ),
+        ("nmc-cathode b.inp", "nmc-cathode is a generator, and a file of a volume is needed."),
+        ("v.tif b.json --base nope.json", "There must be a file or folder of that name. Received: nope.json"),
         ("v.tif b.inp --phases pore,NMC,CBD --only Ni", "A phase must be one of pore, NMC, CBD"),
         ("v.tif b.inp --phases pore --only pore", "Every grey value must belong to a phase (0 = pore)"),
         ("v.tif b.json --conductivity CBD=1 --conductivity CBD=2", "--conductivity names CBD twice."),

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import sys
 
@@ -43,6 +44,21 @@ def test_a_folder_is_loaded_like_a_name(folder):
 @pytest.mark.parametrize("name", ["nmc-catode", "", "no/such/folder", "no/scan.tif", None, 3])
 def test_unknown_names_are_refused_with_the_known_ones(name):
     with pytest.raises(ValueError, match="there is no generator .*" + ".*".join(zoo.list_presets())):
+        zoo.load_generator(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("nmc-catode", "'nmc-catode'; did you mean nmc-cathode? Give one of"),
+        ("NMC_Cathode", "'NMC_Cathode'; did you mean nmc-cathode? Give one of"),
+        (__file__, "test_zoo.py', but a file of that name. Give one of"),
+        ("deep", "'deep', but an untrained architecture, which Generator.from_architecture makes. Give one of"),
+        ("granite", "'granite'. Give one of"),
+    ],
+)
+def test_what_was_meant_instead_of_a_generator_is_said(name, hint):
+    with pytest.raises(ValueError, match=re.escape(hint)):
         zoo.load_generator(name)
 
 

@@ -198,7 +198,7 @@ def _nowhere(name, why=None):
     close = difflib.get_close_matches(str(name).lower().replace("_", "-"), shipped, 1)
     if close:
         hint = f"; did you mean {close[0]}?"
-    elif Path(name).is_file():
+    elif os.path.isfile(str(name)):
         hint = ", but a file of that name."
     elif name in _UNTRAINED:
         hint = ", but an untrained architecture, which Generator.from_architecture makes."
