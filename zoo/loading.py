@@ -19,7 +19,7 @@ from kerasgan3d.zoo.versions import told_version
 if TYPE_CHECKING:
     from kerasgan3d.models import Generator
 
-_UNTRAINED = ("compact", "deep", "paper", "wide")  # `models.ARCHITECTURES`, which needs Keras
+_UNTRAINED = ("compact", "deep", "paper")  # `models.ARCHITECTURES`, which needs Keras
 _SHIPPED = Path(__file__).resolve().parent / "presets"
 
 
