@@ -98,7 +98,8 @@ def pull(
     """
     address = parse(name, revision)
     if address is None:
-        raise ValueError(f"`name` must be org/name, or that and @revision. Received: {name!r}.")
+        ships = " It comes with kerasgan3d: there is nothing to download." if name in list_presets() else ""
+        raise ValueError(f"`name` must be org/name, or that and @revision. Received: {name!r}.{ships}")
     return hub.pull(address, announce=announce, progress=progress, notify=notify or _warn)
 
 
