@@ -1,5 +1,6 @@
 """Shared options, and their types, which turn text into the arguments of the Python functions."""
 
+import os
 import re
 
 import click
@@ -35,7 +36,8 @@ def _bounds(kind):
         return f" from {low} to {high}"
     least = None if low is None else f"above {low}" if kind.min_open else f"of at least {low}"
     most = None if high is None else f"below {high}" if kind.max_open else f"of at most {high}"
-    return "".join(f" {text}" for text in (" and ".join(filter(None, (least, most))),) if text)
+    bounds = " and ".join(filter(None, (least, most)))
+    return f" {bounds}" if bounds else ""
 
 
 class Size(click.ParamType):
@@ -329,7 +331,8 @@ def refuse_generator(source, instead):
     """
     import kerasgan3d
 
-    if kerasgan3d.zoo.is_generator(str(source)):
+    # What is here is meant, also where a generator that ships has the same name.
+    if kerasgan3d.zoo.is_generator(os.path.join(os.curdir, source) if os.path.exists(source) else str(source)):
         raise ValueError(f"{source} is a generator, and a file of a volume is needed. {instead.format(name=source)}")
 
 
