@@ -10,11 +10,10 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 FROM python:3.13-slim
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir /wheels/*.whl && rm -r /wheels \
-    && useradd --create-home --uid 1000 user \
-    && chmod 1777 /home/user \
-    && install --directory --mode 1777 /work
+    && useradd --no-create-home --uid 1000 user \
+    && install --directory --mode 1777 /work /cache
 # Whatever user `docker run --user` names can keep caches here.
-ENV HOME=/home/user
+ENV HOME=/cache
 USER 1000
 WORKDIR /work
 ENTRYPOINT ["kerasgan3d"]
