@@ -8,6 +8,7 @@ that the same command goes on where it was interrupted.
 import argparse
 import json
 import re
+import textwrap
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -30,11 +31,11 @@ PAPER = "https://doi.org/10.1038/s41524-020-0340-7"
 HEAD = f"""\
 # The paper's figures and claims
 
-Gayon-Lombardo, Mosser, Brandon and Cooper, ["Pores for thought"]({PAPER}) (npj Comput. Mater. 6, 2020, 82) generates
-periodic three-phase electrodes with a generative adversarial network. This page repeats its figures with the
-generators of this package and tests its claims. `python docs/paper.py FIGURE` makes a section again with the generators
-that are in the package then; `--data` names the folder of the real images, which are not part of this repository, and
-what is missing there is left out.
+Gayon-Lombardo, Mosser, Brandon and Cooper, ["Pores for thought"]({PAPER})
+(npj Comput. Mater. 6, 2020, 82) generates periodic three-phase electrodes with a generative adversarial network. This
+page repeats its figures with the generators of this package and tests its claims. `python docs/paper.py FIGURE` makes a
+section again with the generators that are in the package then; `--data` names the folder of the real images, which are
+not part of this repository, and what is missing there is left out.
 
 Two of its figures are on other pages: Figure S7, the time of a sample against its size, in
 [Benchmarks](benchmarks.md), and Figure S8, a walk between two seeds, in [Steer structures](steering.md). Some of its
@@ -186,7 +187,8 @@ def parsed(arguments):
     """Return the options of the command line."""
     text = f"{__doc__}\nfigures:\n"
     for name, figure in FIGURES.items():
-        text += f"  {name:12} {figure.about}\n{'':14} in the paper: {plain(figure.paper)}\n"
+        indent = {"initial_indent": f"  {name:12} ", "subsequent_indent": " " * 15}
+        text += textwrap.fill(f"{figure.about}; in the paper: {plain(figure.paper)}", 100, **indent) + "\n"
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("figure", nargs="?", choices=FIGURES, metavar="FIGURE", help="one of the above")
     parser.add_argument("--name", action="append", help="a generator or its folder; repeatable. Default: all presets")

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 from paper_rows import FIRST, begun, table
-from steering import tested
+from tables import tested
 
 from kerasgan3d.metrics.ensemble import measure_samples
 from kerasgan3d.report import render_slices
