@@ -218,7 +218,7 @@ class Noise:
     def sample(self, size, *, seed, periodic=False, progress=False):
         if isinstance(seed, list):
             return [self.sample(size, seed=each, periodic=periodic) for each in seed]
-        labels = np.random.default_rng(seed).integers(2, size=np.broadcast_to(size, 3)).astype(np.uint8)
+        labels = np.random.default_rng(seed).integers(2, size=tuple(np.broadcast_to(size, 3))).astype(np.uint8)
         return Volume(labels, self.phases, self.voxel_size, periodic=periodic)
 
 
@@ -255,6 +255,7 @@ def scanned(load, tmp_path, monkeypatch):
     return ["--name", "noise", *folders, "--workers", "1", "--sizes", "16", "--count"]
 
 
+@pytest.mark.filterwarnings("ignore:ks_2samp")  # of SciPy, where there are as few volumes as here
 def test_statistics_go_on_part_by_part(load, scanned, tmp_path, monkeypatch):
     paper, statistics = load("paper"), load("paper_statistics")
     monkeypatch.setattr(statistics, "PART", 2)
