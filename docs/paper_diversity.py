@@ -1,10 +1,10 @@
 """How many different volumes a generator makes: the birthday paradox test, and their spread against the scan's."""
 
-import json
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
-from paper_rows import FIRST, Rows, generator_of, identity, published_of, real_of, table, title_of
+from paper_rows import FIRST, begun, if_there, published_of, real_of, table
 from scipy import stats
 
 from kerasgan3d.metrics.ensemble import measure_samples
@@ -17,56 +17,63 @@ SPREADS = ("volume_fraction", "specific_surface_area", "triple_phase_boundary_de
 SIDES = {"real": "real sub-volumes", "generated": "generated", "published": "the paper's samples"}
 
 
-def measure(options):
+TITLE = "Diversity"
+TEXT = f"""\
+Does the generator make ever new volumes, or some over and over? Among n volumes, pairs of the same betray a small
+number of different ones (the birthday paradox; Arora and Zhang, the paper's references 50 and 51). The distance of two
+volumes is the least share of voxels that differ between the middle of one and any window of the other; pairs closer
+than {ALIKE:g} of the median count as alike. Real sub-volumes do not overlap, and show how often that is chance."""
+
+
+def measure(name, options):
     """Compare all pairs of volumes of each side, and their spread."""
-    for name in options.names:
-        generator, size = generator_of(name), options.sizes[0]
-        path = options.out / f"diversity-{title_of(name)}.json"
-        setup = {"generator": title_of(name), "weights": identity(generator), "size": size}
-        rows = Rows(path, **setup, phases=list(generator.phases))
-        sides = sides_of(generator, name, options.data, size, options.count)
-        found = {side: paired(rows, side, volumes, len(generator.phases)) for side, volumes in sides.items()}
-        found = {side: birthday(distances) | {"unrelated": unrelated(sides[side])} for side, distances in found.items()}
-        for side, volumes in sides.items():
-            found[side] |= {"count": len(volumes), "spread": spread(volumes, generator, options.workers)}
-        rows.write(found=found, complete=True)
-        slices = [pair for side in found for pair in alike(side, found[side], sides[side])]
-        render_slices(slices, generator.phases, generator.voxel_size, path.with_suffix(".png"), dpi=90)
+    size = options.sizes[0]
+    generator, rows = begun("diversity", name, options, size=size)
+    sides, found = sides_of(generator, name, options.data, size, options.count), {}
+    for side, volumes in sides.items():
+        distances = paired(rows, side, volumes, len(generator.phases), options.workers)
+        scatter = rows.row(f"{side}: spread of {len(volumes)}", partial(spread, volumes, generator, options.workers))
+        found[side] = {"count": len(volumes), "unrelated": unrelated(volumes), "spread": scatter, **birthday(distances)}
+    rows.write(found=found, complete=True)
+    slices = [pair for side in found for pair in alike(side, found[side], sides[side])]
+    render_slices(slices, generator.phases, generator.voxel_size, rows.path.with_suffix(".png"), dpi=90)
 
 
 def sides_of(generator, name, data, size, count):
     """Return labels of volumes by side: of the real image all that fit side by side, so that none overlap."""
     seeds, sides = [FIRST + i for i in range(count)], {}
-    real = real_of(data, name, generator)
+    real = if_there(real_of, data, name, generator)
     if real is not None and min(real.shape) >= size:  # a slice holds no volumes
         corners = np.ndindex(*(length // size for length in real.shape))
         beside = [real.labels[tuple(slice(i * size, (i + 1) * size) for i in c)] for c in corners][:count]
         if len(beside) > 1:  # else there is no pair
             sides["real"] = beside
     sides["generated"] = [volume.labels for volume in generator.sample(size, seed=seeds, progress=False)]
-    published = [volume.labels for volume in published_of(data, name, generator) if min(volume.shape) >= size]
+    published = if_there(published_of, data, name, generator) or []
+    published = [volume.labels for volume in published if min(volume.shape) >= size]
     if published:
         sides["published"] = [labels[:size, :size, :size] for labels in published]
     return sides
 
 
-def paired(rows, side, volumes, n_phases):
+def paired(rows, side, volumes, n_phases, workers=1):
     """Return the distances of all pairs (i, j < i), volume by volume, so that an interrupted search goes on.
 
     The distance of two volumes is the least share of voxels that differ between the middle of one, of half its edge
     length, and any window of the other: copies are found however they are shifted, by up to a quarter of the edge.
     """
     searches = []
-    for i, volume in enumerate(volumes):
-        quarter = len(volume) // 4
-        middle = volume[(slice(quarter, len(volume) - quarter),) * 3]
-        rows.row(f"{side} {i}", partial(_distances, middle, searches))
-        searches.append(NearestWindow(volume, n_phases, symmetries="none", workers=1))
+    with ThreadPoolExecutor(workers) as pool:  # Fourier transforms hold no lock
+        for i, volume in enumerate(volumes):
+            quarter = len(volume) // 4
+            middle = volume[(slice(quarter, len(volume) - quarter),) * 3]
+            rows.row(f"{side} {i}", partial(_distances, pool, middle, searches))
+            searches.append(NearestWindow(volume, n_phases, symmetries="none", workers=1))
     return [rows.rows[f"{side} {i}"] for i in range(len(volumes))]
 
 
-def _distances(sample, searches):
-    return [search.distance(sample) for search in searches]
+def _distances(pool, sample, searches):
+    return [round(distance, 5) for distance in pool.map(lambda search: search.distance(sample), searches)]
 
 
 def unrelated(volumes):
@@ -124,30 +131,17 @@ def alike(side, found, volumes):
     return [(f"{side}, no. {i}", volumes[i][len(volumes[i]) // 2]) for i in found["closest"]]
 
 
-def section(files):
-    """Return the section: the test's table, the closest pairs, and the table of spreads."""
-    lines = [
-        "## Diversity",
-        "",
-        "Does the generator make ever new volumes, or some over and over? Among n volumes, pairs of the same betray a "
-        "small number of different ones (the birthday paradox; Arora and Zhang, the paper's references 50 and 51). The "
-        "distance of two volumes is the least share of voxels that differ between the middle of one and any window of "
-        f"the other; pairs closer than {ALIKE:g} of the median count as alike. Real sub-volumes do not "
-        "overlap, and show how often that is chance (`python docs/paper.py diversity`).",
-        "",
-    ]
-    for file in files:
-        record = json.loads(file.read_text("utf-8"))
-        lines += [f"### Diversity of {record['generator']}, volumes of {record['size']}³ voxels", ""]
-        head = ("", "volumes", "median distance", "least", "unrelated places", "pairs alike", "different volumes, 95 %")
-        rows = []
-        for side, found in record["found"].items():
-            distances = [f"{found[key]:.3f}" for key in ("median", "least", "unrelated")]
-            pairs = f"{found['alike']} of {found['pairs']}"
-            rows.append([SIDES[side], found["count"], *distances, pairs, f"at least {found['at_least']:,.0f}"])
-        lines += [*table(head, rows), "", f"![The closest pairs]({file.parent.name}/{file.stem}.png)", ""]
-        lines += ["*Middle slices of the closest pair of each side.*", "", *_spreads(record["found"]), ""]
-    return "\n".join(lines)
+def told(record, file):
+    """Return the part of a generator: the test's table, the closest pairs, and the table of spreads."""
+    lines = [f"### Diversity of {record['generator']}, volumes of {record['size']}³ voxels", ""]
+    head = ("", "volumes", "median distance", "least", "unrelated places", "pairs alike", "different volumes, 95 %")
+    rows = []
+    for side, found in record["found"].items():
+        distances = [f"{found[key]:.3f}" for key in ("median", "least", "unrelated")]
+        pairs = f"{found['alike']} of {found['pairs']}"
+        rows.append([SIDES[side], found["count"], *distances, pairs, f"at least {found['at_least']:,.0f}"])
+    lines += [*table(head, rows), "", f"![The closest pairs]({file.parent.name}/{file.stem}.png)", ""]
+    return [*lines, "*Middle slices of the closest pair of each side.*", "", *_spreads(record["found"]), ""]
 
 
 def _spreads(found):

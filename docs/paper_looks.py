@@ -1,34 +1,47 @@
 """Pictures of the paper: the data, volumes in 3D, confidence, and periodic tilings with the flux through them."""
 
-import json
-
 import numpy as np
 from matplotlib.figure import Figure
-from paper_rows import FIRST, Rows, generator_of, identity, real_of, table, title_of
+from paper_rows import FIRST, begun, if_there, real_of, table
 
 from kerasgan3d.metrics import relative_diffusivity
 from kerasgan3d.palette import phase_colors
 from kerasgan3d.report import render, render_slices
-from kerasgan3d.report.figures import flux_maps
+from kerasgan3d.report.figures import flux_rows
 
 LAYERS = 4  # voxels: how far from the sides flux counts as near them
-BOUNDARIES = ("periodic", "mirror")
+BOUNDARIES = {"mirror": "mirrors", "periodic": "sides joined"}
+CAPTIONS = {
+    "data": "Slices of the real data.",
+    "real": "The real volume.",
+    "generated": "A generated volume.",
+    "confidence": "Labels and probabilities of a slice.",
+    "tiling": "Flux along z in a slice of a periodic volume, twice along y and x: between mirrors, and sides joined.",
+}
+TITLE = "Volumes, confidence and periodic tilings"
+TEXT = """\
+The paper shows slices of its data, real and generated volumes, slices of the network's confidence, and four copies of a
+periodic volume side by side with maps of the flux of diffusion, between mirrors and with periodic sides. Between
+mirrors nothing passes the sides, and the flux turns away from them."""
 
 
-def measure(options):
-    """Draw each generator, and measure the flux near the sides of periodic volumes."""
+def measure(name, options):
+    """Draw a generator, and measure the flux near the sides of periodic volumes."""
     size, edge = options.sizes
-    for name in options.names:
-        generator, stem = generator_of(name), options.out / f"looks-{title_of(name)}"
-        rows = Rows(f"{stem}.json", generator=title_of(name), weights=identity(generator), size=size)
-        draw_data(generator, real_of(options.data, name, generator), edge, stem)
-        render(generator.sample(edge, seed=FIRST, progress=False), f"{stem}-generated.png", dpi=70)
-        draw_confidence(generator, size, f"{stem}-confidence.png")
-        for i in range(options.count):
-            volume = generator.sample(size, periodic=True, seed=FIRST + i, progress=False)
-            rows.row(str(i), lambda volume=volume: flux_near_sides(volume))
-        draw_tiling(generator.sample(size, periodic=True, seed=FIRST, progress=False), f"{stem}-tiling.png")
-        rows.write(complete=True, phases=list(generator.phases), real=stem.with_name(f"{stem.name}-real.png").is_file())
+    generator, rows = begun("looks", name, options, size=size)
+    stem = rows.path.with_suffix("")
+    draw_data(generator, if_there(real_of, options.data, name, generator), edge, stem)
+    render(generator.sample(edge, seed=FIRST, progress=False), f"{stem}-generated.png", dpi=70)
+    draw_confidence(generator, size, f"{stem}-confidence.png")
+    for i in range(options.count):
+        rows.row(str(i), lambda i=i: flux_near_sides(periodic_volume(generator, size, i)))
+    draw_tiling(periodic_volume(generator, size, 0), f"{stem}-tiling.png")
+    rows.write(complete=True)
+
+
+def periodic_volume(generator, size, i):
+    """Return the i-th periodic volume."""
+    return generator.sample(size, periodic=True, seed=FIRST + i, progress=False)
 
 
 def draw_data(generator, real, edge, stem):
@@ -84,42 +97,25 @@ def flux_near_sides(volume):
 
 
 def draw_tiling(volume, path):
-    """Draw the flux in a slice of a volume, twice along y and x, with periodic sides."""
-    maps = {}
-    for phase, name in enumerate(volume.phases):
-        flux = flux_of(volume, phase, "periodic")
-        if flux is not None:
-            maps[name] = np.tile(flux[len(flux) // 2], (2, 2))
-    figure = flux_maps({}, maps)
+    """Draw the flux in a slice of a volume, twice along y and x: between mirrors, and with periodic sides."""
+    maps = {label: {} for label in BOUNDARIES.values()}
+    for boundary, label in BOUNDARIES.items():
+        for phase, name in enumerate(volume.phases):
+            flux = flux_of(volume, phase, boundary)
+            if flux is not None:
+                maps[label][name] = np.tile(flux[len(flux) // 2], (2, 2))
+    figure = flux_rows(maps)
     if figure is not None:
         figure.savefig(path, dpi=80)
 
 
-def section(files):
-    """Return the section: pictures, and the flux near the sides."""
-    lines = [
-        "## Volumes, confidence and periodic tilings",
-        "",
-        "The paper shows slices of its data, real and generated volumes, slices of the network's confidence, and "
-        "periodic volumes side by side, coloured by the flux of diffusion (`python docs/paper.py looks`).",
-        "",
-    ]
-    for file in files:
-        record = json.loads(file.read_text("utf-8"))
-        stem = f"{file.parent.name}/{file.stem}"
-        lines += [f"### Pictures of {record['generator']}", ""]
-        captions = {
-            "data": "Slices of the real data.",
-            "real": "The real volume.",
-            "generated": "A generated volume.",
-            "confidence": "Labels and probabilities of a slice.",
-            "tiling": "Flux along z in a slice of a periodic volume whose sides are joined, twice along both.",
-        }
-        for key, caption in captions.items():
-            if file.with_name(f"{file.stem}-{key}.png").is_file():
-                lines += [f"![{caption}]({stem}-{key}.png)", "", f"*{caption}*", ""]
-        lines += [*_flux_table(record), ""]
-    return "\n".join(lines)
+def told(record, file):
+    """Return the part of a generator: pictures, and the flux near the sides."""
+    lines = [f"### Pictures of {record['generator']}", ""]
+    for key, caption in CAPTIONS.items():
+        if file.with_name(f"{file.stem}-{key}.png").is_file():
+            lines += [f"![{caption}]({file.parent.name}/{file.stem}-{key}.png)", "", f"*{caption}*", ""]
+    return [*lines, *_flux_table(record), ""]
 
 
 def _flux_table(record):
@@ -133,6 +129,6 @@ def _flux_table(record):
             error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
             cells.append(f"{values.mean():.2f} ± {error:.2f}" if len(values) > 1 else "")
         rows.append([phase, *cells])
-    volumes = f"{count} periodic volumes of {record['size']}³"
+    volumes = f"{count} periodic volumes of {record['size']}³ (mean ± standard error)"
     text = f"Flux within {LAYERS} voxels of the sides, relative to the rest, of {volumes}:"
-    return [text, "", *table(("phase", "sides joined", "mirrors"), rows)]
+    return [text, "", *table(("phase", *BOUNDARIES.values()), rows)]

@@ -1,11 +1,10 @@
 """Several ways to make a microstructure, compared with one scan at equal measure."""
 
-import json
 import time
 from functools import partial
 
 import numpy as np
-from paper_rows import FIRST, Rows, generator_of, identity, published_of, real_of, table, title_of
+from paper_rows import FIRST, MissingError, begun, generator_of, if_there, published_of, real_of, table
 from structures import fit_fields, plurigaussian, spheres_with_binder
 
 from kerasgan3d import Volume, compare, metrics
@@ -26,30 +25,36 @@ MEASURES = {
 }
 
 
-def measure(options):
+TITLE = "Other ways to make a microstructure"
+TEXT = """\
+Sub-volumes of each way and of the scan are measured alike (`--other LABEL=FOLDER` adds a trained generator, such as the
+paper's network or one of slices alone, which are missing before that). **Plurigaussian fields** are fitted to the
+volume fractions and two-point statistics of the scan: one field decides where particles are, another where binder is in
+the rest. **Spheres** have the radii of the scan's particles, are grown until they fill their share, and binder is grown
+at their necks. The first know nothing of shapes, the second nothing of calendering. A classifier of 0.5 is chance; with
+few volumes it is left out."""
+
+
+def measure(name, options):
     """Compare the methods one after the other, so that an interrupted measurement goes on."""
-    size, edge, large = options.sizes
-    for name in options.names:
-        generator = generator_of(name)
-        real = real_of(options.data, name, generator)
-        if real is None or min(real.shape) < size or len(generator.phases) != 3:
-            print(f"left out: {title_of(name)}, whose real data are no volume of three phases")
-            continue
-        path = options.out / f"methods-{title_of(name)}.json"
-        setup = {"generator": title_of(name), "weights": identity(generator), "count": options.count}
-        rows = Rows(path, **setup, sizes=list(options.sizes), phases=list(generator.phases))
-        slices = [("real", real.labels[real.shape[0] // 2, :edge, :edge])]
-        for label, make in makers(rows, generator, real, options).items():
-            print(f"{title_of(name)}: {label}", flush=True)
-            slices.append((label, make(edge, FIRST)[edge // 2]))
-            rows.row(label, partial(compared, real, make, options))
-        published = published_of(options.data, name, generator)
-        if published:
-            slices.append(("published", published[0].labels[len(published[0].labels) // 2]))
-            given = partial(found_of, real, published, min(options.count, len(published)), size, options.workers)
-            rows.row("published samples", given)
-        rows.write(complete=True)
-        render_slices(slices[:8], generator.phases, generator.voxel_size, path.with_suffix(".png"), dpi=90)
+    size, edge, _ = options.sizes
+    generator, rows = begun("methods", name, options, count=options.count, sizes=list(options.sizes))
+    real = real_of(options.data, name, generator)
+    if min(real.shape) < size or len(generator.phases) != 3:
+        raise MissingError("its real data are no volume of three phases")
+    slices = [("real", real.labels[real.shape[0] // 2, :edge, :edge])]
+    for label, make in makers(rows, generator, real, options).items():
+        print(f"{rows.setup['generator']}: {label}", flush=True)
+        first = make(edge, FIRST)
+        slices.append((label, first[edge // 2]))
+        rows.row(label, partial(compared, real, make, first, options))
+    published = if_there(published_of, options.data, name, generator)
+    if published:
+        slices.append(("published", published[0].labels[len(published[0].labels) // 2]))
+        given = partial(found_of, real, published, min(options.count, len(published)), size, options.workers)
+        rows.row("published samples", given)
+    rows.write(complete=True)
+    render_slices(slices[:8], generator.phases, generator.voxel_size, rows.path.with_suffix(".png"), dpi=90)
 
 
 def makers(rows, generator, real, options):
@@ -79,13 +84,20 @@ def sampled(generator, size, seed):
     return generator.sample(size, seed=seed, progress=False).labels
 
 
-def compared(real, make, options):
-    """Return what was measured of a method, and the seconds that a large volume takes."""
+def compared(real, make, first, options):
+    """Return what was measured of a method, and the seconds that a large volume takes.
+
+    Args:
+        real: The Volume that is compared with.
+        make: The method, a function from (voxels per side, seed) to labels.
+        first: Labels of its first volume. What is compiled for that is left out of the seconds.
+        options: The command's.
+    """
     size, edge, large = options.sizes
     # Four sub-volumes of each.
-    made = [Volume(make(edge, FIRST + i), real.phases, real.voxel_size) for i in range(max(4, options.count // 4))]
+    made = [first, *(make(edge, FIRST + i) for i in range(1, max(4, options.count // 4)))]
+    made = [Volume(labels, real.phases, real.voxel_size) for labels in made]
     found = found_of(real, made, options.count, size, options.workers)
-    make(edge, FIRST)  # what is compiled at first is left out
     began = time.perf_counter()
     make(large, FIRST)
     return found | {"seconds": time.perf_counter() - began}
@@ -108,30 +120,15 @@ def found_of(real, volumes, count, size, workers):
     return found
 
 
-def section(files):
-    """Return the section: a table, a column per method, and slices."""
-    lines = [
-        "## Other ways to make a microstructure",
-        "",
-        "Sub-volumes of each way and of the scan are measured alike (`python docs/paper.py methods`; "
-        "`--other LABEL=FOLDER` adds a trained generator, such as the paper's network or one of slices alone, which "
-        "are missing before that). **Plurigaussian fields** are fitted to the volume fractions and two-point "
-        "statistics of the scan: one field decides where particles are, another where binder is in the rest. "
-        "**Spheres** have the radii of the scan's particles, are grown until they fill their share, and binder is "
-        "grown at their necks. The first know nothing of shapes, the second nothing of calendering. A classifier of "
-        "0.5 is chance; with few volumes it is left out.",
-        "",
-    ]
-    for file in files:
-        record = json.loads(file.read_text("utf-8"))
-        columns = {label: row for label, row in record["rows"].items() if not label.startswith("radii")}
-        sizes, phases = record["sizes"], " / ".join(record["phases"])
-        lines += [f"### Methods for the scan of {record['generator']}: {phases}", ""]
-        lines += [*table(["", *columns], _rows(columns, sizes)), ""]
-        lines += [f"![Slices of all]({file.parent.name}/{file.stem}.png)", ""]
-        if "published samples" in columns:
-            lines += ["The published samples are of another specimen: comparable in kind, not in value.", ""]
-    return "\n".join(lines)
+def told(record, file):
+    """Return the part of a scan: a table, a column per method, and slices."""
+    columns = {label: row for label, row in record["rows"].items() if not label.startswith("radii")}
+    lines = [f"### Methods for the scan of {record['generator']}: {' / '.join(record['phases'])}", ""]
+    lines += [*table(["", *columns], _rows(columns, record["sizes"])), ""]
+    lines += [f"![Slices of all]({file.parent.name}/{file.stem}.png)", ""]
+    if "published samples" in columns:
+        lines += ["The published samples are of another specimen: comparable in kind, not in value.", ""]
+    return lines
 
 
 def _rows(columns, sizes):
@@ -148,5 +145,6 @@ def _rows(columns, sizes):
 
 
 def _numbers(values, relative):
-    shown = [f"{100 * value:+.0f} %" if relative else f"{value:.2f}" for value in values if value is not None]
-    return " / ".join(shown)
+    """Return the numbers of the phases as text; a dash where there is none."""
+    text = "{:+.0%}" if relative else "{:.2f}"
+    return " / ".join("–" if value is None else text.format(value).replace("%", " %") for value in values)

@@ -5,16 +5,14 @@ same volume between mirrors, and a volume cut from a larger one between mirrors.
 large volumes.
 """
 
-import json
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from itertools import product
 
 import numpy as np
 from matplotlib.figure import Figure
-from paper_rows import FIRST, Rows, generator_of, identity, table, title_of
+from paper_rows import FIRST, begun, table
+from scipy import stats
 
 from kerasgan3d.metrics import relative_diffusivity
 from kerasgan3d.palette import phase_colors
@@ -33,37 +31,38 @@ ERRORS = (0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02)
 DRAWS = 1000
 
 
-def measure(options):
-    """Measure each generator, and draw what was found."""
-    with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for name in options.names:
-            measure_one(name, options, pool)
+TITLE = "What periodicity saves"
+TEXT = """\
+The paper tiles periodic volumes and says that periodic boundaries could reduce the volume that is representative, and
+so the cost of simulations. Here the relative diffusivity of periodic volumes with periodic sides, of the same volumes
+between mirrors, and of cut volumes between mirrors is compared with that of very large volumes. Bands are 95 %, by
+drawing seeds again; the value of the very large volumes is drawn within its standard error."""
 
 
-def measure_one(name, options, pool):
-    """Measure a generator seed by seed, so that an interrupted measurement has all sizes."""
-    generator, path = generator_of(name), options.out / f"periodicity-{title_of(name)}.json"
-    setup = {"generator": title_of(name), "weights": identity(generator), "axis": options.axis}
-    rows = Rows(path, **setup, phases=list(generator.phases), large=options.large)
+def measure(name, options):
+    """Measure a generator seed by seed, so that an interrupted measurement has all sizes, and draw what was found."""
+    generator, rows = begun("periodicity", name, options, axis=options.axis, large=options.large)
     sizes = sorted(n for n in options.sizes if n % generator.stride == 0)
-    solve_large(rows, generator, pool)
-    wanted = []
-    for seed, size in product(range(options.count), sizes):
-        wanted.append(f"{size} {seed}")
-        if wanted[-1] not in rows.rows:
-            rows.row(wanted[-1], partial(solve, rows, generator, pool, size, seed))
-            print(f"{rows.setup['generator']}: {size}³, seed {seed}", flush=True)
-    found = summary(rows, set(wanted))
+    with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        solve_large(rows, generator, pool)
+        for seed in range(options.count):
+            solve_missing(rows, generator, pool, sizes, seed)
+            print(f"{rows.setup['generator']}: seed {seed + 1} of {options.count}", flush=True)
+    found = summary(rows, {f"{size} {seed}" for size in sizes for seed in range(options.count)})
     rows.write(found=found, complete=True)
-    draw(found, generator.phases, path.with_suffix(".png"))
+    draw(found, generator.phases, rows.path.with_suffix(".png"))
 
 
 def solve_large(rows, generator, pool):
-    """Solve the very large volumes, periodic at the sides, and long, so that their ends count for little."""
+    """Solve the very large volumes, periodic at the sides, and long, so that their ends count for little.
+
+    Phases that do not conduct in the first are left out of the others.
+    """
     along, size = "zyx".index(rows.setup["axis"]), [rows.setup["large"]] * 3
     size[along] *= LONGER
     for i in range(MANY):
-        missing = [phase for phase in range(len(generator.phases)) if f"large {i} {phase}" not in rows.rows]
+        phases = conducting(rows) if i else range(len(generator.phases))
+        missing = [phase for phase in phases if f"large {i} {phase}" not in rows.rows]
         labels = generator.sample(size, periodic=True, seed=FIRST + i, progress=False).labels if missing else None
         jobs = {phase: pool.submit(timed, labels, phase, along, "periodic") for phase in missing}
         for phase, job in jobs.items():
@@ -71,30 +70,37 @@ def solve_large(rows, generator, pool):
             print(f"{rows.setup['generator']}: very large volume {i}, {generator.phases[phase]}", flush=True)
 
 
-def large_values(rows):
-    """Return the relative diffusivities of the very large volumes: (volumes, phases)."""
-    n = len(rows.setup["phases"])
-    return np.array([[rows.rows[f"large {i} {phase}"][0] for phase in range(n)] for i in range(MANY)])
+def conducting(rows):
+    """Return the numbers of the phases that conduct, by the first of the very large volumes."""
+    return [p for p in range(len(rows.setup["phases"])) if rows.rows[f"large 0 {p}"][0] > CONDUCTS]
 
 
-def solve(rows, generator, pool, size, seed):
-    """Return the value and the seconds of each way and each phase that conducts."""
-    conducting = np.flatnonzero(large_values(rows).mean(0) > CONDUCTS).tolist()
-    along, first = "zyx".index(rows.setup["axis"]), FIRST + 1000 * size + 2 * seed
-    # Volumes of different sizes share no latents.
-    volumes = {
-        periodic: generator.sample(size, periodic=periodic, seed=first + (not periodic), progress=False).labels
-        for periodic in (True, False)
-    }
-    jobs = {
-        (way, phase): pool.submit(timed, volumes[periodic], phase, along, boundary)
-        for way, (periodic, boundary, *_) in WAYS.items()
-        for phase in conducting
-    }
-    found = {way: {} for way in WAYS}
-    for (way, phase), job in jobs.items():
-        found[way][rows.setup["phases"][phase]] = job.result()
-    return found
+def solve_missing(rows, generator, pool, sizes, seed):
+    """Solve the volumes of a seed of which there are no rows: a row per size.
+
+    A row holds the value and the seconds of each way and each phase that conducts. All volumes are sampled before the
+    first is solved, and the largest are solved first, so that the seconds are those of as many solvers as there are
+    workers, and none waits long for the last.
+    """
+    along, jobs = "zyx".index(rows.setup["axis"]), {}
+    sizes = [size for size in reversed(sizes) if f"{size} {seed}" not in rows.rows]
+    volumes = {}
+    for size in sizes:
+        first = FIRST + 1000 * size + 2 * seed  # volumes of different sizes share no latents
+        for periodic in (True, False):
+            volume = generator.sample(size, periodic=periodic, seed=first + (not periodic), progress=False)
+            volumes[size, periodic] = volume.labels
+    for size in sizes:
+        jobs[size] = {
+            (way, phase): pool.submit(timed, volumes[size, periodic], phase, along, boundary)
+            for way, (periodic, boundary, *_) in WAYS.items()
+            for phase in conducting(rows)
+        }
+    for size, solving in jobs.items():
+        found = {way: {} for way in WAYS}
+        for (way, phase), job in solving.items():
+            found[way][rows.setup["phases"][phase]] = job.result()
+        rows.row(f"{size} {seed}", lambda found=found: found)
 
 
 def timed(labels, phase, axis, boundary):
@@ -119,11 +125,10 @@ def summary(rows, wanted):
         the very large volumes. The root mean square error of a way is taken to be a power of the size, fitted to all
         sizes, and so is the time.
     """
-    large, found = large_values(rows), {}
-    for p, phase in enumerate(rows.setup["phases"]):
-        mean, error = large[:, p].mean(), large[:, p].std(ddof=1) / np.sqrt(len(large))
-        if mean <= CONDUCTS:
-            continue
+    found = {}
+    for p in conducting(rows):
+        phase, large = rows.setup["phases"][p], np.array([rows.rows[f"large {i} {p}"][0] for i in range(MANY)])
+        mean, error = large.mean(), large.std(ddof=1) / np.sqrt(MANY)
         sides = {way: _values(rows, wanted, way, phase) for way in WAYS}
         samples = {way: {n: values[:, 0] for n, values in side.items()} for way, side in sides.items()}
         drawn = _draws(samples, mean, error)
@@ -133,7 +138,7 @@ def summary(rows, wanted):
             "errors": {
                 way: [
                     {"size": n, "count": len(values), "rms": _rms(values[:, 0], mean)}
-                    | {"band": np.quantile(drawn["rms"][way][n], [0.025, 0.975]).tolist()}
+                    | {"band": np.quantile(drawn[way][n], [0.025, 0.975]).tolist()}
                     | {"bias": values[:, 0].mean() / mean - 1, "deviation": values[:, 0].std(ddof=1) / mean}
                     | {"seconds": float(np.median(values[:, 1]))}
                     for n, values in side.items()
@@ -158,20 +163,19 @@ def _rms(values, reference):
 
 
 def _draws(samples, mean, error):
-    """Return root mean square errors of seeds drawn again: by "rms", way and size, arrays (draws,).
+    """Return root mean square errors of seeds drawn again: by way and size, arrays (draws,).
 
-    The value of the very large volumes is drawn as well, within its standard error.
+    The value of the very large volumes is drawn as well: its standard error is that of few, so by Student's t.
     """
     rng = np.random.default_rng(0)
-    references = mean + error * rng.standard_normal(DRAWS)
-    drawn = {
+    references = mean + error * rng.standard_t(MANY - 1, DRAWS)
+    return {
         way: {
             size: np.array([_rms(rng.choice(values, len(values)), reference) for reference in references])
             for size, values in side.items()
         }
         for way, side in samples.items()
     }
-    return {"rms": drawn}
 
 
 def _power(sizes, values):
@@ -186,7 +190,7 @@ def saved(sides, samples, mean, drawn):
         return []
     lines = {}
     for way in ("periodic", "cut"):
-        rms = np.array([[_rms(samples[way][n], mean), *drawn["rms"][way][n]] for n in sizes])
+        rms = np.array([[_rms(samples[way][n], mean), *drawn[way][n]] for n in sizes])
         lines[way] = _power(sizes, rms)
     seconds = {way: _power(sizes, [np.median(sides[way][n][:, 1]) for n in sizes]) for way in lines}
     found = []
@@ -217,7 +221,8 @@ def draw(found, phases, path):
             low, high = 100 * np.array([row["band"] for row in rows]).T
             top.fill_between(sizes, low, high, color=line["color"], alpha=0.15, linewidth=0)
             top.plot(sizes, 100 * rms, label=label, **line)
-            bottom.errorbar(sizes, 100 * bias, 196 * deviation / np.sqrt(count), capsize=2, **line)
+            ends = stats.t.ppf(0.975, count - 1) * deviation / np.sqrt(count)
+            bottom.errorbar(sizes, 100 * bias, 100 * ends, capsize=2, **line)
         bottom.axhline(0, color="#9aa0a6", linewidth=0.8, zorder=0)
         top.set(yscale="log", title=phase, ylabel="root mean square error of D_rel, %")
         bottom.set(xlabel="voxels per side", ylabel="mean of all seeds off by, %")
@@ -229,26 +234,15 @@ def draw(found, phases, path):
     figure.savefig(path, dpi=100)
 
 
-def section(files):
-    """Return the section: the sentence to cite, the picture and the tables."""
-    lines = [
-        "## What periodicity saves",
-        "",
-        "The paper tiles periodic volumes and says that periodic boundaries spare artefacts of volumes that are cut. "
-        "Here the relative diffusivity of periodic volumes with periodic sides, of the same volumes between mirrors, "
-        "and of cut volumes between mirrors is compared with that of very large volumes "
-        "(`python docs/paper.py periodicity`). Bands are 95 %, by drawing seeds again.",
-        "",
-    ]
-    for file in files:
-        record = json.loads(file.read_text("utf-8"))
-        lines += [f"### Periodicity of {record['generator']}", ""]
-        for phase, facts in record["found"].items():
-            lines += [cited(record, phase, facts), ""]
-        lines += [f"![Errors against the size]({file.parent.name}/{file.stem}.png)", ""]
-        for phase, facts in record["found"].items():
-            lines += [*_errors_table(phase, facts), "", *_saved_table(phase, facts["saved"]), ""]
-    return "\n".join(lines)
+def told(record, file):
+    """Return the part of a generator: the sentences to cite, the picture and the tables."""
+    lines = [f"### Periodicity of {record['generator']}", ""]
+    for phase, facts in record["found"].items():
+        lines += [cited(record, phase, facts), ""]
+    lines += [f"![Errors against the size]({file.parent.name}/{file.stem}.png)", ""]
+    for phase, facts in record["found"].items():
+        lines += [*_errors_table(phase, facts), "", *_saved_table(phase, facts["saved"]), ""]
+    return lines
 
 
 def cited(record, phase, facts):

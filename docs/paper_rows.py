@@ -18,6 +18,10 @@ from kerasgan3d.phases import PhaseMap
 FIRST = 500_000  # seed of the first volume of a figure
 
 
+class MissingError(Exception):
+    """Error raised where a figure does not find what it is made of; the message says what."""
+
+
 class Data(NamedTuple):
     """The files in the folder of real data that belong to a generator."""
 
@@ -65,8 +69,29 @@ class Rows:
 
 @functools.cache
 def generator_of(name):
-    """Return the generator of a name or a folder, loaded once."""
-    return load_generator(name)
+    """Return the generator of a name or a folder, loaded once.
+
+    Raises:
+        MissingError: if there is none.
+    """
+    try:
+        return load_generator(name)
+    except (ValueError, OSError) as error:
+        raise MissingError(str(error)) from error
+
+
+def begun(figure, name, options, **setup):
+    """Return the generator of a name, and the Rows of a figure of it.
+
+    Args:
+        figure: Name of the figure.
+        name: Name of the generator, or its folder.
+        options: The command's.
+        setup: What all rows have in common besides the generator and its phases.
+    """
+    generator = generator_of(name)
+    facts = {"generator": title_of(name), "weights": identity(generator), "phases": list(generator.phases)}
+    return generator, Rows(options.out / f"{figure}-{title_of(name)}.json", **facts, **setup)
 
 
 def identity(generator):
@@ -80,30 +105,46 @@ def title_of(name):
 
 
 def real_of(folder, name, generator):
-    """Return the real image of a generator as a Volume, or None, with a line that says what is missing.
+    """Return the real image of a generator as a Volume; a slice is a volume of one voxel along z.
 
-    A slice is a volume of one voxel along z.
+    Raises:
+        MissingError: if it is not in the folder.
     """
-    file = Path(folder) / DATA[name].real if name in DATA else None
-    if file is None or not file.is_file():
-        print(f"left out: {file.name if file else f'real data of {name}'}, which is not in {folder}")
-        return None
-    labels = read_labels(file, phases=generator.phases, voxel_size=generator.voxel_size).labels
+    labels = read_labels(_file(folder, name), phases=generator.phases, voxel_size=generator.voxel_size).labels
     return Volume(np.atleast_3d(labels.T).T, generator.phases, generator.voxel_size)
 
 
 def published_of(folder, name, generator):
-    """Return the samples of the paper's own generator as Volumes; none, with a line, where they are missing."""
-    file = Path(folder) / PUBLISHED
-    if name not in DATA or not file.is_file():
-        print(f"left out: {PUBLISHED}, which is not in {folder}")
-        return []
-    with zipfile.ZipFile(file) as archive:
+    """Return the samples of the paper's own generator as Volumes.
+
+    Raises:
+        MissingError: if they are not in the folder.
+    """
+    with zipfile.ZipFile(_file(folder, name, PUBLISHED)) as archive:
         entries = sorted(entry for entry in archive.namelist() if entry.startswith(DATA[name].published))
         images = [tifffile.imread(io.BytesIO(archive.read(entry))) for entry in entries]
     # Every one holds all phases.
     labels = [PhaseMap.infer(image, generator.phases).encode(image) for image in images]
     return [Volume(each, generator.phases, generator.voxel_size) for each in labels]
+
+
+def _file(folder, name, file=None):
+    """Return the path of a file of a generator in the folder of data; default: of its real data."""
+    if name not in DATA:
+        raise MissingError(f"no data of {title_of(name)} are known")
+    path = Path(folder) / (file or DATA[name].real)
+    if not path.is_file():
+        raise MissingError(f"{path.name} is not in {folder}")
+    return path
+
+
+def if_there(find, *given):
+    """Return what a function finds; None, with a line that says what is left out, where it is missing."""
+    try:
+        return find(*given)
+    except MissingError as error:
+        print(f"left out: {error}")
+        return None
 
 
 def bootstrap(values, statistic, draws=2000, level=0.95):

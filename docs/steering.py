@@ -21,8 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
-from tables import put, write
+from tables import put, tested, write
 
 from kerasgan3d import Volume, load_generator, search, tune
 from kerasgan3d.metrics.ensemble import measure_samples
@@ -223,19 +222,6 @@ def compare(generator, count, size):
         "shapes": False,
     }
     yield from tested(*(measure_samples(side, **options, workers=1) for side in (ordinary, blended)), generator.phases)
-
-
-def tested(one, other, phases):
-    """Yield what was measured of two sets of volumes, the deviation of the first, and p of Welch's test, row by row."""
-    for key, row in SAMPLED.items():
-        if key not in one:
-            continue
-        for place in places(row, phases):
-            a, b = (side[key][(slice(None), *place.index)] for side in (one, other))
-            a, b = (values.reshape(len(values), -1).mean(-1) for values in (a, b))
-            of = " ".join(filter(None, (place.phase, place.other, place.axis)))
-            p = stats.ttest_ind(a, b, equal_var=False).pvalue if a.std() + b.std() else 1.0
-            yield key, of, *(f"{value:.4g}" for value in (a.mean(), b.mean(), a.std(ddof=1))), f"{p:.3f}"
 
 
 def blends_text(rows, count, size):

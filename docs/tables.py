@@ -3,7 +3,10 @@
 import csv
 import re
 
+from scipy import stats
+
 from kerasgan3d.files import replacing
+from kerasgan3d.metrics.registry import SAMPLED, places
 
 
 def write(table, rows):
@@ -29,3 +32,16 @@ def put(page, command, markdown):
     text = re.sub(place, lambda _: markdown, page.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
     with replacing(page) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def tested(one, other, phases):
+    """Yield what was measured of two sets of volumes, the deviation of the first, and p of Welch's test, row by row."""
+    for key, row in SAMPLED.items():
+        if key not in one:
+            continue
+        for place in places(row, phases):
+            a, b = (side[key][(slice(None), *place.index)] for side in (one, other))
+            a, b = (values.reshape(len(values), -1).mean(-1) for values in (a, b))
+            of = " ".join(filter(None, (place.phase, place.other, place.axis)))
+            p = stats.ttest_ind(a, b, equal_var=False).pvalue if a.std() + b.std() else 1.0
+            yield key, of, *(f"{value:.4g}" for value in (a.mean(), b.mean(), a.std(ddof=1))), f"{p:.3f}"

@@ -3,10 +3,14 @@
 import importlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
+
+from kerasgan3d import Volume, metrics
+from kerasgan3d.report.run_figure import keep_frame
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the tests were taken out of the repository")
@@ -73,7 +77,7 @@ def test_savings_are_those_of_known_errors(load, tmp_path):
     assert row["voxels"][0] == pytest.approx(4)
     assert row["time"][0] == pytest.approx(4)
     rows.write(found=found)
-    text = periodicity.section([rows.path])
+    text = load("paper").section("periodicity", [rows.path])
     assert "saves a factor of 4.0" in text
     assert "4 seeds per size" in text
     row["voxels"] = [1.5, 0.9, 2.0]
@@ -171,11 +175,174 @@ def test_binder_lies_at_the_necks_of_spheres(load):
 
 def test_a_command_without_its_data_says_what_is_left_out(load, tmp_path, capsys):
     rows = load("paper_rows")
-    assert rows.real_of(tmp_path, "nmc-cathode", None) is None
-    assert rows.published_of(tmp_path, "sofc-anode", None) == []
-    out = capsys.readouterr().out
-    assert f"left out: nrel-nmc-1-cal-cbd-bridge.tif, which is not in {tmp_path}" in out
-    assert f"left out: pores4thought-published-samples-64.zip, which is not in {tmp_path}" in out
+    with pytest.raises(rows.MissingError, match=r"^no data of blocks are known$"):
+        rows.real_of(tmp_path, "folder/blocks", None)
+    with pytest.raises(SystemExit, match=r"^left out of closed: nowhere \(.*nowhere"):
+        load("paper").main(["closed", "--name", "nowhere", "--out", str(tmp_path / "out")])
+    assert rows.if_there(rows.published_of, tmp_path, "sofc-anode", None) is None
+    assert rows.if_there(rows.real_of, tmp_path, "nmc-cathode", None) is None
+    assert capsys.readouterr().out.splitlines() == [
+        f"left out: pores4thought-published-samples-64.zip is not in {tmp_path}",
+        f"left out: nrel-nmc-1-cal-cbd-bridge.tif is not in {tmp_path}",
+    ]
+
+
+def test_a_figure_ends_with_what_it_left_out(load, tmp_path, monkeypatch, capsys):
+    paper, rows = load("paper"), load("paper_rows")
+
+    def measure(name, options):
+        if name == "there":
+            return rows.Rows(options.out / "ways-there.json").write()
+        raise ModuleNotFoundError("pyamg is not installed")
+
+    monkeypatch.setattr(paper.paper_ways, "measure", measure)
+    paper.main(["ways", "--name", "there", "--name", "other", "--out", str(tmp_path / "out")])
+    assert capsys.readouterr().out == "left out of ways: other (pyamg is not installed)\n"
+
+
+def test_the_help_says_which_figures_of_the_paper_are_meant(load, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        load("paper").main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "statistics box plots, relative diffusivity against volume fraction, and S2; in the paper: Figures 4 " in text
+    )
+    assert "](" not in text
+
+
+class Noise:
+    """What a figure needs of a generator."""
+
+    phases, voxel_size, stride, card = ("pore", "grain"), 0.5, 8, {"name": "noise"}
+
+    def sample(self, size, *, seed, periodic=False, progress=False):
+        if isinstance(seed, list):
+            return [self.sample(size, seed=each, periodic=periodic) for each in seed]
+        labels = np.random.default_rng(seed).integers(2, size=tuple(np.broadcast_to(size, 3))).astype(np.uint8)
+        return Volume(labels, self.phases, self.voxel_size, periodic=periodic)
+
+
+def test_one_seed_through_training(load, tmp_path, monkeypatch):
+    paper, out = load("paper"), str(tmp_path / "out")
+    monkeypatch.setattr(load("paper_evolution"), "generator_of", lambda name: Noise())
+    with pytest.raises(SystemExit, match="^left out of evolution: --run must name the folder of a training run$"):
+        paper.main(["evolution", "--out", out])
+    run = tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(SystemExit, match=r"^left out of evolution: run \(it holds no slices of one seed"):
+        paper.main(["evolution", "--run", str(run), "--out", out])
+    for number in range(10):
+        keep_frame(run, number, 50 * number, np.full((4, 4, 4), number % 2, np.uint8))
+    (run / "log.csv").write_text("step,error\n50,0.5\n450,0.125\n", "utf-8")
+    paper.main(["evolution", "--run", str(run), "--out", out])
+    assert (tmp_path / "out" / "evolution-noise.png").stat().st_size > 1000
+    text = (tmp_path / "out.md").read_text("utf-8")
+    assert "4² voxels of one seed after 0 to 450 steps." in text
+    assert "The error of the generator is 0.500 after 50 steps and 0.125 after 450 steps." in text
+
+
+@pytest.fixture
+def scanned(load, tmp_path, monkeypatch):
+    """Arguments of a figure of noise, whose real data are noise of blocks."""
+    labels = np.random.default_rng(0).integers(2, size=(10,) * 3).astype(np.uint8)
+    for axis in range(3):
+        labels = labels.repeat(2, axis)
+    Volume(labels, ("pore", "grain"), 0.5).save(tmp_path / "scan.tif")
+    rows = load("paper_rows")
+    monkeypatch.setitem(rows.DATA, "noise", rows.Data("scan.tif", "none"))
+    monkeypatch.setattr(rows, "generator_of", lambda name: Noise())
+    folders = ["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    return ["--name", "noise", *folders, "--workers", "1", "--sizes", "16", "--count"]
+
+
+@pytest.mark.filterwarnings("ignore:ks_2samp")  # of SciPy, where there are as few volumes as here
+def test_statistics_go_on_part_by_part(load, scanned, tmp_path, monkeypatch):
+    paper, statistics = load("paper"), load("paper_statistics")
+    monkeypatch.setattr(statistics, "PART", 2)
+    measured, parts = statistics.measure_samples, []
+
+    def interrupted(samples, **asked):
+        if len(parts) == 3:
+            raise KeyboardInterrupt
+        parts.append(len(samples))
+        return measured(samples, **asked)
+
+    with monkeypatch.context() as once:
+        once.setattr(statistics, "measure_samples", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            paper.main(["statistics", *scanned, "5"])
+    assert parts == [2, 2, 1]
+    parts.clear()
+    monkeypatch.setattr(statistics, "measure_samples", interrupted)
+    with pytest.raises(KeyboardInterrupt):  # after the three parts of the generated volumes
+        paper.main(["statistics", *scanned, "5"])
+    assert parts == [2, 2, 1]
+    monkeypatch.setattr(statistics, "measure_samples", measured)
+    paper.main(["statistics", *scanned, "5"])
+    record = json.loads((tmp_path / "out" / "statistics-noise.json").read_text("utf-8"))
+    area = record["rows"]["area grain"]
+    delta = area["delta"]
+    assert delta["real"][0] == pytest.approx(0, abs=1e-9)
+    assert delta["real"][1] == pytest.approx(100 * area["deviations"][0] / area["means"][0])
+    assert delta["generated"][0] == pytest.approx(100 * (area["means"][2] / area["means"][0] - 1))
+    whole = Volume.load(tmp_path / "scan.tif")
+    area_of_scan = metrics.specific_surface_area(whole)[1]
+    assert delta["compare"] == pytest.approx(100 * (area["means"][2] / area_of_scan - 1), rel=1e-4)
+    assert "| grain | +0.0 ± " in (tmp_path / "out.md").read_text("utf-8")
+
+
+def test_ways_go_on_way_by_way(load, scanned, tmp_path, monkeypatch):
+    paper, ways = load("paper"), load("paper_ways")
+    seams, found = ways.seam_statistics, []
+
+    def interrupted(*args, **options):
+        if len(found) == 2:
+            raise KeyboardInterrupt
+        found.append(seams(*args, **options))
+        return found[-1]
+
+    def periodic_noise(generator, way, size, count):
+        return [generator.sample(size, seed=i, periodic=True).labels for i in range(count)]
+
+    monkeypatch.setattr(ways, "periodic_volumes", periodic_noise)
+    for _ in range(2):
+        monkeypatch.setattr(ways, "seam_statistics", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            paper.main(["ways", *scanned, "2"])
+        rows = json.loads((tmp_path / "out" / "ways-noise.json").read_text("utf-8"))["rows"]
+        assert list(rows) == ["first", "input"]
+    monkeypatch.setattr(ways, "seam_statistics", seams)
+    paper.main(["ways", *scanned, "2"])
+    assert "a periodic latent field, no padding" in (tmp_path / "out.md").read_text("utf-8")
+
+
+def test_what_does_not_conduct_is_solved_once(load, tmp_path, monkeypatch):
+    periodicity = load("paper_periodicity")
+    solved = []
+
+    def timed(labels, phase, axis, boundary):
+        solved.append((labels.shape, phase, boundary))
+        return [0.2 * (phase == 1), 1.0]
+
+    class Inline:
+        def submit(self, function, *args):
+            value = function(*args)
+            return SimpleNamespace(result=lambda: value)
+
+    monkeypatch.setattr(periodicity, "timed", timed)
+    generator = Noise()
+    setup = {"phases": list(generator.phases), "axis": "z", "generator": "noise", "large": 16}
+    rows = load("paper_rows").Rows(tmp_path / "p.json", **setup)
+    periodicity.solve_large(rows, generator, Inline())
+    assert [phase for _, phase, _ in solved] == [0, 1, 1, 1, 1]
+    assert {shape for shape, *_ in solved} == {(48, 16, 16)}
+    solved.clear()
+    for _ in range(2):
+        periodicity.solve_missing(rows, generator, Inline(), [16, 32], 0)
+    # The largest first, and nothing twice.
+    assert [shape[0] for shape, *_ in solved] == [32] * 3 + [16] * 3
+    assert [boundary for *_, boundary in solved] == ["periodic", "mirror", "mirror"] * 2
+    assert rows.rows["32 0"]["cut"] == {generator.phases[1]: [0.2, 1.0]}
 
 
 def test_measured_sections_say_the_numbers_of_their_files(load, tmp_path):
@@ -184,9 +351,9 @@ def test_measured_sections_say_the_numbers_of_their_files(load, tmp_path):
     row |= {"samples": [8, 8], "classifier": [0.75, 0.05], "passes": [3, 9], "seconds": 12.3}
     record = {"generator": "x", "phases": ["a", "b", "c"], "sizes": [8, 16, 32], "rows": {"ours": row}}
     (tmp_path / "methods-x.json").write_text(json.dumps(record), "utf-8")
-    text = methods.section([tmp_path / "methods-x.json"])
+    text = load("paper").section("methods", [tmp_path / "methods-x.json"])
     for line in (
-        "| volume fractions, difference | +10 % / -20 % |",
+        "| volume fractions, difference | +10 % / – / -20 % |",
         "| classifier | 0.75 ± 0.05 |",
         "| time of 32³ | 12 s |",
     ):

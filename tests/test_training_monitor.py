@@ -14,6 +14,7 @@ from kerasgan3d.files import WriteError
 from kerasgan3d.io import write
 from kerasgan3d.material.statistics import spread
 from kerasgan3d.models.preset import load_preset
+from kerasgan3d.report.run_figure import FRAMES, keep_frame, read_frames
 from kerasgan3d.training import monitor, train
 from kerasgan3d.training.keeper import Keeper
 from kerasgan3d.training.log import read_log, write_log
@@ -220,8 +221,48 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path, tiny_recipes):
     assert len(one) == len(other) > 10
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
+    assert (tmp_path / "run" / FRAMES).read_bytes() == (tmp_path / "whole" / FRAMES).read_bytes()
     left = {path.name for path in (tmp_path / "run").iterdir()}
-    assert left == {"best", "log.csv", "monitor.png", "run.json", "state.npz"}
+    assert left == {"best", "evolution.npz", "log.csv", "monitor.png", "run.json", "state.npz"}
+
+
+# Slices of one seed
+
+
+def frames_of(folder, *measurements):
+    folder.mkdir(exist_ok=True)
+    for number in measurements:
+        keep_frame(folder, number, 10 * number, np.full((3, 4, 5), number % 250, np.uint8))
+    return read_frames(folder)[0].tolist()
+
+
+def test_two_slices_per_doubling_stay_and_the_latest(tmp_path):
+    assert frames_of(tmp_path / "few", *range(8)) == [0, 1, 2, 3, 4, 6, 7]
+    numbers, steps, slices = read_frames(tmp_path / "few")
+    np.testing.assert_array_equal(steps, 10 * numbers)
+    np.testing.assert_array_equal(slices, np.broadcast_to(numbers[:, None, None], (7, 4, 5)))
+    stay = [0, 1, 2, 3, 4, 6, 8, 12, 16, 23, 32, 46, 64, 91]
+    assert frames_of(tmp_path / "many", *range(100), 2000, 2048) == [*stay, 2048]
+
+
+def test_slices_of_a_resumed_run_are_those_of_one_that_was_not_interrupted(tmp_path):
+    # Interrupted after the slice of measurement 6 was kept and before its state, then within measurement 6 and after 7.
+    frames_of(tmp_path / "resumed", *range(7), 6, 6, *range(7, 9), 8)
+    frames_of(tmp_path / "whole", *range(9))
+    one, other = ((tmp_path / name / FRAMES).read_bytes() for name in ("resumed", "whole"))
+    assert one == other
+    frames_of(tmp_path / "resumed", 0)
+    assert frames_of(tmp_path / "resumed", 1) == [0, 1]
+
+
+def test_damaged_slices_do_not_end_a_run(tmp_path):
+    (tmp_path / FRAMES).write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"evolution.npz is damaged"):
+        read_frames(tmp_path)
+    assert frames_of(tmp_path, 5, 6) == [6]
+    np.savez(tmp_path / FRAMES, numbers=[1], steps=[1, 2], slices=np.zeros((1, 2, 2)))
+    with pytest.raises(ValueError, match="must hold a step and a slice of each measurement"):
+        read_frames(tmp_path)
 
 
 # Stopping early, spread, log, TensorBoard

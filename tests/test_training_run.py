@@ -10,6 +10,7 @@ from kerasgan3d.data import Symmetry
 from kerasgan3d.io import write
 from kerasgan3d.models import Generator
 from kerasgan3d.models.preset import load_preset
+from kerasgan3d.report.run_figure import FRAMES, read_frames
 from kerasgan3d.training import plan, train
 from kerasgan3d.training.monitor import Limits
 from kerasgan3d.volume import Volume
@@ -123,7 +124,16 @@ def test_a_run_reports_and_logs(finished):
     rows = log_of(output)
     assert [int(row["step"]) for row in rows] == [2, 4]
     assert [float(row["error"]) for row in rows] == pytest.approx([r.fidelity["error"] for r in reports], rel=1e-3)
-    assert sorted(path.name for path in output.iterdir()) == ["best", "log.csv", "monitor.png", "run.json", "state.npz"]
+    files = ["best", "evolution.npz", "log.csv", "monitor.png", "run.json", "state.npz"]
+    assert sorted(path.name for path in output.iterdir()) == files
+
+
+def test_a_run_keeps_slices_of_one_seed_from_noise_on(finished):
+    numbers, steps, slices = read_frames(finished[0])
+    assert (numbers.tolist(), steps.tolist()) == ([0, 1, 2], [0, 2, 4])
+    size = json.loads((finished[1] / "reference.json").read_text("utf-8"))["sub_volumes"]["size"]
+    assert slices.shape == (3, size, size)
+    assert (slices[0] != slices[2]).any()
 
 
 def test_a_run_says_what_it_found_and_which_part_begins(finished):
@@ -172,6 +182,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, scan, tmp_pa
     best = train(scan, tmp_path / "run", recipe=full, symmetry="axial-z", progress=second.append)
     assert [report.step for report in second] == [4]
     assert without_time(log_of(tmp_path / "run")) == without_time(log_of(output))
+    assert (tmp_path / "run" / FRAMES).read_bytes() == (output / FRAMES).read_bytes()
     assert_same_weights(best, output / "best")
 
 
@@ -206,6 +217,7 @@ def test_starting_afresh_replaces_the_run(scan, tmp_path, plain):
     for seed, resume in ((0, True), (1, False)):
         train(scan, tmp_path / "run", recipe=plain.with_changes(steps=2), seed=seed, resume=resume)
     assert [row["step"] for row in log_of(tmp_path / "run")] == ["2"]
+    assert read_frames(tmp_path / "run")[1].tolist() == [0, 2]
     assert load_preset(tmp_path / "run" / "best").card["training"]["seed"] == 1
 
 

@@ -229,16 +229,22 @@ def diffusivity_scatter(measures, phases):
     return figure
 
 
-@_styled
 def flux_maps(real, generated):
-    """Draw the magnitude of the flux through a phase, driven down the rows, real above generated.
+    """Draw the magnitude of the flux through a phase, driven down the rows, real above generated; see `flux_rows`."""
+    return flux_rows({"real": real, "generated": generated})
+
+
+@_styled
+def flux_rows(rows):
+    """Draw the magnitude of the flux through phases, driven down the rows of the maps: a column per phase.
 
     Each map is in units of its own mean, so that the unit of the field does not matter; colours follow its root.
 
     Args:
-        real, generated: dicts from phase name to a float array (rows, columns), NaN outside the phase.
+        rows: dict from the name of a row to its maps: dicts from phase name to a float array (rows, columns), NaN
+            outside the phase.
     """
-    rows = [(name, side) for name, side in (("real", real), ("generated", generated)) if side]
+    rows = [(name, side) for name, side in rows.items() if side]
     columns = list(dict.fromkeys(phase for _, side in rows for phase in side))
     scaled = {(name, phase): _by_mean(image) for name, side in rows for phase, image in side.items()}
     scaled = {where: image for where, image in scaled.items() if image is not None}

@@ -1,14 +1,19 @@
-"""Overview figure of a training run: slices, correlation, fractions and error."""
+"""Overview figure of a training run: slices, correlation, fractions and error; and slices of one seed over the run."""
+
+import contextlib
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from kerasgan3d.files import replacing
 from kerasgan3d.palette import phase_colors
 from kerasgan3d.report.files import save_figure
 from kerasgan3d.report.style import INK, STYLE, label_text
 
+FRAMES = "evolution.npz"  # in the folder of a run
 _PANELS = 6
 _DPI = 110
 
@@ -47,6 +52,59 @@ def draw_monitor(path, real, samples, reference, measured, rows):
         _draw_errors(right, rows)
         figure.align_ylabels()
         return save_figure(figure, path, dpi=_DPI)
+
+
+def keep_frame(folder, number, step, labels):
+    """Keep the middle slice of a run's volume of one seed beside those of earlier measurements.
+
+    Two measurements per doubling stay, numbers 0, 1, 2, 3, 4, 6, 8, 12, 16, 23, 32 and so on, and the latest: 24 of
+    2,048. Those of this number and later ones are replaced, so that a resumed run leaves the same file as one that was
+    not interrupted, if frames are kept before its state.
+
+    Args:
+        folder: Folder of the run.
+        number: Number of the measurement, 0 for that before the first step.
+        step: Steps done.
+        labels: The volume, labels (z, y, x).
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    kept = []
+    with contextlib.suppress(OSError, ValueError):  # there are none, or they are damaged
+        frames = zip(*read_frames(folder), strict=True)
+        kept = [frame for frame in frames if frame[0] < number and _stays(int(frame[0]))]
+    numbers, steps, slices = zip(*kept, (number, step, labels[len(labels) // 2]), strict=True)
+    arrays = {"numbers": np.array(numbers, int), "steps": np.array(steps, int), "slices": np.array(slices, np.uint8)}
+    with replacing(Path(folder) / FRAMES) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_frames(folder):
+    """Return the slices that `keep_frame` kept.
+
+    Returns:
+        Arrays: numbers of the measurements (n,), steps done (n,), and slices of labels (n, y, x).
+
+    Raises:
+        OSError: if there are none.
+        ValueError: if the file is damaged.
+    """
+    path = Path(folder) / FRAMES
+    with path.open("rb") as stream:
+        try:
+            with np.load(stream, allow_pickle=False) as file:
+                numbers, steps, slices = (file[name] for name in ("numbers", "steps", "slices"))
+        except Exception as error:  # damaged archives and arrays raise many kinds of errors
+            raise ValueError(f"{path} is damaged: {error}.") from error
+    if numbers.ndim != 1 or numbers.shape != steps.shape or slices.ndim != 3 or len(slices) != len(numbers):
+        raise ValueError(f"{path} must hold a step and a slice of each measurement. Received: {slices.shape}.")
+    return numbers, steps, slices
+
+
+def _stays(number):
+    """Tell whether a number is the first from a half power of two on."""
+    return number < 2 or (number**2).bit_length() > ((number - 1) ** 2).bit_length()
 
 
 def _draw_correlation(axes, reference, measured, names, colors):

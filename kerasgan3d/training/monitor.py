@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from kerasgan3d.material.statistics import fidelity, fidelity_facts, spread, summarise
+from kerasgan3d.report import run_figure
 from kerasgan3d.seeds import MONITOR
 from kerasgan3d.training.keeper import BEST, Keeper
 from kerasgan3d.training.log import log_row
@@ -43,10 +44,8 @@ class Report(NamedTuple):
     spread: float | None = None
 
     def __str__(self):
-        line = (
-            f"step {self.step} of {self.steps}, {self.seconds / 60:.1f} min: "
-            f"error {self.fidelity['error']:.3f}, best {self.best_error:.3f}"
-        )
+        line = f"step {self.step} of {self.steps}, {self.seconds / 60:.1f} min: error {self.fidelity['error']:.3f}"
+        line += f", best {self.best_error:.3f}"
         return line if self.spread is None else f"{line}, spread {self.spread:.2f} of the data's"
 
 
@@ -118,6 +117,12 @@ class Monitor(keras.callbacks.Callback):
         self.stopped = limits.patience_is_out(keeper.rows)
         self._since = time.monotonic()
 
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.keeper.step == 0:
+            self.gan.average.renew_statistics(self.gan.size)
+            noise = self.gan.average.generator.sample(self.reference["sub_volumes"]["size"], seed=SAMPLES["seed"])
+            run_figure.keep_frame(self.keeper.folder, 0, 0, noise.labels)
+
     def on_train_batch_end(self, batch, logs=None):
         self.keeper.step += 1
         if self.tick is not None:
@@ -139,9 +144,10 @@ class Monitor(keras.callbacks.Callback):
         self.limits.measuring = now - before
         keeper.seconds, self._since = keeper.seconds + now - self._since, now
         row = log_row(keeper.step, keeper.seconds, losses, measured, found, differ)
+        run_figure.keep_frame(keeper.folder, epoch + 1, keeper.step, samples[0])
         if keeper.record(self.gan.state(), row, found["error"]):
             self.keep(measured)
-        self._draw(samples, measured)
+        run_figure.draw_monitor(keeper.folder / PICTURE, self.real, samples, self.reference, measured, keeper.rows)
         if logs is not None:
             # Later callbacks, such as TensorBoard's, then have the measurements.
             logs.update({key: float(value) for key, value in row.items() if key not in ("step", "seconds")})
@@ -160,12 +166,6 @@ class Monitor(keras.callbacks.Callback):
         measured = self.measured()[1] if measured is None else measured
         card = {**self.card, **measurement_facts(self.reference, measured)}
         self.keeper.keep(self.gan.average.generator.with_padding("valid"), card, self.reference)
-
-    def _draw(self, samples, measured):
-        # Import matplotlib only where a picture is drawn.
-        from kerasgan3d.report.run_figure import draw_monitor
-
-        draw_monitor(self.keeper.folder / PICTURE, self.real, samples, self.reference, measured, self.keeper.rows)
 
 
 def measure(generator: Any, reference: dict[str, Any]) -> tuple[list[np.ndarray], dict[str, Any]]:
