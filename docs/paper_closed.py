@@ -8,8 +8,6 @@ from paper_periodicity import CONDUCTS, timed
 from paper_rows import FIRST, MissingError, begun, bootstrap, identity, real_of, table
 
 CLOSED = 1.5  # how many times longer than the cut the closed volume is, rounded up to the generator's stride
-
-
 TITLE = "Periodicity of real data"
 TEXT = """\
 A scan is not periodic. `Generator.extend` closes cuts of it to periodic volumes: it keeps the voxels of the cut and
@@ -48,7 +46,7 @@ def values_of(labels, n_phases, axis, boundary):
 
 def close(generator, cut, edge, axis, phases, seed, state, steps):
     """Return, by phase, the relative diffusivity of a cut between mirrors and of the closed volume; and the seconds."""
-    began, begun = time.perf_counter(), state.exists()
+    began, resumed = time.perf_counter(), state.exists()
     fitting = {"starts": 1, "steps": steps, "state": state, "progress": False}
     closed = generator.extend(cut, edge, periodic=True, seed=seed, **fitting)
     seconds = time.perf_counter() - began
@@ -56,7 +54,7 @@ def close(generator, cut, edge, axis, phases, seed, state, steps):
     for phase in phases:
         sides = ((cut, "mirror"), (closed, "periodic"))
         found[generator.phases[phase]] = [timed(side.labels, phase, axis, boundary)[0] for side, boundary in sides]
-    return {"values": found, "seconds": None if begun else seconds}  # of a whole fit alone
+    return {"values": found, "seconds": None if resumed else seconds}  # of a whole fit alone
 
 
 def told(record, file):

@@ -15,8 +15,6 @@ from kerasgan3d.report.nearest import NearestWindow
 ALIKE = 0.5  # of the distance between unrelated volumes: pairs that are closer count as one and the same
 SPREADS = ("volume_fraction", "specific_surface_area", "triple_phase_boundary_density", "relative_diffusivity")
 SIDES = {"real": "real sub-volumes", "generated": "generated", "published": "the paper's samples"}
-
-
 TITLE = "Diversity"
 TEXT = f"""\
 Does the generator make ever new volumes, or some over and over? Among n volumes, pairs of the same betray a small

@@ -8,8 +8,6 @@ from kerasgan3d.report import render_slices
 
 VOXEL = 0.1  # µm
 TRAINED = "kerasgan3d train {0}.tif -o {0} --isotropic --minutes 60"
-
-
 TITLE = "Any number of phases"
 TEXT = f"""\
 The paper says that its network takes any number of phases, and shows three. Two materials are made by a script:

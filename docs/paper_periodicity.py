@@ -29,8 +29,6 @@ TOLERANCE = 1e-2  # of the fluxes: the error of the relative diffusivity is abou
 CONDUCTS = 0.01  # relative diffusivity above which a phase is taken to conduct
 ERRORS = (0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02)
 DRAWS = 1000
-
-
 TITLE = "What periodicity saves"
 TEXT = """\
 The paper tiles periodic volumes and says that periodic boundaries could reduce the volume that is representative, and

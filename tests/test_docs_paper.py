@@ -288,7 +288,9 @@ def test_statistics_go_on_part_by_part(load, scanned, tmp_path, monkeypatch):
     whole = Volume.load(tmp_path / "scan.tif")
     area_of_scan = metrics.specific_surface_area(whole)[1]
     assert delta["compare"] == pytest.approx(100 * (area["means"][2] / area_of_scan - 1), rel=1e-4)
-    assert "| grain | +0.0 ± " in (tmp_path / "out.md").read_text("utf-8")
+    text = "| grain | ± {:.1f} % | {:+.1f} ± {:.1f} % | {:+.1f} % |"
+    text = text.format(delta["real"][1], *delta["generated"], delta["compare"])
+    assert text in (tmp_path / "out.md").read_text("utf-8")
 
 
 def test_ways_go_on_way_by_way(load, scanned, tmp_path, monkeypatch):
