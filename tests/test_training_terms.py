@@ -28,7 +28,7 @@ AVERAGES = {
     "triple_phase_boundaries": differentiable.triple_phase_boundaries,
     "relative_diffusivities": lambda volumes, periodic: differentiable.relative_diffusivities(volumes),
 }
-NAMES = ("volume_fractions", "local_fractions", *AVERAGES, "lattice")
+NAMES = ("volume_fractions", "local_fractions", *AVERAGES, "lattice", "ambiguity")
 averages = pytest.mark.parametrize("name", AVERAGES)
 
 
@@ -60,17 +60,17 @@ def made(name, of=None, conditions=CONDITIONS):
 
 
 def slope(term, p, asked):
-    """The gradient of a term's loss by what it takes for labels."""
+    """The gradient of a term's loss by what it takes for labels and for probabilities."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         x = tf.constant(p)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            total = term.loss(x, asked)[0]
+            total = term.loss(x, asked, x)[0]
         return tape.gradient(total, x).numpy()
     x = ops.convert_to_tensor(p).requires_grad_(True)
-    term.loss(x, asked)[0].backward()
+    term.loss(x, asked, x)[0].backward()
     return x.grad.cpu().numpy()
 
 
@@ -157,6 +157,7 @@ FLAT, TWO = {"labels": structure((20, 20)), "symmetry": Symmetry()}, {"labels": 
         ("relative_diffusivities", FLAT, None, "no relative diffusivities: slices do not tell it"),
         ("relative_diffusivities", {}, None, None),
         ("lattice", FLAT, None, None),
+        ("ambiguity", FLAT, None, None),
     ],
 )
 def test_what_does_not_apply_is_told(name, options, conditions, note):
@@ -185,7 +186,7 @@ def test_four_phases_have_all_of_them():
     found, notes = applied(dict.fromkeys(TERMS, 1.0), data(labels, phases=4), conditions, 4)
     assert notes == []
     for name, (_, term) in found.items():
-        loss, error = term.loss(hot(labels, 4), ops.zeros((1, 3, 3, 3, 4)))
+        loss, error = term.loss(hot(labels, 4), ops.zeros((1, 3, 3, 3, 4)), hot(labels, 4))
         assert np.isfinite([float(loss), float(error)]).all(), name
 
 
@@ -196,7 +197,7 @@ def test_the_sum_of_squared_errors_of_fractions():
     labels = structure()
     term = TERMS["volume_fractions"]([0.5, 0.2, 0.3])
     found = np.bincount(labels.ravel(), minlength=3) / labels.size
-    loss, error = term.loss(hot(labels), None)
+    loss, error = term.loss(hot(labels), None, None)
     assert float(loss) == float(error) == pytest.approx(((found - [0.5, 0.2, 0.3]) ** 2).sum(), rel=1e-5)
 
 
@@ -204,11 +205,11 @@ def test_local_fractions_are_those_that_were_asked_for():
     labels, term = structure((16, 16, 16)), made("local_fractions")
     found = numbers(differentiable.local_fractions(hot(labels), 4, 4))
     y = (found - CONDITIONS.mean) / CONDITIONS.deviation
-    loss, error = term.loss(hot(labels), ops.convert_to_tensor(y.astype("float32")))
+    loss, error = term.loss(hot(labels), ops.convert_to_tensor(y.astype("float32")), None)
     assert float(loss) == pytest.approx(0, abs=1e-6)
     assert float(error) == pytest.approx(0, abs=1e-5)
     # One deviation off: the error is one, and the loss is that of pseudo-Huber, summed over the phases.
-    loss, error = term.loss(hot(labels), ops.convert_to_tensor((y + 1).astype("float32")))
+    loss, error = term.loss(hot(labels), ops.convert_to_tensor((y + 1).astype("float32")), None)
     assert float(loss) == pytest.approx(3 * (np.sqrt(2) - 1), rel=1e-4)
     assert float(error) == pytest.approx(1, rel=1e-4)
 
@@ -219,7 +220,7 @@ def test_a_running_mean_begins_at_the_target_and_follows(name):
     found = numbers(term.measure(hot(labels), True))
     (running,) = term.variables
     np.testing.assert_array_equal(numbers(running.value), term.target)
-    errors = [float(term.loss(hot(labels), None)[1]) for _ in range(2)]
+    errors = [float(term.loss(hot(labels), None, None)[1]) for _ in range(2)]
     assert errors[0] == 0
     np.testing.assert_allclose(numbers(running.value), term.target * 0.95**2 + found * (1 - 0.95**2), rtol=1e-5)
     mean = term.target.mean(-1, keepdims=True)
@@ -256,10 +257,19 @@ def test_the_lattice_is_evened_out():
     np.testing.assert_allclose(p.mean((0, 1, 2, 3)), mean, atol=0.005)
 
 
+def test_ambiguity_is_of_the_probabilities_and_pushes_them_apart():
+    term, p = made("ambiguity"), np.array([0.5, 0.4, 0.1], "float32").reshape(1, 1, 1, 1, 3)
+    loss, error = term.loss(hot(structure()), None, ops.convert_to_tensor(p))
+    assert float(loss) == float(error) == pytest.approx(1 - 0.25 - 0.16 - 0.01)
+    assert float(term.loss(ops.convert_to_tensor(p), None, hot(structure()))[0]) == pytest.approx(0, abs=1e-6)
+    # The likelier a phase, the more its probability grows.
+    np.testing.assert_allclose(slope(term, p, None), -2 * p, rtol=1e-5)
+
+
 def test_a_statistic_that_does_not_occur_stays_finite():
     term = TERMS["triple_phase_boundaries"](np.zeros((1, 3)))
     for _ in range(3):
-        assert np.isfinite([float(x) for x in term.loss(hot(structure()), None)]).all()
+        assert np.isfinite([float(x) for x in term.loss(hot(structure()), None, None)]).all()
 
 
 @pytest.mark.parametrize("name", NAMES)

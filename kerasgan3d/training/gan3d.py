@@ -159,7 +159,7 @@ class GAN3D(keras.Model):
         with engine.recording() as tape:
             volumes, labels = self._volumes(data, i)
             fakes = self._seen(data, i, volumes, labels)
-            matched, report = self._match(labels, data["latents"][i])
+            matched, report = self._match(volumes, labels, data["latents"][i])
         if judged:
             answers, found = self._challenge(data, i, fakes, answer=True)
             report |= found
@@ -187,12 +187,12 @@ class GAN3D(keras.Model):
         mix = [part[i] for part in data["mix"]]
         return self.adversary.update(self.critic_optimizer, self._reals(data, i), fakes, mix, answer)
 
-    def _match(self, labels, latents):
+    def _match(self, volumes, labels, latents):
         """Return the weighted statistic-matching losses, and a report of their errors."""
         losses, report = [], {}
         asked = None if self.generator.conditions is None else latents[..., self.generator.latent_channels :]
         for name, (weight, term) in self.terms.items():
-            loss, report[f"{name}_error"] = term.loss(labels, asked)
+            loss, report[f"{name}_error"] = term.loss(labels, asked, volumes)
             losses.append(weight * loss)
         return losses, report
 

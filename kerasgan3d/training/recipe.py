@@ -17,6 +17,7 @@ from kerasgan3d.training.losses import LOSSES, PENALTIES, SMOOTHED
 from kerasgan3d.training.terms import TERMS
 from kerasgan3d.training.views import View
 
+_FOLDER = resources.files("kerasgan3d.training") / "recipes"
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 # The architecture of the generator that training starts from, in place of a named one.
 PRETRAINED = "pretrained"
@@ -199,7 +200,7 @@ class Recipe:
 
 def list_recipes() -> list[str]:
     """Return the names of the recipes that come with the package."""
-    return sorted(path.name.removesuffix(".json") for path in _folder().iterdir() if path.name.endswith(".json"))
+    return sorted(path.name.removesuffix(".json") for path in _FOLDER.iterdir() if path.name.endswith(".json"))
 
 
 def load_recipe(recipe: str | os.PathLike[str] | Recipe) -> Recipe:
@@ -212,7 +213,7 @@ def load_recipe(recipe: str | os.PathLike[str] | Recipe) -> Recipe:
         return recipe
     name = str(recipe)
     if name in list_recipes():
-        text = (_folder() / f"{name}.json").read_text("utf-8")
+        text = (_FOLDER / f"{name}.json").read_text("utf-8")
     elif name.endswith(".json") and Path(name).is_file():
         text = Path(name).read_text("utf-8")
     elif name in _REPLACED:
@@ -232,7 +233,3 @@ def load_recipe(recipe: str | os.PathLike[str] | Recipe) -> Recipe:
             f"Missing: {sorted(needed - given)}; unknown: {sorted(given - names)}."
         )
     return Recipe(**settings)
-
-
-def _folder():
-    return resources.files("kerasgan3d.training") / "recipes"

@@ -44,13 +44,14 @@ class Term:
         """Return the statistic of the data; or in words why the loss does not apply to them, or to ``conditions``."""
         raise NotImplementedError
 
-    def loss(self, labels: Any, asked: Any) -> tuple[Any, Any]:
+    def loss(self, labels: Any, asked: Any, probabilities: Any) -> tuple[Any, Any]:
         """Return the generator's loss, and the error to report: two scalars.
 
         Args:
             labels: Periodic volumes (batch, z, y, x, phases): 1 for the most probable phase, see
                 ``kerasgan3d.differentiable.likeliest``.
             asked: Their conditions y, (batch, z, y, x, phases) at the lattice points; or None.
+            probabilities: The probabilities that the labels come from, of the same shape.
         """
         raise NotImplementedError
 
@@ -63,7 +64,7 @@ class VolumeFractions(Term):
         counts = data.counts()
         return counts / counts.sum()
 
-    def loss(self, labels, asked):
+    def loss(self, labels, asked, probabilities):
         error = ops.sum(ops.square(differentiable.volume_fractions(labels) - ops.convert_to_tensor(self.target)))
         return error, error
 
@@ -77,7 +78,7 @@ class LocalFractions(Term):
             return "the generator is not told local fractions"
         return np.array([conditions.mean, conditions.deviation])
 
-    def loss(self, labels, asked):
+    def loss(self, labels, asked, probabilities):
         stride = labels.shape[1] // asked.shape[1]
         found = differentiable.local_fractions(labels, stride, BOX)
         mean, deviation = map(ops.convert_to_tensor, self.target)
@@ -119,7 +120,7 @@ class Average(Term):
             _CROPS,
         )
 
-    def loss(self, labels, asked):
+    def loss(self, labels, asked, probabilities):
         found, before = self.measure(labels, True), ops.convert_to_tensor(self._running)
         scale = ops.convert_to_tensor(self._scale)
         residual = (before - ops.convert_to_tensor(self.target)) / scale
@@ -150,9 +151,7 @@ class TriplePhaseBoundaries(Average):
 class RelativeDiffusivities(Average):
     """Relative diffusivities of the phases along each axis."""
 
-    @staticmethod
-    def measure(volumes, periodic):
-        return differentiable.relative_diffusivities(volumes)
+    measure = staticmethod(lambda volumes, periodic: differentiable.relative_diffusivities(volumes))
 
     @classmethod
     def of_data(cls, data, conditions, stride):
@@ -162,9 +161,7 @@ class RelativeDiffusivities(Average):
 class Lattice(Average):
     """Variation with the position within a lattice step, which is zero in the data."""
 
-    @staticmethod
-    def scale(target):
-        return np.ones_like(target)
+    scale = staticmethod(np.ones_like)
 
     @classmethod
     def of_data(cls, data, conditions, stride):
@@ -174,6 +171,18 @@ class Lattice(Average):
         return differentiable.lattice(volumes, self.target.shape[1])
 
 
+class Ambiguity(Term):
+    """Probability that two phases drawn from a voxel's probabilities differ; it is zero in the data."""
+
+    @classmethod
+    def of_data(cls, data, conditions, stride):
+        return np.zeros(())
+
+    def loss(self, labels, asked, probabilities):
+        error = 1.0 - ops.mean(ops.sum(ops.square(probabilities), axis=-1))
+        return error, error
+
+
 TERMS: dict[str, type[Term]] = {
     "volume_fractions": VolumeFractions,
     "local_fractions": LocalFractions,
@@ -181,6 +190,7 @@ TERMS: dict[str, type[Term]] = {
     "triple_phase_boundaries": TriplePhaseBoundaries,
     "relative_diffusivities": RelativeDiffusivities,
     "lattice": Lattice,
+    "ambiguity": Ambiguity,
 }
 
 
