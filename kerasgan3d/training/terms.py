@@ -161,7 +161,7 @@ class RelativeDiffusivities(Average):
 class Lattice(Average):
     """Variation with the position within a lattice step, which is zero in the data."""
 
-    scale = staticmethod(np.ones_like)
+    scale = staticmethod(lambda target: np.ones_like(target))
 
     @classmethod
     def of_data(cls, data, conditions, stride):
