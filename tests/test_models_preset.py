@@ -172,7 +172,7 @@ def test_a_missing_folder(tmp_path):
 @pytest.mark.parametrize("name", ["config.json", "kerasgan3d.json", "model.weights.h5"])
 def test_a_missing_file(folder, name):
     (folder / name).unlink()
-    with pytest.raises(FileNotFoundError, match=f"tiny holds no {name}"):
+    with pytest.raises(FileNotFoundError, match=f"tiny is no complete folder of a generator: it holds no {name}"):
         load_preset(folder)
 
 

@@ -75,7 +75,7 @@ def test_the_command_prints_the_three(tmp_path, monkeypatch):
     Volume(SCAN, PHASES, 0.5).save(tmp_path / "scan.tif")
     quick = ["-n", "4", "--size", "8", "--nearest", "0", "--periodic-volumes", "0", "--workers", "1"]
     quick += ["--no-classifier", "--no-transport"]
-    args = ["compare", str(tmp_path / "scan.tif"), "blobs", "--hold-out", "0:16,:,:", *quick]
+    args = ["compare", str(tmp_path / "scan.tif"), "nmc-cathode", "--hold-out", "0:16,:,:", *quick]
     lines = CliRunner().invoke(main, args, catch_exceptions=False).stdout.splitlines()
     assert [line.split(":")[0] for line in lines[:3]] == ["training part", "held part", "between the parts"]
     assert lines[4].split("  ")[0] == "TEST"

@@ -251,10 +251,13 @@ def test_local_fractions_are_matched_with_what_was_asked_for():
     given = {}
     (weight, term) = gan.terms["local_fractions"]
     gan.terms = {"local_fractions": (weight, term)}
-    term.loss = lambda labels, asked: (given.update(labels=labels, asked=asked), (0.0, 0.0))[1]
+    term.loss = lambda *of: (given.update(zip(("labels", "asked", "probabilities"), of, strict=True)), (0.0, 0.0))[1]
     latents = np.random.default_rng(0).normal(size=(1, 4, 4, 4, 6)).astype("float32")
-    gan._match(likeliest(gan.generator(latents, training=True)), keras.ops.convert_to_tensor(latents))
+    volumes = gan.generator(latents, training=True)
+    gan._match(volumes, likeliest(volumes), keras.ops.convert_to_tensor(latents))
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(given["asked"]), latents[..., 3:])
+    assert given["probabilities"] is volumes
+    assert set(np.unique(keras.ops.convert_to_numpy(given["labels"]))) == {0, 1}
 
 
 def test_what_was_asked_for_is_matched_before_volumes_are_rolled():

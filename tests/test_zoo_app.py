@@ -120,7 +120,7 @@ def test_fractions_beyond_what_was_learned_need_the_check_box(told):
         ("gold=0.4", "&quot;Volume fractions&quot; must name phases of pore, a_b. Received: .*gold"),
         ("pore=1.4", "&quot;Volume fractions&quot; of pore must be from 0 to 1: .*Received: 1.4"),
         ("pore=0.5, a_b=0.4", "&quot;Volume fractions&quot; of all phases must add up to 1. Received: 0.9"),
-        ("<img src=x>\n<b>=0.4", "must name phases of pore, a_b. Received: .*&lt;img src=x&gt;"),
+        ("<img src=x>\n<b>=0.4", "must be phase=fraction, .*Received: .*&lt;img src=x&gt;"),
     ],
 )
 def test_wrong_fractions_are_told_in_one_line_of_text(told, text, message):
