@@ -255,6 +255,7 @@ def test_a_browser_drives_the_app(browser, small_preset, conditional, tmp_path):
         browser.get_by_text("must be within what the generator has learned of pore, 0.25 to 0.6.").first.wait_for()
         fractions.fill("pore=0.3")
         browser.get_by_role("button", name="Generate").click()
+        browser.get_by_role("tab").first.click()  # from the measures back to the view
         frame.get_by_text("told, seed 3").first.wait_for()
     finally:
         gradio.close_all()
