@@ -13,7 +13,6 @@ import keras
 import numpy as np
 
 from kerasgan3d.material.statistics import fidelity, fidelity_facts, spread, summarise
-from kerasgan3d.report import run_figure
 from kerasgan3d.seeds import MONITOR
 from kerasgan3d.training.keeper import BEST, Keeper
 from kerasgan3d.training.log import log_row
@@ -119,6 +118,8 @@ class Monitor(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if self.keeper.step == 0:
+            from kerasgan3d.report import run_figure
+
             self.gan.average.renew_statistics(self.gan.size)
             noise = self.gan.average.generator.sample(self.reference["sub_volumes"]["size"], seed=SAMPLES["seed"])
             run_figure.keep_frame(self.keeper.folder, 0, 0, noise.labels)
@@ -131,6 +132,8 @@ class Monitor(keras.callbacks.Callback):
             self.stopped = self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
+        from kerasgan3d.report import run_figure
+
         keeper, losses = self.keeper, {key: float(value) for key, value in (logs or {}).items()}
         if not all(np.isfinite(value) for value in losses.values()):
             raise ValueError(
@@ -140,8 +143,7 @@ class Monitor(keras.callbacks.Callback):
         before = time.monotonic()
         samples, measured = self.measured()
         found, differ = fidelity(self.reference, measured), spread(self.reference, samples)
-        now = time.monotonic()
-        self.limits.measuring = now - before
+        self.limits.measuring = (now := time.monotonic()) - before
         keeper.seconds, self._since = keeper.seconds + now - self._since, now
         row = log_row(keeper.step, keeper.seconds, losses, measured, found, differ)
         run_figure.keep_frame(keeper.folder, epoch + 1, keeper.step, samples[0])
@@ -163,8 +165,7 @@ class Monitor(keras.callbacks.Callback):
 
     def keep(self, measured: dict[str, Any] | None = None) -> None:
         """Save the averaged generator as the best one."""
-        measured = self.measured()[1] if measured is None else measured
-        card = {**self.card, **measurement_facts(self.reference, measured)}
+        card = {**self.card, **measurement_facts(self.reference, measured or self.measured()[1])}
         self.keeper.keep(self.gan.average.generator.with_padding("valid"), card, self.reference)
 
 

@@ -1,7 +1,6 @@
 """Statistic-matching losses, which supplement the critics: objects of one interface, in one registry.
 
-A recipe weights them by name. Each knows the data and generators to which it applies, the statistic of the data, and
-the loss; its measure is a function of ``kerasgan3d.differentiable``.
+A recipe weights them by name; their measures are functions of ``kerasgan3d.differentiable``.
 """
 
 from __future__ import annotations
