@@ -115,6 +115,26 @@ def test_local_fractions_are_those_of_boxes_around_lattice_points(stride, box):
     assert found.mean((0, 1, 2)) == pytest.approx(np.bincount(labels.ravel()) / labels.size, abs=1e-5)
 
 
+@pytest.mark.parametrize("periodic", [False, True])
+def test_box_moments_are_of_the_fractions_in_cubes(periodic):
+    labels = structure((16, 24, 20), 2)
+    labels[:10, :14] = 1
+    found = numbers(differentiable.box_moments(hot(labels, 2), (4, 8, 12), periodic))
+    p, wanted = np.eye(2)[labels], []
+    for phase in range(2):
+        for edge in (4, 8, 12):
+            ends = labels.shape if periodic else [n - edge + 1 for n in labels.shape]
+            starts = np.stack(np.meshgrid(*(range(0, end, 4) for end in ends)), -1).reshape(-1, 3)
+            cubes = [
+                p[..., phase][np.ix_(*(np.arange(k, k + edge) % n for k, n in zip(start, labels.shape, strict=True)))]
+                for start in starts
+            ]
+            wanted.append(np.mean([cube.mean() ** 32 for cube in cubes]))
+    assert found.shape == (6, 3)
+    np.testing.assert_allclose(found, np.array(wanted)[:, None].repeat(3, 1), rtol=1e-3, atol=1e-7)
+    assert found[5, 0] > found[2, 0]  # only the second phase has a body of 12 voxels per side
+
+
 @pytest.mark.parametrize("axis", range(3))
 def test_the_lattice_is_what_depends_on_the_place_within_a_step(axis):
     # One plane in four is of the second phase, the last of each step: the faces before it and behind it are changes.
@@ -179,6 +199,7 @@ MEASURES = {
     "volume_fractions": lambda x: differentiable.volume_fractions(x)[0],
     "local_fractions": lambda x: differentiable.local_fractions(x, 4, 2)[..., 0],
     "soft_edges": lambda x: differentiable.soft_edges(x, 0.1)[..., :4, 0],
+    "box_moments": lambda x: differentiable.box_moments(x, (4,), True),
     "lattice": lambda x: differentiable.lattice(x, 4)[:, 1],
     "surface_areas": lambda x: differentiable.surface_areas(x, True),
     "triple_phase_boundaries": lambda x: differentiable.triple_phase_boundaries(x, True),

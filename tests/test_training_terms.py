@@ -12,7 +12,7 @@ from kerasgan3d.sampling.conditions import Conditions
 from kerasgan3d.training import terms
 from kerasgan3d.training.terms import TERMS, applied
 
-EDGE = 12
+EDGE, BOXES = 12, (4, 8)
 CONDITIONS = Conditions(
     mean=(0.2, 0.3, 0.5),
     deviation=(0.1, 0.15, 0.2),
@@ -27,6 +27,7 @@ AVERAGES = {
     "surface_areas": differentiable.surface_areas,
     "triple_phase_boundaries": differentiable.triple_phase_boundaries,
     "relative_diffusivities": lambda volumes, periodic: differentiable.relative_diffusivities(volumes),
+    "box_moments": lambda volumes, periodic: differentiable.box_moments(volumes, BOXES, periodic),
 }
 NAMES = ("volume_fractions", "local_fractions", *AVERAGES, "lattice", "ambiguity")
 averages = pytest.mark.parametrize("name", AVERAGES)
@@ -35,6 +36,7 @@ averages = pytest.mark.parametrize("name", AVERAGES)
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr("kerasgan3d.training.terms._CROPS", 2)
+    monkeypatch.setattr("kerasgan3d.training.terms._BOXES", BOXES)
     monkeypatch.setattr("kerasgan3d.differentiable.diffusivity.STEPS", 6)
 
 
@@ -97,7 +99,7 @@ def test_averages_are_those_of_crops_of_the_data(name):
     # There is room for one crop.
     found = made(name).target
     wanted = numbers(AVERAGES[name](hot(structure()), False))
-    assert found.shape == ((1 if name == "triple_phase_boundaries" else 3), 3)
+    assert found.shape == ({"triple_phase_boundaries": 1, "box_moments": 3 * len(BOXES)}.get(name, 3), 3)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
@@ -156,6 +158,8 @@ FLAT, TWO = {"labels": structure((20, 20)), "symmetry": Symmetry()}, {"labels": 
         ("triple_phase_boundaries", TWO, None, "no triple phase boundaries: phases do not meet three at a time"),
         ("relative_diffusivities", FLAT, None, "no relative diffusivities: slices do not tell it"),
         ("relative_diffusivities", {}, None, None),
+        ("box_moments", FLAT, None, "no box moments: slices do not tell it"),
+        ("box_moments", {}, None, None),
         ("lattice", FLAT, None, None),
         ("ambiguity", FLAT, None, None),
     ],
@@ -223,8 +227,8 @@ def test_a_running_mean_begins_at_the_target_and_follows(name):
     errors = [float(term.loss(hot(labels), None, None)[1]) for _ in range(2)]
     assert errors[0] == 0
     np.testing.assert_allclose(numbers(running.value), term.target * 0.95**2 + found * (1 - 0.95**2), rtol=1e-5)
-    mean = term.target.mean(-1, keepdims=True)
-    assert errors[1] == pytest.approx(np.mean((0.05 * (found - term.target) / mean) ** 2), rel=1e-3)
+    unit = np.maximum(term.target, 1e-3) if name == "box_moments" else term.target.mean(-1, keepdims=True)
+    assert errors[1] == pytest.approx(np.mean((0.05 * (found - term.target) / unit) ** 2), rel=1e-3)
 
 
 def test_a_batch_is_pulled_by_the_error_of_those_before_and_never_harder_than_by_a_tenth():
@@ -255,6 +259,18 @@ def test_the_lattice_is_evened_out():
     assert before > 0.15
     assert unevenness() < before / 3
     np.testing.assert_allclose(p.mean((0, 1, 2, 3)), mean, atol=0.005)
+
+
+def test_box_moments_let_large_bodies_grow():
+    """A ball that is smaller than the data's grows, where it is, at the expense of what surrounds it."""
+    term = made("box_moments", data((np.indices((24,) * 3).sum(0) // 24 % 2).astype("uint8"), phases=2))
+    grid = np.indices((16, 16, 16)) - 7.5
+    inside = (grid**2).sum(0) <= 36
+    p = np.stack([~inside, inside], axis=-1).astype("float32")[None]
+    term.variables[0].assign(numbers(term.measure(ops.convert_to_tensor(p), True)))
+    found = slope(term, p, None)[0, ..., 1]
+    assert found.min() < 0  # a step against the gradient adds to it
+    assert found[inside].mean() < 10 * found[(grid**2).sum(0) > 100].mean() <= 0
 
 
 def test_ambiguity_is_of_the_probabilities_and_pushes_them_apart():

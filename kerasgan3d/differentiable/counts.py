@@ -10,6 +10,7 @@ from keras import ops
 
 _PLANES = ((1, 2), (0, 2), (0, 1))  # the axes of slices normal to z, y and x
 _SMALL = 1e-6
+_CELL = 4  # voxels along the edge of the cells that cubes consist of
 
 
 def likeliest(probabilities: Any) -> Any:
@@ -134,6 +135,32 @@ def two_point_correlation(volumes: Any, lags: Sequence[int], periodic: bool = Fa
         for lag in lags
     ]
     return ops.stack(found, axis=-1)
+
+
+def box_moments(volumes: Any, edges: Sequence[int], periodic: bool = False) -> Any:
+    """Return the probability that 32 random points in a cube all lie in the same phase: (phases * edges, axes).
+
+    This is E f^32 over the phase's volume fractions f in cubes, a moment of the coarse-grained phase (Torquato, Random
+    Heterogeneous Materials, 2002, 2.6). Cubes that the phase fills contribute most, so it tells how large the phase's
+    bodies are. It has no direction: the values are the same for each axis.
+
+    Args:
+        volumes: Probabilities (batch, z, y, x, phases).
+        edges: Edges of the cubes in voxels, multiples of 4; the cubes begin at multiples of 4.
+        periodic: Whether cubes continue on the opposite sides.
+    """
+    cells, found = ops.average_pool(volumes, _CELL), []
+    for n in (edge // _CELL for edge in edges):
+        x = cells
+        if periodic:
+            for axis in (1, 2, 3):
+                x = sum(ops.roll(x, -shift, axis=axis) for shift in range(n)) / n
+        else:
+            x = ops.average_pool(x, n, strides=1)
+        for _ in range(5):
+            x = ops.square(x)  # `** 32` would take far longer
+        found.append(ops.mean(x, axis=(0, 1, 2, 3)))
+    return ops.repeat(ops.reshape(ops.stack(found, axis=-1), (-1, 1)), 3, axis=1)
 
 
 def lattice(volumes: Any, stride: int) -> Any:

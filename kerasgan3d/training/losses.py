@@ -85,11 +85,7 @@ class WassersteinLoss(Loss):
 
 
 class LeastSquaresLoss(Loss):
-    """Least squares: (D(real) - 1)^2 / 2 + D(fake)^2 / 2, and (D(fake) - 1)^2 / 2 (Mao et al., ICCV 2017, eq. 9).
-
-    Args:
-        smoothing: One-sided label smoothing: the label of real data is 1 - smoothing.
-    """
+    """Least squares: (D(real) - 1)^2 / 2 + D(fake)^2 / 2, and (D(fake) - 1)^2 / 2 (Mao et al., ICCV 2017, eq. 9)."""
 
     def __init__(self, smoothing: float = 0.0):
         self.smoothing = smoothing

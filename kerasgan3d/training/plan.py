@@ -22,8 +22,7 @@ ROOM = 2  # format of the settings of runs that can be resumed
 # Seconds and gigabytes of a step of one volume of 128^3 voxels on two CPU cores, including the critics' views.
 _COSTS = {"compact": (1.7, 2.0), "deep": (2.4, 2.0), "paper": (6.0, 4.0)}
 _BASE_GIGABYTES = 0.9
-# Structures whose lengths differ by less than this factor have the same scale.
-_ALIKE = 1.5
+_ALIKE = 1.5  # structures whose lengths differ by less than this factor have the same scale
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from kerasgan3d.training.views import View
 
 _FOLDER = resources.files("kerasgan3d.training") / "recipes"
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
-# The architecture of the generator that training starts from, in place of a named one.
-PRETRAINED = "pretrained"
+PRETRAINED = "pretrained"  # the architecture of the generator that training starts from, in place of a named one
 # Recipes of earlier versions, and the settings that replace them.
 _REPLACED = {
     **dict.fromkeys(
@@ -30,8 +29,7 @@ _REPLACED = {
     "lsgan": "`loss` to 'least-squares'",
     "wgan-gp": "`loss` to 'wasserstein'",
     "sn-hinge": "`loss` to 'hinge'",
-    "polish": "`recipe` to 'finetune'",
-    "settle": "`recipe` to 'finetune'",
+    **dict.fromkeys(("polish", "settle"), "`recipe` to 'finetune'"),
 }
 # Settings that accompany a loss where it overrides a recipe's: those of the papers that introduced it.
 _ADAM = {"beta_1": 0.0, "beta_2": 0.99}

@@ -19,6 +19,7 @@ from kerasgan3d.material.statistics import mean_of_crops
 from kerasgan3d.sampling.conditions import Conditions
 
 _CROPS, _EDGE = 48, 64  # crops on which statistics of the data are measured, and their edge in voxels
+_BOXES = (8, 12, 16, 20)  # voxels: edges of the cubes of box moments
 _DECAY = 0.95  # of running means, per update
 _LIMIT = 0.1  # error, in its unit, beyond which the gradient no longer grows
 _SMALL = 1e-6
@@ -40,8 +41,8 @@ class Term:
 
     @classmethod
     def of_data(cls, data: LabelledData, conditions: Conditions | None, stride: int) -> np.ndarray | str:
-        """Return the statistic of the data; or in words why the loss does not apply to them, or to ``conditions``."""
-        raise NotImplementedError
+        """Return the statistic of the data, or in words why the loss does not apply to them or to ``conditions``."""
+        return np.zeros(())
 
     def loss(self, labels: Any, asked: Any, probabilities: Any) -> tuple[Any, Any]:
         """Return the generator's loss, and the error to report: two scalars.
@@ -93,6 +94,8 @@ class Average(Term):
     no longer grows, so that it does not outweigh the critics.
     """
 
+    solid = False  # whether only volumes tell the statistic
+
     def __init__(self, target):
         super().__init__(target)
         self._scale = self.scale(self.target).astype("float32")
@@ -112,6 +115,8 @@ class Average(Term):
     @classmethod
     def of_data(cls, data, conditions, stride):
         """Return the mean over random crops, averaged over equivalent axes."""
+        if cls.solid and data.dimensions == 2:
+            return "slices do not tell it"
         return mean_of_crops(
             data,
             lambda hot: ops.convert_to_numpy(cls.measure(ops.convert_to_tensor(hot[np.newaxis]), False)),
@@ -150,11 +155,16 @@ class TriplePhaseBoundaries(Average):
 class RelativeDiffusivities(Average):
     """Relative diffusivities of the phases along each axis."""
 
+    solid = True
     measure = staticmethod(lambda volumes, periodic: differentiable.relative_diffusivities(volumes))
 
-    @classmethod
-    def of_data(cls, data, conditions, stride):
-        return "slices do not tell it" if data.dimensions == 2 else super().of_data(data, conditions, stride)
+
+class BoxMoments(Average):
+    """How many large bodies the phases have; errors are relative to the data, or to a thousandth if that is more."""
+
+    solid = True
+    measure = staticmethod(lambda volumes, periodic: differentiable.box_moments(volumes, _BOXES, periodic))
+    scale = staticmethod(lambda target: np.maximum(target, 1e-3))
 
 
 class Lattice(Average):
@@ -173,10 +183,6 @@ class Lattice(Average):
 class Ambiguity(Term):
     """Probability that two phases drawn from a voxel's probabilities differ; it is zero in the data."""
 
-    @classmethod
-    def of_data(cls, data, conditions, stride):
-        return np.zeros(())
-
     def loss(self, labels, asked, probabilities):
         error = 1.0 - ops.mean(ops.sum(ops.square(probabilities), axis=-1))
         return error, error
@@ -188,6 +194,7 @@ TERMS: dict[str, type[Term]] = {
     "surface_areas": SurfaceAreas,
     "triple_phase_boundaries": TriplePhaseBoundaries,
     "relative_diffusivities": RelativeDiffusivities,
+    "box_moments": BoxMoments,
     "lattice": Lattice,
     "ambiguity": Ambiguity,
 }
