@@ -7,26 +7,29 @@ import click
 from click.shell_completion import CompletionItem
 
 
-class WholeNumber(click.IntRange):
-    """An integer within bounds, whose message says what it must be."""
+class _Bounded(click.ParamType):
+    """A number whose message says what it must be: ``wanted``, within the bounds of the other base class."""
 
-    def convert(self, value, param, ctx):
-        """Return the integer."""
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter:
-            self.fail(f"must be a whole number{_bounds(self)}. Received: {value}", param, ctx)
-
-
-class RealNumber(click.FloatRange):
-    """A number within bounds, whose message says what it must be."""
+    wanted = ""
 
     def convert(self, value, param, ctx):
         """Return the number."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            self.fail(f"must be a number{_bounds(self)}. Received: {value}", param, ctx)
+            self.fail(f"must be {self.wanted}{_bounds(self)}. Received: {value}", param, ctx)
+
+
+class WholeNumber(_Bounded, click.IntRange):
+    """An integer within bounds."""
+
+    wanted = "a whole number"
+
+
+class RealNumber(_Bounded, click.FloatRange):
+    """A number within bounds."""
+
+    wanted = "a number"
 
 
 def _bounds(kind):
