@@ -47,7 +47,8 @@ def test_the_default_sees_slices_at_two_scales_and_sub_volumes():
 
 def test_fine_tuning_is_the_default_made_shorter_with_rates_that_rise():
     default, recipe = load_recipe("default"), load_recipe("finetune")
-    assert recipe.views == default.views
+    plain = [[replace(view, penalty=1.0) for view in of.views] for of in (recipe, default)]
+    assert plain[0] == plain[1]
     assert 0 < recipe.warmup < recipe.steps < default.steps
 
 
