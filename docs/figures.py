@@ -67,7 +67,7 @@ def draw_training(log, phases, path):
     """Draw the curves of a training log."""
     with open(log, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    columns = {key: [float(row[key]) for row in rows] for key in rows[0]}
+    columns = {key: [float(row[key] or "nan") for row in rows] for key in rows[0]}
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for i, (name, color) in enumerate(zip(phases, ("#23262f", "#4a82b8", "#f0b050"), strict=True)):

@@ -66,13 +66,13 @@ def peers(size, repeats):
     from kerasgan3d import Generator, load_generator
 
     keras.utils.set_random_seed(0)
-    compact = load_generator("nmc-cathode")
-    paper, deep = Generator.from_architecture("paper"), Generator.from_architecture("deep")
+    cathode = load_generator("nmc-cathode")
+    paper, compact = Generator.from_architecture("paper"), Generator.from_architecture("compact")
     ways = {
         PEER: torch_paper(size),
         "paper preset": lambda: paper.sample(size, periodic=True, seed=1),
-        "nmc-cathode (compact)": lambda: compact.sample(size, periodic=True, seed=1),
-        "deep, untrained": lambda: deep.sample(size, periodic=True, seed=1),
+        "compact preset": lambda: compact.sample(size, periodic=True, seed=1),
+        "nmc-cathode": lambda: cathode.sample(size, periodic=True, seed=1),
     }
     for way in ways.values():
         way()
