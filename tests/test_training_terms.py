@@ -37,6 +37,7 @@ averages = pytest.mark.parametrize("name", AVERAGES)
 def _quick(monkeypatch):
     monkeypatch.setattr("kerasgan3d.training.terms._CROPS", 2)
     monkeypatch.setattr("kerasgan3d.training.terms._BOXES", BOXES)
+    monkeypatch.setattr(TERMS["box_moments"], "solid", BOXES[-1])
     monkeypatch.setattr("kerasgan3d.differentiable.diffusivity.STEPS", 6)
 
 
@@ -145,6 +146,7 @@ def test_slices_tell_of_the_axes_that_they_show():
 # ---------------------------------------------------------------- which of them apply
 
 FLAT, TWO = {"labels": structure((20, 20)), "symmetry": Symmetry()}, {"labels": structure(phases=2), "phases": 2}
+SMALL = {"labels": structure((7, EDGE, EDGE))}
 
 
 @pytest.mark.parametrize(
@@ -160,6 +162,7 @@ FLAT, TWO = {"labels": structure((20, 20)), "symmetry": Symmetry()}, {"labels": 
         ("relative_diffusivities", {}, None, None),
         ("box_moments", FLAT, None, "no box moments: slices do not tell it"),
         ("box_moments", {}, None, None),
+        ("box_moments", SMALL, None, "no box moments: volumes as small as these do not tell it"),
         ("lattice", FLAT, None, None),
         ("ambiguity", FLAT, None, None),
     ],

@@ -94,7 +94,7 @@ class Average(Term):
     no longer grows, so that it does not outweigh the critics.
     """
 
-    solid = False  # whether only volumes tell the statistic
+    solid = 0  # voxels per side of the smallest volume that tells the statistic; 0 if slices tell it too
 
     def __init__(self, target):
         super().__init__(target)
@@ -115,8 +115,8 @@ class Average(Term):
     @classmethod
     def of_data(cls, data, conditions, stride):
         """Return the mean over random crops, averaged over equivalent axes."""
-        if cls.solid and data.dimensions == 2:
-            return "slices do not tell it"
+        if cls.solid and (data.dimensions == 2 or data.smallest < cls.solid):
+            return f"{'slices' if data.dimensions == 2 else 'volumes as small as these'} do not tell it"
         return mean_of_crops(
             data,
             lambda hot: ops.convert_to_numpy(cls.measure(ops.convert_to_tensor(hot[np.newaxis]), False)),
@@ -155,14 +155,14 @@ class TriplePhaseBoundaries(Average):
 class RelativeDiffusivities(Average):
     """Relative diffusivities of the phases along each axis."""
 
-    solid = True
+    solid = 1
     measure = staticmethod(lambda volumes, periodic: differentiable.relative_diffusivities(volumes))
 
 
 class BoxMoments(Average):
     """How many large bodies the phases have; errors are relative to the data, or to a thousandth if that is more."""
 
-    solid = True
+    solid = _BOXES[-1]
     measure = staticmethod(lambda volumes, periodic: differentiable.box_moments(volumes, _BOXES, periodic))
     scale = staticmethod(lambda target: np.maximum(target, 1e-3))
 
