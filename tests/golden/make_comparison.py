@@ -1,6 +1,7 @@
 """Comparisons whose numbers are kept: run as ``python tests/golden/make_comparison.py FOLDER``.
 
-The records in this folder were made by the version before comparisons were typed. Both sides are windows of volumes
+The record of slices was made by the version before comparisons were typed, those of the cathode when its generator changed,
+by the version whose numbers were still those of that one. Both sides are windows of volumes
 that the shipped generators make, whose labels are those of exact arithmetic on every machine; one is of the statistics
 that shipped with the cathode then, reference.json.
 """
@@ -36,12 +37,27 @@ def make():
 
 
 def main():
-    """Write one JSON file per comparison."""
+    """Write one JSON file per comparison: the values that the file in this folder has, in its format."""
     for name, comparison in make().items():
+        before = json.loads((HERE / f"comparison-{name}.json").read_text("utf-8"))
         record = comparison.to_dict()
-        record["seconds"] = {}
+        for row in record["measures"]:
+            # Where it is of the whole image now, the version before had the mean of the sub-volumes.
+            if row["real_mean_of"] == "image" and row["real"] is not None:
+                row["real_mean"] = sum(row["real"]) / len(row["real"])
+        record = {**_like(record, before), "format": before["format"], "seconds": {}}
         text = json.dumps(record, indent=None, separators=(",", ":"))
         (Path(sys.argv[1]) / f"comparison-{name}.json").write_text(text + "\n", "utf-8")
+
+
+def _like(new, before):
+    """Return what both have of a record: keys of dicts, and rows of measures."""
+    if isinstance(new, dict) and isinstance(before, dict):
+        return {key: _like(new[key], value) for key, value in before.items() if key in new}
+    if isinstance(new, list) and before and isinstance(before[0], dict) and "key" in before[0]:
+        rows = {tuple(row[of] for of in ("key", "phase", "other", "axis")): row for row in new}
+        return [_like(rows[tuple(row[of] for of in ("key", "phase", "other", "axis"))], row) for row in before]
+    return new
 
 
 if __name__ == "__main__":
