@@ -149,14 +149,14 @@ def box_moments(volumes: Any, edges: Sequence[int], periodic: bool = False) -> A
         edges: Edges of the cubes in voxels, multiples of 4; the cubes begin at multiples of 4.
         periodic: Whether cubes continue on the opposite sides.
     """
-    cells, found = ops.average_pool(volumes, _CELL), []
+    cells, found = ops.average_pool(volumes, _CELL, data_format="channels_last"), []
     for n in (edge // _CELL for edge in edges):
         x = cells
         if periodic:
             for axis in (1, 2, 3):
                 x = sum(ops.roll(x, -shift, axis=axis) for shift in range(n)) / n
         else:
-            x = ops.average_pool(x, n, strides=1)
+            x = ops.average_pool(x, n, strides=1, data_format="channels_last")
         for _ in range(5):
             x = ops.square(x)  # `** 32` would take far longer
         found.append(ops.mean(x, axis=(0, 1, 2, 3)))

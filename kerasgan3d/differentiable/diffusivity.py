@@ -47,7 +47,7 @@ def coarse(volumes):
         volumes: (count, z, y, x, phases); incomplete cubes at the far faces are dropped.
     """
     factor = -(-max(volumes.shape[1:4]) // CELLS)
-    return volumes if factor == 1 else ops.average_pool(volumes, factor)
+    return volumes if factor == 1 else ops.average_pool(volumes, factor, data_format="channels_last")
 
 
 def relative_diffusivities(volumes: Any) -> Any:

@@ -1,9 +1,9 @@
 """Comparisons whose numbers are kept: run as ``python tests/golden/make_comparison.py FOLDER``.
 
-The record of slices was made by the version before comparisons were typed, those of the cathode when its generator changed,
-by the version whose numbers were still those of that one. Both sides are windows of volumes
-that the shipped generators make, whose labels are those of exact arithmetic on every machine; one is of the statistics
-that shipped with the cathode then, reference.json.
+The record of slices was made by the version before comparisons were typed; those of the cathode when its generator
+changed, with code whose numbers were still those of that version. Both sides are windows of volumes that the shipped
+generators make, whose labels are those of exact arithmetic on every machine; one is of the statistics that shipped with
+the cathode then, reference.json.
 """
 
 import json
@@ -54,10 +54,14 @@ def _like(new, before):
     """Return what both have of a record: keys of dicts, and rows of measures."""
     if isinstance(new, dict) and isinstance(before, dict):
         return {key: _like(new[key], value) for key, value in before.items() if key in new}
-    if isinstance(new, list) and before and isinstance(before[0], dict) and "key" in before[0]:
-        rows = {tuple(row[of] for of in ("key", "phase", "other", "axis")): row for row in new}
-        return [_like(rows[tuple(row[of] for of in ("key", "phase", "other", "axis"))], row) for row in before]
+    if isinstance(new, list) and before and isinstance(before[0], dict) and "other" in before[0]:
+        rows = {_place(row): row for row in new}
+        return [_like(rows[_place(row)], row) for row in before]
     return new
+
+
+def _place(row):
+    return row["key"], row["phase"], row["other"], row["axis"]
 
 
 if __name__ == "__main__":
