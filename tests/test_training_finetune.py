@@ -361,19 +361,28 @@ def test_a_generator_that_is_told_fractions_is_told_those_of_the_data(told, scan
 
 
 @pytest.mark.parametrize(
-    ("name", "phases", "start"),
+    ("name", "phases", "start", "told"),
     [
-        ("nmc-cathode", ("pore", "NMC", "CBD"), "(pore/NMC/CBD, 0.398 µm): pore from pore, NMC from NMC, CBD from CBD"),
-        ("sofc-anode", ("pore", "Ni", "YSZ"), "(pore/Ni/YSZ, 0.065 µm): pore from pore, Ni from Ni, YSZ from YSZ"),
+        (
+            "nmc-cathode",
+            ("pore", "NMC", "CBD"),
+            "nmc-cathode (pore/NMC/CBD, 0.398 µm): pore from pore, NMC from NMC, CBD from CBD",
+            "generator, told local volume fractions",
+        ),
+        (
+            "sofc-anode",
+            ("pore", "Ni", "YSZ"),
+            "sofc-anode (pore/Ni/YSZ, 0.065 µm): pore from pore, Ni from Ni, YSZ from YSZ",
+            "generator, not told volume fractions",
+        ),
     ],
 )
-def test_shipped_generators_are_begun_with(tmp_path, tiny, name, phases, start):
+def test_shipped_generators_are_begun_with(tmp_path, tiny, name, phases, start, told):
     write(Volume(blocks(3, 9), phases, 0.4), tmp_path / "scan.tif")
     recipe = tiny.with_changes(size=32, steps=1)
     text = kerasgan3d.finetune(name, tmp_path / "scan.tif", tmp_path / "run", recipe=recipe, dry_run=True)
-    assert f"{name} {start}" in text
-    told = kerasgan3d.load_generator(name).conditions is not None
-    assert ("told local volume fractions" if told else "not told volume fractions") in text
+    assert start in text
+    assert told in text
 
 
 @pytest.mark.parametrize(

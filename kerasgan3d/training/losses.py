@@ -10,8 +10,7 @@ from typing import Any
 
 from keras import ops
 
-# A function of data that returns the gradient of a critic at them.
-Slopes = Callable[[Any], Any]
+Slopes = Callable[[Any], Any]  # a function of data that returns the gradient of a critic at them
 _FAR = 40.0  # logits beyond which a factor stops growing; up to there the generator's gradient does not saturate
 
 
@@ -50,8 +49,8 @@ class RelativisticLoss(Loss):
         return -ops.exp(ops.clip(real - fake, -_FAR, _FAR))
 
 
-class LogisticLoss(Loss):
-    """Non-saturating cross-entropy with label 1 for real and 0 for generated data (Goodfellow et al. 2014).
+class LabelLoss(Loss):
+    """A loss with labels for real and generated data.
 
     Args:
         smoothing: One-sided label smoothing: the label of real data is 1 - smoothing (Salimans et al., NeurIPS 2016).
@@ -59,6 +58,10 @@ class LogisticLoss(Loss):
 
     def __init__(self, smoothing: float = 0.0):
         self.smoothing = smoothing
+
+
+class LogisticLoss(LabelLoss):
+    """Non-saturating cross-entropy with label 1 for real and 0 for generated data (Goodfellow et al. 2014)."""
 
     def critic(self, real: Any, fake: Any) -> Any:
         smooth = self.smoothing
@@ -84,11 +87,8 @@ class WassersteinLoss(Loss):
         return -ops.ones_like(fake)
 
 
-class LeastSquaresLoss(Loss):
+class LeastSquaresLoss(LabelLoss):
     """Least squares: (D(real) - 1)^2 / 2 + D(fake)^2 / 2, and (D(fake) - 1)^2 / 2 (Mao et al., ICCV 2017, eq. 9)."""
-
-    def __init__(self, smoothing: float = 0.0):
-        self.smoothing = smoothing
 
     def critic(self, real: Any, fake: Any) -> Any:
         return 0.5 * ops.mean(ops.square(real - (1.0 - self.smoothing)) + ops.square(fake))
@@ -114,7 +114,7 @@ LOSSES: dict[str, type[Loss]] = {
     "least-squares": LeastSquaresLoss,
     "hinge": HingeLoss,
 }
-SMOOTHED = ("logistic", "least-squares")  # losses in which the label of real data can be smoothed
+SMOOTHED = tuple(name for name, loss in LOSSES.items() if issubclass(loss, LabelLoss))  # losses with labels
 
 
 def r1(real: Any, fake: Any, shares: Any, slopes: Slopes) -> Any:

@@ -182,6 +182,7 @@ def train(
         OSError: if a file cannot be read or written.
     """
     check_room(output := Path(output), settings.get("resume", True))
+    check_settings()
     of_data, of_recipe, options = _sorted(settings)
     recipe = _with_architecture(load_recipe(recipe), of_recipe.pop("architecture", None), pretrained)
     recipe = recipe.with_changes(**of_recipe)
@@ -192,7 +193,6 @@ def train(
     material = Material(data, symmetry, **of_data)
     plan = _plan(material, recipe, source, options)
     check_folder(output)
-    check_settings()
     if options.dry_run:
         plan, resuming = _planned(plan, output, options)
         return plan.describe(output, output / LOG, resuming)

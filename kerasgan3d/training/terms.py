@@ -41,7 +41,7 @@ class Term:
 
     @classmethod
     def of_data(cls, data: LabelledData, conditions: Conditions | None, stride: int) -> np.ndarray | str:
-        """Return the statistic of the data, or in words why the loss does not apply to them or to ``conditions``."""
+        """Return the statistic of the data, zero by default; or why the loss does not apply to data or conditions."""
         return np.zeros(())
 
     def loss(self, labels: Any, asked: Any, probabilities: Any) -> tuple[Any, Any]:
