@@ -15,7 +15,8 @@ HEAD = """\
 The benchmarks ran on two cores of a server processor with 24 GiB of memory and no GPU: on an AMD EPYC, unless a
 section names another. Ratios are medians over the repeats of one run, which times both sides one after the other. The
 commands below measure the figures again (`pip install '.[peers]'` installs the other tools), and
-`python docs/benchmarks.py` makes this page from the files in `docs/benchmarks`.
+`python docs/benchmarks.py` makes this page from the files in `docs/benchmarks`. Only the table of sampling speeds was
+measured with version 2 of `nmc-cathode`; the others are of version 1.
 """
 
 
