@@ -26,7 +26,7 @@ def script(name):
 @pytest.mark.filterwarnings("ignore")
 def test_a_generated_cathode_discharges(capsys):
     pytest.importorskip("pybamm", reason="PyBaMM is not installed")
-    time, voltage = script("discharge").main(32, 0.05)
+    time, voltage = script("discharge").main(48, 0.05)  # one particle can fill a volume of 32³
     assert time[-1] == pytest.approx(180)
     assert 3 < voltage[-1] < voltage[0] < 4.3
     assert "Through-plane axis: z. Pore: pore. Active material: NMC." in capsys.readouterr().out
