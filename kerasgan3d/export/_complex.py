@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -15,10 +16,12 @@ from kerasgan3d.checks import cores
 # Steps of a smoothing pass (Taubin, SIGGRAPH 1995, 351-358). With Taubin's longer step back no shape shrinks; a
 # slightly shorter one leaves less of the voxel stairs, and `with_volumes` undoes the shrinkage.
 _FORTH, _BACK = 0.6, -0.5
-_STEPS = 6  # of Newton's method; two or three are enough
+_STEPS = 12  # of Newton's method; three or four are enough
 _CLOSE = 1e-7
+_LESS = 0.1  # of what is missing is left after a step; else slopes are those of new places
 _MARGIN = 0.1  # voxels: less than the distance of any point from a face of the box in which it does not lie
 _PIECE = 1 << 16  # simplices or points at a time
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,24 +66,22 @@ class Complex:
         found = np.empty(self.triangles.shape)
 
         def work(part: slice) -> None:
-            a, b, c = points.take(self.triangles[part].T, axis=0)
-            (ax, ay, az), (bx, by, bz) = (b - a).T, (c - a).T
-            found[part] = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
+            found[part] = np.stack(_normals(points, self.triangles[part])[1], axis=1)
 
         in_pieces(work, len(found))
         return found
 
-    def volumes(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    def volumes(self, points: np.ndarray) -> np.ndarray:
         """Return by label the volume that the surface of a phase encloses."""
-        parts = np.empty(len(normals))
-
-        def work(part: slice) -> None:
-            first = points.take(self.triangles[part, 0], axis=0)
-            parts[part] = np.einsum("ij,ij->i", first, normals[part]) / 6
-
-        in_pieces(work, len(parts))
         labels = 2 + int(max(self.inside.max(), self.outside.max()))  # from beyond the box on
-        return (np.bincount(self.inside + 1, parts, labels) - np.bincount(self.outside + 1, parts, labels))[1:]
+
+        def work(part: slice) -> np.ndarray:
+            first, normal = _normals(points, self.triangles[part])
+            parts = sum(along * across for along, across in zip(first.T, normal, strict=True)) / 6
+            sides = (np.bincount(side[part] + 1, parts, labels) for side in (self.inside, self.outside))
+            return np.subtract(*sides)
+
+        return sum(in_pieces(work, len(self.triangles)))[1:]
 
     def renumbered(self, simplices: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, tuple[np.ndarray, ...]]]:
         """Return the points of simplices, and the simplices and pairs renumbered to these points, -1 if absent.
@@ -107,11 +108,18 @@ def pieces(count: int) -> list[slice]:
     return [slice(start, min(start + _PIECE, count)) for start in range(0, count, _PIECE)]
 
 
-def in_pieces(work: Callable[[slice], None], count: int) -> None:
-    """Call a function with slices of `count` things, in threads."""
+def in_pieces(work: Callable[[slice], _Found], count: int) -> list[_Found]:
+    """Call a function with slices of `count` things, in threads, and return what it returns."""
     parts = pieces(count)
     with ThreadPoolExecutor(max(1, min(cores(), len(parts)))) as pool:
-        list(pool.map(work, parts))
+        return list(pool.map(work, parts))
+
+
+def _normals(points, triangles):
+    """Return the first points of triangles, (triangles, 3), and the three coordinates of their normals."""
+    a, b, c = points.take(triangles.T, axis=0)
+    (ax, ay, az), (bx, by, bz) = (b - a).T, (c - a).T
+    return a, (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
 
 
 def smoothed(complex_: Complex, points: np.ndarray, passes: int) -> np.ndarray:
@@ -187,32 +195,41 @@ def with_volumes(complex_: Complex, points: np.ndarray, volumes: np.ndarray) -> 
         volumes: Volume of each phase by label, in voxels.
     """
     present = [label for label in np.flatnonzero(volumes).tolist() if (complex_.inside == label).any()]
-    contacts = list(_contacts(complex_))
-    slopes, between = np.empty((len(present), *points.shape)), np.empty(len(points))
+    before, ways = np.inf, None
     for _ in range(_STEPS):
-        normals = complex_.normals(points)
-        missing = volumes[present] - complex_.volumes(points, normals)[present]  # which ends with the last label
-        if np.abs(missing).max() < _CLOSE * volumes.sum():
+        missing = volumes[present] - complex_.volumes(points)[present]  # which ends with the last label
+        most = np.abs(missing).max()
+        if most < _CLOSE * volumes.sum():
             break
-        slopes.fill(0)
-        between.fill(0)
-        for pair, chosen, shares, corners in contacts:
-            sums = corners @ _turned(normals, chosen, shares)
-            between += sums[:, 3]
-            for label, add in zip(pair, (np.add, np.subtract), strict=True):
-                if label in present:
-                    own = slopes[present.index(label)]
-                    add(own, sums[:, :3], out=own)
-        slopes *= ~complex_.fixed
-        # Each length moves points by its slopes over the area around them.
-        root = np.sqrt(np.maximum(between, 1e-12))[:, np.newaxis]
-        slopes /= root
-        flat = slopes.reshape(len(present), -1)
-        lengths = np.linalg.lstsq(flat @ flat.T, missing, rcond=1e-9)[0]
-        by = (lengths @ flat).reshape(points.shape)
+        if ways is None or most > _LESS * before:
+            ways, root = _ways(complex_, points, present)
+            products = ways @ ways.T
+        before, lengths = most, np.linalg.lstsq(products, missing, rcond=1e-9)[0]
+        by = (lengths @ ways).reshape(points.shape)
         by /= root
         points = complex_.moved(points, by)
     return points
+
+
+def _ways(complex_, points, present):
+    """Return how points are moved by a length of each phase: its volume's slopes over the area around them.
+
+    Returns:
+        The slopes over the root of the area, (phases, coordinates), and that root, (points, 1).
+    """
+    normals = complex_.normals(points)
+    slopes, between = np.zeros((len(present), *points.shape)), np.zeros(len(points))
+    for pair, chosen, shares, corners in _contacts(complex_):
+        sums = corners @ _turned(normals, chosen, shares)
+        between += sums[:, 3]
+        for label, add in zip(pair, (np.add, np.subtract), strict=True):
+            if label in present:
+                own = slopes[present.index(label)]
+                add(own, sums[:, :3], out=own)
+    slopes *= ~complex_.fixed
+    root = np.sqrt(np.maximum(between, 1e-12))[:, np.newaxis]
+    slopes /= root
+    return slopes.reshape(len(present), -1), root
 
 
 def _turned(normals, chosen, shares):

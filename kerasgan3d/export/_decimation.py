@@ -36,7 +36,7 @@ def decimated(complex_: Complex, points: np.ndarray, counted: np.ndarray, wanted
         counted: Mask of the triangles that are counted: bool (triangles,).
         wanted: Wanted number of counted triangles.
     """
-    ring, volumes = _Ring(complex_), complex_.volumes(points, complex_.normals(points))
+    ring, volumes = _Ring(complex_), complex_.volumes(points)
     quadrics = _quadrics(ring, points)
     banned = np.zeros(0, np.int64)
     kinds = counted.astype(np.int64)
@@ -51,7 +51,7 @@ def decimated(complex_: Complex, points: np.ndarray, counted: np.ndarray, wanted
         banned = np.union1d(banned, sources[bad] * len(points) + targets[bad])
         sources, targets = sources[~bad], targets[~bad]
         joined, kept = ring.joined(sources, targets)
-        if (np.abs(joined.volumes(points, joined.normals(points)) - volumes) > _LOST * volumes).any():
+        if (np.abs(joined.volumes(points) - volumes) > _LOST * volumes).any():
             break
         ring, kinds = _Ring(joined), kinds[kept]
         np.add.at(quadrics, targets, quadrics[sources])

@@ -190,18 +190,23 @@ def _numbered(points, keys, count):
 def _positions(numbers, places):
     """Return points (n, 3) x, y, z from their numbers, and which coordinates are those of a face of the box."""
     shape = tuple(map(len, places))
-    index = np.unravel_index(numbers // _STEPS, shape)
-    ways = [numbers >> 6 & 7, numbers >> 3 & 7, numbers & 7]
-    count = 1 + sum((way > 0).astype(float) for way in ways)
     points, fixed = np.empty((len(numbers), 3)), np.empty((len(numbers), 3), bool)
-    for axis in range(3):
-        bits = [way >> (2 - axis) & 1 for way in ways]
-        total = places[axis][index[axis]]
-        for way, bit in zip(ways, bits, strict=True):
-            total = total + np.where(way > 0, places[axis][np.minimum(index[axis] + bit, shape[axis] - 1)], 0)
-        points[:, 2 - axis] = total / count
-        within = bits[0] | bits[1] | bits[2]
-        fixed[:, 2 - axis] = ((index[axis] == 0) & (within == 0)) | (index[axis] == shape[axis] - 1)
+
+    def work(part: slice) -> None:
+        place, way = np.divmod(numbers[part], _STEPS)
+        index = np.unravel_index(place, shape)
+        ways = [way >> 6 & 7, way >> 3 & 7, way & 7]
+        count = 1 + sum((way > 0).astype(float) for way in ways)
+        for axis in range(3):
+            bits = [way >> (2 - axis) & 1 for way in ways]
+            total = places[axis][index[axis]]
+            for way, bit in zip(ways, bits, strict=True):
+                total = total + np.where(way > 0, places[axis][np.minimum(index[axis] + bit, shape[axis] - 1)], 0)
+            points[part, 2 - axis] = total / count
+            within = bits[0] | bits[1] | bits[2]
+            fixed[part, 2 - axis] = ((index[axis] == 0) & (within == 0)) | (index[axis] == shape[axis] - 1)
+
+    in_pieces(work, len(numbers))
     return points, fixed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage, sparse
 
-from kerasgan3d.checks import Periodic, check_count, check_number
+from kerasgan3d.checks import Periodic, check_count, check_number, cores
 from kerasgan3d.files import replacing
 from kerasgan3d.metrics._check import check_phase, require_voxel_size
 from kerasgan3d.metrics._halo import check_image, with_halo
@@ -244,17 +245,36 @@ def _flooded(levels, seeds, periodic, reach):
 
 def _squared_distances(mask, periodic):
     """Return the squares of distances to what is outside the mask, across periodic faces too: int64, voxels²."""
-    half = max(mask.shape) // 2
-    reach = min(16, half)
-    while True:
-        around, own = with_halo(mask, periodic, reach)
-        nearest = ndimage.distance_transform_edt(around, return_distances=False, return_indices=True)
-        places = np.indices(around.shape, np.int32, sparse=True)
-        offsets = [(there - here)[own].astype(np.int64) for there, here in zip(nearest, places, strict=True)]
-        found = np.add.reduce([offset**2 for offset in offsets])
-        if not any(periodic) or (needed := min(math.ceil(math.sqrt(found.max())), half)) <= reach:
-            return found
-        reach = needed  # beyond what was looked at, something may be nearer
+    reach = _reach(mask)
+    around, own = with_halo(mask, periodic, min(reach, max(mask.shape) // 2))  # half a period: the next is no nearer
+    found = np.empty(mask.shape, np.int64)
+    slabs = max(1, min(cores(), len(mask) // reach))
+    ends = np.linspace(0, len(mask), slabs + 1).astype(int)
+
+    def work(start: int, stop: int) -> None:
+        first, last = start + own[0].start, stop + own[0].start
+        low = max(first - reach, 0)
+        slab = around[low : last + reach]
+        nearest = ndimage.distance_transform_edt(slab, return_distances=False, return_indices=True)
+        inner = (slice(first - low, last - low), *own[1:])
+        places = np.indices(slab.shape, np.int32, sparse=True)
+        found[start:stop] = sum((there - here)[inner] ** 2 for there, here in zip(nearest, places, strict=True))
+
+    with ThreadPoolExecutor(slabs) as pool:
+        list(pool.map(work, ends[:-1], ends[1:]))
+    return found
+
+
+def _reach(mask):
+    """Return a number of voxels that no distance to what is outside the mask exceeds, by few in most images.
+
+    Of cubes of four voxels, those that lie in the mask as a whole are that far from the others: two voxels are further
+    apart than their cubes by at most three steps along each axis.
+    """
+    edges = [(size + 3) // 4 for size in mask.shape]
+    padded = np.pad(mask, [(0, 4 * edge - size) for edge, size in zip(edges, mask.shape, strict=True)], "edge")
+    cubes = padded.reshape([n for edge in edges for n in (edge, 4)]).all(axis=tuple(range(1, 2 * mask.ndim, 2)))
+    return math.ceil(4 * ndimage.distance_transform_edt(cubes).max() + 3 * math.sqrt(mask.ndim))
 
 
 def _seeds(distance, squares, periodic, depth):
@@ -290,14 +310,19 @@ def _seeds(distance, squares, periodic, depth):
 
 def _passes(slopes, squares, periodic):
     """List passes between slopes, the highest first, that connect without a circle: (level, one, other)."""
-    count, above, met = int(slopes.max()) + 1, int(squares.max()) + 1, []
-    for shift in np.eye(slopes.ndim, dtype=int):
+    count, above = int(slopes.max()) + 1, int(squares.max()) + 1
+
+    def met(shift):
+        """Return a number for each pair of slopes and level at which they meet, smaller at a higher level."""
         here, there = _neighbours(slopes, shift, periodic)
         meet = (here != there) & (here >= 0) & (there >= 0)
         one, other = np.sort([here[meet], there[meet]], axis=0)
         level = np.minimum(*(side[meet] for side in _neighbours(squares, shift, periodic)))
-        met.append((one * count + other) * (above + 1) + above - level)
-    pairs, below = np.divmod(np.unique(np.concatenate(met)), above + 1)
+        return np.unique((one * count + other) * (above + 1) + above - level)
+
+    with ThreadPoolExecutor(cores()) as pool:
+        found = list(pool.map(met, np.eye(slopes.ndim, dtype=int)))
+    pairs, below = np.divmod(np.unique(np.concatenate(found)), above + 1)
     pairs, highest = np.unique(pairs, return_index=True)
     graph = sparse.csr_array((below[highest], np.divmod(pairs, count)), (count, count))
     tree = sparse.csgraph.minimum_spanning_tree(graph).tocoo()
@@ -341,19 +366,24 @@ def _measured(labels, checked, size):
     """Return the Particles of labels."""
     count, dimensions = int(labels.max()), labels.ndim
     voxels = np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(float)
-    crossings, contact = np.zeros(count + 1), np.zeros((count + 1, checked.phases))
-    for shift in _directions(dimensions):
+
+    def changes(shift):
+        """Return the changes between neighbours at a displacement that count for each, and the contacts of faces."""
         here, there = _neighbours(labels, shift, checked.periodic)
         unlike = here != there
         along = int(np.count_nonzero(shift))
         # Lines along a direction have one voxel's volume per step: their density is the step over it.
         weight = _SHARES[dimensions][along] / math.sqrt(along)
-        beyond = _neighbours(checked.labels, shift, checked.periodic) if along == 1 else None
-        for side, one in enumerate((here, there)):
-            counted = one[unlike]
-            crossings += weight * np.bincount(counted, minlength=count + 1)
-            if beyond is not None:
-                np.add.at(contact, (counted, beyond[1 - side][unlike]), 1)
+        sides = [one[unlike] for one in (here, there)]
+        contacts = np.zeros((count + 1, checked.phases))
+        if along == 1:
+            beyond = (one[unlike] for one in _neighbours(checked.labels, shift, checked.periodic)[::-1])
+            for side, phase in zip(sides, beyond, strict=True):
+                np.add.at(contacts, (side, phase), 1)
+        return weight * sum(np.bincount(side, minlength=count + 1) for side in sides), contacts
+
+    with ThreadPoolExecutor(cores()) as pool:
+        crossings, contact = (sum(parts) for parts in zip(*pool.map(changes, _directions(dimensions)), strict=True))
     # The mean of |cos| over all directions is 1/2 in space, 2 / pi in the plane.
     surface = (2 if dimensions == 3 else math.pi / 2) * crossings[1:]
     ball = math.pi ** (1 / 3) * (6 * voxels) ** (2 / 3) if dimensions == 3 else 2 * np.sqrt(math.pi * voxels)
