@@ -81,7 +81,7 @@ class Complex:
             sides = (np.bincount(side[part] + 1, parts, labels) for side in (self.inside, self.outside))
             return np.subtract(*sides)
 
-        return sum(in_pieces(work, len(self.triangles)))[1:]
+        return np.add.reduce(in_pieces(work, len(self.triangles)))[1:]
 
     def renumbered(self, simplices: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, tuple[np.ndarray, ...]]]:
         """Return the points of simplices, and the simplices and pairs renumbered to these points, -1 if absent.

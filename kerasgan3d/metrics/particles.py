@@ -383,7 +383,7 @@ def _measured(labels, checked, size):
         return weight * sum(np.bincount(side, minlength=count + 1) for side in sides), contacts
 
     with ThreadPoolExecutor(cores()) as pool:
-        crossings, contact = (sum(parts) for parts in zip(*pool.map(changes, _directions(dimensions)), strict=True))
+        crossings, contact = (np.add.reduce(parts) for parts in zip(*pool.map(changes, _directions(dimensions)), strict=True))
     # The mean of |cos| over all directions is 1/2 in space, 2 / pi in the plane.
     surface = (2 if dimensions == 3 else math.pi / 2) * crossings[1:]
     ball = math.pi ** (1 / 3) * (6 * voxels) ** (2 / 3) if dimensions == 3 else 2 * np.sqrt(math.pi * voxels)
