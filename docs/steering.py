@@ -2,8 +2,8 @@
 
 ``blends`` draws a walk from one seed to another and a volume that one seed's structure becomes another's in, measures
 how much changes from frame to frame, and compares volumes at t = 0.5 with ordinary ones. ``tune`` tunes a generator,
-measures what came of it on windows of other seeds, and draws both sides; with ``--folder`` an interrupted one goes on,
-and ``--target`` says what to instead.
+measures what came of it on windows of other seeds, and draws both sides, for each target alone; with ``--folder`` an
+interrupted one goes on, and ``--target`` says what to instead.
 
 ``search`` says how far the best of many windows lies from their mean; with ``--folder`` an interrupted one goes on.
 
@@ -34,7 +34,7 @@ from kerasgan3d.steering.targets import as_targets
 
 DOCS = Path(__file__).resolve().parent
 IMAGES, PAGE, TABLE = DOCS / "images", DOCS / "steering.md", DOCS / "steering-blends.csv"
-TUNED, TUNED_TABLE = IMAGES / "tuned.png", DOCS / "steering-tuned.csv"
+TUNED_TABLE = DOCS / "steering-tuned.csv"
 SOUGHT = ("D_rel.pore.z>+0%", "ssa.NMC>+0%")  # the window that exceeds means by most
 WANTED, KEPT = ("D_rel.pore=+15%", "interface.NMC.pore=+10%"), "volume_fraction"
 SHARES = (0.05, 0.1, 0.15)  # by which what is wanted is to change, where its cost is told from gradients
@@ -60,39 +60,59 @@ def main(what, real, name, count, size, folder, target):
         blends(name, count or 100, size or 64)
 
 
-def tuned(name, wanted, count, size, folder):
-    """Tune, draw, and write what was measured."""
+def tuned(name, wishes, count, size, folder):
+    """Tune to each wish alone, draw, and write what was measured."""
+    lines, texts = [("wish", "what", "unit", "before", "after", "change in %", "deviation of one window")], []
     with tempfile.TemporaryDirectory() as temporary:
-        out = folder or Path(temporary) / "tuned"
-        found = tune(name, wanted, out, keep=KEPT, size=size, count=count, overwrite=True, say=print)
-        sides = load_generator(name), load_generator(found)
-    slices = [
-        (title, generator.sample((1, 192, 192), seed=FIRST).labels[0])
-        for title, generator in zip((name, "tuned"), sides, strict=True)
-    ]
-    render_slices(slices, sides[0].phases, sides[0].voxel_size, TUNED)
+        for wish in wishes:
+            out = Path(folder or temporary) / f"tuned-{measure_of(wish)}"
+            out.parent.mkdir(parents=True, exist_ok=True)
+            found = tune(name, wish, out, keep=KEPT, size=size, count=count, overwrite=True, say=print)
+            rows = tuned_rows(found)
+            draw_tuned(name, found, wish)
+            lines += [(wish, *row) for row in rows]
+            texts.append(tuned_text(name, wish, found, rows))
+    write(TUNED_TABLE, lines)
+    put(PAGE, "docs/steering.py tune", "\n".join(texts))
+
+
+def measure_of(wish):
+    """The measure that a wish is of."""
+    return wish.split("=")[0]
+
+
+def tuned_rows(found):
+    """What was wanted and kept, and shapes, before and after, as texts."""
     measures = [(row.target, row.unit, row.before, row.after, f"{row.before_std:.4g}") for row in found.measures]
     shapes = [(shape, *values.values(), "") for shape, values in found.shapes.items() if None not in values.values()]
-    rows = [
+    return [
         (what, unit, f"{a:.4g}", f"{b:.4g}", f"{100 * (b / a - 1):+.1f}" if a else "", deviation)
         for what, unit, a, b, deviation in (*measures, *shapes)
     ]
-    write(TUNED_TABLE, [("what", "unit", "before", "after", "change in %", "deviation of one window"), *rows])
-    put(PAGE, "docs/steering.py tune", tuned_text(name, wanted, found, rows))
 
 
-def tuned_text(name, wanted, found, rows):
+def draw_tuned(name, found, wish):
+    """Draw a slice of the same seed before and after."""
+    sides = load_generator(name), load_generator(found)
+    slices = [
+        (title, generator.sample((1, 192, 192), seed=FIRST).labels[0])
+        for title, generator in zip((name, f"tuned: {wish}"), sides, strict=True)
+    ]
+    render_slices(slices, sides[0].phases, sides[0].voxel_size, IMAGES / f"tuned-{measure_of(wish)}.png")
+
+
+def tuned_text(name, wish, found, rows):
     """What was wanted and what came of it, as a table, and what it cost."""
     score, error = (100 * found.classifier[key] for key in ("score", "standard_error"))
     lines = [
-        f"`{name}` tuned to {' and '.join(wanted)} at unchanged fractions, judged by {found.count} windows of "
+        f"`{name}` tuned to {wish} at unchanged fractions, judged by {found.count} windows of "
         f"{found.size[0]}³ voxels of other seeds: |m|²/2 is {found.cost:.3g} per lattice point, and a classifier tells "
         f"slices of both apart in {score:.0f} ± {error:.0f} % of the cases, 50 % by chance. "
         f"All that was measured: [{TUNED_TABLE.name}]({TUNED_TABLE.name}).\n",
         "| what | unit | before | after | change, % | deviation of one window |",
         "|---|---|---|---|---|---|",
         *(f"| {' | '.join(row)} |" for row in rows[: len(found.measures)]),
-        f"\n![A slice of the source and of the tuned generator](images/{TUNED.name})\n",
+        f"\n![A slice of the source and of the tuned generator](images/tuned-{measure_of(wish)}.png)\n",
         "*The same seed, before and after.*",
     ]
     return "\n".join(lines) + "\n"
@@ -137,7 +157,7 @@ def gradients(name, count, size):
     (measures, channels), each over half of so many volumes; and count and size.
     """
     generator = load_generator(name)
-    moved, names = Shifted(generator), [*(wish.split("=")[0] for wish in WANTED)]
+    moved, names = Shifted(generator), [*map(measure_of, WANTED)]
     names += [f"fraction.{phase}" for phase in generator.phases[:-1]]
     slopes = Slopes(moved, as_targets([f"{each}=1" for each in names], generator.phases, generator.voxel_size))
     jobs = [generator.job(size, periodic=True, seed=FIRST + i) for i in range(count)]
@@ -163,7 +183,7 @@ def reach_text(name, one, other, count, size):
         alike = cosine(across_of(one[i], one[n:]), across_of(other[i], other[n:]))
         costs = " | ".join(f"{(share / length) ** 2 / 2:.2g}" for share in SHARES)
         told = f"{cosine(rows[i], rows[n]):.3f} | {alike:.2f} | {length:.3f}"
-        lines.append(f"| {wish.split('=')[0]} | {told} | {costs} |")
+        lines.append(f"| {measure_of(wish)} | {told} | {costs} |")
     return "\n".join(lines) + "\n"
 
 
@@ -229,7 +249,8 @@ def blends_text(rows, count, size):
     few = sum(float(row[-1]) < 0.05 for row in rows)
     lines = [
         f"Of {len(rows)} values measured of {count} volumes of {size}³ voxels at t = 0.5 and of {count} ordinary ones, "
-        f"{few} differ with p < 0.05 (Welch's t-test); one in twenty would by chance. "
+        f"{few or 'none'} of these {'differs' if few < 2 else 'differ'} with p < 0.05 (Welch's t-test); one in twenty "
+        "would by chance. "
         f"[{TABLE.name}]({TABLE.name}) lists all of them.\n",
         "| measure | of | ordinary | t = 0.5 | standard deviation | p |",
         "|---|---|---|---|---|---|",
@@ -249,7 +270,8 @@ def extend(name, real, count, size, fits):
     scan = Volume.load(real, phases=generator.phases, voxel_size=generator.voxel_size)
     block = scan[:size, :size, :size]
     reports, halves = continued(generator, block, count, fits)
-    text = joint_text(reports, size) + "\n" + halves_text(generator, block, halves)
+    text = joint_text(reports, size) + "\n" + layers_text(generator, scan, size)
+    text += "\n" + halves_text(generator, block, halves)
     text += "\n" + closed(generator, block, fits)
     print(text)
     put(PAGE, "docs/steering.py extend", text)
@@ -297,6 +319,21 @@ def joint_text(reports, size):
             f"{beyond} of {len(rows)} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def layers_text(generator, scan, size):
+    """How much volume fractions of the scan's own layers scatter, in words."""
+    thick = generator.stride
+    places = [range(0, n - edge + 1, edge) for n, edge in zip(scan.shape, (size, size, thick), strict=True)]
+    layers = [
+        scan.labels[z : z + size, y : y + size, x : x + thick] for z in places[0] for y in places[1] for x in places[2]
+    ]
+    shares = np.array([np.bincount(layer.ravel(), minlength=len(generator.phases)) / layer.size for layer in layers])
+    told = ", ".join(f"{phase} {d:.3f}" for phase, d in zip(generator.phases, shares.std(0, ddof=1), strict=True))
+    return (
+        f"Volume fractions at the joint are those of {thick} voxels. In {len(layers)} layers of the scan of "
+        f"{size} × {size} × {thick} voxels, they have standard deviations of {told}.\n"
+    )
 
 
 def halves_text(generator, block, halves):
@@ -356,5 +393,5 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, help="volumes: 100 of blends, 1000 to search, 96 of gradients, 16 to tune")
     parser.add_argument("--size", type=int, help="voxels: 64 of blends and to search, 48 of gradients, 96 to tune")
     parser.add_argument("--folder", type=Path, help="where what was searched, tuned or fitted is kept")
-    parser.add_argument("--target", action="append", help="to tune to, as often as wanted; else those of the page")
+    parser.add_argument("--target", action="append", help="to tune to, each alone; else those of the page")
     main(**vars(parser.parse_args()))
