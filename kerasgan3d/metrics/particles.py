@@ -294,13 +294,18 @@ def _seeds(distance, squares, periodic, depth):
     heights = squares * squares.size + np.arange(squares.size).reshape(squares.shape)
     modes = ["wrap" if wraps else "nearest" for wraps in periodic]
     up = np.maximum.reduce([ndimage.maximum_filter1d(heights, 3, axis, mode=mode) for axis, mode in enumerate(modes)])
-    up = up.ravel() % squares.size
+    mask = squares > 0
+    inside = np.flatnonzero(mask)
+    places = np.empty(mask.size, np.intp)
+    places[inside] = np.arange(len(inside))
+    up = places[up.ravel()[inside] % mask.size]
     while not np.array_equal(further := up[up], up):
         up = further
-    mask = squares > 0
-    tops, numbers = np.unique(up[mask.ravel()], return_inverse=True)
+    own = np.flatnonzero(up == np.arange(len(up)))
+    tops, numbers = inside[own], np.empty(len(up), np.intp)
+    numbers[own] = np.arange(len(own))
     slopes = np.full(mask.shape, -1)
-    slopes[mask] = numbers
+    slopes[mask] = numbers[up]
     levels = distance.ravel()[tops]
     highest, stands, entries = _connected(levels, _passes(slopes, squares, periodic), depth)
     numbers = np.where(stands, np.cumsum(stands), 0)[highest]
@@ -383,7 +388,9 @@ def _measured(labels, checked, size):
         return weight * sum(np.bincount(side, minlength=count + 1) for side in sides), contacts
 
     with ThreadPoolExecutor(cores()) as pool:
-        crossings, contact = (np.add.reduce(parts) for parts in zip(*pool.map(changes, _directions(dimensions)), strict=True))
+        crossings, contact = (
+            np.add.reduce(parts) for parts in zip(*pool.map(changes, _directions(dimensions)), strict=True)
+        )
     # The mean of |cos| over all directions is 1/2 in space, 2 / pi in the plane.
     surface = (2 if dimensions == 3 else math.pi / 2) * crossings[1:]
     ball = math.pi ** (1 / 3) * (6 * voxels) ** (2 / 3) if dimensions == 3 else 2 * np.sqrt(math.pi * voxels)
@@ -428,7 +435,9 @@ def _moments(labels, voxels, periodic):
     offsets = np.where(periodic, (offsets + shape // 2) % shape - shape // 2, offsets)
     means = np.stack([np.bincount(numbers, part, count) for part in offsets.T], axis=1) / voxels[:, None]
     rest = offsets - means[numbers]
-    second = np.array([[np.bincount(numbers, a * b, count) / voxels for b in rest.T] for a in rest.T])
+    second, rest = np.empty((labels.ndim, labels.ndim, count)), np.ascontiguousarray(rest.T)
+    for i, j in itertools.combinations_with_replacement(range(labels.ndim), 2):
+        second[i, j] = second[j, i] = np.bincount(numbers, rest[i] * rest[j], count) / voxels
     # A voxel is a cube: 1/12 along each axis.
     values, vectors = np.linalg.eigh(np.moveaxis(second, -1, 0) + np.eye(labels.ndim) / 12)
     return (firsts + means + 0.5) % shape, np.sqrt((labels.ndim + 2) * values[:, ::-1]), vectors[:, :, -1]

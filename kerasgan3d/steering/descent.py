@@ -49,12 +49,12 @@ def descend(
     """Go from a mean of the noise towards the targets, by Gauss-Newton steps within a radius that adapts.
 
     Each goes towards the smallest mean for which all targets hold, if what they are of changed along its gradients.
-    Gradients of other volumes than those that are measured are right but for their noise; how much a step changed
-    corrects them along that step (Broyden, Math. Comp. 19, 1965, 577).
+    Gradients of other volumes than those that are measured are right but for their noise, so those of all places so
+    far are averaged; how much a step changed corrects them along that step (Broyden, Math. Comp. 19, 1965, 577).
 
     Args:
         values: From m to what targets are of.
-        slopes: From m and these values to their gradients, (targets, channels).
+        slopes: From m and these values to their gradients, (targets, channels), with other noise at each call.
         targets: Not relative.
         m: Where to begin.
         steps: At most so many steps.
@@ -65,7 +65,7 @@ def descend(
     radius, found = _RADIUS, values(m)
     yield m, found
     gradients = slopes(m, np.array(found, float))
-    for _ in range(steps):
+    for taken in range(1, steps + 1):
         way = _nearest(gradients, np.array(found, float), targets, m) - m
         length = float(np.linalg.norm(way))
         if length <= _SHORTEST:
@@ -76,9 +76,9 @@ def descend(
         step, change = new - m, np.subtract(there, found)
         if objective(new, there, targets, TOLERANCE) < objective(m, found, targets, TOLERANCE):
             m, found, radius = new, there, 2 * radius
-            gradients = slopes(m, np.array(found, float))
         else:
             radius = min(radius, length) / 4
+        gradients = gradients + (slopes(m, np.array(found, float)) - gradients) / (taken + 1)
         if np.isfinite(change).all():
             gradients = gradients + np.outer(change - gradients @ step, step) / (step @ step)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -16,7 +17,7 @@ import numpy as np
 from kerasgan3d.checks import check_count, check_integer, check_triple
 from kerasgan3d.files import check_folder
 from kerasgan3d.folder import IDENTITY, REFERENCE, read_json
-from kerasgan3d.sampling.job import Size
+from kerasgan3d.sampling.job import SamplingJob, Size
 from kerasgan3d.seeds import JUDGING, TUNING
 from kerasgan3d.steering.descent import (
     ROUGH,
@@ -40,6 +41,7 @@ _ORIGIN = ("name", *IDENTITY)
 _MEASURED = ("fidelity", "samples", "large_volumes", "comparison", "two_point_correlation", "granulometry", "held_out")
 _SHARES = ("volume_fraction", "connected_fraction", "relative_diffusivity")
 _PATIENCE = 10  # generations without a better one, once all targets are met
+_DESCENT = 2  # another number where the parts of the work are others, which a journal lists
 _JUDGING = 2  # parts of the work in progress reports: one for each side
 
 
@@ -131,8 +133,9 @@ def tune(
     For a conditional generator, random fractions shift as well, while requested ones keep their meaning.
 
     The mean is taken over periodic volumes of the same seeds for every m. Differentiable targets are met by
-    Gauss-Newton steps, with measures of labels and gradients of `kerasgan3d.differentiable` from other volumes, so that
-    m does not adapt to peculiarities of a few volumes; with other targets, CMA-ES continues from there for all of them.
+    Gauss-Newton steps, with measures of labels and gradients of `kerasgan3d.differentiable`. Each step takes these from
+    other volumes and averages them, so that m does not adapt to peculiarities of a few volumes; with other targets,
+    CMA-ES continues from there for all of them.
     Both sides are then measured on larger windows of unused seeds.
 
     Args:
@@ -142,8 +145,8 @@ def tune(
         out: Folder of the preset.
         keep: Names of measures, such as "volume_fraction" or "ssa.NMC", that keep the source's mean.
         size: Voxels of the volumes: an int, or (z, y, x), multiples of the generator's stride.
-        count: Volumes to measure, as many to take gradients of, and as many windows to judge by. Evolution measures
-            every second one.
+        count: Volumes to measure, as many to take gradients of in each step, and as many windows to judge by. Evolution
+            measures every second one.
         steps: Gauss-Newton steps, at most.
         generations: Generations of CMA-ES, at most, where a target has no gradient.
         seed: Which volumes, and which random numbers of evolution: from 0 to 65535.
@@ -169,7 +172,12 @@ def tune(
     size = check_triple(size, "size", 1)
     first = check_integer(seed, "seed", 0, 2**16 - 1) * 2**16
     check_integer(count, "count", 1, 2**15)
-    jobs = [generator.job(size, periodic=True, seed=TUNING + first + i) for i in range(2 * count)]
+
+    def jobs(begin: int) -> list[SamplingJob]:
+        return [generator.job(size, periodic=True, seed=TUNING + first + begin + i) for i in range(count)]
+
+    measured_jobs = jobs(0)
+    others = (jobs(count + part * count % (2**16 - count)) for part in itertools.count())  # those of gradients, by step
     limits = {"steps": check_count(steps, "steps"), "generations": check_count(generations, "generations")}
     judged = check_triple(tuple(-(-3 * n // 2) for n in size) if judge_size is None else judge_size, "judge_size", 1)
     asked = {"size": size, "count": count, "seed": seed, "judge_size": judged, "classifier": bool(classifier), **limits}
@@ -179,7 +187,7 @@ def tune(
         raise ValueError(f"`name` must be a text. Received: {name!r:.200}.")
     journal = Journal(folder, _digest(generator, wanted, asked), restart=overwrite)
     try:
-        course = _Course(generator, wanted, jobs, journal, limits, progress, say)
+        course = _Course(generator, wanted, measured_jobs, others, journal, limits, progress, say)
         m = course.run(seed)
         fresh = [JUDGING + first + i for i in range(count)]
         result = _judged(course, m, folder, title, judged, fresh, classifier)
@@ -193,13 +201,12 @@ def tune(
 class _Course:
     """Search from the source for the mean of the noise that reaches the targets."""
 
-    def __init__(self, generator, targets, jobs, journal, limits, progress, say):
+    def __init__(self, generator, targets, jobs, others, journal, limits, progress, say):
         from kerasgan3d.models.shift import Shifted  # with Keras, which refusals do not wait for
         from kerasgan3d.steering.slopes import has_slope
 
         self.generator, self.targets, self.journal = generator, targets, journal
-        half = len(jobs) // 2
-        self._jobs, self._others, self._few, self._limits = jobs[:half], jobs[half:], jobs[:half:2], limits
+        self._jobs, self._others, self._few, self._limits = jobs, others, jobs[::2], limits
         self._moved, self._progress, self._say = Shifted(generator), progress, None if journal.begun else say
         self._smooth = [target for target in targets if has_slope(target)]
         self._rough = len(self._smooth) < len(targets)
@@ -255,10 +262,12 @@ class _Course:
             return self.journal.once(lambda: np.mean(self._measured(m, self._jobs, self._smooth), axis=0).tolist())
 
         def gradients(m, found):
+            others = next(self._others)
+
             def compute():
                 began = time.perf_counter()
                 self._moved.move(m)
-                rows = slopes(self._others, found)
+                rows = slopes(others, found)
                 self._estimate(time.perf_counter() - began)
                 return rows.tolist()
 
@@ -405,7 +414,7 @@ def _checked_folder(out: Path, generator: Generator, overwrite: bool) -> Path:
 def _digest(generator: Generator, targets: Sequence[Target], asked: dict[str, Any]) -> str:
     """Return a digest of everything that the result depends on."""
     what = {"generator": generator.pieces().digest, "voxel_size": generator.voxel_size}
-    what |= {"targets": list(map(str, targets)), **asked}
+    what |= {"targets": list(map(str, targets)), "descent": _DESCENT, **asked}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
