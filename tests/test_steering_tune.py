@@ -270,7 +270,7 @@ WRONG = {
     "no share": ({"targets": "fraction.pore=1.5"}, "fraction.pore must be from 0 to 1. Received: fraction.pore=1.5"),
     "too much": ({"targets": ["fraction.pore=0.7", "fraction.NMC=0.5"]}, "must add up to at most 1. Received: 1.2"),
     "no period": ({"size": 18}, "`size` must be a multiple of 4 along periodic axes"),
-    "none": ({"count": 0}, "`count` must be an integer from 1 to 32768"),
+    "none": ({"count": 0}, "`count` must be an integer from 1 to 4096"),
     "no steps": ({"steps": 0}, "`steps` must be a positive integer"),
     "another seed": ({"seed": 2**16}, "`seed` must be an integer from 0 to 65535"),
     "no name": ({"name": " "}, "`name` must be a text"),
