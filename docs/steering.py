@@ -16,6 +16,7 @@ N^3, and a cut of two thirds. Fits are kept in the folder, so that the same comm
 """
 
 import argparse
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -81,6 +82,11 @@ def measure_of(wish):
     return wish.split("=")[0]
 
 
+def picture_of(wish):
+    """Path of the picture of what was tuned to a wish."""
+    return IMAGES / f"tuned-{measure_of(wish)}.png"
+
+
 def tuned_rows(found):
     """What was wanted and kept, and shapes, before and after, as texts."""
     measures = [(row.target, row.unit, row.before, row.after, f"{row.before_std:.4g}") for row in found.measures]
@@ -98,7 +104,7 @@ def draw_tuned(name, found, wish):
         (title, generator.sample((1, 192, 192), seed=FIRST).labels[0])
         for title, generator in zip((name, f"tuned: {wish}"), sides, strict=True)
     ]
-    render_slices(slices, sides[0].phases, sides[0].voxel_size, IMAGES / f"tuned-{measure_of(wish)}.png")
+    render_slices(slices, sides[0].phases, sides[0].voxel_size, picture_of(wish))
 
 
 def tuned_text(name, wish, found, rows):
@@ -112,7 +118,7 @@ def tuned_text(name, wish, found, rows):
         "| what | unit | before | after | change, % | deviation of one window |",
         "|---|---|---|---|---|---|",
         *(f"| {' | '.join(row)} |" for row in rows[: len(found.measures)]),
-        f"\n![A slice of the source and of the tuned generator](images/tuned-{measure_of(wish)}.png)\n",
+        f"\n![A slice of the source and of the tuned generator](images/{picture_of(wish).name})\n",
         "*The same seed, before and after.*",
     ]
     return "\n".join(lines) + "\n"
@@ -325,13 +331,12 @@ def layers_text(generator, scan, size):
     """How much volume fractions of the scan's own layers scatter, in words."""
     thick = generator.stride
     places = [range(0, n - edge + 1, edge) for n, edge in zip(scan.shape, (size, size, thick), strict=True)]
-    layers = [
-        scan.labels[z : z + size, y : y + size, x : x + thick] for z in places[0] for y in places[1] for x in places[2]
-    ]
-    shares = np.array([np.bincount(layer.ravel(), minlength=len(generator.phases)) / layer.size for layer in layers])
+    shares = np.array(
+        [scan[z : z + size, y : y + size, x : x + thick].fractions for z, y, x in itertools.product(*places)]
+    )
     told = ", ".join(f"{phase} {d:.3f}" for phase, d in zip(generator.phases, shares.std(0, ddof=1), strict=True))
     return (
-        f"Volume fractions at the joint are those of {thick} voxels. In {len(layers)} layers of the scan of "
+        f"Volume fractions at the joint are those of {thick} voxels. In {len(shares)} layers of the scan of "
         f"{size} × {size} × {thick} voxels, they have standard deviations of {told}.\n"
     )
 

@@ -4,15 +4,27 @@ import contextlib
 import os
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 
 from kerasgan3d.checks import check_integer, cores
 
+_MOST_THREADS = 4  # each has arrays as large as the image
 # As many processes run as there are cores: one thread is enough for each.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def threads():
+    """Return the number of threads that may share one image: one in a worker, beside which others have the cores."""
+    return 1 if parent_process() is not None else min(_MOST_THREADS, cores())
+
+
+def in_threads(function, *arguments):
+    """Return what ``map`` does, as a list, in threads: for functions that release Python's lock most of the time."""
+    with ThreadPoolExecutor(threads()) as pool:
+        return list(pool.map(function, *arguments))
 
 
 def side_by_side(function, tasks, workers=None, progress=None, lazy=False):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage, sparse
 
-from kerasgan3d.checks import Periodic, check_count, check_number, cores
+from kerasgan3d.checks import Periodic, check_count, check_number
 from kerasgan3d.files import replacing
 from kerasgan3d.metrics._check import check_phase, require_voxel_size
 from kerasgan3d.metrics._halo import check_image, with_halo
 from kerasgan3d.metrics._measure import PER_PHASE, Measure
 from kerasgan3d.metrics._tables import check_table, write_columns
+from kerasgan3d.metrics._workers import in_threads, threads
 from kerasgan3d.texts import json_text
 from kerasgan3d.volume import Volume
 
@@ -248,7 +248,7 @@ def _squared_distances(mask, periodic):
     reach = _reach(mask)
     around, own = with_halo(mask, periodic, min(reach, max(mask.shape) // 2))  # half a period: the next is no nearer
     found = np.empty(mask.shape, np.int64)
-    slabs = max(1, min(cores(), len(mask) // reach))
+    slabs = max(1, min(threads(), len(mask) // reach))
     ends = np.linspace(0, len(mask), slabs + 1).astype(int)
 
     def work(start: int, stop: int) -> None:
@@ -260,8 +260,7 @@ def _squared_distances(mask, periodic):
         places = np.indices(slab.shape, np.int32, sparse=True)
         found[start:stop] = sum((there - here)[inner] ** 2 for there, here in zip(nearest, places, strict=True))
 
-    with ThreadPoolExecutor(slabs) as pool:
-        list(pool.map(work, ends[:-1], ends[1:]))
+    in_threads(work, ends[:-1], ends[1:])
     return found
 
 
@@ -325,8 +324,7 @@ def _passes(slopes, squares, periodic):
         level = np.minimum(*(side[meet] for side in _neighbours(squares, shift, periodic)))
         return np.unique((one * count + other) * (above + 1) + above - level)
 
-    with ThreadPoolExecutor(cores()) as pool:
-        found = list(pool.map(met, np.eye(slopes.ndim, dtype=int)))
+    found = in_threads(met, np.eye(slopes.ndim, dtype=int))
     pairs, below = np.divmod(np.unique(np.concatenate(found)), above + 1)
     pairs, highest = np.unique(pairs, return_index=True)
     graph = sparse.csr_array((below[highest], np.divmod(pairs, count)), (count, count))
@@ -387,10 +385,8 @@ def _measured(labels, checked, size):
                 np.add.at(contacts, (side, phase), 1)
         return weight * sum(np.bincount(side, minlength=count + 1) for side in sides), contacts
 
-    with ThreadPoolExecutor(cores()) as pool:
-        crossings, contact = (
-            np.add.reduce(parts) for parts in zip(*pool.map(changes, _directions(dimensions)), strict=True)
-        )
+    counted = zip(*in_threads(changes, _directions(dimensions)), strict=True)
+    crossings, contact = (np.add.reduce(parts) for parts in counted)
     # The mean of |cos| over all directions is 1/2 in space, 2 / pi in the plane.
     surface = (2 if dimensions == 3 else math.pi / 2) * crossings[1:]
     ball = math.pi ** (1 / 3) * (6 * voxels) ** (2 / 3) if dimensions == 3 else 2 * np.sqrt(math.pi * voxels)

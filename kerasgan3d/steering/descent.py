@@ -78,6 +78,8 @@ def descend(
             m, found, radius = new, there, 2 * radius
         else:
             radius = min(radius, length) / 4
+        if taken == steps:
+            return
         gradients = gradients + (slopes(m, np.array(found, float)) - gradients) / (taken + 1)
         if np.isfinite(change).all():
             gradients = gradients + np.outer(change - gradients @ step, step) / (step @ step)

@@ -172,7 +172,7 @@ def tune(
     _check_targets(wanted)
     size = check_triple(size, "size", 1)
     first = check_integer(seed, "seed", 0, 2**16 - 1) * 2**16
-    check_integer(count, "count", 1, 2**12)
+    check_integer(count, "count", 1, 2**15 // _MORE)
 
     def jobs(begin: int, number: int) -> list[SamplingJob]:
         return [generator.job(size, periodic=True, seed=TUNING + first + begin + i) for i in range(number)]
@@ -261,13 +261,16 @@ class _Course:
         self._moved.move(m)
         return [measured(self._moved.generator.sample(job), targets or self.targets) for job in jobs]
 
-    def _means(self, m, values=None):
+    def _means(self, m, rows):
         """Return the means of target properties with gradients; those of fractions are means over further volumes too.
 
         A fraction is soon measured. With few volumes, m would keep it in these alone.
+
+        Args:
+            m: The mean of the noise.
+            rows: The properties of each of the measured volumes at m: (volumes, targets).
         """
-        if values is None:
-            values = np.mean(self._measured(m, self._jobs, self._smooth), axis=0)
+        values = np.mean(rows, axis=0)
         shares = [i for i, target in enumerate(self._smooth) if target.key == "volume_fraction"]
         if shares:
             further = np.mean(self._measured(m, self._further, [self._smooth[i] for i in shares]), axis=0)
@@ -280,14 +283,14 @@ class _Course:
         slopes = Slopes(self._moved, self._smooth)
         columns = [i for i, target in enumerate(self.targets) if target in self._smooth]
         began, nowhere = time.perf_counter(), np.zeros(self._moved.channels)
-        first = self.journal.once(lambda: self._means(nowhere, source[:, columns].mean(0)))
+        first = self.journal.once(lambda: self._means(nowhere, source[:, columns]))
         self._seconds += time.perf_counter() - began
         fixed = [target.of_mean(mean) for target, mean in zip(self._smooth, first, strict=True)]
 
         def values(m):
             if not m.any():
                 return first
-            return self.journal.once(lambda: self._means(m))
+            return self.journal.once(lambda: self._means(m, self._measured(m, self._jobs, self._smooth)))
 
         def gradients(m, found):
             others = next(self._others)
