@@ -95,7 +95,7 @@ FIGURES = {
         "relative diffusivity of cuts of a scan, and of the same cuts closed",
         "the same claim, for real data, which the paper does not close",
         paper_closed,
-        count=6,
+        count=32,
         sizes=(64,),
     ),
     "ways": Made(

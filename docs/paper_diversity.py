@@ -12,15 +12,17 @@ from kerasgan3d.metrics.registry import SAMPLED, places
 from kerasgan3d.report import render_slices
 from kerasgan3d.report.nearest import NearestWindow
 
-ALIKE = 0.5  # of the distance between unrelated volumes: pairs that are closer count as one and the same
+ALIKE = 0.5  # of the median distance: pairs that are closer count as one and the same
 SPREADS = ("volume_fraction", "specific_surface_area", "triple_phase_boundary_density", "relative_diffusivity")
 SIDES = {"real": "real sub-volumes", "generated": "generated", "published": "the paper's samples"}
 TITLE = "Diversity"
 TEXT = f"""\
 Does the generator make ever new volumes, or some over and over? Among n volumes, pairs of the same betray a small
 number of different ones (the birthday paradox; Arora and Zhang, the paper's references 50 and 51). The distance of two
-volumes is the least share of voxels that differ between the middle of one and any window of the other; pairs closer
-than {ALIKE:g} of the median count as alike. Real sub-volumes do not overlap, and show how often that is chance."""
+volumes is the least share of voxels that differ between the middle of one and any window of the other, relative to the
+share that differs between unrelated voxels with the volume fractions of this middle: a middle with hardly anything but
+pores is near to every place full of pores. Pairs closer than {ALIKE:g} of the median count as alike. Real sub-volumes
+do not overlap, and show how often that is chance."""
 
 
 def measure(name, options):
@@ -29,9 +31,9 @@ def measure(name, options):
     generator, rows = begun("diversity", name, options, size=size)
     sides, found = sides_of(generator, name, options.data, size, options.count), {}
     for side, volumes in sides.items():
-        distances = paired(rows, side, volumes, len(generator.phases), options.workers)
+        distances = relative(paired(rows, side, volumes, len(generator.phases), options.workers), volumes)
         scatter = rows.row(f"{side}: spread of {len(volumes)}", partial(spread, volumes, generator, options.workers))
-        found[side] = {"count": len(volumes), "unrelated": unrelated(volumes), "spread": scatter, **birthday(distances)}
+        found[side] = {"count": len(volumes), "spread": scatter, **birthday(distances)}
     rows.write(found=found, complete=True)
     slices = [pair for side in found for pair in alike(side, found[side], sides[side])]
     render_slices(slices, generator.phases, generator.voxel_size, rows.path.with_suffix(".png"), dpi=90)
@@ -63,9 +65,7 @@ def paired(rows, side, volumes, n_phases, workers=1):
     searches = []
     with ThreadPoolExecutor(workers) as pool:  # Fourier transforms hold no lock
         for i, volume in enumerate(volumes):
-            quarter = len(volume) // 4
-            middle = volume[(slice(quarter, len(volume) - quarter),) * 3]
-            rows.row(f"{side} {i}", partial(_distances, pool, middle, searches))
+            rows.row(f"{side} {i}", partial(_distances, pool, middle_of(volume), searches))
             searches.append(NearestWindow(volume, n_phases, symmetries="none", workers=1))
     return [rows.rows[f"{side} {i}"] for i in range(len(volumes))]
 
@@ -74,10 +74,26 @@ def _distances(pool, sample, searches):
     return [round(distance, 5) for distance in pool.map(lambda search: search.distance(sample), searches)]
 
 
-def unrelated(volumes):
-    """Return the share of voxels that differ between unrelated places: 1 - the sum of squared fractions."""
-    labels = np.concatenate([volume.ravel() for volume in volumes])
-    return float(1 - np.sum((np.bincount(labels) / labels.size) ** 2))
+def middle_of(volume):
+    """Return the middle of a volume, of half its edge length."""
+    quarter = len(volume) // 4
+    return volume[(slice(quarter, len(volume) - quarter),) * 3]
+
+
+def relative(distances, volumes):
+    """Return distances relative to those of unrelated voxels: these differ with the probability 1 - sum f^2.
+
+    Args:
+        distances: For each volume, the distances of its middle to the volumes before it.
+        volumes: Their labels; f are the volume fractions of their middles. A middle of one phase alone, which is found
+            everywhere, counts as unrelated to all.
+    """
+    found = []
+    for row, volume in zip(distances, volumes, strict=True):
+        fractions = np.bincount(middle_of(volume).ravel()) / middle_of(volume).size
+        differ = 1 - np.sum(fractions**2)
+        found.append([distance / differ if differ > 0 else 1.0 for distance in row])
+    return found
 
 
 def birthday(distances):
@@ -132,10 +148,10 @@ def alike(side, found, volumes):
 def told(record, file):
     """Return the part of a generator: the test's table, the closest pairs, and the table of spreads."""
     lines = [f"### Diversity of {record['generator']}, volumes of {record['size']}³ voxels", ""]
-    head = ("", "volumes", "median distance", "least", "unrelated places", "pairs alike", "different volumes, 95 %")
+    head = ("", "volumes", "median distance", "least", "pairs alike", "different volumes, 95 %")
     rows = []
     for side, found in record["found"].items():
-        distances = [f"{found[key]:.3f}" for key in ("median", "least", "unrelated")]
+        distances = [f"{found[key]:.3f}" for key in ("median", "least")]
         pairs = f"{found['alike']} of {found['pairs']}"
         rows.append([SIDES[side], found["count"], *distances, pairs, f"at least {found['at_least']:,.0f}"])
     lines += [*table(head, rows), "", f"![The closest pairs]({file.parent.name}/{file.stem}.png)", ""]

@@ -115,24 +115,35 @@ def test_local_fractions_are_those_of_boxes_around_lattice_points(stride, box):
     assert found.mean((0, 1, 2)) == pytest.approx(np.bincount(labels.ravel()) / labels.size, abs=1e-5)
 
 
+WIDTHS = ((4, 4, 4), (4, 4, 8), (4, 8, 12))
+
+
 @pytest.mark.parametrize("periodic", [False, True])
-def test_box_moments_are_of_the_fractions_in_cubes(periodic):
-    labels = structure((16, 24, 20), 2)
-    labels[:10, :14] = 1
-    found = numbers(differentiable.box_moments(hot(labels, 2), (4, 8, 12), periodic))
-    p, wanted = np.eye(2)[labels], []
+def test_ball_moments_are_of_fractions_in_windows_of_three_filters(periodic):
+    labels = structure((24, 28, 32), 2)
+    labels[:18, :22, :18] = 1
+    found = numbers(differentiable.ball_moments(hot(labels, 2), WIDTHS, periodic))
+    # Where the filters begin in a periodic volume.
+    planes = [(labels.take(0, axis) == 0).sum() % 4 for axis in range(3)]
+    p, wanted = np.roll(np.eye(2)[labels], planes if periodic else 0, range(3)), []
     for phase in range(2):
-        for edge in (4, 8, 12):
-            ends = labels.shape if periodic else [n - edge + 1 for n in labels.shape]
-            starts = np.stack(np.meshgrid(*(range(0, end, 4) for end in ends)), -1).reshape(-1, 3)
-            cubes = [
-                p[..., phase][np.ix_(*(np.arange(k, k + edge) % n for k, n in zip(start, labels.shape, strict=True)))]
-                for start in starts
-            ]
-            wanted.append(np.mean([cube.mean() ** 32 for cube in cubes]))
+        for widths in WIDTHS:
+            window = np.ones(1)
+            for width in (4, *(width for width in widths if width > 4)):
+                # Filters of cells: one voxel of each cell, and then every fourth.
+                each = np.ones(4) if width == 4 else np.repeat(np.eye(4)[0][None], width // 4, 0).ravel()
+                window = np.convolve(window, each / each.sum())
+            window = np.trim_zeros(window)
+            ends = labels.shape if periodic else [n - len(window) + 1 for n in labels.shape]
+            x = p[..., phase]
+            for axis, end in enumerate(ends):
+                starts = np.arange(0, end, 4)
+                places = (starts[:, None] + np.arange(len(window))) % labels.shape[axis]
+                x = np.moveaxis(np.moveaxis(x, axis, -1)[..., places] @ window, -1, axis)
+            wanted.append(np.mean(x**128))
     assert found.shape == (6, 3)
     np.testing.assert_allclose(found, np.array(wanted)[:, None].repeat(3, 1), rtol=1e-3, atol=1e-7)
-    assert found[5, 0] > found[2, 0]  # only the second phase has a body of 12 voxels per side
+    assert found[5, 0] > 100 * found[2, 0]  # only the second phase has a large body
 
 
 @pytest.mark.parametrize("axis", range(3))
@@ -199,7 +210,7 @@ MEASURES = {
     "volume_fractions": lambda x: differentiable.volume_fractions(x)[0],
     "local_fractions": lambda x: differentiable.local_fractions(x, 4, 2)[..., 0],
     "soft_edges": lambda x: differentiable.soft_edges(x, 0.1)[..., :4, 0],
-    "box_moments": lambda x: differentiable.box_moments(x, (4,), True),
+    "ball_moments": lambda x: differentiable.ball_moments(x, ((4, 4, 4),), True),
     "lattice": lambda x: differentiable.lattice(x, 4)[:, 1],
     "surface_areas": lambda x: differentiable.surface_areas(x, True),
     "triple_phase_boundaries": lambda x: differentiable.triple_phase_boundaries(x, True),
@@ -215,7 +226,7 @@ def test_every_measure_is_looked_at():
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_every_measure_has_a_gradient_on_this_backend(name):
-    p = np.random.default_rng(0).dirichlet(np.ones(3), (2, 8, 8, 8)).astype("float32")
+    p = np.random.default_rng(0).dirichlet((19, 0.5, 0.5), (2, 8, 8, 8)).astype("float32")
     found = slope(MEASURES[name], p)
     assert np.isfinite(found).all()
     assert np.abs(found).max() > 0

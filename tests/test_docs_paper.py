@@ -108,6 +108,15 @@ def test_a_shifted_copy_is_found(load, tmp_path):
     assert found["alike"] == 1
 
 
+def test_volumes_with_hardly_anything_in_their_middles_are_not_alike(load):
+    rng, diversity = np.random.default_rng(0), load("paper_diversity")
+    even, empty, full = (rng.random((3, 16, 16, 16)) < np.reshape([0.5, 0.02, 0.0], (3, 1, 1, 1))).astype(np.uint8)
+    found = diversity.relative([[], [0.03], [0.0, 0.0]], [even, empty, full])
+    assert found[1][0] == pytest.approx(0.03 / (2 * 0.02 * 0.98), rel=0.3)
+    assert found[2] == [1, 1]
+    assert diversity.relative([[0.25]], [even])[0][0] == pytest.approx(0.5, rel=0.02)
+
+
 def test_ways_of_being_periodic(load, make_generator):
     ways, generator = load("paper_ways"), make_generator(voxel_size=0.5)
     made = {way: np.array(ways.periodic_volumes(generator, way, 16, 2)) for way in ways.WAYS}

@@ -226,6 +226,8 @@ def test_statistics_are_pulled_to_the_data(name, monkeypatch):
     monkeypatch.setattr("kerasgan3d.training.terms._CROPS", 2)
     monkeypatch.setattr("kerasgan3d.training.terms._DECAY", 0.5)
     monkeypatch.setattr("kerasgan3d.differentiable.diffusivity.STEPS", 6)
+    monkeypatch.setattr("kerasgan3d.training.terms._BALLS", ((4, 4, 4),))
+    monkeypatch.setattr(TERMS["ball_moments"], "solid", 4)
     silent = View("slices", 8, count=1, widths=(4,), weight=0.0)
     gan, sampler = network(told=True, terms={name: 1000.0}, views=(silent,), rules={"penalty": None}, rate=0.01)
     count = 20 if gan.terms[name][1].variables else 8

@@ -12,7 +12,7 @@ from kerasgan3d.sampling.conditions import Conditions
 from kerasgan3d.training import terms
 from kerasgan3d.training.terms import TERMS, applied
 
-EDGE, BOXES = 12, (4, 8)
+EDGE, BALLS = 12, ((4, 4, 4), (4, 4, 8))
 CONDITIONS = Conditions(
     mean=(0.2, 0.3, 0.5),
     deviation=(0.1, 0.15, 0.2),
@@ -27,7 +27,7 @@ AVERAGES = {
     "surface_areas": differentiable.surface_areas,
     "triple_phase_boundaries": differentiable.triple_phase_boundaries,
     "relative_diffusivities": lambda volumes, periodic: differentiable.relative_diffusivities(volumes),
-    "box_moments": lambda volumes, periodic: differentiable.box_moments(volumes, BOXES, periodic),
+    "ball_moments": lambda volumes, periodic: differentiable.ball_moments(volumes, BALLS, periodic),
 }
 NAMES = ("volume_fractions", "local_fractions", *AVERAGES, "lattice", "ambiguity")
 averages = pytest.mark.parametrize("name", AVERAGES)
@@ -36,8 +36,8 @@ averages = pytest.mark.parametrize("name", AVERAGES)
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr("kerasgan3d.training.terms._CROPS", 2)
-    monkeypatch.setattr("kerasgan3d.training.terms._BOXES", BOXES)
-    monkeypatch.setattr(TERMS["box_moments"], "solid", BOXES[-1])
+    monkeypatch.setattr("kerasgan3d.training.terms._BALLS", BALLS)
+    monkeypatch.setattr(TERMS["ball_moments"], "solid", 8)
     monkeypatch.setattr("kerasgan3d.differentiable.diffusivity.STEPS", 6)
 
 
@@ -100,7 +100,7 @@ def test_averages_are_those_of_crops_of_the_data(name):
     # There is room for one crop.
     found = made(name).target
     wanted = numbers(AVERAGES[name](hot(structure()), False))
-    assert found.shape == ({"triple_phase_boundaries": 1, "box_moments": 3 * len(BOXES)}.get(name, 3), 3)
+    assert found.shape == ({"triple_phase_boundaries": 1, "ball_moments": 3 * len(BALLS)}.get(name, 3), 3)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
@@ -160,9 +160,9 @@ SMALL = {"labels": structure((7, EDGE, EDGE))}
         ("triple_phase_boundaries", TWO, None, "no triple phase boundaries: phases do not meet three at a time"),
         ("relative_diffusivities", FLAT, None, "no relative diffusivities: slices do not tell it"),
         ("relative_diffusivities", {}, None, None),
-        ("box_moments", FLAT, None, "no box moments: slices do not tell it"),
-        ("box_moments", {}, None, None),
-        ("box_moments", SMALL, None, "no box moments: volumes as small as these do not tell it"),
+        ("ball_moments", FLAT, None, "no ball moments: slices do not tell it"),
+        ("ball_moments", {}, None, None),
+        ("ball_moments", SMALL, None, "no ball moments: volumes as small as these do not tell it"),
         ("lattice", FLAT, None, None),
         ("ambiguity", FLAT, None, None),
     ],
@@ -230,7 +230,7 @@ def test_a_running_mean_begins_at_the_target_and_follows(name):
     errors = [float(term.loss(hot(labels), None, None)[1]) for _ in range(2)]
     assert errors[0] == 0
     np.testing.assert_allclose(numbers(running.value), term.target * 0.95**2 + found * (1 - 0.95**2), rtol=1e-5)
-    unit = np.maximum(term.target, 1e-3) if name == "box_moments" else term.target.mean(-1, keepdims=True)
+    unit = np.maximum(term.target, 1e-3) if name == "ball_moments" else term.target.mean(-1, keepdims=True)
     assert errors[1] == pytest.approx(np.mean((0.05 * (found - term.target) / unit) ** 2), rel=1e-3)
 
 
@@ -264,9 +264,9 @@ def test_the_lattice_is_evened_out():
     np.testing.assert_allclose(p.mean((0, 1, 2, 3)), mean, atol=0.005)
 
 
-def test_box_moments_let_large_bodies_grow():
+def test_ball_moments_let_large_bodies_grow():
     """A ball that is smaller than the data's grows, where it is, at the expense of what surrounds it."""
-    term = made("box_moments", data((np.indices((24,) * 3).sum(0) // 24 % 2).astype("uint8"), phases=2))
+    term = made("ball_moments", data((np.indices((24,) * 3).sum(0) // 24 % 2).astype("uint8"), phases=2))
     grid = np.indices((16, 16, 16)) - 7.5
     inside = (grid**2).sum(0) <= 36
     p = np.stack([~inside, inside], axis=-1).astype("float32")[None]
@@ -297,7 +297,7 @@ def test_every_term_has_a_gradient_on_this_backend(name):
     for running in term.variables:
         value = numbers(running.value)
         running.assign(value * 1.2 + np.random.default_rng(1).normal(scale=0.01, size=value.shape))
-    p = np.random.default_rng(0).dirichlet(np.ones(3), (2, 8, 8, 8)).astype("float32")
+    p = np.random.default_rng(0).dirichlet((19, 0.5, 0.5), (2, 8, 8, 8)).astype("float32")
     found = slope(term, p, ops.zeros((2, 2, 2, 2, 3)))
     assert np.isfinite(found).all()
     assert np.abs(found).max() > 0

@@ -5,7 +5,7 @@ Where probabilities are 0 or 1 they equal those of ``kerasgan3d.metrics``, per v
 
 import kerasgan3d.quiet  # noqa: F401 before Keras
 from kerasgan3d.differentiable.counts import (
-    box_moments,
+    ball_moments,
     lattice,
     likeliest,
     local_fractions,
@@ -18,7 +18,7 @@ from kerasgan3d.differentiable.counts import (
 from kerasgan3d.differentiable.diffusivity import relative_diffusivities, relative_diffusivity
 
 __all__ = [
-    "box_moments",
+    "ball_moments",
     "lattice",
     "likeliest",
     "local_fractions",

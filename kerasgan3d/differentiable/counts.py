@@ -10,7 +10,7 @@ from keras import ops
 
 _PLANES = ((1, 2), (0, 2), (0, 1))  # the axes of slices normal to z, y and x
 _SMALL = 1e-6
-_CELL = 4  # voxels along the edge of the cells that cubes consist of
+_CELL = 4  # voxels along the edge of the cells that filters consist of
 
 
 def likeliest(probabilities: Any) -> Any:
@@ -137,28 +137,34 @@ def two_point_correlation(volumes: Any, lags: Sequence[int], periodic: bool = Fa
     return ops.stack(found, axis=-1)
 
 
-def box_moments(volumes: Any, edges: Sequence[int], periodic: bool = False) -> Any:
-    """Return the probability that 32 random points in a cube all lie in the same phase: (phases * edges, axes).
+def ball_moments(volumes: Any, widths: Sequence[Sequence[int]], periodic: bool = False) -> Any:
+    """Return the probability that 128 random points around a place all lie in the same phase: (phases * sizes, axes).
 
-    This is E f^32 over the phase's volume fractions f in cubes, a moment of the coarse-grained phase (Torquato, Random
-    Heterogeneous Materials, 2002, 2.6). Cubes that the phase fills contribute most, so it tells how large the phase's
-    bodies are. It has no direction: the values are the same for each axis.
+    This is E f^128 over the phase's volume fractions f around places, a moment of the coarse-grained phase (Torquato,
+    Random Heterogeneous Materials, 2002, 2.6). The fractions are weighted by three box filters in a row, nearly a
+    normal distribution, so that no direction is favoured. A single voxel of another phase near the place hardly counts,
+    but a dent does: the moment follows the share of places around which a ball with a radius of some 2.5 standard
+    deviations of these filters lies in the phase. It has no direction: the values are the same for each axis.
 
     Args:
         volumes: Probabilities (batch, z, y, x, phases).
-        edges: Edges of the cubes in voxels, multiples of 4; the cubes begin at multiples of 4.
-        periodic: Whether cubes continue on the opposite sides.
+        widths: For each size the widths of the three filters in voxels, multiples of 4. Filters begin at every fourth
+            voxel; in periodic volumes their outer planes decide at which of four, so that nothing can keep to these.
+        periodic: Whether the filters continue on the opposite sides.
     """
+    if periodic:
+        volumes = _rolled(volumes, _CELL)
     cells, found = ops.average_pool(volumes, _CELL, data_format="channels_last"), []
-    for n in (edge // _CELL for edge in edges):
+    for three in widths:
         x = cells
-        if periodic:
-            for axis in (1, 2, 3):
-                x = sum(ops.roll(x, -shift, axis=axis) for shift in range(n)) / n
-        else:
-            x = ops.average_pool(x, n, strides=1, data_format="channels_last")
-        for _ in range(5):
-            x = ops.square(x)  # `** 32` would take far longer
+        for n in (width // _CELL for width in three if width > _CELL):
+            if periodic:
+                for axis in (1, 2, 3):
+                    x = sum(ops.roll(x, -shift, axis=axis) for shift in range(n)) / n
+            else:
+                x = ops.average_pool(x, n, strides=1, data_format="channels_last")
+        for _ in range(7):
+            x = ops.square(x)  # `** 128` would take far longer
         found.append(ops.mean(x, axis=(0, 1, 2, 3)))
     return ops.repeat(ops.reshape(ops.stack(found, axis=-1), (-1, 1)), 3, axis=1)
 
@@ -183,6 +189,14 @@ def lattice(volumes: Any, stride: int) -> Any:
         means = ops.mean(profiles, axis=0)
         found.append(ops.transpose((profiles - means) / ops.maximum(means, _SMALL)))
     return ops.stack(found, axis=-1)
+
+
+def _rolled(volumes, n):
+    """Return volumes rolled along each axis by 0 to n - 1 voxels, by what phases their outer planes have."""
+    for axis in (1, 2, 3):
+        plane = ops.stop_gradient(ops.take(volumes, 0, axis=axis)[..., 0])
+        volumes = ops.roll(volumes, ops.cast(ops.mod(ops.sum(ops.round(plane)), n), "int32"), axis=axis)
+    return volumes
 
 
 def _here(x, axis, lag, periodic):

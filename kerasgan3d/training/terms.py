@@ -19,7 +19,7 @@ from kerasgan3d.material.statistics import mean_of_crops
 from kerasgan3d.sampling.conditions import Conditions
 
 _CROPS, _EDGE = 48, 64  # crops on which statistics of the data are measured, and their edge in voxels
-_BOXES = (8, 12, 16, 20)  # voxels: edges of the cubes of box moments
+_BALLS = ((4, 8, 8), (8, 8, 8), (8, 8, 12), (8, 12, 12))  # voxels: widths of filters; radii of some 7 to 13
 _DECAY = 0.95  # of running means, per update
 _LIMIT = 0.1  # error, in its unit, beyond which the gradient no longer grows
 _SMALL = 1e-6
@@ -159,11 +159,11 @@ class RelativeDiffusivities(Average):
     measure = staticmethod(lambda volumes, periodic: differentiable.relative_diffusivities(volumes))
 
 
-class BoxMoments(Average):
+class BallMoments(Average):
     """How many large bodies the phases have; errors are relative to the data, or to a thousandth if that is more."""
 
-    solid = _BOXES[-1]
-    measure = staticmethod(lambda volumes, periodic: differentiable.box_moments(volumes, _BOXES, periodic))
+    solid = sum(_BALLS[-1])
+    measure = staticmethod(lambda volumes, periodic: differentiable.ball_moments(volumes, _BALLS, periodic))
     scale = staticmethod(lambda target: np.maximum(target, 1e-3))
 
 
@@ -194,7 +194,7 @@ TERMS: dict[str, type[Term]] = {
     "surface_areas": SurfaceAreas,
     "triple_phase_boundaries": TriplePhaseBoundaries,
     "relative_diffusivities": RelativeDiffusivities,
-    "box_moments": BoxMoments,
+    "ball_moments": BallMoments,
     "lattice": Lattice,
     "ambiguity": Ambiguity,
 }
