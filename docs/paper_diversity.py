@@ -7,6 +7,7 @@ import numpy as np
 from paper_rows import FIRST, begun, if_there, published_of, real_of, table
 from scipy import stats
 
+from kerasgan3d.metrics import volume_fractions
 from kerasgan3d.metrics.ensemble import measure_samples
 from kerasgan3d.metrics.registry import SAMPLED, places
 from kerasgan3d.report import render_slices
@@ -90,8 +91,7 @@ def relative(distances, volumes):
     """
     found = []
     for row, volume in zip(distances, volumes, strict=True):
-        fractions = np.bincount(middle_of(volume).ravel()) / middle_of(volume).size
-        differ = 1 - np.sum(fractions**2)
+        differ = 1 - np.sum(volume_fractions(middle_of(volume)) ** 2)
         found.append([distance / differ if differ > 0 else 1.0 for distance in row])
     return found
 
